@@ -1,0 +1,82 @@
+// Role: every limit of a connection, in one frozen record with finite defaults. Documented in docs/limits.md.
+// State: none. Must not know: who enforces a limit.
+
+/** All limits of one connection. Soft limits withhold dispatch, hard ones end the connection naming themselves. */
+export interface Limits {
+  /** 8-byte words in one message, either way; more is refused from the header alone (C-FRM-06). */
+  readonly messageWords: number;
+  /** Segments in one received message (C-FRM-05). */
+  readonly segments: number;
+  /** Words that reading one received message may visit, repeats counted again (C-FRM-20, C-VAL-13). */
+  readonly traversalWords: number;
+  /** Levels of structs and lists in one received message (C-VAL-15). */
+  readonly nesting: number;
+  /** Entries in one capability table, and operations in one transform (C-HOS-13). */
+  readonly capTable: number;
+  /** Questions of ours that wait for an answer; a call over it fails as `overloaded` and is not sent. */
+  readonly questions: number;
+  /** Answers the peer has open with us; over it new calls get an `overloaded` exception (C-HOS-02). */
+  readonly answers: number;
+  /** References of ours that the peer holds. */
+  readonly exports: number;
+  /** References of the peer's that we hold. */
+  readonly imports: number;
+  /** Embargoes waiting for the peer's echo. */
+  readonly embargoes: number;
+  /** Calls parked on one unresolved promise (C-HOS-08). */
+  readonly queuedCalls: number;
+  /** Soft: bytes of params of calls being handled; over it dispatch is withheld, not the decoding (C-FLO-18). */
+  readonly incomingCallBytes: number;
+  /** Hard: bytes of params withheld; over it reading stops, and if that lasts the connection ends (C-FLO-18). */
+  readonly withheldCallBytes: number;
+  /** Hard: bytes of results kept for answers that the peer does not finish (C-HOS-03). */
+  readonly heldResultBytes: number;
+  /** Soft: bytes written and not yet taken by the transport; `whenWritable` waits under it (C-FLO-19). */
+  readonly outgoingBytes: number;
+  /** Hard: the same; over it the connection ends as `overloaded` (C-FLO-20). */
+  readonly outgoingBytesHard: number;
+  /** Bytes of stream calls in flight at the start of a stream (C-FLO-04). */
+  readonly streamWindow: number;
+  /** Characters of a peer's reason or trace that are kept (C-HOS-16). */
+  readonly reasonLength: number;
+}
+
+/** The defaults: enough for ordinary use, finite for a stranger. Source: conformance section 22.2. */
+export const DEFAULT_LIMITS: Limits = Object.freeze({
+  messageWords: 8 * 1024 * 1024,
+  segments: 512,
+  traversalWords: 8 * 1024 * 1024,
+  nesting: 64,
+  capTable: 65_536,
+  questions: 1_000_000,
+  answers: 100_000,
+  exports: 1_000_000,
+  imports: 1_000_000,
+  embargoes: 100_000,
+  queuedCalls: 100_000,
+  incomingCallBytes: 64 * 1024 * 1024,
+  withheldCallBytes: 128 * 1024 * 1024,
+  heldResultBytes: 256 * 1024 * 1024,
+  outgoingBytes: 16 * 1024 * 1024,
+  outgoingBytesHard: 512 * 1024 * 1024,
+  streamWindow: 64 * 1024,
+  reasonLength: 8192,
+});
+
+/**
+ * The defaults with some values replaced.
+ *
+ * @param changes limits to replace; each a finite whole number of at least 1.
+ * @throws RangeError naming the limit, when a value is not such a number.
+ * @example limitsWith({ nesting: 32, answers: 1000 })
+ */
+export function limitsWith(changes: Partial<Limits>): Limits {
+  for (const [name, value] of Object.entries(changes)) {
+    if (!(name in DEFAULT_LIMITS)) throw new RangeError(`there is no limit called ${name}`);
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new RangeError(
+        `limit ${name} must be a whole number of at least 1, not ${String(value)}`,
+      );
+  }
+  return Object.freeze({ ...DEFAULT_LIMITS, ...changes });
+}

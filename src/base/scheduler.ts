@@ -1,0 +1,68 @@
+// Role: the one FIFO queue of jobs for everything in hook/ and rpc/ that must not happen synchronously.
+// State: the queue. Must not know: timers, promises, or who drains it. A native microtask here would take away the
+// determinism that lets one test drive several vats through millions of orders of delivery.
+
+import { RpcError } from "./errors.js";
+
+/** Work to be done later, once. An object with `run`, not a closure, so that long-lived objects can be their own job. */
+export interface Job {
+  run(): void;
+}
+
+/**
+ * A FIFO queue of jobs. Whoever owns the vat drains it: the session between two messages, a test when it likes.
+ *
+ * @example
+ * const scheduler = new Scheduler();
+ * scheduler.post({ run: () => log("later") });
+ * scheduler.drain();
+ *
+ * Source: C-LIF-14, C-LOC-01.
+ */
+export class Scheduler {
+  private queue: (Job | undefined)[] = [];
+  private head = 0;
+  private draining = false;
+
+  /** Called when a job is posted to an idle queue from outside `drain`, so that the owner can arrange a drain. */
+  wake: (() => void) | null = null;
+
+  /** Told of anything a job throws: a job's fault never stops the jobs behind it. */
+  onError: (error: RpcError) => void = () => {};
+
+  /** Jobs waiting. */
+  get pending(): number {
+    return this.queue.length - this.head;
+  }
+
+  post(job: Job): void {
+    this.queue.push(job);
+    if (!this.draining && this.queue.length - this.head === 1) this.wake?.();
+  }
+
+  /** Runs jobs, those posted meanwhile too, until none is left. A call from inside a job does nothing. */
+  drain(): void {
+    if (this.draining) return;
+    this.draining = true;
+    const queue = this.queue;
+    while (this.head < queue.length) {
+      const job = queue[this.head]!;
+      queue[this.head++] = undefined;
+      if (this.head === COMPACT_AT) {
+        queue.copyWithin(0, this.head);
+        queue.length -= this.head;
+        this.head = 0;
+      }
+      try {
+        job.run();
+      } catch (thrown) {
+        this.onError(RpcError.from(thrown, "internal-error"));
+      }
+    }
+    queue.length = 0;
+    this.head = 0;
+    this.draining = false;
+  }
+}
+
+const COMPACT_AT = 4096;
