@@ -5,6 +5,12 @@ import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
+/** Commands that are not called like their packages. */
+const OWNERS = new Map([
+  ["tsc", "typescript"],
+  ["attw", "@arethetypeswrong/cli"],
+]);
+
 /** Folders that hold nothing of ours. */
 const FOREIGN = new Set(["node_modules", "dist", "build", ".git", ".tmp"]);
 
@@ -49,8 +55,7 @@ export function projectFiles(root) {
  * @returns {string}
  */
 export function tool(root, command) {
-  const owners = { tsc: "typescript", attw: "@arethetypeswrong/cli" };
-  const name = owners[/** @type {keyof typeof owners} */ (command)] ?? command;
+  const name = OWNERS.get(command) ?? command;
   // Not require.resolve(name): an exports map may hide package.json.
   const home = path.join(root, "node_modules", name);
   const { bin } = createRequire(import.meta.url)(path.join(home, "package.json"));
