@@ -1,0 +1,138 @@
+// Role: what a capability IS, whatever stands behind it: an object here, a promise, an import, a broken reference.
+// State: the reference count and the known resolution of one capability.
+// Must not know: the wire, connections, user classes.
+
+import type { RpcError } from "../base/errors.js";
+import type { Scheduler } from "../base/scheduler.js";
+import type { Payload } from "./payload.js";
+import type { Results } from "./results.js";
+
+/** The caller will never pipeline on the results (rpc.capnp `Call.noPromisePipelining`). */
+export const NO_PROMISE_PIPELINING = 2;
+/** The caller wants only the pipeline, never the results (rpc.capnp `Call.onlyPromisePipeline`). */
+export const ONLY_PROMISE_PIPELINE = 4;
+
+/** One call before it is made. `Hook.call` takes it over, with its params. */
+export class CallRequest {
+  /** High and low half of the interface id: two uint32 compare faster than a bigint. */
+  readonly interfaceHi: number;
+  readonly interfaceLo: number;
+  readonly methodId: number;
+  params: Payload;
+  /** {@link NO_PROMISE_PIPELINING} and {@link ONLY_PROMISE_PIPELINE}, or 0. */
+  flags: number;
+  /** The connection that the results will be returned on, when they are only passed on: allows a tail call (C-TAI-01). */
+  returnTo: object | null = null;
+
+  constructor(
+    interfaceHi: number,
+    interfaceLo: number,
+    methodId: number,
+    params: Payload,
+    flags = 0,
+  ) {
+    this.interfaceHi = interfaceHi | 0;
+    this.interfaceLo = interfaceLo | 0;
+    this.methodId = methodId;
+    this.params = params;
+    this.flags = flags;
+  }
+}
+
+/** Told once when a promise takes its next step. */
+export interface HookWatcher {
+  hookResolved(): void;
+}
+
+/** Bounds the bytes of stream calls in flight on one capability; see rpc/flow. */
+export interface FlowController {
+  /** Whether another stream call may be sent now. Sending is never refused, only unwise (C-FLO-03). */
+  readonly ready: boolean;
+  /** Counts one stream call of `bytes`, until its results settle. */
+  sent(bytes: number, results: Results): void;
+  /** Calls `listener` once, when ready or broken; `error` is what broke the stream. */
+  whenReady(listener: (error: RpcError | null) => void): void;
+  /** Calls `listener` once, when nothing is in flight any more or the stream broke. */
+  whenIdle(listener: (error: RpcError | null) => void): void;
+}
+
+/**
+ * A capability. Reference-counted: every holder owns one reference and releases it once.
+ *
+ * The rules that every kind keeps (design, "The house"):
+ * - `call` never runs user code, and takes the params over in every case;
+ * - calls on one hook are delivered in the order they were made, across resolution too (C-EMB-24, 27);
+ * - once `next` is set it never changes to another capability, only to a shorter way to the same one.
+ *
+ * @example
+ * const results = hook.call(new CallRequest(hi, lo, 0, new Payload(content)));
+ * const cap = results.pipeline([0]); // before any answer
+ */
+export abstract class Hook {
+  readonly scheduler: Scheduler;
+  /** What this is known to be from now on: a shorter way that keeps order. Owned. */
+  next: Hook | null = null;
+  private refs = 1;
+
+  constructor(scheduler: Scheduler) {
+    this.scheduler = scheduler;
+  }
+
+  /** Who vouches for identity: hooks of one brand that are settled and not the same object are different. */
+  abstract readonly brand: object;
+
+  /** Makes a call. Takes over `request` and its params, whatever happens. Never throws. */
+  abstract call(request: CallRequest): Results;
+
+  /** Whether this may still become something else. */
+  get isPromise(): boolean {
+    return false;
+  }
+
+  /** The error every call on this fails with, if it is known to be broken. */
+  get brokenBy(): RpcError | null {
+    return null;
+  }
+
+  /** The stream window of this capability; null where the answer to each call is the only brake. */
+  get flow(): FlowController | null {
+    return null;
+  }
+
+  get refCount(): number {
+    return this.refs;
+  }
+
+  /** The end of what is known; shortens the chain on the way, so that a chain of n steps costs O(n) in all (C-HOS-09). */
+  resolved(): Hook {
+    const next = this.next;
+    if (next === null) return this;
+    if (next.next === null) return next;
+    let end: Hook = next;
+    while (end.next !== null) end = end.next;
+    this.next = end.addRef();
+    next.release();
+    return end;
+  }
+
+  /** Asks to be told of the next step of a promise; nothing for what is no promise. */
+  watch(_watcher: HookWatcher): void {}
+
+  unwatch(_watcher: HookWatcher): void {}
+
+  /** One more holder. Returns this. */
+  addRef(): this {
+    this.refs++;
+    return this;
+  }
+
+  /** One holder less; after the last the hook lets go of what it stands for. */
+  release(): void {
+    if (--this.refs === 0) this.unreferenced();
+    else if (this.refs < 0)
+      throw new Error(`a reference to ${this.constructor.name} was released twice`);
+  }
+
+  /** The last holder is gone. */
+  protected abstract unreferenced(): void;
+}

@@ -1,0 +1,297 @@
+// Role: an object of this vat as a capability, and one call on it as its method sees it.
+// State: which calls wait for a stream call to end; how many calls still run; the outcome of each call.
+// Must not know: connections, schemas, promises of JavaScript.
+
+import { RpcError } from "../base/errors.js";
+import type { Job, Scheduler } from "../base/scheduler.js";
+import { identity } from "./identity.js";
+import { type CallRequest, Hook } from "./hook.js";
+import { emptyPayload, type Path, type Payload } from "./payload.js";
+import { canceledError, LocalResults } from "./promise.js";
+import { brokenHook, capIn, type Results, samePath } from "./results.js";
+
+/** What stands behind a {@link LocalHook}: user code, behind an adapter of the layer above. */
+export interface Server {
+  /** Runs one call, as a job. It ends the call by `returns`, `fails` or `tailCall`, now or later. */
+  dispatch(call: LocalCall): void;
+  /** Told once, after the last reference and the last running call are gone (C-LOC-09). */
+  dropped?(): void;
+}
+
+const LOCAL_BRAND = {};
+
+/**
+ * An object of this vat. Calls reach it one after the other, each as a job of its own (C-LOC-01); after a stream call
+ * the next waits until that one is done (C-FLO-09).
+ *
+ * @example
+ * const hook = new LocalHook({ dispatch: (call) => call.returns(payload) }, scheduler);
+ */
+export class LocalHook extends Hook implements Job {
+  readonly server: Server;
+  private waiting: LocalCall[] = [];
+  private streaming = false;
+  private poison: RpcError | null = null;
+  private running = 0;
+
+  constructor(server: Server, scheduler: Scheduler) {
+    super(scheduler);
+    this.server = server;
+  }
+
+  get brand(): object {
+    return LOCAL_BRAND;
+  }
+
+  /** Whether a stream call runs or waits: unwrapping the object must wait for it (C-FLO-16). */
+  get streamBusy(): boolean {
+    return this.streaming || this.waiting.length > 0;
+  }
+
+  call(request: CallRequest): Results {
+    this.running++;
+    const call = new LocalCall(this, request);
+    this.scheduler.post(call);
+    return call;
+  }
+
+  /** Dispatches a call whose turn has come, or lets it wait behind a stream call. */
+  admit(call: LocalCall): void {
+    if (this.streaming || this.waiting.length > 0) this.waiting.push(call);
+    else this.dispatch(call);
+  }
+
+  streamStarted(): void {
+    this.streaming = true;
+  }
+
+  /** A stream call failed: every later call fails with the same error (C-FLO-10). */
+  streamFailed(error: RpcError): void {
+    this.poison ??= error;
+  }
+
+  streamEnded(): void {
+    this.streaming = false;
+    if (this.waiting.length > 0) this.scheduler.post(this);
+  }
+
+  /** A method has come to its end. */
+  callEnded(): void {
+    this.running--;
+    this.dropIfIdle();
+  }
+
+  /** Job: dispatches what waited for a stream call, up to the next one. */
+  run(): void {
+    while (!this.streaming && this.waiting.length > 0) this.dispatch(this.waiting.shift()!);
+  }
+
+  private dispatch(call: LocalCall): void {
+    if (!call.begin()) return;
+    if (this.poison !== null) {
+      call.fails(this.poison);
+      return;
+    }
+    try {
+      this.server.dispatch(call);
+    } catch (thrown) {
+      call.fails(RpcError.from(thrown));
+    }
+  }
+
+  protected unreferenced(): void {
+    this.dropIfIdle();
+  }
+
+  private dropIfIdle(): void {
+    if (this.refCount === 0 && this.running === 0) this.server.dropped?.();
+  }
+}
+
+/**
+ * One call on an object of this vat: its results for the caller, its context for the method.
+ *
+ * A method ends it once, by `returns`, `fails` or `tailCall`; whatever comes later is dropped. A canceled call settles
+ * at once, its method may still run to its end; set `cancelable` to false to let it finish undisturbed (C-CAN-04).
+ */
+export class LocalCall extends LocalResults {
+  readonly interfaceHi: number;
+  readonly interfaceLo: number;
+  readonly methodId: number;
+  /** Owned by the call until `releaseParams`; the method may read it until the call ends. */
+  readonly params: Payload;
+  readonly flags: number;
+  readonly returnTo: object | null;
+  canceled = false;
+  cancelable = true;
+  /** Called once when the caller gives up and the call is cancelable. */
+  onCancel: (() => void) | null = null;
+  private readonly target: LocalHook;
+  private stage: "waiting" | "running" | "ended" = "waiting";
+  private isStream = false;
+  private early: Payload | null = null;
+  private earlyPaths: { path: Path; hook: Hook }[] = [];
+
+  constructor(target: LocalHook, request: CallRequest) {
+    super(target.scheduler);
+    this.target = target;
+    this.interfaceHi = request.interfaceHi;
+    this.interfaceLo = request.interfaceLo;
+    this.methodId = request.methodId;
+    this.params = request.params.own();
+    this.flags = request.flags;
+    this.returnTo = request.returnTo;
+  }
+
+  /** The capability called; for a method that hands itself out (`thisCap`, C-LOC-08). Not a new reference. */
+  get self(): Hook {
+    return this.target;
+  }
+
+  override run(): void {
+    if (this.stage === "waiting") this.target.admit(this);
+    else super.run();
+  }
+
+  /** Whether the method is to run; false when the call was canceled before its turn. */
+  begin(): boolean {
+    if (this.stage !== "waiting") return false;
+    this.stage = "running";
+    return true;
+  }
+
+  /** Drops the params' capabilities before the call ends (C-LIF-27). Idempotent. */
+  releaseParams(): void {
+    this.params.release();
+  }
+
+  /** Marks this as a stream call; called by the method's adapter before it returns from `dispatch`. */
+  streaming(): void {
+    this.isStream = true;
+    this.cancelable = false;
+    this.target.streamStarted();
+  }
+
+  /** Ends the call with results, which are taken over. */
+  returns(results: Payload = emptyPayload()): void {
+    if (this.stage === "ended") {
+      results.release();
+      return;
+    }
+    this.stage = "ended";
+    this.settle(results, null);
+    this.afterEnd();
+  }
+
+  /** Ends the call with an error. */
+  fails(error: RpcError): void {
+    if (this.stage === "ended") return;
+    this.stage = "ended";
+    if (this.isStream) this.target.streamFailed(error);
+    this.settle(null, error);
+    this.afterEnd();
+  }
+
+  /** Ends the call with the results of another, which the caller gets without a detour where possible (C-TAI-01, 11). */
+  tailCall(target: Hook, request: CallRequest): void {
+    if (this.stage === "ended") {
+      request.params.release();
+      return;
+    }
+    this.stage = "ended";
+    if (this.settled) {
+      request.params.release();
+    } else {
+      request.returnTo = this.returnTo;
+      this.forward(target.call(request));
+    }
+    this.afterEnd();
+  }
+
+  /**
+   * Lets pipelined calls flow before the results are there (C-PIP-07). Takes `pipeline` over.
+   * @throws RpcError `invalid-state` when called twice or after the end.
+   */
+  setPipeline(pipeline: Payload): void {
+    if (this.early !== null || this.stage === "ended") {
+      pipeline.release();
+      throw new RpcError(
+        "failed",
+        "invalid-state",
+        "setPipeline may be called once, before the call ends",
+      );
+    }
+    if (this.settled) {
+      pipeline.release();
+      return; // canceled: nobody will pipeline
+    }
+    this.early = pipeline.own();
+    const fields = this.fields;
+    this.fields = null;
+    if (fields !== null) for (const field of fields) field.settleField(this.earlyCap(field.path));
+  }
+
+  override get pipelineSet(): boolean {
+    return this.early !== null;
+  }
+
+  override pipeline(path: Path): Hook {
+    if (this.early === null) return super.pipeline(path);
+    const used = this.earlyPaths.find((known) => samePath(known.path, path));
+    if (used !== undefined) return used.hook.addRef();
+    if (!this.settled) return this.earlyCap(path);
+    // First used after the return: it is what the results say, but only if the early pipeline said the same.
+    const promised = capIn(this.early, path, this.scheduler);
+    const actual = super.pipeline(path);
+    const agree = this.error !== null || identity(promised, actual) === "same";
+    promised.release();
+    if (agree) return actual;
+    actual.release();
+    const message =
+      "the results name another capability here than the pipeline that was set before";
+    return brokenHook(new RpcError("failed", "invalid-capability", message), this.scheduler);
+  }
+
+  private earlyCap(path: Path): Hook {
+    const hook = capIn(this.early!, path, this.scheduler);
+    this.earlyPaths.push({ path, hook: hook.addRef() });
+    return hook;
+  }
+
+  /** The caller is gone. Before its turn a call is dropped; later its method is told, if it listens. */
+  protected abandonedBeforeForward(): void {
+    if (this.stage === "waiting") {
+      this.stage = "ended";
+      this.canceled = true;
+      this.afterEnd();
+      this.settle(null, canceledError());
+      return;
+    }
+    if (!this.cancelable || this.canceled) return;
+    this.canceled = true;
+    const listener = this.onCancel;
+    this.onCancel = null;
+    this.releaseParams();
+    this.settle(null, canceledError());
+    try {
+      listener?.();
+    } catch {
+      // C-CAN-13: what a cancel listener throws concerns nobody: the call is over.
+    }
+  }
+
+  private afterEnd(): void {
+    this.onCancel = null;
+    this.params.release();
+    if (this.isStream) this.target.streamEnded();
+    this.target.callEnded();
+  }
+
+  protected override unheld(): void {
+    super.unheld();
+    this.early?.release();
+    for (const { hook } of this.earlyPaths) hook.release();
+    this.earlyPaths = [];
+    this.early = null;
+  }
+}

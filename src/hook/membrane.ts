@@ -1,0 +1,304 @@
+// Role: a boundary that every capability crossing it is wrapped in, so that it can be watched, limited and cut off.
+// State: the wrappers alive and the calls under way through one membrane.
+// Must not know: connections, schemas.
+
+import { RpcError } from "../base/errors.js";
+import type { Scheduler } from "../base/scheduler.js";
+import { CallRequest, type FlowController, Hook, type HookWatcher } from "./hook.js";
+import { NO_CAPS, Payload, type Path } from "./payload.js";
+import { failedResults, type PromisedField, Results, type ResultsObserver } from "./results.js";
+
+/** `inward`: from the outside into what the membrane protects; `outward`: from there to the outside. */
+export type Direction = "inward" | "outward";
+
+export interface MembranePolicy {
+  /**
+   * Decides about one call. Return nothing to let it pass, an error to refuse it, a capability (a reference given
+   * away) to send it there instead: that one is called as it is, outside the membrane's wrapping.
+   */
+  call?(
+    direction: Direction,
+    target: Hook,
+    interfaceId: bigint,
+    methodId: number,
+  ): RpcError | Hook | void;
+}
+
+/**
+ * A membrane. Wrap what it protects with `wrap`; every capability that passes in params, results, pipelines and
+ * promise resolutions is wrapped, and one that comes back across is the original again.
+ *
+ * @example
+ * const membrane = new Membrane({ call: (d, t, id, m) => (m === 3 ? refusal : undefined) }, scheduler);
+ * give(membrane.wrap(secret));
+ * membrane.revoke(); // every wrapper breaks, calls under way fail
+ *
+ * Source: C-LOC-10, C-LOC-11, C-LOC-12.
+ */
+export class Membrane {
+  readonly scheduler: Scheduler;
+  readonly policy: MembranePolicy;
+  /** False: only the wrapped capability itself is guarded, what passes through its calls is not (a revoker). */
+  readonly deep: boolean;
+  private readonly wrappers = {
+    inward: new Map<Hook, MembraneHook>(),
+    outward: new Map<Hook, MembraneHook>(),
+  };
+  private readonly calls = new Set<MembraneResults>();
+  private readonly brands = new Map<object, object>();
+  private reason: RpcError | null = null;
+
+  constructor(policy: MembranePolicy, scheduler: Scheduler, deep = true) {
+    this.policy = policy;
+    this.scheduler = scheduler;
+    this.deep = deep;
+  }
+
+  get revokedBy(): RpcError | null {
+    return this.reason;
+  }
+
+  /** The outside view of an inside capability: a new reference. `hook` stays the caller's. */
+  wrap(hook: Hook): Hook {
+    return this.cross(hook, "inward");
+  }
+
+  /** Cuts everything off, for good: calls under way fail with `error`, wrappers break, what they held is released. */
+  revoke(error?: RpcError): void {
+    if (this.reason !== null) return;
+    this.reason =
+      error ?? new RpcError("failed", "capability-revoked", "this capability was revoked");
+    for (const call of [...this.calls]) call.revoked(this.reason);
+    for (const side of [this.wrappers.inward, this.wrappers.outward])
+      for (const wrapper of [...side.values()]) wrapper.revoked();
+  }
+
+  /** Wraps `hook` so that calls on it go in `direction`; unwraps it when it is a wrapper for the other direction. */
+  cross(hook: Hook, direction: Direction): Hook {
+    const end = hook.resolved();
+    if (end instanceof MembraneHook && end.membrane === this && end.direction !== direction)
+      return end.inner.addRef();
+    if (end.brokenBy !== null) return end.addRef();
+    const known = this.wrappers[direction].get(end);
+    if (known !== undefined) return known.addRef();
+    const wrapper = new MembraneHook(this, direction, end.addRef());
+    this.wrappers[direction].set(end, wrapper);
+    return wrapper;
+  }
+
+  crossPayload(payload: Payload, direction: Direction): Payload {
+    if (!this.deep || payload.caps.length === 0) return payload;
+    const caps = payload.caps.map((cap) => (cap === null ? null : this.cross(cap, direction)));
+    const crossed = new Payload(payload.content, caps.length === 0 ? NO_CAPS : caps);
+    payload.release();
+    return crossed;
+  }
+
+  forget(wrapper: MembraneHook, inner: Hook): void {
+    const side = this.wrappers[wrapper.direction];
+    if (side.get(inner) === wrapper) side.delete(inner);
+  }
+
+  began(call: MembraneResults): void {
+    this.calls.add(call);
+  }
+
+  ended(call: MembraneResults): void {
+    this.calls.delete(call);
+  }
+
+  /** Identity holds behind the membrane as in front of it, but never across it. */
+  brandOf(inner: Hook): object {
+    const brand = inner.brand;
+    let own = this.brands.get(brand);
+    if (own === undefined) this.brands.set(brand, (own = {}));
+    return own;
+  }
+}
+
+/** Guards one capability alone: `revoke` breaks it, what was passed through it stays. */
+export function revocable(hook: Hook): { hook: Hook; revoke(error?: RpcError): void } {
+  const membrane = new Membrane({}, hook.scheduler, false);
+  return { hook: membrane.wrap(hook), revoke: (error) => membrane.revoke(error) };
+}
+
+class MembraneHook extends Hook implements HookWatcher {
+  readonly membrane: Membrane;
+  readonly direction: Direction;
+  readonly inner: Hook;
+  private watchers: HookWatcher[] = [];
+  private watched: Hook | null = null;
+  private released = false;
+
+  constructor(membrane: Membrane, direction: Direction, inner: Hook) {
+    super(membrane.scheduler);
+    this.membrane = membrane;
+    this.direction = direction;
+    this.inner = inner;
+    if (inner.isPromise) this.watchInner();
+  }
+
+  get brand(): object {
+    return this.membrane.brandOf(this.inner);
+  }
+
+  override get isPromise(): boolean {
+    return this.next === null
+      ? this.brokenBy === null && this.inner.resolved().isPromise
+      : this.next.isPromise;
+  }
+
+  override get brokenBy(): RpcError | null {
+    return this.membrane.revokedBy ?? this.next?.brokenBy ?? null;
+  }
+
+  override get flow(): FlowController | null {
+    return this.inner.flow;
+  }
+
+  call(request: CallRequest): Results {
+    const reason = this.membrane.revokedBy;
+    if (reason !== null) return this.refuse(request, reason);
+    if (this.next !== null) return this.next.call(request);
+    const { interfaceHi, interfaceLo, methodId, flags } = request;
+    const interfaceId = (BigInt(interfaceHi >>> 0) << 32n) | BigInt(interfaceLo >>> 0);
+    let verdict: RpcError | Hook | void;
+    try {
+      verdict = this.membrane.policy.call?.(this.direction, this.inner, interfaceId, methodId);
+    } catch (thrown) {
+      verdict = RpcError.from(thrown);
+    }
+    if (verdict instanceof Hook) {
+      const results = verdict.call(request);
+      verdict.release();
+      return results;
+    }
+    if (verdict !== undefined) return this.refuse(request, verdict);
+    const other = this.direction === "inward" ? "outward" : "inward";
+    const params = this.membrane.crossPayload(request.params, other);
+    // No `returnTo`: results must pass the membrane, so a tail call may not take them around it.
+    const inner = new CallRequest(interfaceHi, interfaceLo, methodId, params, flags);
+    return new MembraneResults(this.membrane, this.direction, this.inner.call(inner));
+  }
+
+  override watch(watcher: HookWatcher): void {
+    this.watchers.push(watcher);
+  }
+
+  override unwatch(watcher: HookWatcher): void {
+    this.watchers = this.watchers.filter((known) => known !== watcher);
+  }
+
+  hookResolved(): void {
+    this.unwatchInner();
+    if (this.released || this.next !== null) return;
+    const end = this.inner.resolved();
+    if (end.isPromise) {
+      this.watchInner();
+      return;
+    }
+    this.membrane.forget(this, this.inner);
+    this.step(this.membrane.cross(end, this.direction));
+  }
+
+  revoked(): void {
+    this.letGo();
+    this.notify();
+  }
+
+  protected unreferenced(): void {
+    this.letGo();
+  }
+
+  private step(next: Hook): void {
+    this.next = next;
+    this.notify();
+  }
+
+  private notify(): void {
+    const watchers = this.watchers;
+    this.watchers = [];
+    for (const watcher of watchers) watcher.hookResolved();
+  }
+
+  private letGo(): void {
+    if (this.released) return;
+    this.released = true;
+    this.unwatchInner();
+    this.membrane.forget(this, this.inner);
+    this.inner.release();
+    const next = this.next;
+    this.next = null;
+    next?.release();
+  }
+
+  private watchInner(): void {
+    this.watched = this.inner.resolved();
+    this.watched.watch(this);
+  }
+
+  private unwatchInner(): void {
+    this.watched?.unwatch(this);
+    this.watched = null;
+  }
+
+  private refuse(request: CallRequest, error: RpcError): Results {
+    request.params.release();
+    return failedResults(error, this.scheduler);
+  }
+}
+
+class MembraneResults extends Results implements ResultsObserver {
+  private readonly membrane: Membrane;
+  private readonly direction: Direction;
+  private readonly source: Results;
+
+  constructor(membrane: Membrane, direction: Direction, source: Results) {
+    super(membrane.scheduler);
+    this.membrane = membrane;
+    this.direction = direction;
+    this.source = source;
+    membrane.began(this);
+    source.observe(this);
+  }
+
+  get immediate(): boolean {
+    return false;
+  }
+
+  override pipeline(path: Path): Hook {
+    if (this.settled) return super.pipeline(path);
+    const inner = this.source.pipeline(path);
+    if (!this.membrane.deep) return inner;
+    const wrapped = this.membrane.cross(inner, this.direction);
+    inner.release();
+    return wrapped;
+  }
+
+  resultsSettled(source: Results): void {
+    if (this.settled) return;
+    this.membrane.ended(this);
+    if (source.error !== null) this.settle(null, source.error);
+    else this.settle(this.membrane.crossPayload(source.takePayload(), this.direction), null);
+    source.cancel();
+  }
+
+  revoked(error: RpcError): void {
+    this.membrane.ended(this);
+    this.settle(null, error);
+    this.source.cancel();
+  }
+
+  protected abandoned(): void {
+    this.membrane.ended(this);
+    this.source.cancel();
+  }
+
+  protected makeField(): PromisedField {
+    throw new RpcError(
+      "failed",
+      "internal-error",
+      "a membrane pipelines through the results behind it",
+    );
+  }
+}

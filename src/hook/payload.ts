@@ -1,0 +1,54 @@
+// Role: what travels in a call or a return: content plus the capabilities its pointers name by index.
+// State: one Payload has one owner at a time; the owner releases the capabilities or hands the payload on.
+// Must not know: connections, schemas.
+
+import { Content } from "../wire/content.js";
+import type { Hook } from "./hook.js";
+
+/** Indexes into the pointer section, outermost first: how a promised capability is named inside a result (C-PIP-02). */
+export type Path = readonly number[];
+
+export type Caps = readonly (Hook | null)[];
+
+export const NO_CAPS: Caps = Object.freeze([]);
+
+/**
+ * Content and its capability table. Linear: whoever holds it owns one reference to each capability in it.
+ *
+ * @example
+ * results.returns(new Payload(content, [hook.addRef()]));
+ */
+export class Payload {
+  content: Content;
+  caps: Caps;
+
+  constructor(content: Content, caps: Caps = NO_CAPS) {
+    this.content = content;
+    this.caps = caps;
+  }
+
+  /** Makes the content outlive the scratch it may have been built in (C-LOC-02). */
+  own(): this {
+    if (this.content.borrowed) this.content = this.content.own();
+    return this;
+  }
+
+  /** A second payload over the same immutable content, with references of its own. */
+  share(): Payload {
+    const caps = this.caps.length === 0 ? NO_CAPS : this.caps.map((cap) => cap?.addRef() ?? null);
+    return new Payload(this.content, caps);
+  }
+
+  /** Releases every capability. Idempotent. */
+  release(): void {
+    const caps = this.caps;
+    if (caps.length === 0) return;
+    this.caps = NO_CAPS;
+    for (const cap of caps) cap?.release();
+  }
+}
+
+/** The payload of a call without params and of a return without results. */
+export function emptyPayload(): Payload {
+  return new Payload(Content.NULL);
+}

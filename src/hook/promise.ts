@@ -1,0 +1,257 @@
+// Role: capabilities and results that are not there yet and live in this vat: they queue calls and forward them.
+// State: the queue of one promise; the results that another call's results will settle.
+// Must not know: connections. Order rests on one rule: the queue is forwarded, whole, inside the resolution itself, so
+// nothing called later on the promise can reach the target first (C-LOC-04).
+
+import { RpcError } from "../base/errors.js";
+import type { Job, Scheduler } from "../base/scheduler.js";
+import { type CallRequest, type FlowController, Hook, type HookWatcher } from "./hook.js";
+import type { Path } from "./payload.js";
+import {
+  brokenHook,
+  failedResults,
+  type PromisedField,
+  Results,
+  type ResultsObserver,
+} from "./results.js";
+
+/** The error of a call whose caller gave it up before it ended. */
+export function canceledError(): RpcError {
+  return new RpcError("failed", "call-canceled", "the call was canceled by its caller");
+}
+
+/** Results settled in this vat: by a method, or by the results of a call they are forwarded to. */
+export abstract class LocalResults extends Results implements ResultsObserver {
+  private source: Results | null = null;
+
+  get immediate(): boolean {
+    return false;
+  }
+
+  /** The connection these results will be returned on, when they are only passed on (see CallRequest.returnTo). */
+  protected abstract readonly returnTo: object | null;
+
+  /** They were given up while no source is known yet. */
+  protected abstract abandonedBeforeForward(): void;
+
+  protected makeField(path: Path): PromisedField {
+    return new PipelineField(this, path);
+  }
+
+  override pipeline(path: Path): Hook {
+    return this.source !== null && !this.settled
+      ? this.source.pipeline(path)
+      : super.pipeline(path);
+  }
+
+  /** From now on these are the results of `source`, which is taken over. Calls queued on them go out now. */
+  protected forward(source: Results): void {
+    if (this.settled) {
+      source.cancel();
+      return;
+    }
+    this.source = source;
+    const fields = this.fields;
+    this.fields = null;
+    if (fields !== null) for (const field of fields) field.settleField(source.pipeline(field.path));
+    if (source.redirected !== null && this.returnTo !== null) {
+      this.settleRedirected(source.redirected);
+      return;
+    }
+    source.observe(this);
+    if (!this.isHeld) source.cancel();
+  }
+
+  resultsSettled(source: Results): void {
+    this.source = null;
+    if (source.redirected !== null) {
+      this.settleRedirected(source.redirected);
+      return;
+    }
+    if (source.error !== null) this.settle(null, source.error);
+    else this.settle(source.takePayload(), null);
+    source.cancel();
+  }
+
+  protected abandoned(): void {
+    if (this.source !== null) this.source.cancel();
+    else this.abandonedBeforeForward();
+  }
+}
+
+/** A call waiting for its target. */
+class QueuedCall extends LocalResults {
+  protected readonly returnTo: object | null;
+  private request: CallRequest | null;
+
+  constructor(request: CallRequest, scheduler: Scheduler) {
+    super(scheduler);
+    request.params.own();
+    this.request = request;
+    this.returnTo = request.returnTo;
+  }
+
+  /** Whether the call still waits to be made. */
+  get waiting(): boolean {
+    return this.request !== null;
+  }
+
+  sendTo(target: Hook): void {
+    const request = this.request;
+    if (request === null) return;
+    this.request = null;
+    this.forward(target.call(request));
+  }
+
+  /** Canceled before it was made: it is never made (C-CAN-09). */
+  protected abandonedBeforeForward(): void {
+    this.request?.params.release();
+    this.request = null;
+    this.settle(null, canceledError());
+  }
+}
+
+const PROMISE_BRAND = {};
+
+/**
+ * A capability that will be known later. Calls made before are queued in order and forwarded inside `resolve`.
+ *
+ * @example
+ * const promise = new PromiseHook(scheduler);
+ * promise.call(request);
+ * promise.resolve(hook); // forwards, then notifies watchers
+ *
+ * Source: C-LOC-04, C-LOC-05, C-RES-11.
+ */
+export class PromiseHook extends Hook implements Job {
+  private queue: QueuedCall[] = [];
+  private watchers: HookWatcher[] = [];
+  private readonly maxQueued: number;
+
+  /** @param maxQueued calls that may wait; one more fails as `overloaded` (C-HOS-08). */
+  constructor(scheduler: Scheduler, maxQueued = 100_000) {
+    super(scheduler);
+    this.maxQueued = maxQueued;
+  }
+
+  get brand(): object {
+    return this.next?.brand ?? PROMISE_BRAND;
+  }
+
+  override get isPromise(): boolean {
+    return this.next === null || this.next.isPromise;
+  }
+
+  override get brokenBy(): RpcError | null {
+    return this.next?.brokenBy ?? null;
+  }
+
+  override get flow(): FlowController | null {
+    return this.next?.flow ?? null;
+  }
+
+  /** Calls that wait here. */
+  get queued(): number {
+    return this.queue.length;
+  }
+
+  call(request: CallRequest): Results {
+    if (this.next !== null) return this.resolved().call(request);
+    if (this.queue.length >= this.maxQueued) {
+      this.queue = this.queue.filter((call) => call.waiting);
+      if (this.queue.length >= this.maxQueued) return this.refuse(request);
+    }
+    const call = new QueuedCall(request, this.scheduler);
+    this.queue.push(call);
+    return call;
+  }
+
+  /** Resolves to `target`, taking that reference over. The first resolution counts; a later one is released. */
+  resolve(target: Hook): void {
+    if (this.next !== null) {
+      target.release();
+      return;
+    }
+    let end = target.resolved();
+    if (end === this) {
+      target.release();
+      const message = "the promise was resolved to itself";
+      end = brokenHook(new RpcError("failed", "promise-cycle", message), this.scheduler);
+    } else if (end !== target) {
+      end.addRef();
+      target.release();
+    }
+    this.next = end;
+    const queue = this.queue;
+    this.queue = [];
+    for (const call of queue) call.sendTo(end);
+    if (this.watchers.length > 0) this.scheduler.post(this);
+    if (this.refCount === 0) this.unreferenced();
+  }
+
+  reject(error: RpcError): void {
+    this.resolve(brokenHook(error, this.scheduler));
+  }
+
+  override watch(watcher: HookWatcher): void {
+    this.watchers.push(watcher);
+    if (this.next !== null && this.watchers.length === 1) this.scheduler.post(this);
+  }
+
+  override unwatch(watcher: HookWatcher): void {
+    const at = this.watchers.indexOf(watcher);
+    if (at >= 0) this.watchers.splice(at, 1);
+  }
+
+  /** Job: tells the watchers of the resolution. */
+  run(): void {
+    const watchers = this.watchers;
+    this.watchers = [];
+    for (const watcher of watchers) watcher.hookResolved();
+  }
+
+  protected unreferenced(): void {
+    // A promise that nobody holds still forwards what waits in it, once its resolver speaks (C-GCF-03).
+    const next = this.next;
+    if (next === null) return;
+    this.next = null;
+    this.next = brokenHook(disposedError(), this.scheduler);
+    next.release();
+  }
+
+  private refuse(request: CallRequest): Results {
+    request.params.release();
+    const message = `limit queuedCalls: ${this.maxQueued} calls already wait for this promise; await some of them`;
+    return failedResults(
+      new RpcError("overloaded", "queue-full", message, { delivery: "not-sent" }),
+      this.scheduler,
+    );
+  }
+}
+
+function disposedError(): RpcError {
+  return new RpcError("failed", "capability-disposed", "this capability was disposed before", {
+    delivery: "not-sent",
+  });
+}
+
+/** The promised capability at one path of local results. */
+class PipelineField extends PromiseHook implements PromisedField {
+  readonly path: Path;
+  private readonly owner: Results;
+
+  constructor(owner: Results, path: Path) {
+    super(owner.scheduler);
+    this.owner = owner;
+    this.path = path;
+  }
+
+  settleField(target: Hook): void {
+    this.resolve(target);
+  }
+
+  protected override unreferenced(): void {
+    if (this.next === null) this.owner.fieldUnreferenced();
+    else super.unreferenced();
+  }
+}
