@@ -1,0 +1,70 @@
+// Role: Content, the immutable bytes of one payload: a single segment whose word 0 is its root pointer.
+// State: the bytes. Must not know: capabilities (a pointer to one is only an index), messages, who owns the payload.
+
+import { RpcError } from "../base/errors.js";
+
+/**
+ * The content of a Payload (params or results): ONE segment with near pointers only; word 0 is the root pointer.
+ * Capability pointers are indexes into the Payload's own table. Never written after it was made.
+ *
+ * @example new Content(new Uint8Array(8)) // a null root
+ *
+ * Source: rpc.capnp `Payload.content`.
+ */
+export class Content {
+  /**
+   * A null root. Like {@link EMPTY_STRUCT} it is one object for the whole process: a reader that scribbles on its
+   * input (capnp-ts does) must be given a copy.
+   */
+  static readonly NULL: Content = new Content(new Uint8Array(8));
+  /** A struct of size zero: what a method without parameters sends (C-IOP-08). Shared, see {@link NULL}. */
+  static readonly EMPTY_STRUCT: Content = new Content(
+    new Uint8Array([0xfc, 0xff, 0xff, 0xff, 0, 0, 0, 0]),
+  );
+
+  /** A multiple of 8 bytes, at least 8. Of a received content: its whole private ArrayBuffer. */
+  readonly bytes: Uint8Array;
+  /** Bytes that follow `bytes` in the same segment, zero padded to a word: one large Data that is never copied. */
+  readonly tail: Uint8Array | null;
+  /** Whether `bytes` is scratch, valid only during the call it is handed to; who keeps it longer calls {@link own}. */
+  readonly borrowed: boolean;
+
+  /**
+   * @param bytes the segment; not copied. @param tail see {@link tail}; not copied. @param borrowed see {@link borrowed}.
+   * @throws RpcError invalid-argument when `bytes` is not a whole number of words, or empty.
+   */
+  constructor(bytes: Uint8Array, tail: Uint8Array | null = null, borrowed = false) {
+    if ((bytes.length & 7) !== 0 || bytes.length === 0)
+      throw new RpcError(
+        "failed",
+        "invalid-argument",
+        `a content of ${bytes.length} bytes is not a segment: give whole words, at least one`,
+      );
+    this.bytes = bytes;
+    this.tail = tail;
+    this.borrowed = borrowed;
+  }
+
+  /** Bytes on the wire, padding of the tail counted. */
+  get byteLength(): number {
+    const tail = this.tail;
+    return tail === null ? this.bytes.length : this.bytes.length + ((tail.length + 7) & -8);
+  }
+
+  /** A content that may be kept: this one when it is not borrowed, else a private copy. */
+  own(): Content {
+    return this.borrowed ? new Content(this.joined()) : this;
+  }
+
+  /** The same content in one buffer: this one when it has no tail, else a private copy that is not borrowed. */
+  flat(): Content {
+    return this.tail === null ? this : new Content(this.joined());
+  }
+
+  private joined(): Uint8Array {
+    const bytes = new Uint8Array(this.byteLength);
+    bytes.set(this.bytes);
+    if (this.tail !== null) bytes.set(this.tail, this.bytes.length);
+    return bytes;
+  }
+}

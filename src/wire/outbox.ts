@@ -1,0 +1,211 @@
+// Role: Outbox gathers the messages of one turn in pooled slabs; Batch carries them to a transport for one write.
+// State: the open slab and the list of finished chunks; the process-wide pool of idle slabs.
+// Must not know: what a message says, or when the turn ends.
+
+/** Bytes of a pooled slab. A message that does not fit in one gets a buffer of its own. */
+export const SLAB_BYTES = 64 * 1024;
+
+const PADDING: readonly Uint8Array[] = Array.from({ length: 8 }, (_, n) => new Uint8Array(n));
+
+/** A buffer with the two views that writing needs. Its bytes are stale: writers set every word. */
+class Slab {
+  readonly u8: Uint8Array;
+  readonly i32: Int32Array;
+
+  constructor(bytes: number) {
+    this.u8 = new Uint8Array(bytes);
+    this.i32 = new Int32Array(this.u8.buffer);
+  }
+}
+
+/**
+ * Idle slabs, shared by all connections so that a thousand idle ones hold none.
+ * @example new Outbox(new SlabPool(4))
+ */
+export class SlabPool {
+  private readonly idle: Slab[] = [];
+  private readonly most: number;
+
+  /** @param most slabs kept; further ones are left to the garbage collector. */
+  constructor(most = 64) {
+    // Everything here writes whole words through Int32Array.
+    if (new Uint8Array(new Int32Array([1]).buffer)[0] !== 1)
+      throw new RangeError("this machine is big-endian, which is not supported");
+    this.most = most;
+  }
+
+  /** Slabs waiting for use. */
+  get size(): number {
+    return this.idle.length;
+  }
+
+  take(bytes: number): Slab {
+    if (bytes > SLAB_BYTES) return new Slab((bytes + 7) & -8);
+    return this.idle.pop() ?? new Slab(SLAB_BYTES);
+  }
+
+  give(slab: Slab): void {
+    if (slab.u8.length === SLAB_BYTES && this.idle.length < this.most) this.idle.push(slab);
+  }
+}
+
+/* @__PURE__ */ const sharedPool = new SlabPool();
+
+/**
+ * The messages of one turn, handed to a transport, which owns it from then on and calls {@link release} once the bytes
+ * are gone. After that its chunks must not be read: the slabs serve another turn.
+ *
+ * @example socket.write(batch.chunks[0], () => batch.release());
+ */
+export class Batch {
+  /** All bytes in order; adjacent messages are one chunk. */
+  readonly chunks: readonly Uint8Array[];
+  readonly bytes: number;
+  /** Number of messages. */
+  readonly count: number;
+  private readonly sizes: readonly number[];
+  private slabs: Slab[] | null;
+  private readonly pool: SlabPool;
+
+  constructor(
+    chunks: readonly Uint8Array[],
+    bytes: number,
+    sizes: readonly number[],
+    slabs: Slab[],
+    pool: SlabPool,
+  ) {
+    this.chunks = chunks;
+    this.bytes = bytes;
+    this.count = sizes.length;
+    this.sizes = sizes;
+    this.slabs = slabs;
+    this.pool = pool;
+  }
+
+  /** Each message apart, as the pieces that make it up in order: for transports that carry whole messages (C-FRM-19). */
+  *messages(): Generator<Uint8Array[], void, void> {
+    const chunks = this.chunks;
+    let chunk = 0;
+    let at = 0;
+    for (const size of this.sizes) {
+      const parts: Uint8Array[] = [];
+      let left = size;
+      while (left > 0) {
+        const from = chunks[chunk]!;
+        const n = Math.min(left, from.length - at);
+        parts.push(n === from.length ? from : from.subarray(at, at + n));
+        left -= n;
+        at += n;
+        if (at === from.length) {
+          chunk++;
+          at = 0;
+        }
+      }
+      yield parts;
+    }
+  }
+
+  /** Gives the slabs back. A second call does nothing. */
+  release(): void {
+    const slabs = this.slabs;
+    if (slabs === null) return;
+    this.slabs = null;
+    for (let i = 0; i < slabs.length; i++) this.pool.give(slabs[i]!);
+  }
+}
+
+/**
+ * Where a connection's messages wait for the end of the turn (C-FRM-17). Writing one: {@link begin}, set words from
+ * byte {@link at} of the views on, {@link commit}. Nothing is in the outbox before the commit.
+ *
+ * @example
+ * outbox.wake = () => queueMicrotask(() => { const batch = outbox.take(); if (batch) transport.write(batch); });
+ */
+export class Outbox {
+  /** Called at the first commit after a {@link take}: the owner arranges the next one. */
+  wake: (() => void) | null = null;
+  /** Bytes and messages waiting. */
+  bytes = 0;
+  count = 0;
+  /** The open slab's views and the byte, a multiple of 8, where the next message begins; set by {@link begin}. */
+  u8: Uint8Array = PADDING[0]!;
+  i32: Int32Array = new Int32Array(0);
+  at = 0;
+
+  private readonly pool: SlabPool;
+  private runStart = 0;
+  private chunks: Uint8Array[] = [];
+  private sizes: number[] = [];
+  private slabs: Slab[] = [];
+
+  constructor(pool: SlabPool = sharedPool) {
+    this.pool = pool;
+  }
+
+  /** Makes room for a message of which at most `maxBytes` will be written into the slab. */
+  begin(maxBytes: number): void {
+    if (this.u8.length - this.at >= maxBytes) return;
+    this.closeRun();
+    const slab = this.pool.take(maxBytes);
+    this.slabs.push(slab);
+    this.u8 = slab.u8;
+    this.i32 = slab.i32;
+    this.at = 0;
+    this.runStart = 0;
+  }
+
+  /**
+   * Ends the message begun: `bytes` in the slab, then the referenced arrays, then zeros up to a whole word. Those arrays
+   * are not copied and must not change until the batch is released.
+   *
+   * @param bytes what was written from {@link at} on: a multiple of 8.
+   */
+  commit(bytes: number, tail: Uint8Array | null = null, second: Uint8Array | null = null): void {
+    this.at += bytes;
+    if (tail !== null || second !== null) {
+      this.closeRun();
+      if (tail !== null) bytes += this.refer(tail);
+      if (second !== null) bytes += this.refer(second);
+      const pad = -bytes & 7;
+      bytes += this.refer(PADDING[pad]!);
+    }
+    this.bytes += bytes;
+    this.sizes.push(bytes);
+    if (this.count++ === 0) this.wake?.();
+  }
+
+  /** All that was committed, or null when nothing was. The outbox is empty afterwards and holds no slab. */
+  take(): Batch | null {
+    if (this.count === 0) return null;
+    this.closeRun();
+    const batch = new Batch(this.chunks, this.bytes, this.sizes, this.slabs, this.pool);
+    this.clear();
+    return batch;
+  }
+
+  /** Forgets all that was committed: for a connection that is gone. */
+  drop(): void {
+    this.take()?.release();
+  }
+
+  private clear(): void {
+    this.chunks = [];
+    this.sizes = [];
+    this.slabs = [];
+    this.bytes = 0;
+    this.count = 0;
+    this.u8 = PADDING[0]!;
+    this.at = 0;
+    this.runStart = 0;
+  }
+
+  private refer(bytes: Uint8Array): number {
+    if (bytes.length > 0) this.chunks.push(bytes);
+    return bytes.length;
+  }
+
+  private closeRun(): void {
+    if (this.at > this.runStart) this.chunks.push(this.u8.subarray(this.runStart, this.at));
+    this.runStart = this.at;
+  }
+}
