@@ -11,9 +11,6 @@
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("capstan::interop");
 
-interface Interop extends(Basics, Objects, Flow, Diagnostics) {}
-# All of it is inherited, so every call carries the id of a superclass.
-
 # ------------------------------------------------------------------------------------------------ values and errors
 
 interface Basics {
@@ -276,6 +273,9 @@ interface Objects {
 
   markTwice @12 (recorder :Recorder, first :UInt32) -> (second :UInt32);
   # Calls recorder.mark(first) and mark(first + 1) without waiting between; answers the position of the latter.
+
+  abandonHang @13 (hanger :Hanger) -> ();
+  # Calls hanger.hang() on the server's own account and answers at once: nothing but the loss of the connection ends that call.
 }
 
 # ------------------------------------------------------------------------------------------------ load and flow
@@ -318,10 +318,15 @@ struct Counts {
   hanging @1 :UInt32;   # calls of `hang` that are in progress
   canceled @2 :UInt32;  # calls of `hang` that were canceled, ever
   held @3 :UInt32;      # capabilities in all holders
-  hangsLost @4 :UInt32; # calls by `hangOn` and `startHang` that failed because the connection of the hanger was lost, ever
+  hangsLost @4 :UInt32; # calls made by `abandonHang` that failed with type `disconnected`, ever
 }
 
 struct Memory {
   resident @0 :UInt64;  # bytes of the process in main memory now
   peak @1 :UInt64;      # the most there ever were
 }
+
+# ------------------------------------------------------------------------------------------------ the bootstrap object
+
+interface Interop extends(Basics, Objects, Flow, Diagnostics) {}
+# All of it is inherited, so every call carries the id of a superclass. (Last, because C++ wants superclasses first.)
