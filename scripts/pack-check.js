@@ -151,7 +151,7 @@ try {
       console.log(`ok    ${what}`);
     } catch (error) {
       failed++;
-      console.log(`${error instanceof Error ? error.message : error}\nFAIL  ${what}`);
+      console.log(`${error instanceof Error ? error.message : String(error)}\nFAIL  ${what}`);
       // Without a package there is nothing to look at.
       if (!fs.existsSync(path.join(user, "node_modules", name))) break;
     }

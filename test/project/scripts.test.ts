@@ -6,6 +6,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { build, mirror } from "../../scripts/build.js";
 import { environmentFor, packageFor, parseArguments } from "../../scripts/on-node.js";
+import { tally } from "../../scripts/tally.js";
 
 let folder: string;
 beforeEach(() => {
@@ -105,5 +106,25 @@ describe("on-node", () => {
       PATH: `/n/bin${path.delimiter}/usr/bin`,
       HOME: "/h",
     });
+  });
+});
+
+describe("tally", () => {
+  it("counts what vitest and our own runners write, coloured or not", () => {
+    const vitest =
+      " Test Files  1 failed | 2 passed (3)\n      Tests  2 failed | 41 passed | 1 skipped (44)\n";
+    expect(tally(vitest, 1)).toEqual({ passed: 41, failed: 2 });
+    expect(tally("\u001b[2m      Tests \u001b[22m \u001b[32m7 passed\u001b[39m (7)\n", 0)).toEqual({
+      passed: 7,
+      failed: 0,
+    });
+    expect(tally("a\n12 passed, 0 failed\nb", 0)).toEqual({ passed: 12, failed: 0 });
+  });
+
+  it("counts a step that counts nothing as one, and hides no failure", () => {
+    expect(tally("hello", 0)).toEqual({ passed: 1, failed: 0 });
+    expect(tally("hello, 3 passed, 4 failed they say", 0)).toEqual({ passed: 1, failed: 0 });
+    expect(tally("hello", 2)).toEqual({ passed: 0, failed: 1 });
+    expect(tally("12 passed, 0 failed", 1)).toEqual({ passed: 12, failed: 1 });
   });
 });
