@@ -13,9 +13,6 @@ import { Content } from "./content.js";
 import type { Frame } from "./frame.js";
 import { ELEMENT_BITS, ElementSize, PointerReader } from "./pointer.js";
 
-/** Up to this many bytes a loop beats TypedArray.set. */
-const COPY_LOOP = 64;
-
 const MOST_NESTING = 1000;
 
 /** Lower half of a pointer to a struct of size zero: offset -1. */
@@ -81,7 +78,7 @@ export class PayloadCopier {
   private start(frame: Frame): void {
     this.far = false;
     this.out = null;
-    for (let i = 0; i < frame.segments; i++) {
+    for (let i = 0, n = frame.segments; i < n; i++) {
       this.low[i] = frame.segEnd[i]!;
       this.high[i] = 0;
     }
@@ -90,10 +87,9 @@ export class PayloadCopier {
   /** All was reached by near pointers: one range of one segment. */
   private copyRange(seg: number, pos: number, lo: number, hi: number): Content {
     const low = this.low[seg]!;
-    const length = this.high[seg]! - low;
-    const bytes = new Uint8Array(8 + length);
+    // One slice, with the word before (the header's at least) giving room for the root: cheaper than allocate and set.
+    const bytes = this.p.frame.bytes.slice(low - 8, this.high[seg]!);
     putRoot(bytes, pos - low, lo, hi);
-    copyBytes(this.p.frame.bytes, low, length, bytes, 8);
     return new Content(bytes);
   }
 
@@ -109,7 +105,7 @@ export class PayloadCopier {
     for (let i = 0; i < frame.segments; i++) {
       const low = this.low[i]!;
       const length = this.high[i]! - low;
-      if (length > 0) copyBytes(frame.bytes, low, length, bytes, low + this.shift[i]!);
+      if (length > 0) bytes.set(frame.bytes.subarray(low, low + length), low + this.shift[i]!);
     }
     putRoot(bytes, pos + this.shift[seg]! - 8, lo, hi);
     this.out = new DataView(bytes.buffer);
@@ -239,15 +235,4 @@ function putHigh(bytes: Uint8Array, hi: number): void {
   bytes[5] = hi >> 8;
   bytes[6] = hi >> 16;
   bytes[7] = hi >> 24;
-}
-
-function copyBytes(
-  from: Uint8Array,
-  at: number,
-  length: number,
-  to: Uint8Array,
-  toAt: number,
-): void {
-  if (length > COPY_LOOP) to.set(from.subarray(at, at + length), toAt);
-  else for (let i = 0; i < length; i++) to[toAt + i] = from[at + i]!;
 }
