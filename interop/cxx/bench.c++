@@ -112,7 +112,8 @@ struct Client {
   uint64_t sequential(double end) {
     uint64_t count = 0;
     while (now() < end) {
-      check(add(server).wait(waitScope).getSum(), counter);
+      auto sum = add(server).wait(waitScope).getSum();
+      check(sum, counter);
       count++;
     }
     return count;
@@ -134,7 +135,8 @@ struct Client {
     uint64_t count = 0;
     while (now() < end) {
       auto third = server.nextRequest().send().getNext().nextRequest().send().getNext().nextRequest().send().getNext();
-      check(add(third).wait(waitScope).getSum(), counter);
+      auto sum = add(third).wait(waitScope).getSum();
+      check(sum, counter);
       count++;
     }
     return count;
@@ -206,7 +208,7 @@ int main(int argc, char* argv[]) {
     }
   });
   KJ_IF_MAYBE (error, failure) {
-    fprintf(stderr, "%s\n", kj::str(*error).cStr());
+    fprintf(stderr, "%s\n", error->getDescription().cStr());
     return 1;
   }
   return 0;

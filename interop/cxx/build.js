@@ -1,3 +1,4 @@
+// @ts-check
 // Builds the C++ peers into `build/`:  node interop/cxx/build.js
 //
 // Owns that folder. A step runs again only when the content of what it reads has changed, because a checkout or a merge
@@ -15,19 +16,49 @@ const here = dirname(fileURLToPath(import.meta.url));
 const output = join(here, "build");
 const generated = join(output, "generated");
 
-const COMPILER = process.env.CXX ?? "g++";
-const FLAGS = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-pthread", `-I${generated}`];
+const COMPILER = process.env["CXX"] ?? "g++";
+const FLAGS = [
+  "-std=c++17",
+  "-O2",
+  "-Wall",
+  "-Wextra",
+  "-Wno-unused-parameter",
+  "-pthread",
+  `-I${generated}`,
+];
 const LIBRARIES = ["-lcapnp-rpc", "-lcapnp", "-lkj-async", "-lkj", "-pthread"];
-const HINT = "The C++ peers need Cap'n Proto's library and tool: apt-get install g++ capnproto libcapnp-dev";
+const HINT =
+  "The C++ peers need Cap'n Proto's library and tool: apt-get install g++ capnproto libcapnp-dev";
 
 const SCHEMAS = ["../interop.capnp", "../calculator.capnp", "../../bench/bench.capnp"];
+/** The sources of each program, without their endings. */
 const PROGRAMS = {
-  server: ["server", "interop-server", "objects", "everything", "calculator-server", "support"],
-  client: ["client", "scenarios-values", "scenarios-objects", "scenarios-reflection", "scenarios-endings",
-    "scenarios-flow", "scenarios-calculator", "objects", "everything", "support"],
-  bench: ["bench", "support"],
+  server: [
+    "server",
+    "interop-server",
+    "objects",
+    "everything",
+    "calculator-server",
+    "support",
+    "interop.capnp",
+    "calculator.capnp",
+  ],
+  client: [
+    "client",
+    "scenarios-values",
+    "scenarios-objects",
+    "scenarios-reflection",
+    "scenarios-endings",
+    "scenarios-flow",
+    "scenarios-calculator",
+    "objects",
+    "everything",
+    "support",
+    "interop.capnp",
+    "calculator.capnp",
+  ],
+  bench: ["bench", "support", "bench.capnp"],
 };
-const GENERATED_FOR = { bench: ["bench.capnp"], "": ["interop.capnp", "calculator.capnp"] };
 
 /** @param {readonly string[]} parts @returns {string} */
 function digest(parts) {
@@ -53,24 +84,30 @@ async function step(name, key, work) {
 
 /** @param {string} command @param {string[]} args */
 async function must(command, args) {
-  try {
-    await run(command, args, { cwd: here, maxBuffer: 64 << 20 });
-  } catch (error) {
-    if (error.code === "ENOENT") throw new Error(`${command} is not installed. ${HINT}`);
-    throw new Error(`${command} ${args.join(" ")} failed:\n${error.stderr || error.message}`);
-  }
+  await run(command, args, { cwd: here, maxBuffer: 64 << 20 }).catch((cause) => {
+    throw new Error(`${command} ${args.join(" ")} failed:\n${cause.stderr || cause.message}`, {
+      cause,
+    });
+  });
 }
 
 /** What the compiler and the library are, so that an upgrade rebuilds all. Throws with a hint when one is missing. */
 async function toolchain() {
-  const source = '#include <capnp/rpc-twoparty.h>\nversion CAPNP_VERSION';
-  const probe = run("sh", ["-c", `printf '%s' "$1" | "$2" -std=c++17 -E -P -x c++ -`, "sh", source, COMPILER], {
-    maxBuffer: 64 << 20,
+  const source = "#include <capnp/rpc-twoparty.h>\nversion CAPNP_VERSION";
+  const probe = run(
+    "sh",
+    ["-c", `printf '%s' "$1" | "$2" -std=c++17 -E -P -x c++ -`, "sh", source, COMPILER],
+    {
+      maxBuffer: 64 << 20,
+    },
+  );
+  const [compiler, tool, headers] = await Promise.all([
+    run(COMPILER, ["--version"]),
+    run("capnp", ["--version"]),
+    probe,
+  ]).catch((cause) => {
+    throw new Error(`${HINT}\n(${cause.message.split("\n")[0]})`, { cause });
   });
-  const [compiler, tool, headers] = await Promise.all([run(COMPILER, ["--version"]), run("capnp", ["--version"]), probe])
-    .catch((error) => {
-      throw new Error(`${HINT}\n(${error.message.split("\n")[0]})`);
-    });
   const version = /version\s+(.*)$/s.exec(headers.stdout)?.[1] ?? "";
   return [compiler.stdout, tool.stdout, version];
 }
@@ -84,7 +121,12 @@ export async function build() {
   await step("schemas", digest([...tools, ...schemas]), async () => {
     for (const path of SCHEMAS) {
       const folder = join(here, dirname(path));
-      await must("capnp", ["compile", `--src-prefix=${folder}`, `-oc++:${generated}`, join(here, path)]);
+      await must("capnp", [
+        "compile",
+        `--src-prefix=${folder}`,
+        `-oc++:${generated}`,
+        join(here, path),
+      ]);
     }
   });
 
@@ -92,24 +134,25 @@ export async function build() {
   const headers = await Promise.all(headerNames.map((name) => readFile(join(here, name), "utf8")));
   const shared = [...tools, ...FLAGS, ...schemas, ...headers];
 
-  const units = [...new Set(Object.values(PROGRAMS).flat())].map((name) => ({ name, source: join(here, `${name}.c++`) }));
-  for (const name of Object.values(GENERATED_FOR).flat()) units.push({ name, source: join(generated, `${name}.c++`) });
+  /** @type {Map<string, string>} what each object file was made of */
   const keys = new Map();
-  const queue = [...units];
+  const queue = [...new Set(Object.values(PROGRAMS).flat())];
   const compileNext = async () => {
-    for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) {
-      const { name, source } = unit;
+    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+      const source = join(name.endsWith(".capnp") ? generated : here, `${name}.c++`);
       const key = digest([...shared, await readFile(source, "utf8")]);
       keys.set(name, key);
-      await step(name, key, () => must(COMPILER, [...FLAGS, "-c", source, "-o", join(output, `${name}.o`)]));
+      await step(name, key, () =>
+        must(COMPILER, [...FLAGS, "-c", source, "-o", join(output, `${name}.o`)]),
+      );
     }
   };
   await Promise.all([compileNext(), compileNext()]);
 
   for (const [program, names] of Object.entries(PROGRAMS)) {
-    const all = [...names, ...(GENERATED_FOR[program] ?? GENERATED_FOR[""])];
-    const objects = all.map((name) => join(output, `${name}.o`));
-    await step(`program-${program}`, digest([...LIBRARIES, ...all.map((name) => keys.get(name))]), () =>
+    const objects = names.map((name) => join(output, `${name}.o`));
+    const key = digest([...LIBRARIES, ...names.map((name) => keys.get(name) ?? "")]);
+    await step(`program-${program}`, key, () =>
       must(COMPILER, [...objects, "-o", join(output, program), ...LIBRARIES]),
     );
   }

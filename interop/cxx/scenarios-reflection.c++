@@ -156,9 +156,18 @@ void tailCalls(Run& run) {
   }));
   run.mustFail(failing.send(), kj::Exception::Type::OVERLOADED, "no more");
 
+  // A method of the client that ends in a call of the server's object, the server being the caller.
+  auto bouncer = server.bouncerRequest().send().getBouncer();
+  auto callBack = server.callBackRequest();
+  callBack.setCount(10);
+  callBack.setCallback(run.newCallback([bouncer](CallbackServer::Context context) mutable {
+    return context.tailCall(bouncer.bounceRequest());
+  }));
+  callBack.send().wait(run.waitScope);
+
   // Tail calls that go to and fro between the sides, to an even and to an odd depth.
   for (uint depth: {0, 1, 2, 3, 6, 15}) {
-    auto bounce = server.bouncerRequest().send().getBouncer().bounceRequest();
+    auto bounce = bouncer.bounceRequest();
     bounce.setOther(kj::heap<BouncerServer>(run.tally, "client"));
     bounce.setDepth(depth);
     auto answer = bounce.send();
