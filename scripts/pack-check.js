@@ -14,6 +14,9 @@ import { tool } from "./lib.js";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { name, exports, bin } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
 
+/** Our compiler writes declarations that an older one must still read. */
+const OLD_TYPESCRIPT = "5.9";
+
 /** What may stand at the top of the tarball. */
 const EXPECTED = new Set([
   "CHANGELOG.md",
@@ -137,6 +140,13 @@ const steps = [
       put("use.ts", lines.join(""));
       put("tsconfig.json", JSON.stringify(USER_CONFIG));
       runTool("tsc", ["-p", user], user);
+    },
+  ],
+  [
+    `types for TypeScript ${OLD_TYPESCRIPT}`,
+    () => {
+      run("npm", ["install", "--no-audit", "--no-fund", `typescript@${OLD_TYPESCRIPT}`], user);
+      run(process.execPath, [tool(user, "tsc"), "-p", user], user);
     },
   ],
   ["publint", () => void runTool("publint", ["--strict", tarball], folder)],
