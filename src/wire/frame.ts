@@ -28,9 +28,7 @@ export class Frame {
 
   /** A copy of the whole frame: for logs and recorders. */
   copy(): Uint8Array {
-    return NO_BYTES.constructor === this.bytes.constructor
-      ? this.bytes.slice(this.start, this.start + this.length)
-      : new Uint8Array(this.bytes.subarray(this.start, this.start + this.length));
+    return this.bytes.slice(this.start, this.start + this.length);
   }
 }
 

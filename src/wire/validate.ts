@@ -10,7 +10,7 @@
 
 import type { Limits } from "../base/limits.js";
 import { Content } from "./content.js";
-import type { Frame } from "./frame.js";
+import { Frame } from "./frame.js";
 import { ELEMENT_BITS, ElementSize, PointerReader } from "./pointer.js";
 
 const MOST_NESTING = 1000;
@@ -39,6 +39,9 @@ export class PayloadCopier {
   /** Per segment, what to add to a position to get the one in the copy. Set for the second walk. */
   private readonly shift: number[] = [0];
   private out: DataView | null = null;
+  /** Of {@link renumber}: the map, and what it said so far. */
+  private map: ((index: number) => number) | null = null;
+  private known: Map<number, number> | null = null;
 
   constructor(limits: Limits) {
     this.limits = limits;
@@ -69,10 +72,40 @@ export class PayloadCopier {
       seg = p.seg;
       pos = p.pos;
     }
-    if ((lo & 3) === 3) return capability(p, lo, hi);
+    if ((lo & 3) === 3) {
+      if (lo !== 3) throw p.fail("a pointer is of no known kind");
+      return capabilityContent(hi);
+    }
     this.object(seg, pos, lo, hi, this.nesting);
     if (hi === 0 && (lo & 3) === 0) return Content.EMPTY_STRUCT;
-    return this.far ? this.copySegments(seg, pos, lo, hi) : this.copyRange(seg, pos, lo, hi);
+    return this.far || this.known !== null
+      ? this.copySegments(seg, pos, lo, hi)
+      : this.copyRange(seg, pos, lo, hi);
+  }
+
+  /**
+   * Copies a whole content with its capability pointers renumbered: for putting a received value into a message of ours
+   * (C-VAL-26).
+   *
+   * @param map from an old index to the new one, asked once per index; -1, or a null map, makes the pointer null, since an
+   *   index without a table behind it would dangle (C-VAL-27).
+   * @throws RpcError invalid-payload.
+   */
+  renumber(content: Content, map: ((index: number) => number) | null): Content {
+    const frame = contentFrame(content.flat());
+    const root = frame.view.getInt32(0, true);
+    if (root === 3) {
+      const index = map === null ? -1 : map(frame.view.getUint32(4, true));
+      return index < 0 ? Content.NULL : capabilityContent(index);
+    }
+    this.map = map;
+    this.known = new Map();
+    try {
+      return this.copy(frame, 0, 0);
+    } finally {
+      this.known = null;
+      this.map = null;
+    }
   }
 
   private start(frame: Frame): void {
@@ -121,9 +154,22 @@ export class PayloadCopier {
       this.object(seg, at + 8 + (lo >> 2) * 8, lo, hi, depth);
     } else if (kind === 3) {
       if (lo !== 3) throw this.p.fail("a pointer is of no known kind");
+      if (this.known !== null && this.out !== null) this.renumbered(seg, at, hi >>> 0);
     } else {
       this.farPointer(seg, at, lo, hi, depth);
     }
+  }
+
+  private renumbered(seg: number, at: number, index: number): void {
+    const known = this.known!;
+    let to = known.get(index);
+    if (to === undefined) {
+      to = this.map === null ? -1 : this.map(index);
+      known.set(index, to);
+    }
+    const here = at + this.shift[seg]!;
+    this.out!.setInt32(here, to < 0 ? 0 : 3, true);
+    this.out!.setInt32(here + 4, to < 0 ? 0 : to, true);
   }
 
   private farPointer(seg: number, at: number, lo: number, hi: number, depth: number): void {
@@ -212,12 +258,24 @@ export class PayloadCopier {
   }
 }
 
-function capability(p: PointerReader, lo: number, hi: number): Content {
-  if (lo !== 3) throw p.fail("a pointer is of no known kind");
+/** A content that is nothing but capability `index`. */
+export function capabilityContent(index: number): Content {
   const bytes = new Uint8Array(8);
   bytes[0] = 3;
-  putHigh(bytes, hi);
+  putHigh(bytes, index);
   return new Content(bytes);
+}
+
+/** A content without its tail seen as a frame of one segment, for the readers of frames. */
+export function contentFrame(content: Content): Frame {
+  const frame = new Frame();
+  const bytes = content.bytes;
+  frame.bytes = bytes;
+  frame.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  frame.length = bytes.length;
+  frame.segments = 1;
+  frame.segEnd[0] = bytes.length;
+  return frame;
 }
 
 /** Sets the root pointer to an object `distance` bytes behind it. */
