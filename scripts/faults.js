@@ -145,24 +145,30 @@ export async function runFaults(root, faults, jobs, print) {
   const healthy = new Map();
   const queue = [...faults];
   let missed = 0;
+  /** @param {Copy} copy @param {Fault} fault @returns {Promise<string[]>} */
+  const tryOne = async (copy, fault) => {
+    const { test } = fault;
+    let before = healthy.get(test);
+    if (before === undefined) {
+      const all = faults.filter((f) => f.test === test).flatMap((f) => f.clauses);
+      before = copy.run(test, [...new Set(all)]);
+      healthy.set(test, before);
+    }
+    const sound = await before;
+    if (sound === "hung") return [`${test} hangs without it`];
+    try {
+      return judge(fault.clauses, sound, await copy.runWith(fault));
+    } catch (error) {
+      return [error instanceof Error ? error.message : String(error)];
+    }
+  };
   /** @param {Copy} copy */
   const work = async (copy) => {
     for (let fault = queue.shift(); fault !== undefined; fault = queue.shift()) {
-      const { test, name, clauses } = fault;
-      let before = healthy.get(test);
-      if (before === undefined) {
-        const all = faults.filter((f) => f.test === test).flatMap((f) => f.clauses);
-        before = copy.run(test, [...new Set(all)]);
-        healthy.set(test, before);
-      }
-      const sound = await before;
-      const wrong =
-        sound === "hung"
-          ? [`${test} hangs without it`]
-          : judge(clauses, sound, await copy.runWith(fault));
+      const wrong = await tryOne(copy, fault);
       if (wrong.length > 0) missed++;
       const verdict = wrong.length === 0 ? "caught" : `MISSED (${wrong.join("; ")})`;
-      print(`${verdict}  ${name} [${clauses.join(", ")}]`);
+      print(`${verdict}  ${fault.name} [${fault.clauses.join(", ")}]`);
     }
   };
   try {

@@ -12,15 +12,14 @@ export function occurrences(text, snippet) {
 
 /**
  * @param {string} text the source
- * @param {{ name: string, file: string, find: string, replace: string }} fault
+ * @param {{ file: string, find: string, replace: string }} fault
  * @returns {string} the source with the fault
  * @throws {Error} when what it replaces does not stand there exactly once: a fault that no longer fits would be
  *   one that is never planted
  */
-export function plant(text, { name, file, find, replace }) {
+export function plant(text, { file, find, replace }) {
   const times = occurrences(text, find);
-  if (times !== 1)
-    throw new Error(`fault "${name}": what it replaces stands ${times} times in ${file}`);
-  if (find === replace) throw new Error(`fault "${name}" changes nothing`);
+  if (times !== 1) throw new Error(`what it replaces stands ${times} times in ${file}`);
+  if (find === replace) throw new Error("it changes nothing");
   return text.replace(find, () => replace);
 }

@@ -139,6 +139,7 @@ describe("direction of imports", () => {
       `import * as os from "node:os";`,
       '${`nested ${"}"} export * from "node:tls"`}',
       `import "node:dns";`,
+      '${f({ a: { b: 1 } })} import "node:vm";',
       "`;",
       `const quote = /["'\`/]/g, half = 4 / 2;`,
       `const text = 'import "node:http"';`,
@@ -146,7 +147,7 @@ describe("direction of imports", () => {
     ].join("\n");
     expect(said({ "src/cap/a.ts": text, "src/cap/b.ts": "" })).toEqual([]);
     expect(said({ "src/cap/a.ts": text })).toEqual([
-      `src/cap/a.ts:10: imports "./b.js", which is not there (relative imports end in .js)`,
+      `src/cap/a.ts:11: imports "./b.js", which is not there (relative imports end in .js)`,
     ]);
   });
 

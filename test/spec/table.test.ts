@@ -149,7 +149,7 @@ describe("clause table", () => {
 
 describe("faults", () => {
   it("plants a fault where it fits exactly once", () => {
-    const fault = { name: "n", file: "f", find: "+ 1", replace: "$&" };
+    const fault = { file: "f", find: "+ 1", replace: "$&" };
     expect(plant("x + 1;", fault)).toBe("x $&;");
     expect(() => plant("x + 1 + 1", fault)).toThrow("stands 2 times in f");
     expect(() => plant("x", fault)).toThrow("stands 0 times in f");
@@ -198,6 +198,7 @@ describe("faults", () => {
           { ...fault, name: "thrice", replace: "* 3", clauses: [id(1)] },
           { ...fault, name: "unseen", replace: "* 3", clauses: [id(2)] },
           { ...fault, name: "no source", replace: "* (", clauses: [id(2)] },
+          { ...fault, name: "no fit", find: "* 4", replace: "* 3", clauses: [id(1)] },
         ],
         1,
         (line) => printed.push(line),
@@ -206,8 +207,9 @@ describe("faults", () => {
         `caught  thrice [${id(1)}]`,
         `MISSED (the test of ${id(2)} does not notice it)  unseen [${id(2)}]`,
         `MISSED (the test file does not load with it)  no source [${id(2)}]`,
+        `MISSED (what it replaces stands 0 times in a.ts)  no fit [${id(1)}]`,
       ]);
-      expect(missed).toBe(2);
+      expect(missed).toBe(3);
     } finally {
       fs.rmSync(folder, { recursive: true, force: true });
     }
