@@ -1,0 +1,339 @@
+// Role: the answer table: calls and bootstrap requests of the peer's.
+// State: per answer, its results while they are not returned; after the Return, where pipelined calls go from then on.
+// Must not know: user code. One Return out, one Finish in; the entry lives until both (C-LIF-04).
+
+import { RpcError } from "../base/errors.js";
+import type { Job } from "../base/scheduler.js";
+import { type CallRequest, type Hook } from "../hook/hook.js";
+import type { Path } from "../hook/payload.js";
+import { PromiseHook } from "../hook/promise.js";
+import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hook/results.js";
+import type { Content } from "../wire/content.js";
+import { ReturnTag } from "../wire/descriptors.js";
+import { followPath } from "../wire/path.js";
+import { echoDisembargo } from "./disembargo.js";
+import { announceNew, describeCaps, type Export, releaseExports } from "./exports.js";
+import type { AnswerId } from "./ids.js";
+import type { AdoptedAnswer, Question } from "./question.js";
+import type { ConnectionState } from "./state.js";
+
+/** What an entry with capabilities in its results costs beside their content, for the limit on held results. */
+const BYTES_PER_CAP = 64;
+
+/** One answer. */
+export class Answer implements ResultsObserver, AdoptedAnswer, Job {
+  readonly state: ConnectionState;
+  readonly id: AnswerId;
+  /** Encodes inside the settling: runs no user code, and what it settles is a question of this connection. */
+  readonly immediate = true;
+  /** The peer wants the results kept here for a question of OURS (`sendResultsTo.yourself`, C-TAI-02). */
+  readonly keepsResults: boolean;
+  readonly pipelineOnly: boolean;
+  private results: Results | null = null;
+  /** Our own call whose results the peer has itself, when we answered by a tail call. */
+  private tail: Question | null = null;
+  private adopter: Question | null = null;
+  private adopted = false;
+  private returned = false;
+  private finished = false;
+  private error: RpcError | null = null;
+  /** After a Return with capabilities: what to follow paths in, and where each slot leads, frozen (C-RES-19). */
+  private content: Content | null = null;
+  private routes: (Hook | null)[] | null = null;
+  private resultExports: Export[] | null = null;
+  private charged = 0;
+  private held = 0;
+  private early: { path: Path; embargoId: number }[] = [];
+
+  constructor(state: ConnectionState, id: AnswerId, keepsResults = false, pipelineOnly = false) {
+    this.state = state;
+    this.id = id;
+    this.keepsResults = keepsResults;
+    this.pipelineOnly = pipelineOnly && !keepsResults;
+  }
+
+  get hasReturned(): boolean {
+    return this.returned;
+  }
+
+  get isFinished(): boolean {
+    return this.finished;
+  }
+
+  /** Bytes of results held for pipelining. */
+  get heldBytes(): number {
+    return this.held;
+  }
+
+  // -- Running the call ----------------------------------------------------------------------------------------------
+
+  /** Makes the peer's call on `target`, at once or when there is room. Takes both over; `bytes` is what it costs. */
+  start(target: Hook, request: CallRequest, bytes: number): void {
+    if (!this.keepsResults) request.returnTo = this.state;
+    const { gate } = this.state;
+    if (gate.admits(bytes)) {
+      this.charge(bytes);
+      this.await(target.call(request));
+      target.release();
+      return;
+    }
+    // Withheld: a promise in front of the target takes this call, and what is pipelined on it, until there is room.
+    const door = new PromiseHook(this.state.scheduler);
+    request.params.own();
+    this.await(door.call(request));
+    gate.withhold(bytes, () => {
+      if (!this.returned && this.state.alive) this.charge(bytes);
+      door.resolve(target);
+      door.release();
+    });
+  }
+
+  /** Answers with `results`. */
+  await(results: Results): void {
+    this.results = results;
+    if (this.pipelineOnly) {
+      results.dropResponse();
+      return;
+    }
+    if (results.redirected !== null) this.redirect(results.redirected as Question);
+    else results.observe(this);
+  }
+
+  resultsSettled(results: Results): void {
+    if (!this.state.alive) return;
+    try {
+      if (this.keepsResults) this.keep(results);
+      else if (this.finished) this.returnCanceled(results);
+      else if (results.redirected !== null) this.redirect(results.redirected as Question);
+      else if (results.error !== null) this.returnError(results.error);
+      else this.returnResults(results);
+      if (this.finished) this.remove();
+      else this.echoEarly();
+    } catch (thrown) {
+      this.state.fail(RpcError.from(thrown));
+    }
+  }
+
+  /** Fails the call before it was made. */
+  fail(error: RpcError): void {
+    if (this.pipelineOnly) {
+      this.error = error;
+      this.returned = true;
+    } else if (this.keepsResults) {
+      this.error = error;
+      this.concluded();
+      this.state.writer.returnOther(this.id, ReturnTag.resultsSentElsewhere, false, false, 0);
+    } else this.returnError(error);
+  }
+
+  // -- What the peer sends -------------------------------------------------------------------------------------------
+
+  /** Where a call pipelined on this answer goes: a new reference. */
+  target(path: Path): Hook {
+    const { scheduler } = this.state;
+    if (this.error !== null) return brokenHook(this.error, scheduler);
+    if (this.tail !== null) return this.tail.pipeline(path);
+    if (this.results !== null) return this.results.pipeline(path);
+    if (this.content === null || this.routes === null)
+      return brokenHook(answerUnavailable(this.id), scheduler);
+    let index: number;
+    try {
+      index = followPath(this.content, path);
+    } catch (thrown) {
+      return brokenHook(RpcError.from(thrown), scheduler);
+    }
+    if (index < 0) return nullHook(scheduler);
+    if (index >= this.routes.length) return brokenHook(answerUnavailable(this.id), scheduler);
+    return this.routes[index]?.addRef() ?? nullHook(scheduler);
+  }
+
+  /** A senderLoopback aimed at a path of this answer. */
+  disembargo(path: Path, embargoId: number): void {
+    if (!this.returned) {
+      this.early.push({ path, embargoId });
+      return;
+    }
+    const route = this.target(path);
+    try {
+      echoDisembargo(this.state, route, embargoId);
+    } finally {
+      route.release();
+    }
+  }
+
+  /**
+   * The Finish. Before the Return it cancels the call: at once, or with `deliverFirst` after the call's turn, so that
+   * its method can opt out of cancellation first (C-CAN-06). A second one changes nothing (C-LIF-07).
+   */
+  finish(releaseResultCaps: boolean, deliverFirst: boolean): void {
+    if (this.finished) return;
+    this.finished = true;
+    if (!this.returned && !this.pipelineOnly) {
+      if (deliverFirst) this.state.scheduler.post(this);
+      else this.cancel();
+      return;
+    }
+    if (releaseResultCaps) releaseExports(this.resultExports);
+    this.remove();
+  }
+
+  /** Job: cancels, after the call had its turn. */
+  run(): void {
+    if (!this.returned && this.state.alive) this.cancel();
+  }
+
+  /** The peer names this as the source of the results of `question` (C-TAI-03, C-TAI-04). False: it may not. */
+  adoptBy(question: Question): boolean {
+    if (!this.keepsResults || this.adopted || this.finished) return false;
+    this.adopted = true;
+    question.returnedByAdoption(this);
+    if (!this.returned) this.adopter = question;
+    else if (this.error !== null) question.adoptionSettled(null, this.error);
+    else question.adoptionSettled(this.results!.takePayload(), null);
+    return true;
+  }
+
+  adoptedCap(path: Path): Hook {
+    return this.target(path);
+  }
+
+  /** The connection is lost: lets go of everything. */
+  lost(): void {
+    this.finished = true;
+    this.dropAll();
+  }
+
+  // -- Returning -----------------------------------------------------------------------------------------------------
+
+  private returnResults(results: Results): void {
+    const { state } = this;
+    const payload = results.takePayload();
+    if (payload.caps.length === 0) {
+      try {
+        state.descriptors.reset();
+        state.writer.returnResults(this.id, false, true, payload.content, state.descriptors);
+      } catch (thrown) {
+        this.returnError(RpcError.from(thrown));
+        return;
+      }
+      // Nothing in the results to pipeline on: the answer is gone, no Finish is needed (C-REL-15, C-REL-16).
+      this.concluded();
+      this.finished = true;
+      return;
+    }
+    const routes: (Hook | null)[] = [];
+    let counted: Export[] | null = null;
+    try {
+      counted = describeCaps(state, payload.caps, routes);
+      state.writer.returnResults(this.id, false, false, payload.content, state.descriptors);
+    } catch (thrown) {
+      releaseExports(counted);
+      for (const route of routes) route?.release();
+      payload.release();
+      this.returnError(RpcError.from(thrown));
+      return;
+    }
+    this.concluded();
+    this.resultExports = counted;
+    this.content = payload.own().content;
+    this.routes = routes;
+    this.hold(this.content.byteLength + payload.caps.length * BYTES_PER_CAP);
+    // A pipeline set before the return goes on to serve the paths that were used through it (C-PIP-07).
+    if (!results.pipelineSet) this.dropResults();
+    announceNew(counted);
+    payload.release();
+  }
+
+  private returnError(error: RpcError): void {
+    // No noFinishNeeded: calls pipelined on a failure are to hear that failure, not that the answer is gone (C-PIP-05).
+    this.error = error;
+    this.concluded();
+    this.dropResults();
+    this.state.writer.returnException(this.id, false, false, error);
+  }
+
+  private returnCanceled(results: Results): void {
+    this.concluded();
+    results.redirected?.cancel();
+    this.state.writer.returnOther(this.id, ReturnTag.canceled, false, false, 0);
+  }
+
+  /** The results stay here, for a question of ours that may or may not have asked yet. */
+  private keep(results: Results): void {
+    this.error = results.error;
+    this.concluded();
+    const adopter = this.adopter;
+    this.adopter = null;
+    this.state.writer.returnOther(this.id, ReturnTag.resultsSentElsewhere, false, false, 0);
+    if (adopter === null) return;
+    if (results.error !== null) adopter.adoptionSettled(null, results.error);
+    else adopter.adoptionSettled(results.takePayload(), null);
+  }
+
+  /** The results went to the peer by a tail call of ours. */
+  private redirect(tail: Question): void {
+    this.concluded();
+    this.tail = tail;
+    this.dropResults(tail);
+    tail.dropResponse();
+    this.state.writer.returnOther(this.id, ReturnTag.takeFromOtherQuestion, false, false, tail.id);
+  }
+
+  private concluded(): void {
+    this.returned = true;
+    if (this.charged > 0) this.state.gate.discharge(this.charged);
+    this.charged = 0;
+  }
+
+  private echoEarly(): void {
+    for (const { path, embargoId } of this.early.splice(0)) this.disembargo(path, embargoId);
+  }
+
+  // -- Ends ----------------------------------------------------------------------------------------------------------
+
+  private cancel(): void {
+    this.results?.cancel();
+  }
+
+  private remove(): void {
+    if (this.state.answers.get(this.id) === this) this.state.answers.delete(this.id);
+    this.dropAll();
+  }
+
+  private dropAll(): void {
+    this.dropResults();
+    if (this.charged > 0) this.state.gate.discharge(this.charged);
+    this.charged = 0;
+    this.state.heldResultBytes -= this.held;
+    this.held = 0;
+    const { routes, tail } = this;
+    this.routes = null;
+    this.content = null;
+    this.tail = null;
+    if (routes !== null) for (const route of routes) route?.release();
+    tail?.cancel();
+  }
+
+  private dropResults(except: Results | null = null): void {
+    const results = this.results;
+    this.results = null;
+    if (results !== null && results !== except) results.cancel();
+  }
+
+  private charge(bytes: number): void {
+    // Zero would mean "not charged".
+    this.charged = Math.max(bytes, 1);
+    this.state.gate.charge(this.charged);
+  }
+
+  private hold(bytes: number): void {
+    this.held = bytes;
+    this.state.heldResultBytes += bytes;
+  }
+}
+
+/** What a call pipelined on an answer that is not there gets (C-LIF-19, C-PIP-10, C-REL-16). */
+export function answerUnavailable(id: number): RpcError {
+  const message = `question ${id} is not open any more, or its results hold no such capability`;
+  return new RpcError("failed", "answer-unavailable", message);
+}

@@ -1,0 +1,430 @@
+// Role: one connection to one peer, as a pure state machine: takes messages in, acts through its outbox and `shutdown`.
+// State: whether it lives; the rest belongs to the entities (state.ts).
+// Must not know: sockets, timers, promises of JavaScript. It dispatches; every entity's rules are in its own file.
+
+import { RpcError } from "../base/errors.js";
+import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
+import type { Scheduler } from "../base/scheduler.js";
+import { CallRequest, type Hook } from "../hook/hook.js";
+import {
+  EMPTY_PATH,
+  ContextTag,
+  MessageTag,
+  ResolveTag,
+  SendResultsTo,
+  TargetKind,
+} from "../wire/descriptors.js";
+import type { Frame } from "../wire/frame.js";
+import { MessageReader } from "../wire/message-reader.js";
+import type { Outbox } from "../wire/outbox.js";
+import { brokenHook } from "../hook/results.js";
+import { Answer, answerUnavailable } from "./answer.js";
+import { checkState, dumpState, type ConnectionStats, statsOf } from "./audit.js";
+import { BootstrapResults, type BootstrapSource } from "./bootstrap.js";
+import { breakEmbargoes, liftEmbargo } from "./embargo.js";
+import type { AnswerId } from "./ids.js";
+import { resolveImport } from "./imports.js";
+import { sendBootstrap } from "./question.js";
+import { isReflected, receiveCap, receivePayload, unknownOperation } from "./receive.js";
+import { handleReturn } from "./returns.js";
+import { ConnectionState, protocolError, type TailCallPolicy } from "./state.js";
+import { handleUnimplemented } from "./unimplemented.js";
+
+export interface ConnectionOptions {
+  scheduler: Scheduler;
+  /** Where messages are written; whoever owns it hands them to a transport in order. */
+  outbox: Outbox;
+  limits?: Limits;
+  /** What the peer gets when it asks for our bootstrap capability. A Hook stays the caller's. */
+  bootstrap?: BootstrapSource;
+  tailCalls?: TailCallPolicy;
+  /**
+   * Told once that the connection is over: flush the outbox (it may hold an Abort), then half-close. `error` is what
+   * the calls of this connection failed with.
+   */
+  shutdown: (error: RpcError) => void;
+}
+
+/**
+ * One connection.
+ *
+ * @example
+ * const outbox = new Outbox();
+ * const connection = new Connection({ scheduler, outbox, bootstrap: hook, shutdown: () => transport.end() });
+ * connection.handle(frame, performance.now()); // for each message in; drain the scheduler in between
+ *
+ * Source: rpc.capnp, levels 0 and 1.
+ */
+export class Connection {
+  readonly state: ConnectionState;
+  private readonly reader: MessageReader;
+  private readonly bootstrapSource: BootstrapSource;
+  private readonly shutdown: (error: RpcError) => void;
+  private lastReceived = 0;
+  private received = 0;
+
+  constructor(options: ConnectionOptions) {
+    const limits = options.limits ?? DEFAULT_LIMITS;
+    this.reader = new MessageReader(limits);
+    this.bootstrapSource = options.bootstrap ?? null;
+    this.shutdown = options.shutdown;
+    this.state = new ConnectionState({
+      scheduler: options.scheduler,
+      outbox: options.outbox,
+      limits,
+      tailCalls: options.tailCalls ?? "observed",
+      fail: (error) => this.fault(error),
+    });
+    if (this.bootstrapSource !== null && typeof this.bootstrapSource !== "function")
+      this.bootstrapSource.addRef();
+  }
+
+  /** Why the connection is over; null while it lives. */
+  get error(): RpcError | null {
+    return this.state.error;
+  }
+
+  /** Whether nothing is open in either direction (C-LIF-28). */
+  get idle(): boolean {
+    const s = this.state;
+    return (
+      s.questions.size +
+        s.pipelineQuestions.size +
+        s.answers.size +
+        s.imports.size +
+        s.exports.size ===
+        0 && s.embargoes.size === 0
+    );
+  }
+
+  /** Whether the reserve for incoming calls is spent, so that reading has to stop until it is not (C-FLO-18). */
+  get readingExhausted(): boolean {
+    return this.state.gate.exhausted;
+  }
+
+  /** The time passed to the last `handle`. */
+  get lastReceivedAt(): number {
+    return this.lastReceived;
+  }
+
+  // -- For the owner -------------------------------------------------------------------------------------------------
+
+  /** The peer's bootstrap capability, at once; calls on it are pipelined. The caller owns the reference. */
+  bootstrap(): Hook {
+    const { state } = this;
+    if (!state.alive) return brokenHook(state.error!.delivered("not-sent"), state.scheduler);
+    const question = sendBootstrap(state);
+    const hook = question.pipeline(EMPTY_PATH);
+    question.cancel();
+    return hook;
+  }
+
+  /**
+   * Ends the connection from this side. Calls under way fail as `disconnected`; the peer gets an Abort when anything is
+   * open, an orderly end otherwise (C-FRM-23, C-DIS-07). Idempotent.
+   */
+  close(reason?: RpcError): void {
+    if (!this.state.alive) return;
+    const error =
+      reason ?? new RpcError("disconnected", "connection-closed", "the connection was closed here");
+    if (!this.idle || reason !== undefined) this.sendAbort(error);
+    this.end(error);
+  }
+
+  /** Ends the connection because of what the peer sent or what is wrong here: an Abort says why (C-DIS-01). */
+  fault(error: RpcError): void {
+    if (!this.state.alive) return;
+    this.sendAbort(error);
+    this.end(error);
+  }
+
+  /** The transport is gone; null: the peer ended it in good order (C-DIS-08). */
+  disconnected(cause: RpcError | null): void {
+    if (!this.state.alive) return;
+    this.end(
+      cause ?? new RpcError("disconnected", "connection-lost", "the peer ended the connection"),
+    );
+  }
+
+  /** Throws when a rule between the tables is broken: for tests, after each message. */
+  check(): void {
+    checkState(this.state);
+  }
+
+  stats(): ConnectionStats {
+    return statsOf(this.state, this.received);
+  }
+
+  /** The tables as text, for people. */
+  dump(): string {
+    return dumpState(this.state);
+  }
+
+  // -- Messages ------------------------------------------------------------------------------------------------------
+
+  /** Handles one message. Never throws: a peer's fault ends this connection and nothing else. */
+  handle(frame: Frame, now: number): void {
+    if (!this.state.alive) return;
+    this.lastReceived = now;
+    this.received++;
+    try {
+      this.reader.read(frame);
+      this.dispatch(frame);
+    } catch (thrown) {
+      this.fault(RpcError.from(thrown, "internal-error"));
+    }
+  }
+
+  private dispatch(frame: Frame): void {
+    const { reader, state } = this;
+    switch (reader.tag) {
+      case MessageTag.call:
+        this.handleCall(frame);
+        return;
+      case MessageTag.return:
+        handleReturn(state, reader, frame);
+        return;
+      case MessageTag.finish:
+        // An unknown id crossed with noFinishNeeded (C-LIF-06).
+        state.answers
+          .get(reader.questionId)
+          ?.finish(reader.releaseResultCaps, reader.requireEarlyCancellationWorkaround);
+        return;
+      case MessageTag.release:
+        this.handleRelease();
+        return;
+      case MessageTag.resolve:
+        this.handleResolve(frame);
+        return;
+      case MessageTag.disembargo:
+        this.handleDisembargo(frame);
+        return;
+      case MessageTag.bootstrap:
+        this.handleBootstrap();
+        return;
+      case MessageTag.unimplemented:
+        handleUnimplemented(state, reader);
+        return;
+      case MessageTag.abort:
+        this.end(peerAborted(reader.takeException()));
+        return;
+      default:
+        // Levels 3 and 4 (provide, accept, thirdPartyAnswer, join), what is obsolete, and what is newer than this.
+        state.writer.unimplemented(frame);
+    }
+  }
+
+  private handleCall(frame: Frame): void {
+    const { reader, state } = this;
+    const id = reader.questionId as AnswerId;
+    this.requireFree(id, "Call");
+    const keepsResults = reader.sendResultsTo === SendResultsTo.yourself;
+    const knownTarget =
+      reader.targetKind === TargetKind.importedCap ||
+      reader.targetKind === TargetKind.promisedAnswer;
+    if (!knownTarget || (!keepsResults && reader.sendResultsTo !== SendResultsTo.caller)) {
+      // The echo leaves the params with their sender (C-LIF-20, C-UNI-09).
+      state.writer.unimplemented(frame);
+      return;
+    }
+    if (keepsResults) state.peerKnowsTailCalls = true;
+    if (
+      state.answers.size >= state.limits.answers ||
+      state.heldResultBytes > state.limits.heldResultBytes
+    ) {
+      this.refuse(id, reader.onlyPromisePipeline && !keepsResults);
+      return;
+    }
+    const bytes = reader.payloadBytes;
+    const answer = new Answer(state, id, keepsResults, reader.onlyPromisePipeline);
+    const target = this.callTarget();
+    const { payload, error } = receivePayload(state, reader);
+    state.answers.set(id, answer);
+    if (target instanceof RpcError || error !== null) {
+      payload.release();
+      if (!(target instanceof RpcError)) target.release();
+      answer.fail(error ?? (target as RpcError));
+      return;
+    }
+    answer.start(
+      target,
+      new CallRequest(reader.interfaceHi, reader.interfaceLo, reader.methodId, payload),
+      bytes,
+    );
+  }
+
+  /** What a Call is addressed to, as a new reference, or why that call fails (C-LIF-18, C-LIF-19). */
+  private callTarget(): Hook | RpcError {
+    const { reader, state } = this;
+    const id = reader.targetId;
+    if (reader.targetKind === TargetKind.importedCap) {
+      const entry = state.exports.get(id);
+      if (entry === undefined)
+        throw protocolError(`Call to export ${id}, which the peer does not hold`);
+      return entry.target.addRef();
+    }
+    const answer = state.answers.get(id);
+    if (answer === undefined) return answerUnavailable(id);
+    return reader.pathUnknownOp ? unknownOperation() : answer.target(reader.path);
+  }
+
+  /** Over a limit: the call is answered, its params given back, and nothing of it is kept (C-HOS-02). */
+  private refuse(id: AnswerId, noReturn: boolean): void {
+    const { state } = this;
+    const message =
+      state.answers.size >= state.limits.answers
+        ? `limit answers: ${state.limits.answers} calls of this connection are open here; finish some of them`
+        : `limit heldResultBytes: ${state.limits.heldResultBytes} bytes of results wait to be finished`;
+    const error = new RpcError("overloaded", "limit-exceeded", message);
+    if (noReturn) throw error;
+    state.writer.returnException(id, true, true, error);
+  }
+
+  private handleBootstrap(): void {
+    const { reader, state } = this;
+    const id = reader.questionId as AnswerId;
+    this.requireFree(id, "Bootstrap");
+    if (state.answers.size >= state.limits.answers) {
+      this.refuse(id, false);
+      return;
+    }
+    const answer = new Answer(state, id);
+    state.answers.set(id, answer);
+    if (reader.hasDeprecatedObjectId) {
+      const message =
+        "Bootstrap by object id is obsolete; ask the bootstrap capability for the object";
+      answer.fail(new RpcError("failed", "no-bootstrap", message));
+      return;
+    }
+    answer.await(new BootstrapResults(this.bootstrapSource, state));
+  }
+
+  private handleRelease(): void {
+    const { reader, state } = this;
+    const entry = state.exports.get(reader.id);
+    if (entry === undefined)
+      throw protocolError(`Release of export ${reader.id}, which the peer does not hold`);
+    entry.release(reader.referenceCount);
+  }
+
+  private handleResolve(frame: Frame): void {
+    const { reader, state } = this;
+    if (reader.resolveTag === ResolveTag.exception) {
+      resolveImport(state, reader.id, brokenHook(reader.takeException(), state.scheduler), false);
+      return;
+    }
+    if (reader.resolveTag !== ResolveTag.cap) {
+      state.writer.unimplemented(frame);
+      return;
+    }
+    const id = reader.id;
+    const pointsBack = isReflected(reader.capKind(0));
+    const replacement = receiveCap(state, reader, 0);
+    if (replacement === null)
+      throw protocolError(`Resolve of promise ${id} to no capability at all`);
+    resolveImport(state, id, replacement, pointsBack);
+  }
+
+  private handleDisembargo(frame: Frame): void {
+    const { reader, state } = this;
+    if (reader.contextTag === ContextTag.receiverLoopback) {
+      liftEmbargo(state, reader.embargoId);
+      return;
+    }
+    if (reader.contextTag !== ContextTag.senderLoopback) {
+      state.writer.unimplemented(frame);
+      return;
+    }
+    const { targetKind, targetId, path, embargoId } = reader;
+    if (state.gate.withheld === 0) {
+      this.echo(targetKind, targetId, path, embargoId);
+      return;
+    }
+    // Calls before it are withheld: it takes its place behind them.
+    state.gate.withhold(0, () => {
+      if (state.alive) this.guard(() => this.echo(targetKind, targetId, path, embargoId));
+    });
+  }
+
+  private echo(
+    targetKind: number,
+    targetId: number,
+    path: readonly number[],
+    embargoId: number,
+  ): void {
+    const { state } = this;
+    const isCap = targetKind === TargetKind.importedCap;
+    if (isCap && state.exports.get(targetId) !== undefined)
+      state.exports.get(targetId)!.disembargo(embargoId);
+    else if (targetKind === TargetKind.promisedAnswer && state.answers.get(targetId) !== undefined)
+      state.answers.get(targetId)!.disembargo(path, embargoId);
+    else
+      throw protocolError(
+        `Disembargo for ${isCap ? "export" : "question"} ${targetId}, which is not open`,
+      );
+  }
+
+  private requireFree(id: AnswerId, message: string): void {
+    if (this.state.answers.get(id) !== undefined)
+      throw protocolError(`${message} with question ${id}, which is open`);
+  }
+
+  // -- The end -------------------------------------------------------------------------------------------------------
+
+  private guard(action: () => void): void {
+    try {
+      action();
+    } catch (thrown) {
+      this.fault(RpcError.from(thrown));
+    }
+  }
+
+  private sendAbort(error: RpcError): void {
+    try {
+      this.state.writer.abort(error);
+    } catch {
+      // Even an Abort may be too large for tiny limits: then the end of the stream has to do.
+    }
+  }
+
+  /** Marks the connection dead first, then lets go of everything: whatever is called meanwhile finds it dead (C-DIS-05). */
+  private end(cause: RpcError): void {
+    const { state } = this;
+    const error = cause.type === "disconnected" ? cause : cause.as("disconnected", cause.code);
+    state.error = error;
+    const deliveries = state.questions
+      .values()
+      .map((question) => ({ question, delivery: question.delivery }));
+    for (const question of state.pipelineQuestions.values())
+      deliveries.push({ question, delivery: question.delivery });
+    state.questions.drain();
+    state.pipelineQuestions.clear();
+    const answers = state.answers.drain();
+    const imports = state.imports.drain();
+    const exports = state.exports.drain();
+    for (const { question, delivery } of deliveries) question.lost(error.delivered(delivery));
+    for (const entry of imports)
+      entry.promise?.resolveTo(brokenHook(error, state.scheduler), false);
+    breakEmbargoes(state);
+    for (const answer of answers) answer.lost();
+    state.gate.open();
+    for (const entry of exports) entry.detach();
+    state.exportsByHook.clear();
+    if (this.bootstrapSource !== null && typeof this.bootstrapSource !== "function")
+      this.bootstrapSource.release();
+    this.shutdown(error);
+  }
+}
+
+function peerAborted(reason: RpcError): RpcError {
+  return new RpcError(
+    "disconnected",
+    "peer-aborted",
+    `the peer ended the connection: ${reason.message}`,
+    {
+      cause: reason,
+      details: reason.details,
+      trace: reason.trace,
+    },
+  );
+}

@@ -1,0 +1,34 @@
+// Role: the echo of the peer's embargoes.
+// State: none; a senderLoopback that came too early waits in the export or answer it is aimed at (C-EMB-10).
+
+import type { Hook } from "../hook/hook.js";
+import { ContextTag } from "../wire/descriptors.js";
+import { routeTarget } from "./remote.js";
+import { type ConnectionState, protocolError } from "./state.js";
+
+/**
+ * Echoes a senderLoopback whose target is known to be `route`, as a job: everything that came before it has then been
+ * forwarded. The route must lead straight back to the peer, or the peer had no business asking (C-EMB-07, C-EMB-09).
+ */
+export function echoDisembargo(state: ConnectionState, route: Hook, embargoId: number): void {
+  const target = routeTarget(route);
+  if (target === null || target.state !== state)
+    throw protocolError(
+      "Disembargo.senderLoopback for a capability that does not lead back to its sender",
+    );
+  target.addRef();
+  state.scheduler.post({
+    run() {
+      const { targetKind, targetId, targetPath } = target;
+      if (state.alive)
+        state.writer.disembargo(
+          targetKind,
+          targetId,
+          targetPath,
+          ContextTag.receiverLoopback,
+          embargoId,
+        );
+      target.release();
+    },
+  });
+}

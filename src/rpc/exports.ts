@@ -1,0 +1,282 @@
+// Role: the export table: capabilities we hand to the peer, and how any capability is described to it.
+// State: per export, how many references the peer holds, and what a resolved promise was announced as.
+// Must not know: user code.
+
+import { RpcError } from "../base/errors.js";
+import type { Hook, HookWatcher } from "../hook/hook.js";
+import { type Caps } from "../hook/payload.js";
+import { DescriptorKind, EMPTY_PATH } from "../wire/descriptors.js";
+import { echoDisembargo } from "./disembargo.js";
+import type { ExportId } from "./ids.js";
+import { Detour, RemotePromise, type RemoteTarget, routeTarget } from "./remote.js";
+import { type ConnectionState, protocolError } from "./state.js";
+
+/**
+ * One capability in the peer's hands, under one id (C-REF-01, C-REF-02). It outlives its table entry while an answer
+ * still routes calls through it.
+ */
+export class Export implements HookWatcher {
+  readonly state: ConnectionState;
+  id = 0 as ExportId;
+  refs = 0;
+  /** What calls go to while it is unresolved. Owned. */
+  hook: Hook;
+  readonly wasPromise: boolean;
+  /** What the Resolve announced: calls go there and nowhere else, even if that resolves again (C-RES-18). Owned. */
+  private frozen: Hook | null = null;
+  private watched: Hook | null = null;
+  /** The export that our Resolve counted one reference for, until the peer answers for it. */
+  private announcedAs: Export | null = null;
+  private routes = 0;
+  /** Disembargoes of the peer's that came before our Resolve (C-EMB-10). */
+  private early: number[] = [];
+
+  /** Takes over `hook`, which is at the end of what is known. */
+  constructor(state: ConnectionState, hook: Hook) {
+    this.state = state;
+    this.hook = hook;
+    this.wasPromise = hook.isPromise || hook.brokenBy !== null;
+  }
+
+  /** Where calls on this export go now. */
+  get target(): Hook {
+    return this.frozen ?? this.hook;
+  }
+
+  /** A reference for calls that the peer addresses to what was described as this export, by any name. */
+  route(): Hook {
+    if (!this.wasPromise) return this.hook.addRef();
+    this.routes++;
+    return new ExportRoute(this);
+  }
+
+  routeReleased(): void {
+    this.routes--;
+    if (this.refs === 0) this.dropIfUnused();
+  }
+
+  /** Begins to wait for the resolution; a broken capability is announced at once, behind the message just written. */
+  watch(): void {
+    if (this.watched !== null || this.frozen !== null) return;
+    if (this.hook.isPromise) {
+      this.watched = this.hook;
+      this.hook.watch(this);
+    } else if (this.wasPromise) this.announce(this.hook);
+  }
+
+  /** The promise took a step. Only the last one is announced: an unexported promise in between stays ours (C-RES-16). */
+  hookResolved(): void {
+    this.watched = null;
+    const { state } = this;
+    if (!state.alive || this.refs === 0) return;
+    const end = this.hook.resolved();
+    if (end.isPromise && !state.owns(end)) {
+      this.follow(end);
+      this.watch();
+      return;
+    }
+    try {
+      this.announce(end);
+    } catch (thrown) {
+      state.fail(RpcError.from(thrown));
+    }
+  }
+
+  /** A senderLoopback aimed at this export. */
+  disembargo(embargoId: number): void {
+    if (this.frozen !== null) echoDisembargo(this.state, this.frozen, embargoId);
+    else if (this.watched !== null) this.early.push(embargoId);
+    else
+      throw protocolError(`Disembargo.senderLoopback for export ${this.id}, which is no promise`);
+  }
+
+  /** The peer does not know Resolve: the reference it counted is ours again (C-UNI-03). False: none was announced. */
+  resolveUnimplemented(): boolean {
+    if (this.frozen === null) return false;
+    const announced = this.announcedAs;
+    this.announcedAs = null;
+    announced?.release(1);
+    return true;
+  }
+
+  release(count: number): void {
+    if (count > this.refs)
+      throw protocolError(
+        `Release of ${count} references to export ${this.id}, which has ${this.refs}`,
+      );
+    this.refs -= count;
+    if (this.refs > 0) return;
+    this.state.exports.remove(this.id);
+    this.detach();
+  }
+
+  /** The table has let go of this. */
+  detach(): void {
+    this.refs = 0;
+    this.forget();
+    this.watched?.unwatch(this);
+    this.watched = null;
+    this.dropIfUnused();
+  }
+
+  private dropIfUnused(): void {
+    if (this.routes > 0) return;
+    this.hook.release();
+    this.frozen?.release();
+    this.frozen = null;
+  }
+
+  private follow(end: Hook): void {
+    this.forget();
+    const old = this.hook;
+    this.hook = end.addRef();
+    old.release();
+    if (!this.state.exportsByHook.has(end)) this.state.exportsByHook.set(end, this);
+  }
+
+  private forget(): void {
+    const { exportsByHook } = this.state;
+    if (exportsByHook.get(this.hook) === this) exportsByHook.delete(this.hook);
+  }
+
+  /** Sends the one Resolve and freezes the route (C-RES-01, C-RES-03, C-RES-07, C-RES-08). */
+  private announce(end: Hook): void {
+    const { state } = this;
+    this.forget();
+    const broken = end.brokenBy;
+    if (broken !== null) {
+      this.frozen = end.addRef();
+      state.writer.resolveException(this.id, broken);
+    } else {
+      const described = describe(state, end);
+      this.frozen = described.route;
+      this.announcedAs = described.exported;
+      state.writer.resolveCap(this.id, described.kind, described.id, described.path);
+    }
+    for (const embargoId of this.early.splice(0)) echoDisembargo(state, this.frozen, embargoId);
+  }
+}
+
+/** What a promised export leads to, by another name: follows the announced resolution and no other. */
+class ExportRoute extends Detour {
+  private readonly entry: Export;
+
+  constructor(entry: Export) {
+    super(entry.hook.scheduler);
+    this.entry = entry;
+  }
+
+  get way(): Hook {
+    return this.entry.target;
+  }
+
+  protected unreferenced(): void {
+    this.entry.routeReleased();
+  }
+}
+
+/** How one capability is named to the peer, and where the peer's calls under that name go. `route` is a reference. */
+interface Description {
+  kind: number;
+  id: number;
+  path: readonly number[];
+  route: Hook;
+  exported: Export | null;
+}
+
+function describe(state: ConnectionState, hook: Hook): Description {
+  const end = hook.resolved();
+  if (end.brand === state) {
+    const target = targetOf(end);
+    if (target !== null)
+      return {
+        kind: target.descriptorKind,
+        id: target.targetId,
+        path: target.targetPath,
+        route: target.addRef(),
+        exported: null,
+      };
+  }
+  const entry = exportOf(state, end);
+  entry.refs++;
+  const kind = entry.wasPromise ? DescriptorKind.senderPromise : DescriptorKind.senderHosted;
+  return { kind, id: entry.id, path: EMPTY_PATH, route: entry.route(), exported: entry };
+}
+
+function targetOf(end: Hook): RemoteTarget | null {
+  // A promise described to its own host counts as used: what the peer does with it travels the same path (C-EMB-02).
+  if (end instanceof RemotePromise) end.target.usedAsPromise = true;
+  return routeTarget(end);
+}
+
+function exportOf(state: ConnectionState, end: Hook): Export {
+  const known = state.exportsByHook.get(end);
+  if (known !== undefined) return known;
+  if (state.exports.size >= state.limits.exports)
+    throw new RpcError(
+      "overloaded",
+      "limit-exceeded",
+      `limit exports: the peer holds ${state.limits.exports} already`,
+      {
+        delivery: "not-sent",
+      },
+    );
+  const entry = new Export(state, end.addRef());
+  entry.id = state.exports.insert(entry);
+  if (end.brokenBy === null) state.exportsByHook.set(end, entry);
+  return entry;
+}
+
+/**
+ * Describes `caps` into `state.descriptors` for the message about to be written.
+ *
+ * Each export counted here must be either confirmed by {@link announceNew} after the message is written, or rolled back
+ * by {@link releaseExports} when it cannot be (C-REF-11).
+ * @param routes when given, gets for each slot where the peer's calls on it will go, as references.
+ * @returns the exports counted, in order, repeats included; null when there are none.
+ */
+export function describeCaps(
+  state: ConnectionState,
+  caps: Caps,
+  routes: (Hook | null)[] | null,
+): Export[] | null {
+  const { descriptors } = state;
+  descriptors.reset();
+  let counted: Export[] | null = null;
+  for (const cap of caps) {
+    if (cap === null || isNull(cap)) {
+      descriptors.add(DescriptorKind.none, 0, EMPTY_PATH);
+      routes?.push(null);
+      continue;
+    }
+    let described: Description;
+    try {
+      described = describe(state, cap);
+    } catch (thrown) {
+      releaseExports(counted);
+      if (routes !== null) for (const route of routes.splice(0)) route?.release();
+      throw thrown;
+    }
+    descriptors.add(described.kind, described.id, described.path);
+    if (described.exported !== null) (counted ??= []).push(described.exported);
+    if (routes !== null) routes.push(described.route);
+    else described.route.release();
+  }
+  return counted;
+}
+
+function isNull(cap: Hook): boolean {
+  const end = cap.resolved() as Hook & { isNull?: boolean };
+  return end.isNull === true;
+}
+
+/** The message is written: promises first exported by it are watched from now on (C-RES-24). */
+export function announceNew(counted: Export[] | null): void {
+  if (counted === null) return;
+  for (const entry of counted) entry.watch();
+}
+
+/** Takes back the references that one message carried: it was not written, or the peer gave them back. */
+export function releaseExports(counted: readonly Export[] | null): void {
+  if (counted !== null) for (const entry of counted) entry.release(1);
+}

@@ -1,0 +1,127 @@
+// Role: the import table: capabilities the peer exports to us.
+// State: per import, how many references the peer has counted for us, and the promise over it.
+// Must not know: user code.
+
+import { RpcError } from "../base/errors.js";
+import type { CallRequest, Hook } from "../hook/hook.js";
+import type { Path } from "../hook/payload.js";
+import type { Results } from "../hook/results.js";
+import { DescriptorKind, EMPTY_PATH, TargetKind } from "../wire/descriptors.js";
+import type { ImportId } from "./ids.js";
+import { sendCall } from "./question.js";
+import { RemotePromise, RemoteTarget } from "./remote.js";
+import { type ConnectionState, protocolError } from "./state.js";
+
+/** One import: an id the peer exports to us, and how many references it has counted for it (C-REF-01 to 05). */
+export class ImportHook extends RemoteTarget {
+  readonly id: ImportId;
+  /** Introduced as senderPromise: a Resolve will come. */
+  readonly wasPromise: boolean;
+  wireRefs = 0;
+  promise: RemotePromise | null = null;
+  resolveSeen = false;
+
+  constructor(state: ConnectionState, id: ImportId, wasPromise: boolean) {
+    super(state);
+    this.id = id;
+    this.wasPromise = wasPromise;
+  }
+
+  get targetKind(): number {
+    return TargetKind.importedCap;
+  }
+
+  get targetId(): number {
+    return this.id;
+  }
+
+  get targetPath(): Path {
+    return EMPTY_PATH;
+  }
+
+  get descriptorKind(): number {
+    return DescriptorKind.receiverHosted;
+  }
+
+  call(request: CallRequest): Results {
+    return sendCall(this.state, this, request);
+  }
+
+  /** The last holder here is gone: gives back everything the peer counted, in one Release (C-REF-04). */
+  protected unreferenced(): void {
+    const { state, id } = this;
+    if (!state.alive || state.imports.get(id) !== this) return;
+    state.imports.delete(id);
+    for (let left = this.wireRefs; left > 0; left -= MAX_RELEASE)
+      state.writer.release(id, Math.min(left, MAX_RELEASE));
+  }
+}
+
+const MAX_RELEASE = 0xffff_ffff;
+
+/**
+ * The capability behind a descriptor senderHosted or senderPromise: a new reference, one more counted by the peer.
+ * @throws RpcError when the limit on imports is reached.
+ */
+export function receiveImport(state: ConnectionState, id: ImportId, isPromise: boolean): Hook {
+  const known = state.imports.get(id);
+  if (known !== undefined) {
+    known.wireRefs++;
+    // A peer that calls a promise hosted the second time (C-RES-02) still means the promise.
+    return known.wasPromise ? promiseOf(known) : known.addRef();
+  }
+  if (state.imports.size >= state.limits.imports)
+    throw new RpcError(
+      "overloaded",
+      "limit-exceeded",
+      `limit imports: ${state.limits.imports} references are held`,
+    );
+  const entry = new ImportHook(state, id, isPromise);
+  entry.wireRefs = 1;
+  state.imports.set(id, entry);
+  if (!isPromise) return entry;
+  const promise = promiseOf(entry);
+  entry.release();
+  return promise;
+}
+
+function promiseOf(entry: ImportHook): Hook {
+  if (entry.promise !== null) return entry.promise.addRef();
+  return (entry.promise = new RemotePromise(entry.addRef(), forgetPromise));
+}
+
+function forgetPromise(promise: RemotePromise): void {
+  (promise.target as ImportHook).promise = null;
+  promise.target.release();
+}
+
+/** A Resolve for `id`: `replacement` is taken over; `pointsBack` as in {@link RemotePromise.resolveTo}. */
+export function resolveImport(
+  state: ConnectionState,
+  id: number,
+  replacement: Hook,
+  pointsBack: boolean,
+): void {
+  const entry = state.imports.get(id);
+  if (entry === undefined) {
+    replacement.release(); // Released before it resolved: the two messages crossed (C-RES-04).
+    return;
+  }
+  if (!entry.wasPromise || entry.resolveSeen) {
+    replacement.release();
+    const why = entry.wasPromise ? "it resolved before" : "it is no promise";
+    throw protocolError(`Resolve for import ${id}, but ${why}`);
+  }
+  entry.resolveSeen = true;
+  const promise = entry.promise;
+  if (promise === null) {
+    replacement.release();
+    return;
+  }
+  entry.promise = null;
+  if (replacement.resolved() === promise) {
+    promise.resolveTo(replacement, false);
+    throw protocolError(`Resolve of promise ${id} to itself`);
+  }
+  promise.resolveTo(replacement, pointsBack);
+}

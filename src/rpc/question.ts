@@ -1,0 +1,409 @@
+// Role: the question table: calls of ours that the peer has not answered, and bootstrap requests.
+// State: per question, whether its Return came and its Finish went; the bare paths into its answer that are still held.
+// Must not know: user code. One Return in, one Finish out; the id is used again only after both (C-LIF-02).
+
+import { type Delivery, RpcError } from "../base/errors.js";
+import { type CallRequest, type Hook, ONLY_PROMISE_PIPELINE } from "../hook/hook.js";
+import type { Path, Payload } from "../hook/payload.js";
+import { canceledError } from "../hook/promise.js";
+import { failedResults, type PromisedField, Results, samePath } from "../hook/results.js";
+import { DescriptorKind, SendResultsTo, TargetKind } from "../wire/descriptors.js";
+import { followPath } from "../wire/path.js";
+import { announceNew, describeCaps, type Export, releaseExports } from "./exports.js";
+import { FIRST_PIPELINE_QUESTION, type QuestionId } from "./ids.js";
+import { RemotePromise, RemoteTarget } from "./remote.js";
+import type { ConnectionState } from "./state.js";
+
+/** A path into the answer of one question. Keeps the question from being finished. */
+class PipelineHook extends RemoteTarget {
+  readonly question: Question;
+  readonly targetPath: Path;
+
+  constructor(question: Question, path: Path) {
+    super(question.state);
+    this.question = question;
+    this.targetPath = path;
+    question.targetHeld();
+  }
+
+  get targetKind(): number {
+    return TargetKind.promisedAnswer;
+  }
+
+  get targetId(): number {
+    return this.question.id;
+  }
+
+  get descriptorKind(): number {
+    return DescriptorKind.receiverAnswer;
+  }
+
+  call(request: CallRequest): Results {
+    const gone = this.question.goneBecause;
+    if (gone === null) return sendCall(this.state, this, request);
+    request.params.release();
+    return failedResults(gone, this.scheduler);
+  }
+
+  protected unreferenced(): void {
+    this.question.targetReleased();
+  }
+}
+
+/** What adopts the answer to a call that was sent back to us (`takeFromOtherQuestion`). */
+export interface AdoptedAnswer {
+  /** The capability at `path`, as a new reference. */
+  adoptedCap(path: Path): Hook;
+}
+
+/** One question: the results of a call over this connection. */
+export class Question extends Results {
+  readonly state: ConnectionState;
+  id = 0 as QuestionId;
+  /** The exports that the params counted, until they are given back. */
+  paramExports: Export[] | null = null;
+  /** Sent with `sendResultsTo.yourself`: the peer keeps the results. */
+  readonly isTail: boolean;
+  /** The position of the message in what was written, to tell later whether it was ever handed to the transport. */
+  position = 0;
+  /** Set when the answer at the peer is gone: what a pipelined call would fail with. */
+  goneBecause: RpcError | null = null;
+  private returned = false;
+  private finished = false;
+  private adopting = false;
+  private targets = 0;
+  /** Per capability of the Return: whether the peer described it as ours. Only while settling. */
+  private reflected: readonly boolean[] | null = null;
+  /** Paths that were called through and whose promise is gone. */
+  private usedPaths: Path[] | null = null;
+  private adopted: AdoptedAnswer | null = null;
+  private adoptedFields: RemotePromise[] = [];
+
+  constructor(state: ConnectionState, isTail: boolean) {
+    super(state.scheduler);
+    this.state = state;
+    this.isTail = isTail;
+    if (isTail) this.redirected = this;
+  }
+
+  /** Whether no Return will ever come: the caller wants only the pipeline (C-REL-19). */
+  get isPipelineOnly(): boolean {
+    return this.id >= FIRST_PIPELINE_QUESTION;
+  }
+
+  get hasReturned(): boolean {
+    return this.returned;
+  }
+
+  get hasFinished(): boolean {
+    return this.finished;
+  }
+
+  /** Bare paths into the answer that are still held. */
+  get targetsHeld(): number {
+    return this.targets;
+  }
+
+  protected makeField(path: Path): PromisedField {
+    const target = new PipelineHook(this, path);
+    target.usedAsPromise = this.takeUsed(path);
+    return new RemotePromise(target, (promise) => this.forgetField(promise));
+  }
+
+  targetHeld(): void {
+    this.targets++;
+  }
+
+  targetReleased(): void {
+    this.targets--;
+    if (this.targets > 0) return;
+    if (this.returned || this.settled) this.finishIfDone();
+    else if (!this.isHeld) this.abandoned();
+  }
+
+  // -- What the peer says --------------------------------------------------------------------------------------------
+
+  /** The Return with results; takes over `payload`. */
+  returnedResults(payload: Payload, reflected: readonly boolean[] | null, noFinish: boolean): void {
+    this.reflected = reflected;
+    const revived = reflected === null ? null : this.reviveUsed();
+    this.concludes(noFinish, null);
+    this.settle(payload, null);
+    this.reflected = null;
+    if (revived !== null) for (const hook of revived) hook.release();
+    this.finishIfDone();
+  }
+
+  returnedError(error: RpcError, noFinish: boolean): void {
+    this.concludes(noFinish, error);
+    this.settle(null, error);
+    this.finishIfDone();
+  }
+
+  /** The peer ran our call as a tail call and sent its results elsewhere, as we asked. */
+  returnedElsewhere(noFinish: boolean): void {
+    this.concludes(noFinish, null);
+    this.finishIfDone();
+  }
+
+  /** The Return names an answer of ours as the source of the results (C-TAI-04). */
+  returnedByAdoption(source: AdoptedAnswer): void {
+    const revived = this.reviveUsed();
+    this.returned = true;
+    this.adopting = true;
+    const fields = (this.fields ?? []) as PromisedField[] as RemotePromise[];
+    this.fields = null;
+    this.adopted = source;
+    for (const field of fields) this.adoptField(field, source.adoptedCap(field.path));
+    for (const hook of revived) hook.release();
+  }
+
+  private adoptField(field: RemotePromise, target: Hook): void {
+    this.adoptedFields.push(field.addRef());
+    field.resolveTo(target, true);
+  }
+
+  override pipeline(path: Path): Hook {
+    if (this.adopted !== null && !this.settled) {
+      const used = this.adoptedFields.find((field) => samePath(field.path, path));
+      return used?.addRef() ?? this.adopted.adoptedCap(path);
+    }
+    return super.pipeline(path);
+  }
+
+  /** The adopted answer is complete; takes over `payload`. */
+  adoptionSettled(payload: Payload | null, error: RpcError | null): void {
+    this.adopting = false;
+    this.adopted = null;
+    const fields = this.adoptedFields;
+    this.adoptedFields = [];
+    if (payload !== null) {
+      payload.own();
+      for (const field of fields) replaceCap(payload, field.path, field.resolved());
+    }
+    this.settle(payload, error);
+    for (const field of fields) field.release();
+    this.finishIfDone();
+  }
+
+  /** The message could not be written. */
+  neverSent(): void {
+    this.free(answerGone());
+  }
+
+  /** The peer has no entry for this question: no Finish is owed (C-UNI-02). */
+  unknownToPeer(error: RpcError): void {
+    this.returned = true;
+    this.free(error);
+    this.settle(null, error);
+  }
+
+  /** Nothing more will come: the connection is lost, or the peer does not know this kind of message. */
+  lost(error: RpcError): void {
+    this.returned = true;
+    this.finished = true;
+    this.goneBecause = error;
+    this.settle(null, error);
+    for (const field of this.adoptedFields.splice(0)) field.release();
+  }
+
+  /** What is known of this call when the connection is lost now. */
+  get delivery(): Delivery {
+    if (this.returned) return "started";
+    return this.position > this.state.outbox.taken ? "not-sent" : "unknown";
+  }
+
+  // -- Ends ----------------------------------------------------------------------------------------------------------
+
+  /** The embargoes of pipelined paths go out here, before the Finish can (C-EMB-03 to 05). */
+  protected override settleFields(): void {
+    const { reflected } = this;
+    const payload = this.payload;
+    if (reflected === null || payload === null) {
+      super.settleFields();
+      return;
+    }
+    const fields = this.fields as PromisedField[] as RemotePromise[];
+    this.fields = null;
+    for (const field of fields) {
+      const index = capIndex(payload, field.path);
+      if (index < 0 || !reflected[index]) {
+        field.resolveTo(this.capAt(field.path), false);
+        continue;
+      }
+      // The result's own capability gets the embargo too: whoever awaits the results and calls what is in them has
+      // seen the answer, and must come behind what was pipelined (C-EMB-28).
+      field.addRef();
+      field.resolveTo(this.capAt(field.path), true);
+      replaceCap(payload, field.path, field.resolved());
+      field.release();
+    }
+  }
+
+  /** Nobody waits for the results, nor for anything in them: cancels (C-CAN-01). */
+  protected abandoned(): void {
+    if (this.targets > 0 || this.finished || !this.state.alive) return;
+    if (this.returned) {
+      this.finishIfDone();
+      if (!this.adopting) return;
+    }
+    this.finished = true;
+    this.state.writer.finish(this.id, true, false);
+    if (this.isPipelineOnly || this.returned) this.free(answerGone());
+    else this.goneBecause = canceledError();
+    if (!this.isTail) this.settle(null, canceledError());
+  }
+
+  private concludes(noFinish: boolean, error: RpcError | null): void {
+    this.returned = true;
+    if (this.finished || noFinish) this.free(error ?? answerGone());
+  }
+
+  private finishIfDone(): void {
+    if (!this.returned || this.finished || this.adopting || this.targets > 0 || !this.state.alive)
+      return;
+    if (this.isTail && this.isHeld) return;
+    this.finished = true;
+    this.state.writer.finish(this.id, false, false);
+    this.free(answerGone());
+  }
+
+  /** Return and Finish are both past: the id may be used again. */
+  private free(reason: RpcError): void {
+    this.finished = true;
+    this.goneBecause = reason;
+    const { state } = this;
+    if (this.isPipelineOnly) state.pipelineQuestions.delete(this.id);
+    else state.questions.remove(this.id);
+  }
+
+  /** A pipelined capability is gone, but the calls made on it are still on their way: they count (C-EMB-28). */
+  private forgetField(promise: RemotePromise): void {
+    const at = this.fields?.indexOf(promise) ?? -1;
+    if (at >= 0) this.fields!.splice(at, 1);
+    if (promise.target.usedAsPromise) (this.usedPaths ??= []).push(promise.path);
+    promise.target.release();
+    this.fieldUnreferenced();
+  }
+
+  private takeUsed(path: Path): boolean {
+    const at = this.usedPaths?.findIndex((used) => samePath(used, path)) ?? -1;
+    if (at < 0) return false;
+    this.usedPaths!.splice(at, 1);
+    return true;
+  }
+
+  /** Fields for the paths that were used and dropped, so that they get their embargo like the others. */
+  private reviveUsed(): Hook[] {
+    return (this.usedPaths ?? []).slice().map((path) => this.pipeline(path));
+  }
+}
+
+/** Puts `hook` in the place of the capability at `path`. */
+function replaceCap(payload: Payload, path: Path, hook: Hook): void {
+  const index = capIndex(payload, path);
+  if (index < 0) return;
+  const caps = payload.caps.slice();
+  caps[index]?.release();
+  caps[index] = hook.addRef();
+  payload.caps = caps;
+}
+
+function capIndex(payload: Payload, path: Path): number {
+  try {
+    const index = followPath(payload.content, path);
+    return index < payload.caps.length ? index : -1;
+  } catch {
+    return -1;
+  }
+}
+
+function answerGone(): RpcError {
+  const message = "the answer this call was pipelined on is finished and holds no such capability";
+  return new RpcError("failed", "answer-unavailable", message, { delivery: "not-sent" });
+}
+
+/**
+ * Sends one call to `target`. Takes `request` over; never throws.
+ *
+ * What cannot be sent leaves nothing behind: the exports counted for it are taken back, the id is free again, and the
+ * results fail as `not-sent` (C-FRM-15, C-REF-11).
+ */
+export function sendCall(
+  state: ConnectionState,
+  target: RemoteTarget,
+  request: CallRequest,
+): Results {
+  const { params } = request;
+  if (!state.alive) return refuse(state, params, state.error!.delivered("not-sent"));
+  if (state.questions.size >= state.limits.questions)
+    return refuse(state, params, tooManyQuestions(state));
+  // A call whose results would only be returned over this same connection can leave them with the peer (C-TAI-01).
+  const isTail = request.returnTo === state && state.mayTailCall;
+  const pipelineOnly =
+    (request.flags & ONLY_PROMISE_PIPELINE) !== 0 && !isTail && !state.peerIgnoresPipelineOnly;
+  const flags = pipelineOnly ? request.flags : request.flags & ~ONLY_PROMISE_PIPELINE;
+  let counted: Export[] | null = null;
+  let question: Question | null = null;
+  try {
+    state.descriptors.reset();
+    if (params.caps.length > 0) counted = describeCaps(state, params.caps, null);
+    question = openQuestion(state, isTail, pipelineOnly);
+    state.writer.call(
+      question.id,
+      target.targetKind,
+      target.targetId,
+      target.targetPath,
+      request.interfaceHi,
+      request.interfaceLo,
+      request.methodId,
+      flags,
+      isTail ? SendResultsTo.yourself : SendResultsTo.caller,
+      params.content,
+      state.descriptors,
+    );
+  } catch (thrown) {
+    releaseExports(counted);
+    question?.neverSent();
+    return refuse(state, params, RpcError.from(thrown, "internal-error").delivered("not-sent"));
+  }
+  question.paramExports = counted;
+  question.position = state.outbox.committed;
+  announceNew(counted);
+  params.release();
+  return question;
+}
+
+/** Asks for the peer's bootstrap capability; only its pipeline is of use. */
+export function sendBootstrap(state: ConnectionState): Question {
+  const question = openQuestion(state, false, false);
+  state.writer.bootstrap(question.id);
+  question.position = state.outbox.committed;
+  return question;
+}
+
+function openQuestion(state: ConnectionState, isTail: boolean, pipelineOnly: boolean): Question {
+  const question = new Question(state, isTail);
+  question.id = pipelineOnly ? nextPipelineId(state) : state.questions.insert(question);
+  if (pipelineOnly) state.pipelineQuestions.set(question.id, question);
+  return question;
+}
+
+/** Round-robin through [2^31, 2^32), since no Return tells when an id is free at the peer (C-REL-20). */
+function nextPipelineId(state: ConnectionState): QuestionId {
+  do {
+    state.lastPipelineId =
+      state.lastPipelineId >= 0xffff_ffff ? FIRST_PIPELINE_QUESTION : state.lastPipelineId + 1;
+  } while (state.pipelineQuestions.has(state.lastPipelineId));
+  return state.lastPipelineId as QuestionId;
+}
+
+function refuse(state: ConnectionState, params: Payload, error: RpcError): Results {
+  params.release();
+  return failedResults(error, state.scheduler);
+}
+
+function tooManyQuestions(state: ConnectionState): RpcError {
+  const message = `limit questions: ${state.limits.questions} calls wait for this peer already; await some of them`;
+  return new RpcError("overloaded", "limit-exceeded", message, { delivery: "not-sent" });
+}

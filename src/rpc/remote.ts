@@ -1,0 +1,196 @@
+// Role: what leads to the peer: a target that messages are addressed to, and a promise of the peer's over a target.
+// State: whether calls went through a promise; where it resolved to.
+// Must not know: tables, user code.
+//
+// Two objects stand for one promised import, and the difference carries the order of the whole system. The bare
+// target always speaks to that id at the peer. The RemotePromise follows the resolution. What was DESCRIBED to the
+// peer as "your import 7" must go on to mean import 7, even after our promise 7 resolved elsewhere (tribble rule,
+// C-EMB-19): otherwise a Disembargo that has to run all the way round would be cut off half way, and calls made
+// afterwards would overtake those still going round. So descriptors and frozen routes hold bare targets.
+
+import { RpcError } from "../base/errors.js";
+import type { Job } from "../base/scheduler.js";
+import { type CallRequest, type FlowController, Hook, type HookWatcher } from "../hook/hook.js";
+import type { Path } from "../hook/payload.js";
+import { brokenHook, type PromisedField, type Results } from "../hook/results.js";
+import { openEmbargo } from "./embargo.js";
+import { StreamFlow } from "./flow.js";
+import type { ConnectionState } from "./state.js";
+
+/** Something that a message can be addressed to: an import, or a path into the answer of a question. */
+export abstract class RemoteTarget extends Hook {
+  readonly state: ConnectionState;
+  /** Whether a call or a description went through a promise over this target: then a resolution needs an embargo. */
+  usedAsPromise = false;
+  private streamFlow: StreamFlow | null = null;
+
+  constructor(state: ConnectionState) {
+    super(state.scheduler);
+    this.state = state;
+  }
+
+  abstract readonly targetKind: number;
+  abstract readonly targetId: number;
+  abstract readonly targetPath: Path;
+
+  get brand(): object {
+    return this.state;
+  }
+
+  override get flow(): FlowController {
+    return (this.streamFlow ??= new StreamFlow(this.state.limits.streamWindow));
+  }
+
+  /** The promise that followed this target goes on under `other`, on the same connection (C-FLO-12). */
+  handFlowTo(other: RemoteTarget): void {
+    other.streamFlow ??= this.streamFlow;
+  }
+
+  /** The kind of descriptor that names this to the peer: receiverHosted or receiverAnswer. */
+  abstract readonly descriptorKind: number;
+}
+
+/**
+ * A promise of the peer's: an import introduced as senderPromise, or a capability in results that are not there yet.
+ * Calls go to its target until it resolves; when it resolves to something on our side while calls may still be on
+ * their way round, later calls wait for an embargo (C-EMB-01, 03).
+ */
+export class RemotePromise extends Hook implements PromisedField, Job {
+  readonly target: RemoteTarget;
+  private watchers: HookWatcher[] = [];
+  private readonly onUnreferenced: (promise: RemotePromise) => void;
+
+  /** Takes over `target`. `onUnreferenced` is told when the last holder of an unresolved promise is gone. */
+  constructor(target: RemoteTarget, onUnreferenced: (promise: RemotePromise) => void) {
+    super(target.scheduler);
+    this.target = target;
+    this.onUnreferenced = onUnreferenced;
+  }
+
+  get path(): Path {
+    return this.target.targetPath;
+  }
+
+  get brand(): object {
+    return this.next?.brand ?? this.target.state;
+  }
+
+  override get isPromise(): boolean {
+    return this.next === null || this.next.isPromise;
+  }
+
+  override get brokenBy(): RpcError | null {
+    return this.next?.brokenBy ?? null;
+  }
+
+  override get flow(): FlowController | null {
+    return this.next === null ? this.target.flow : this.next.flow;
+  }
+
+  call(request: CallRequest): Results {
+    if (this.next !== null) return this.resolved().call(request);
+    this.target.usedAsPromise = true;
+    return this.target.call(request);
+  }
+
+  settleField(target: Hook): void {
+    this.resolveTo(target, false);
+  }
+
+  /**
+   * Resolves, taking `target` over.
+   * @param pointsBack the peer described it as something of OURS, so calls made before may still be going round. It is
+   * the description that counts, not where `target` leads by now: it may already lead back to the peer, and calls
+   * sent straight there would overtake those going round through us (C-EMB-20).
+   */
+  resolveTo(target: Hook, pointsBack: boolean): void {
+    let end = target;
+    if (target.resolved() === this) {
+      target.release();
+      end = brokenHook(promiseCycle(), this.scheduler);
+    } else if (pointsBack && this.target.usedAsPromise && target.brokenBy === null) {
+      end = openEmbargo(this.target, target);
+    } else if (
+      end instanceof RemotePromise &&
+      end.target.state === this.target.state &&
+      end.next === null
+    ) {
+      this.inherit(end.target);
+    } else if (end instanceof RemoteTarget && end.state === this.target.state) {
+      this.target.handFlowTo(end);
+    }
+    this.next = end;
+    this.target.release();
+    if (this.watchers.length > 0) this.scheduler.post(this);
+    if (this.refCount === 0) this.unreferenced();
+  }
+
+  /** The same path goes on: calls already made count as made through the new promise too (C-RES-21). */
+  private inherit(target: RemoteTarget): void {
+    target.usedAsPromise ||= this.target.usedAsPromise;
+    this.target.handFlowTo(target);
+  }
+
+  override watch(watcher: HookWatcher): void {
+    this.watchers.push(watcher);
+    if (this.next !== null && this.watchers.length === 1) this.scheduler.post(this);
+  }
+
+  override unwatch(watcher: HookWatcher): void {
+    const at = this.watchers.indexOf(watcher);
+    if (at >= 0) this.watchers.splice(at, 1);
+  }
+
+  /** Job: tells the watchers. */
+  run(): void {
+    const watchers = this.watchers;
+    this.watchers = [];
+    for (const watcher of watchers) watcher.hookResolved();
+  }
+
+  protected unreferenced(): void {
+    if (this.next === null) {
+      this.onUnreferenced(this);
+      return;
+    }
+    const next = this.next;
+    this.next = brokenHook(
+      new RpcError("failed", "capability-disposed", "this was disposed before"),
+      this.scheduler,
+    );
+    next.release();
+  }
+}
+
+function promiseCycle(): RpcError {
+  return new RpcError("failed", "promise-cycle", "the promise was resolved to itself");
+}
+
+/** A frozen route that is one step away from what it stands for. */
+export abstract class Detour extends Hook {
+  abstract readonly way: Hook;
+
+  get brand(): object {
+    return this.way.brand;
+  }
+
+  override get isPromise(): boolean {
+    return this.way.isPromise;
+  }
+
+  override get brokenBy(): RpcError | null {
+    return this.way.brokenBy;
+  }
+
+  call(request: CallRequest): Results {
+    return this.way.call(request);
+  }
+}
+
+/** What a frozen route addresses at the peer; null when it leads elsewhere. */
+export function routeTarget(route: Hook): RemoteTarget | null {
+  if (route instanceof RemoteTarget) return route;
+  if (route instanceof RemotePromise && route.next === null) return route.target;
+  if (route instanceof Detour) return routeTarget(route.way);
+  return null;
+}

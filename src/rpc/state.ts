@@ -1,0 +1,99 @@
+// Role: what all entities of one connection share: tables, writer, limits, and whether it still lives.
+// State: the tables themselves; each entity's own file says what may happen to its entries.
+// Must not know: transports, timers, user code.
+
+import { RpcError } from "../base/errors.js";
+import type { Limits } from "../base/limits.js";
+import type { Scheduler } from "../base/scheduler.js";
+import type { Hook } from "../hook/hook.js";
+import { Descriptors } from "../wire/descriptors.js";
+import { MessageWriter } from "../wire/message-writer.js";
+import type { Outbox } from "../wire/outbox.js";
+import type { Answer } from "./answer.js";
+import type { Embargo } from "./embargo.js";
+import type { Export } from "./exports.js";
+import { FlowGate } from "./flow-gate.js";
+import type { AnswerId, EmbargoId, ExportId, ImportId, QuestionId } from "./ids.js";
+import type { ImportHook } from "./imports.js";
+import type { Question } from "./question.js";
+import { OwnTable, PeerTable } from "./tables.js";
+
+/**
+ * When calls that lead straight back to the peer are sent as tail calls (`sendResultsTo.yourself`, C-TAI-14):
+ * `observed` once the peer has shown that it knows them by sending one; `always`; `never`.
+ */
+export type TailCallPolicy = "observed" | "always" | "never";
+
+export interface StateOptions {
+  scheduler: Scheduler;
+  outbox: Outbox;
+  limits: Limits;
+  tailCalls: TailCallPolicy;
+  /** Called when something goes wrong outside of `handle`, such as in a job. */
+  fail(error: RpcError): void;
+}
+
+/** What the entities of one connection share. It is also the brand of the connection's imports. */
+export class ConnectionState {
+  readonly scheduler: Scheduler;
+  readonly outbox: Outbox;
+  readonly writer: MessageWriter;
+  readonly limits: Limits;
+  readonly tailCalls: TailCallPolicy;
+  readonly fail: (error: RpcError) => void;
+
+  readonly questions = new OwnTable<QuestionId, Question>();
+  /** Questions without a Return, under ids from 2^31 up. */
+  readonly pipelineQuestions = new Map<number, Question>();
+  readonly answers = new PeerTable<AnswerId, Answer>();
+  readonly imports = new PeerTable<ImportId, ImportHook>();
+  readonly exports = new OwnTable<ExportId, Export>();
+  readonly exportsByHook = new Map<Hook, Export>();
+  readonly embargoes = new OwnTable<EmbargoId, Embargo>();
+
+  /** Scratch for the capability table of the message being written. */
+  readonly descriptors = new Descriptors();
+  readonly gate: FlowGate;
+
+  /** Why the connection is over, in the words its calls fail with; null while it lives. */
+  error: RpcError | null = null;
+  /** The peer has sent a tail call, so it knows how to answer one. */
+  peerKnowsTailCalls = false;
+  /** The peer returned what was to have no Return: the hint is not used again (C-REL-21). */
+  peerIgnoresPipelineOnly = false;
+  /** The last id used for a question without a Return. */
+  lastPipelineId = 0xffff_ffff;
+  /** Bytes of results kept for answers that the peer has not finished. */
+  heldResultBytes = 0;
+
+  constructor(options: StateOptions) {
+    this.scheduler = options.scheduler;
+    this.outbox = options.outbox;
+    this.limits = options.limits;
+    this.tailCalls = options.tailCalls;
+    this.fail = options.fail;
+    this.writer = new MessageWriter(options.outbox, options.limits);
+    this.gate = new FlowGate(options.limits, options.scheduler);
+  }
+
+  get alive(): boolean {
+    return this.error === null;
+  }
+
+  /** Whether calls back to the peer may go as tail calls. */
+  get mayTailCall(): boolean {
+    return (
+      this.tailCalls === "always" || (this.tailCalls === "observed" && this.peerKnowsTailCalls)
+    );
+  }
+
+  /** Whether `hook` stands for something of the peer's, reached over this connection. */
+  owns(hook: Hook): boolean {
+    return hook.brand === this;
+  }
+}
+
+/** The peer broke a rule: ends this connection and nothing else (C-DIS-01). */
+export function protocolError(message: string): RpcError {
+  return new RpcError("failed", "protocol-error", `the peer broke the protocol: ${message}`);
+}
