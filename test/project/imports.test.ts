@@ -149,6 +149,8 @@ describe("direction of imports", () => {
     expect(said({ "src/cap/a.ts": text })).toEqual([
       `src/cap/a.ts:11: imports "./b.js", which is not there (relative imports end in .js)`,
     ]);
+    const hole = 'const text = `${f({ a: 1 }, import("node:fs"))}`;';
+    expect(said({ "src/cap/a.ts": hole })).toHaveLength(1);
   });
 
   it("holds in this project", () => {
