@@ -127,6 +127,9 @@ export class Outbox {
   /** Bytes and messages waiting. */
   bytes = 0;
   count = 0;
+  /** Messages ever committed, and how many of those were handed out by {@link take}: tells what was never sent. */
+  committed = 0;
+  taken = 0;
   /** The open slab's views and the byte, a multiple of 8, where the next message begins; set by {@link begin}. */
   u8: Uint8Array = PADDING[0]!;
   i32: Int32Array = new Int32Array(0);
@@ -171,12 +174,14 @@ export class Outbox {
     }
     this.bytes += bytes;
     this.sizes.push(bytes);
+    this.committed++;
     if (this.count++ === 0) this.wake?.();
   }
 
   /** All that was committed, or null when nothing was. The outbox is empty afterwards and holds no slab. */
   take(): Batch | null {
     if (this.count === 0) return null;
+    this.taken = this.committed;
     this.closeRun();
     const batch = new Batch(this.chunks, this.bytes, this.sizes, this.slabs, this.pool);
     this.clear();
@@ -185,7 +190,9 @@ export class Outbox {
 
   /** Forgets all that was committed: for a connection that is gone. */
   drop(): void {
+    const { taken } = this;
     this.take()?.release();
+    this.taken = taken;
   }
 
   private clear(): void {
