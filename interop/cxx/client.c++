@@ -63,7 +63,8 @@ int main(int argc, char* argv[]) {
   auto failure = kj::runCatchingExceptions([&]() { play(argv[1], *found, notes); });
   auto head = kj::str("{\"scenario\": ", jsonString(found->name), ", ");
   KJ_IF_MAYBE (error, failure) {
-    printf("%s\"ok\": false, \"error\": %s}\n", head.cStr(), jsonString(kj::str(*error)).cStr());
+    auto where = kj::str(error->getFile(), ":", error->getLine(), ": ", error->getDescription());
+    printf("%s\"ok\": false, \"error\": %s}\n", head.cStr(), jsonString(where).cStr());
     return 1;
   }
   auto quoted = KJ_MAP(text, notes) { return jsonString(text); };
