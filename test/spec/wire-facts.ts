@@ -1,0 +1,262 @@
+// Role: the protocol's wire facts as data: ids, sizes, ordinals, places, union tags and defaults of every struct.
+// Source: the published schemas of Cap'n Proto v2; conformance section 24.
+
+/**
+ * A field: name, ordinal, place (`a-b` bits of the data section, both included; `pN` a pointer; `void`), its union tag, and
+ * its default when that is not zero.
+ */
+export type FieldFact = readonly [string, number, string, (number | null)?, string?];
+
+export interface StructFact {
+  readonly id: string;
+  readonly dataWords: number;
+  readonly pointers: number;
+  /** Bits of the struct's own union tag, and of the named group's. */
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly fields: readonly FieldFact[];
+}
+
+export interface FileFact {
+  readonly id: string;
+  readonly structs: Readonly<Record<string, StructFact>>;
+  readonly enums?: Readonly<
+    Record<string, { readonly id: string; readonly names: readonly string[] }>
+  >;
+  /** Interfaces and annotations: id by name, and methods in the order of their ordinals. */
+  readonly others?: Readonly<
+    Record<string, { readonly id: string; readonly methods?: readonly string[] }>
+  >;
+}
+
+const struct = (
+  id: string,
+  dataWords: number,
+  pointers: number,
+  fields: readonly FieldFact[],
+  tags: Readonly<Record<string, string>> = {},
+): StructFact => ({ id, dataWords, pointers, fields, tags });
+
+const variants = (...names: string[]): FieldFact[] =>
+  names.map((name, tag) => [name, tag, "p0", tag]);
+
+export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
+  "rpc.capnp": {
+    id: "0xb312981b2552a250",
+    structs: {
+      Message: struct(
+        "0x91b79f1f808db032",
+        1,
+        1,
+        variants(
+          "unimplemented",
+          "abort",
+          "call",
+          "return",
+          "finish",
+          "resolve",
+          "release",
+          "obsoleteSave",
+          "bootstrap",
+          "obsoleteDelete",
+          "provide",
+          "accept",
+          "join",
+          "disembargo",
+          "thirdPartyAnswer",
+        ),
+        { "": "0-15" },
+      ),
+      Bootstrap: struct("0xe94ccf8031176ec4", 1, 1, [
+        ["questionId", 0, "0-31"],
+        ["deprecatedObjectId", 1, "p0"],
+      ]),
+      Call: struct(
+        "0x836a53ce789d4cd4",
+        3,
+        3,
+        [
+          ["questionId", 0, "0-31"],
+          ["methodId", 3, "32-47"],
+          ["interfaceId", 2, "64-127"],
+          ["allowThirdPartyTailCall", 8, "128-128"],
+          ["noPromisePipelining", 9, "129-129"],
+          ["onlyPromisePipeline", 10, "130-130"],
+          ["target", 1, "p0"],
+          ["params", 4, "p1"],
+          ["sendResultsTo.caller", 5, "void", 0],
+          ["sendResultsTo.yourself", 6, "void", 1],
+          ["sendResultsTo.thirdParty", 7, "p2", 2],
+        ],
+        { sendResultsTo: "48-63" },
+      ),
+      Return: struct(
+        "0x9e19b28d3db3573a",
+        2,
+        1,
+        [
+          ["answerId", 0, "0-31"],
+          ["releaseParamCaps", 1, "32-32", null, "true"],
+          ["noFinishNeeded", 8, "33-33"],
+          ["results", 2, "p0", 0],
+          ["exception", 3, "p0", 1],
+          ["canceled", 4, "void", 2],
+          ["resultsSentElsewhere", 5, "void", 3],
+          ["takeFromOtherQuestion", 6, "64-95", 4],
+          ["awaitFromThirdParty", 7, "p0", 5],
+        ],
+        { "": "48-63" },
+      ),
+      Finish: struct("0xd37d2eb2c2f80e63", 1, 0, [
+        ["questionId", 0, "0-31"],
+        ["releaseResultCaps", 1, "32-32", null, "true"],
+        ["requireEarlyCancellationWorkaround", 2, "33-33", null, "true"],
+      ]),
+      Resolve: struct(
+        "0xbbc29655fa89086e",
+        1,
+        1,
+        [
+          ["promiseId", 0, "0-31"],
+          ["cap", 1, "p0", 0],
+          ["exception", 2, "p0", 1],
+        ],
+        { "": "32-47" },
+      ),
+      Release: struct("0xad1a6c0d7dd07497", 1, 0, [
+        ["id", 0, "0-31"],
+        ["referenceCount", 1, "32-63"],
+      ]),
+      Disembargo: struct(
+        "0xf964368b0fbd3711",
+        1,
+        2,
+        [
+          ["target", 0, "p0"],
+          ["context.senderLoopback", 1, "0-31", 0],
+          ["context.receiverLoopback", 2, "0-31", 1],
+          ["context.accept", 3, "p1", 2],
+        ],
+        { context: "32-47" },
+      ),
+      Provide: struct("0x9c6a046bfbc1ac5a", 1, 2, [
+        ["questionId", 0, "0-31"],
+        ["target", 1, "p0"],
+        ["recipient", 2, "p1"],
+      ]),
+      Accept: struct("0xd4c9b56290554016", 1, 2, [
+        ["questionId", 0, "0-31"],
+        ["provision", 1, "p0"],
+        ["embargo", 2, "p1"],
+      ]),
+      ThirdPartyAnswer: struct("0xb6511ce6c5f0e58c", 1, 1, [
+        ["completion", 0, "p0"],
+        ["answerId", 1, "0-31"],
+      ]),
+      Join: struct("0xfbe1980490e001af", 1, 2, [
+        ["questionId", 0, "0-31"],
+        ["target", 1, "p0"],
+        ["keyPart", 2, "p1"],
+      ]),
+      MessageTarget: struct(
+        "0x95bc14545813fbc1",
+        1,
+        1,
+        [
+          ["importedCap", 0, "0-31", 0],
+          ["promisedAnswer", 1, "p0", 1],
+        ],
+        { "": "32-47" },
+      ),
+      Payload: struct("0x9a0e61223d96743b", 0, 2, [
+        ["content", 0, "p0"],
+        ["capTable", 1, "p1"],
+      ]),
+      CapDescriptor: struct(
+        "0x8523ddc40b86b8b0",
+        1,
+        1,
+        [
+          ["none", 0, "void", 0],
+          ["senderHosted", 1, "32-63", 1],
+          ["senderPromise", 2, "32-63", 2],
+          ["receiverHosted", 3, "32-63", 3],
+          ["receiverAnswer", 4, "p0", 4],
+          ["thirdPartyHosted", 5, "p0", 5],
+          ["attachedFd", 6, "16-23", null, "255"],
+        ],
+        { "": "0-15" },
+      ),
+      PromisedAnswer: struct("0xd800b1d6cd6f1ca0", 1, 1, [
+        ["questionId", 0, "0-31"],
+        ["transform", 1, "p0"],
+      ]),
+      "PromisedAnswer.Op": struct(
+        "0xf316944415569081",
+        1,
+        0,
+        [
+          ["noop", 0, "void", 0],
+          ["getPointerField", 1, "16-31", 1],
+        ],
+        { "": "0-15" },
+      ),
+      ThirdPartyCapDescriptor: struct("0xd37007fde1f0027d", 1, 1, [
+        ["id", 0, "p0"],
+        ["vineId", 1, "0-31"],
+      ]),
+      Exception: struct("0xd625b7063acf691a", 1, 3, [
+        ["reason", 0, "p0"],
+        ["obsoleteIsCallersFault", 1, "0-0"],
+        ["obsoleteDurability", 2, "16-31"],
+        ["type", 3, "32-47"],
+        ["trace", 4, "p1"],
+        ["details", 5, "p2"],
+      ]),
+      "Exception.Detail": struct("0xd6c14f121d44f8dd", 1, 1, [
+        ["detailId", 0, "0-63"],
+        ["data", 1, "p0"],
+      ]),
+    },
+    enums: {
+      "Exception.Type": {
+        id: "0xb28c96e23f4cbd58",
+        names: ["failed", "overloaded", "disconnected", "unimplemented"],
+      },
+    },
+  },
+  "rpc-twoparty.capnp": {
+    id: "0xa184c7885cdaf2a1",
+    structs: {
+      VatId: struct("0xd20b909fee733a8e", 1, 0, [["side", 0, "0-15"]]),
+      ThirdPartyCompletion: struct("0xb7e329e92fda637d", 1, 0, [["joinId", 0, "0-31"]]),
+      ThirdPartyToAwait: struct("0x9539708bffa85a5d", 0, 0, []),
+      ThirdPartyToContact: struct("0xe8e97b3b9f049b21", 0, 0, []),
+      JoinKeyPart: struct("0x95b29059097fca83", 1, 0, [
+        ["joinId", 0, "0-31"],
+        ["partCount", 1, "32-47"],
+        ["partNum", 2, "48-63"],
+      ]),
+      JoinResult: struct("0x9d263a3630b7ebee", 1, 1, [
+        ["joinId", 0, "0-31"],
+        ["succeeded", 1, "32-32"],
+        ["cap", 2, "p0"],
+      ]),
+    },
+    enums: { Side: { id: "0x9fd69ebc87b9719c", names: ["server", "client"] } },
+  },
+  "persistent.capnp": {
+    id: "0xb8630836983feed7",
+    structs: {
+      "Persistent.SaveParams": struct("0xf76fba59183073a5", 0, 1, [["sealFor", 0, "p0"]]),
+      "Persistent.SaveResults": struct("0xb76848c18c40efbf", 0, 1, [["sturdyRef", 0, "p0"]]),
+    },
+    others: {
+      Persistent: { id: "0xc8cb212fcd9f5691", methods: ["save"] },
+      persistent: { id: "0xf622595091cafb67" },
+    },
+  },
+  "stream.capnp": {
+    id: "0x86c366a91393f3f8",
+    structs: { StreamResult: struct("0x995f9a3377c0b16e", 0, 0, []) },
+  },
+};
