@@ -61,7 +61,7 @@ export class Flow {
 }
 
 /** Finds the messages in one direction of one connection. */
-class Scanner {
+export class Scanner {
   #flow;
   #head = Buffer.alloc(0); // the start of the message that is coming in, until enough of it is here
   #skip = 0; // bytes of the message that are still to come and need no look
