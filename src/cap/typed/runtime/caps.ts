@@ -1,0 +1,169 @@
+// Role: the capabilities of one message as the typed layer sees them: hooks by index, clients made when asked for.
+// State: the references it owns, and the clients it handed out. Must not know: what a client can do.
+//
+// Ownership follows the rule of design.md, "params are lent, results are given". Of results, a reference passes to the
+// client that is first read from them; disposing the results disposes these clients too. Of params, each client has a
+// reference of its own that ends with the call.
+
+import { RpcError } from "../../../base/errors.js";
+import type { Scheduler } from "../../../base/scheduler.js";
+import { brokenHook, nullHook } from "../../../hook/results.js";
+import type { Hook } from "../../../hook/hook.js";
+import { NO_CAPS, type Payload } from "../../../hook/payload.js";
+import type { CapTable } from "./segment.js";
+
+/** What a client is to this file. */
+export interface Holder {
+  _hook: Hook | null;
+  [Symbol.dispose](): void;
+}
+
+/** The capability table of one message; one of the three kinds below. */
+export abstract class Caps implements CapTable {
+  readonly scheduler: Scheduler;
+  private readonly indexes: number[] = [];
+  private readonly clients: Holder[] = [];
+  private closed = false;
+
+  constructor(scheduler: Scheduler) {
+    this.scheduler = scheduler;
+  }
+
+  /** A new reference to capability `index`, null for a null one. `first`: no client of it exists yet. */
+  protected abstract refer(index: number, first: boolean): Hook | null;
+
+  /** Releases what the table itself owns. */
+  protected abstract letGo(): void;
+
+  /** The client of capability `index`: the same object each time, until the table is closed. */
+  client<C extends Holder>(index: number, type: new (hook: Hook) => C): C {
+    if (this.closed) return new type(brokenHook(disposed(), this.scheduler));
+    let first = true;
+    for (let i = 0; i < this.indexes.length; i++) {
+      if (this.indexes[i] !== index) continue;
+      first = false;
+      const known = this.clients[i];
+      if (known instanceof type) return known;
+    }
+    const client = new type((first ? this.refer(index, true) : this.share(index)) ?? nullHook(this.scheduler));
+    this.indexes.push(index);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** A new reference to capability `index`, null for a null one; the caller owns it. */
+  share(index: number): Hook | null {
+    if (this.closed) return brokenHook(disposed(), this.scheduler);
+    const known = this.indexes.indexOf(index);
+    if (known < 0) return this.refer(index, false);
+    return this.clients[known]!._hook?.addRef() ?? brokenHook(disposed(), this.scheduler);
+  }
+
+  /** Adds a reference, which is taken over. @returns its index. @throws for a table that was received. */
+  add(_hook: Hook): number {
+    throw new RpcError("failed", "invalid-state", "capabilities cannot be added to a message that was received");
+  }
+
+  /** Ends `client` together with this table. */
+  closeWith(client: Holder): void {
+    this.indexes.push(-1);
+    this.clients.push(client);
+  }
+
+  /** Ends every client and every reference of this table. Idempotent. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    for (const client of this.clients) client[Symbol.dispose]();
+    this.clients.length = 0;
+    this.indexes.length = 0;
+    this.letGo();
+  }
+
+  protected pick(hooks: readonly (Hook | null)[], index: number): Hook | null {
+    if (index < hooks.length) return hooks[index]!;
+    const message = `a pointer names capability ${index}, but only ${hooks.length} came with the message`;
+    return brokenHook(new RpcError("failed", "invalid-capability", message), this.scheduler);
+  }
+}
+
+function disposed(): RpcError {
+  return new RpcError("failed", "capability-disposed", "the message that holds this capability was disposed");
+}
+
+/** The table of params: owned by the call, which may release it at any time. */
+export class LentCaps extends Caps {
+  private readonly payload: Payload;
+  private readonly count: number;
+
+  constructor(scheduler: Scheduler, payload: Payload) {
+    super(scheduler);
+    this.payload = payload;
+    this.count = payload.caps.length;
+  }
+
+  protected refer(index: number): Hook | null {
+    if (this.payload.caps.length < this.count) return brokenHook(disposed(), this.scheduler);
+    const hook = this.pick(this.payload.caps, index);
+    return index < this.count ? (hook?.addRef() ?? null) : hook;
+  }
+
+  protected letGo(): void {}
+}
+
+/** The table of results: owned by whoever awaited them. */
+export class GivenCaps extends Caps {
+  private hooks: (Hook | null)[];
+
+  constructor(scheduler: Scheduler, payload: Payload) {
+    super(scheduler);
+    this.hooks = payload.caps.slice();
+    payload.caps = NO_CAPS;
+  }
+
+  protected refer(index: number, first: boolean): Hook | null {
+    const hook = this.pick(this.hooks, index);
+    if (index >= this.hooks.length) return hook;
+    if (!first) return hook?.addRef() ?? null;
+    this.hooks[index] = null;
+    return hook;
+  }
+
+  protected letGo(): void {
+    for (const hook of this.hooks) hook?.release();
+    this.hooks = [];
+  }
+}
+
+/** The table of a message being built. */
+export class BuildCaps extends Caps {
+  /** Whether clients put into this message are given away with it (results) or lent (params). */
+  readonly giving: boolean;
+  private hooks: (Hook | null)[] = [];
+
+  constructor(scheduler: Scheduler, giving: boolean) {
+    super(scheduler);
+    this.giving = giving;
+  }
+
+  override add(hook: Hook): number {
+    return this.hooks.push(hook) - 1;
+  }
+
+  /** The references, which pass to the caller. */
+  take(): readonly (Hook | null)[] {
+    const hooks = this.hooks;
+    this.hooks = [];
+    return hooks.length === 0 ? NO_CAPS : hooks;
+  }
+
+  protected refer(index: number): Hook | null {
+    const hook = this.pick(this.hooks, index);
+    return index < this.hooks.length ? (hook?.addRef() ?? null) : hook;
+  }
+
+  protected letGo(): void {
+    for (const hook of this.hooks) hook?.release();
+    this.hooks = [];
+  }
+}

@@ -1,0 +1,85 @@
+// Role: what a user holds of a capability: the base of every generated client class.
+// State: one reference to a hook. Must not know: methods, the wire.
+
+import { RpcError } from "../../../base/errors.js";
+import type { Hook } from "../../../hook/hook.js";
+import type { InterfaceInfo } from "./interface.js";
+
+/** A generated interface class: the class of its clients, and the description of the interface. */
+export interface InterfaceType<out C extends Client> {
+  readonly _capnp: InterfaceInfo<C>;
+  new (hook: Hook): C;
+}
+
+/** What implements the interface of a client class. */
+export type ServerOf<C> = C extends Client<infer S> ? S : never;
+
+/**
+ * A reference to a capability. It holds one reference until it is disposed; `using` does that at the end of a block.
+ *
+ * @typeParam S what implements the interface.
+ * @example using calculator = connection.bootstrap(Calculator);
+ */
+export class Client<S = unknown> {
+  /** Never there: carries the type of a server of this interface. */
+  declare readonly "~server"?: S;
+  /** The capability; null once disposed. For the layers below; it stays this client's reference. */
+  _hook: Hook | null;
+
+  /** @param hook one reference, which the client takes over. */
+  constructor(hook: Hook) {
+    this._hook = hook;
+  }
+
+  /** Another client of the same capability, to be disposed on its own. @throws RpcError capability-disposed */
+  dup(): this {
+    return new (this.constructor as new (hook: Hook) => this)(hookOf(this).addRef());
+  }
+
+  /**
+   * A client of another interface for the same capability, to be disposed on its own. Nothing is checked: an object
+   * that does not implement the interface answers its calls with `unimplemented`.
+   */
+  castAs<C extends Client>(type: InterfaceType<C>): C {
+    return new type(hookOf(this).addRef());
+  }
+
+  /** Lets the capability go. A second time does nothing (C-GCF-05). Calls already made go on. */
+  [Symbol.dispose](): void {
+    const hook = this._hook;
+    this._hook = null;
+    hook?.release();
+  }
+}
+
+/** The client's reference, which stays the client's. @throws RpcError capability-disposed */
+export function hookOf(client: Client): Hook {
+  if (client._hook === null)
+    throw new RpcError("failed", "capability-disposed", "this client was disposed before", { delivery: "not-sent" });
+  return client._hook;
+}
+
+/** A reference of the caller's own: the client's when it is given away, else a new one. */
+export function hookFrom(client: Client, give: boolean): Hook {
+  const hook = hookOf(client);
+  if (!give) return hook.addRef();
+  client._hook = null;
+  return hook;
+}
+
+/**
+ * Waits until a promised capability is known.
+ * @returns a promise that rejects with the error when the capability turns out broken.
+ */
+export function whenResolved(client: Client): Promise<void> {
+  const hook = hookOf(client);
+  return new Promise((resolve, reject) => {
+    const step = (): void => {
+      const end = hook.resolved();
+      if (end.isPromise) return end.watch({ hookResolved: step });
+      if (end.brokenBy !== null) reject(end.brokenBy);
+      else resolve();
+    };
+    step();
+  });
+}

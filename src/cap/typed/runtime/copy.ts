@@ -1,0 +1,135 @@
+// Role: deep copies between messages: validates while it copies, and moves capability indexes to the new table.
+// State: the words left in the budget of the copy that runs. Must not know: schemas.
+//
+// capnp-ts's own copy throws on a capability and moves words as float64, which may change the bits of a NaN.
+
+import { Caps } from "./caps.js";
+import { invalidPayload } from "./errors.js";
+import { CAPABILITY, clearPointer, ELEMENT_BYTES, found, inside, LIST, resolve, STRUCT } from "./pointer.js";
+import { writeCapPointer, writeListPointer, writeStructPointer } from "./pointer.js";
+import { allocate, type Segment, TypedMessage } from "./segment.js";
+import type { StructState } from "./state.js";
+
+/** Levels of structs and lists in one copy: far over what a received message may have, far under the stack. */
+const MAX_DEPTH = 500;
+/** Words in one copy; a cycle or a web of shared pointers ends here (C-VAL-13, 14). */
+const MAX_WORDS = 64 * 1024 * 1024;
+
+let budget = 0;
+
+/** Copies what the pointer at `from` leads to, and points `to` at the copy (C-VAL-26). */
+export function copyPointer(source: Segment, from: number, target: Segment, to: number): void {
+  budget = MAX_WORDS;
+  copyAt(source, from, target, to, MAX_DEPTH);
+}
+
+/**
+ * Copies a struct, given by its location, and points `to` at the copy.
+ * @param dataWords, pointerCount the least size of the copy: that of the schema, so that its fields can be set.
+ */
+export function copyStruct(from: StructState, target: Segment, to: number, dataWords: number, pointerCount: number): void {
+  budget = MAX_WORDS;
+  const words = Math.max((from.dataBytes + 7) >> 3, dataWords);
+  const count = Math.max(from.pointerCount, pointerCount);
+  const at = allocate(target, (words + count) * 8);
+  writeStructPointer(target, to, at, words, count);
+  const { segment, base, dataBytes, pointers } = from;
+  copySections(segment, base, dataBytes, pointers, from.pointerCount, target, at, words * 8, MAX_DEPTH - 1);
+}
+
+/** Copies the sections of a struct over those of another, as far as both reach. */
+export function copyOver(from: StructState, target: Segment, at: number, dataBytes: number, pointerCount: number): void {
+  budget = MAX_WORDS;
+  const count = Math.min(from.pointerCount, pointerCount);
+  const bytes = Math.min(from.dataBytes, dataBytes);
+  copySections(from.segment, from.base, bytes, from.pointers, count, target, at, dataBytes, MAX_DEPTH - 1);
+}
+
+function copySections(
+  source: Segment,
+  base: number,
+  dataBytes: number,
+  pointers: number,
+  pointerCount: number,
+  target: Segment,
+  at: number,
+  targetDataBytes: number,
+  depth: number,
+): void {
+  copyBytes(source, base, target, at, dataBytes);
+  for (let i = 0; i < pointerCount; i++)
+    copyAt(source, pointers + i * 8, target, at + targetDataBytes + i * 8, depth);
+}
+
+function copyBytes(source: Segment, from: number, target: Segment, to: number, bytes: number): void {
+  if (bytes === 0) return;
+  new Uint8Array(target.buffer, to, bytes).set(new Uint8Array(source.buffer, from, bytes));
+}
+
+function copyAt(source: Segment, from: number, target: Segment, to: number, depth: number): void {
+  const kind = resolve(source, from);
+  if (kind < 0) return clearPointer(target, to);
+  if (depth === 0) throw invalidPayload(`a message nests deeper than ${MAX_DEPTH} levels`);
+  const { hi, target: content, segment } = found;
+  if (kind === STRUCT) {
+    const dataWords = hi & 0xffff;
+    const pointerCount = hi >>> 16;
+    spend(dataWords + pointerCount + 1);
+    inside(segment, content, (dataWords + pointerCount) * 8, "a struct");
+    const at = allocate(target, (dataWords + pointerCount) * 8);
+    writeStructPointer(target, to, at, dataWords, pointerCount);
+    const pointers = content + dataWords * 8;
+    copySections(segment, content, dataWords * 8, pointers, pointerCount, target, at, dataWords * 8, depth - 1);
+  } else if (kind === LIST) copyList(segment, content, hi, target, to, depth);
+  else if (kind === CAPABILITY) copyCap(found.lo, hi >>> 0, source, target, to);
+}
+
+function copyList(source: Segment, from: number, hi: number, target: Segment, to: number, depth: number): void {
+  const code = hi & 7;
+  const count = hi >>> 3;
+  const bytes = code === 7 ? count * 8 + 8 : code === 1 ? (count + 7) >>> 3 : ELEMENT_BYTES[code]! * count;
+  spend(((bytes + 7) >>> 3) + 1);
+  inside(source, from, bytes, "a list");
+  const at = allocate(target, bytes);
+  writeListPointer(target, to, at, code, count);
+  if (code === 6) {
+    for (let i = 0; i < count; i++) copyAt(source, from + i * 8, target, at + i * 8, depth - 1);
+    return;
+  }
+  if (code !== 7) return copyBytes(source, from, target, at, bytes);
+  const size = source.getInt32(from + 4);
+  const length = source.getInt32(from) >>> 2;
+  const dataBytes = (size & 0xffff) * 8;
+  const pointerCount = size >>> 16;
+  const stride = dataBytes + pointerCount * 8;
+  if ((source.getInt32(from) & 3) !== STRUCT || stride * length > count * 8)
+    throw invalidPayload("a list of structs has a tag that does not fit it");
+  if (pointerCount === 0) return copyBytes(source, from, target, at, 8 + stride * length);
+  copyBytes(source, from, target, at, 8);
+  for (let i = 0; i < length; i++) {
+    const element = 8 + i * stride;
+    const pointers = from + element + dataBytes;
+    copySections(source, from + element, dataBytes, pointers, pointerCount, target, at + element, dataBytes, depth - 1);
+  }
+}
+
+/** A capability keeps its meaning, not its index; where the target has no table it becomes null (C-VAL-27). */
+function copyCap(lo: number, index: number, source: Segment, target: Segment, to: number): void {
+  if (lo !== CAPABILITY) throw invalidPayload("a pointer of an unknown kind was found");
+  const from = capsOf(source);
+  const into = capsOf(target);
+  if (from === null || into === null) return clearPointer(target, to);
+  const hook = from.share(index);
+  if (hook === null) clearPointer(target, to);
+  else writeCapPointer(target, to, into.add(hook));
+}
+
+export function capsOf(segment: Segment): Caps | null {
+  const message = segment.message;
+  return message instanceof TypedMessage ? (message.caps as Caps | null) : null;
+}
+
+function spend(words: number): void {
+  budget -= words;
+  if (budget < 0) throw invalidPayload(`a message holds more than ${MAX_WORDS} words`);
+}

@@ -1,0 +1,195 @@
+// Role: what the runtime knows of an interface: its id, its methods, its superclasses.
+// State: tables built at first use, since the classes they name may be defined later in a module. Must not know: calls.
+
+import { RpcError } from "../../../base/errors.js";
+import { NO_PROMISE_PIPELINING } from "../../../hook/hook.js";
+import { nullHook } from "../../../hook/results.js";
+import { processScheduler } from "../../scheduler.js";
+import { writeClient } from "./any.js";
+import type { BuildCaps } from "./caps.js";
+import { Client, type InterfaceType } from "./client.js";
+import { capsOf } from "./copy.js";
+import { invalidArgument, invalidPayload, invalidState } from "./errors.js";
+import { PointerInfo, type PointerType } from "./info.js";
+import { CAPABILITY, clearPointer, found, resolve, writeCapPointer } from "./pointer.js";
+import type { Segment } from "./segment.js";
+import { hookOfServer } from "./server.js";
+import { KINDS } from "./state.js";
+import type { Annotation, Struct, StructType } from "./struct.js";
+
+/** One method of an interface. */
+export class MethodInfo {
+  readonly name: string;
+  readonly params: StructType<Struct>;
+  readonly results: StructType<Struct>;
+  /** `-> stream`. */
+  readonly streaming: boolean;
+  /** Flags of every call: no pipelining where the results cannot hold a capability (C-IOP-07). */
+  readonly flags: number;
+  /** The params are one Data and nothing else, which can be sent without a copy: the name of that field, else "". */
+  readonly dataField: string;
+  readonly annotations: Annotation[];
+
+  constructor(
+    name: string,
+    params: StructType<Struct>,
+    results: StructType<Struct>,
+    kind: string,
+    dataField: string,
+    annotations: Annotation[],
+  ) {
+    this.name = name;
+    this.params = params;
+    this.results = results;
+    this.streaming = kind.includes("s");
+    this.flags = kind.includes("n") ? NO_PROMISE_PIPELINING : 0;
+    this.dataField = dataField;
+    this.annotations = annotations;
+  }
+}
+
+/**
+ * @param name as called. @param kind `s` for a stream method, `n` for results without capabilities.
+ * @param dataField see {@link MethodInfo.dataField}.
+ */
+export function method(
+  name: string,
+  params: StructType<Struct>,
+  results: StructType<Struct>,
+  kind = "",
+  dataField = "",
+  annotations: Annotation[] = [],
+): MethodInfo {
+  return new MethodInfo(name, params, results, kind, dataField, annotations);
+}
+
+interface Members {
+  readonly methods: readonly MethodInfo[];
+  readonly supers: readonly InterfaceType<Client>[];
+}
+
+/** Makes the tables; the arguments are the types bound to the type parameters, outermost scope first. */
+type Load = (...bindings: PointerType<never>[]) => Members;
+
+/** What the runtime knows of an interface type. */
+export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C> {
+  readonly displayName: string;
+  readonly id: string;
+  readonly hi: number;
+  readonly lo: number;
+  readonly bindings: readonly PointerType<unknown>[];
+  readonly annotations: Annotation[];
+  readonly type: InterfaceType<C>;
+  private readonly load: Load;
+  private members: Members | null = null;
+  private bound: InterfaceType<Client>[] = [];
+  private lineage: InterfaceInfo[] | null = null;
+
+  constructor(
+    type: InterfaceType<C>,
+    displayName: string,
+    id: string,
+    load: Load,
+    bindings: readonly PointerType<unknown>[],
+    annotations: Annotation[],
+  ) {
+    super();
+    this.type = type;
+    this.displayName = displayName;
+    this.id = id;
+    this.hi = Number.parseInt(id.slice(0, 8), 16) | 0;
+    this.lo = Number.parseInt(id.slice(8), 16) | 0;
+    this.load = load;
+    this.bindings = bindings;
+    this.annotations = annotations;
+  }
+
+  private get own(): Members {
+    return (this.members ??= this.load(...(this.bindings as readonly PointerType<never>[])));
+  }
+
+  /** The methods of this interface itself, by their id. */
+  get methods(): readonly MethodInfo[] {
+    return this.own.methods;
+  }
+
+  /** This interface and all it inherits from, each once. */
+  get ancestry(): readonly InterfaceInfo[] {
+    if (this.lineage !== null) return this.lineage;
+    const all: InterfaceInfo[] = [this];
+    for (const parent of this.own.supers)
+      for (const info of parent._capnp.ancestry) if (!all.some((known) => known.id === info.id)) all.push(info);
+    return (this.lineage = all);
+  }
+
+  /** The class with its type parameters bound; the same class for the same types. */
+  bind(bindings: readonly PointerType<unknown>[]): InterfaceType<C> {
+    for (const known of this.bound)
+      if (known._capnp.bindings.every((type, i) => type === bindings[i])) return known as InterfaceType<C>;
+    const Base: InterfaceType<Client> = this.type;
+    class Bound extends Base {
+      static override _capnp: InterfaceInfo;
+    }
+    const bound = Bound as unknown as InterfaceType<C>;
+    Bound._capnp = new InterfaceInfo<C>(bound, this.displayName, this.id, this.load, bindings, this.annotations);
+    this.bound.push(bound);
+    return bound;
+  }
+
+  /** A null pointer is a client on which every call fails (C-LOC-06). */
+  read(segment: Segment, at: number): C {
+    const kind = resolve(segment, at);
+    const caps = capsOf(segment);
+    if (kind < 0) return new this.type(nullHook(caps?.scheduler ?? processScheduler()));
+    if (kind !== CAPABILITY || found.lo !== CAPABILITY)
+      throw invalidPayload(`expected a capability, found ${kind === CAPABILITY ? "an unknown pointer" : KINDS[kind]!}`);
+    if (caps === null) throw invalidState("this message has no capability table: it did not come with a call");
+    return caps.client(found.hi >>> 0, this.type);
+  }
+
+  /** Takes a client, or an object that implements the interface, which becomes a capability of its own. */
+  write(segment: Segment, at: number, value: unknown): void {
+    if (value === null) return clearPointer(segment, at);
+    if (value instanceof Client) return writeClient(segment, at, value);
+    if (typeof value !== "object") throw invalidArgument(`a ${this.displayName} is set from a client or a server`);
+    const caps = capsOf(segment) as BuildCaps | null;
+    if (caps === null) throw invalidState("a capability can only be put into the params or results of a call");
+    clearPointer(segment, at);
+    writeCapPointer(segment, at, caps.add(hookOfServer(this, value!, caps.scheduler)));
+  }
+}
+
+/**
+ * Describes a generated interface class.
+ * @param id the interface's id, 16 hex digits. @param load makes the tables.
+ */
+export function interfaceInfo<C extends Client>(
+  type: InterfaceType<C>,
+  displayName: string,
+  id: string,
+  load: Load,
+  annotations: Annotation[] = [],
+): InterfaceInfo<C> {
+  return new InterfaceInfo(type, displayName, id, load, [], annotations);
+}
+
+/** The class of a client of a generic interface, with the types it was bound to. */
+export function typeOf<C extends Client>(client: C): InterfaceType<C> {
+  return client.constructor as unknown as InterfaceType<C>;
+}
+
+/** The type bound to parameter `index` of a generic interface; AnyPointer when none is. */
+export function boundIn<T>(client: Client, index: number, otherwise: PointerType<unknown>): PointerType<T> {
+  return (typeOf(client)._capnp.bindings[index] ?? otherwise) as PointerType<T>;
+}
+
+/** The error of a call that the object has no method for. */
+export function unimplemented(info: InterfaceInfo, hi: number, lo: number, methodId: number): RpcError {
+  const known = info.ancestry.find((one) => one.hi === hi && one.lo === lo);
+  const id = (hi >>> 0).toString(16).padStart(8, "0") + (lo >>> 0).toString(16).padStart(8, "0");
+  const message =
+    known === undefined
+      ? `${info.displayName} does not implement interface 0x${id} (method ${methodId})`
+      : `${known.displayName} (interface 0x${id}) has no method ${methodId} here`;
+  return new RpcError("unimplemented", "method-unimplemented", message);
+}

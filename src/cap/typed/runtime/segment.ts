@@ -1,0 +1,162 @@
+// Role: the memory that structs live in: read-only segments for received bytes, growing ones for builders.
+// State: one ArrayBuffer per segment. Must not know: struct layouts, capabilities, hooks.
+//
+// capnp-ts's Segment is kept as the carrier, so that every struct here IS a capnp-ts struct. Two things are ours:
+// a segment that refuses writes (capnp-ts getters write into null fields, and a message that was received, or a
+// default shared by all readers, must not change), and growth by doubling (capnp-ts adds 4 KiB at a time).
+
+import { Message } from "capnp-ts";
+import { Segment } from "capnp-ts/src/serialization/segment.js";
+import type { Scheduler } from "../../../base/scheduler.js";
+import { invalidArgument, invalidState } from "./errors.js";
+
+export { Message, Segment };
+
+const READ_ONLY =
+  "this struct is read-only: it was received or is a default; copy it into a message of your own to change it " +
+  "(on a struct field that was never set, call its init method first)";
+
+/** A segment whose bytes never change. */
+export class ReadSegment extends Segment {
+  override allocate(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override hasCapacity(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override copyWord(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override copyWords(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override fillZeroWords(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override replaceBuffer(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setBigInt64(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setBigUint64(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setFloat32(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setFloat16(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setFloat64(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setInt16(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setInt32(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setInt8(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setInt64(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setUint16(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setUint32(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setUint64(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setUint8(): never {
+    throw invalidState(READ_ONLY);
+  }
+  override setWordZero(): never {
+    throw invalidState(READ_ONLY);
+  }
+}
+
+/** capnp-ts's name for "one segment that is replaced by a larger one when full". */
+const SINGLE_SEGMENT = 0;
+
+/** Bytes of one message that we build: far beyond what any peer accepts, and inside what 30-bit offsets reach. */
+const MAX_BUILD = 0x7fff_fff8;
+
+/** The capabilities that a message's pointers name by index; see caps.ts. */
+export interface CapTable {
+  /** Whose jobs calls on these capabilities are. */
+  readonly scheduler: Scheduler;
+}
+
+/**
+ * A message over one buffer of ours, with the capabilities its pointers name. Its traversal is not counted: the bytes
+ * were validated before, or are our own.
+ */
+export class TypedMessage extends Message {
+  caps: CapTable | null;
+
+  constructor(buffer: ArrayBuffer, caps: CapTable | null) {
+    super({ kind: SINGLE_SEGMENT, buffer } as never);
+    this._capnp.traversalLimit = Infinity;
+    this.caps = caps;
+  }
+}
+
+/** A read-only message over bytes that span their buffer exactly; else over a private copy of them. */
+export function readMessage(bytes: Uint8Array, caps: CapTable | null = null): ReadSegment {
+  let buffer = bytes.buffer as ArrayBuffer;
+  if (bytes.length !== buffer.byteLength || !(buffer instanceof ArrayBuffer)) {
+    buffer = new ArrayBuffer(bytes.length);
+    new Uint8Array(buffer).set(bytes);
+  }
+  const message = new TypedMessage(buffer, caps);
+  const segment = new ReadSegment(0, message, buffer, buffer.byteLength);
+  message._capnp.segments.push(segment);
+  return segment;
+}
+
+const nullSegments = /* @__PURE__ */ new WeakMap<Message, ReadSegment>();
+
+/**
+ * A segment of the same message that holds one null pointer: stands for a pointer field that the writer, of an older
+ * schema, had no room for. Of the same message, so that a null capability there belongs to the same vat.
+ */
+export function nullSegment(segment: Segment): ReadSegment {
+  let known = nullSegments.get(segment.message);
+  if (known === undefined) {
+    known = new ReadSegment(0, segment.message, new ArrayBuffer(8), 8);
+    nullSegments.set(segment.message, known);
+  }
+  return known;
+}
+
+/**
+ * Takes `bytes` (rounded up to words, zeroed) at the end of `segment`.
+ * @returns the byte offset of what was taken.
+ */
+export function allocate(segment: Segment, bytes: number): number {
+  if (!(bytes >= 0 && bytes <= MAX_BUILD))
+    throw invalidArgument(`${bytes} bytes cannot be put into one message`);
+  const size = (bytes + 7) & -8;
+  const at = segment.byteLength;
+  if (segment instanceof ReadSegment) throw invalidState(READ_ONLY);
+  if (segment.buffer.byteLength - at < size) grow(segment, at + size);
+  segment.byteLength = at + size;
+  return at;
+}
+
+function grow(segment: Segment, needed: number): void {
+  const message = segment.message;
+  const arena = message._capnp.arena as { kind: number; buffer: ArrayBuffer };
+  if (arena.kind !== SINGLE_SEGMENT || message._capnp.segments.length > 1)
+    throw invalidState("structs are built in messages of one segment: use new Message() without an arena");
+  if (!(needed <= MAX_BUILD)) throw invalidArgument(`a message of ${needed} bytes cannot be built`);
+  const buffer = new ArrayBuffer(Math.min(Math.max(needed, segment.buffer.byteLength * 2), MAX_BUILD));
+  new Uint8Array(buffer).set(new Uint8Array(segment.buffer, 0, segment.byteLength));
+  arena.buffer = buffer;
+  segment.replaceBuffer(buffer);
+}

@@ -1,0 +1,270 @@
+// Role: lets an object of the user's, which implements a generated interface, stand behind a capability.
+// State: per capability, nothing but the object; per call, its context. Must not know: the wire.
+
+import { RpcError } from "../../../base/errors.js";
+import type { Scheduler } from "../../../base/scheduler.js";
+import { type CallRequest, Hook } from "../../../hook/hook.js";
+import { type LocalCall, LocalHook, type Server as HookServer } from "../../../hook/local.js";
+import { emptyPayload, type Payload } from "../../../hook/payload.js";
+import { failedResults, type Results } from "../../../hook/results.js";
+import { processScheduler } from "../../scheduler.js";
+import { type Builder, openBuilder } from "./builder.js";
+import { fill, type Fill } from "./call.js";
+import { LentCaps } from "./caps.js";
+import { type Client, hookOf, type InterfaceType, type ServerOf } from "./client.js";
+import { invalidState } from "./errors.js";
+import { type InterfaceInfo, type MethodInfo, unimplemented } from "./interface.js";
+import { Pipeline } from "./pipeline.js";
+import { readMessage } from "./segment.js";
+import { Struct } from "./struct.js";
+
+/** What a method may return: the results as an object, a struct to copy, a function that fills them, or a tail call. */
+export type Answer<R extends Struct, I> = Fill<R, I> | Pipeline<Struct> | void;
+
+/** What a server object may have besides its methods. */
+export interface ServerHooks {
+  /** Called once after the last reference to the capability and the last running call are gone (C-LOC-09). */
+  [Symbol.dispose]?(): void;
+}
+
+/**
+ * A capability of this process: an object that implements a generated interface, behind a client.
+ *
+ * The capability lives until its last reference is disposed, here and at every peer; then `[Symbol.dispose]` of the
+ * object is called, if it has one. Serving one object twice gives two capabilities (C-LOC-08).
+ *
+ * @param type the interface. @param server implements it; a missing method answers `unimplemented`.
+ * @param options `scheduler`: whose jobs its calls are; by default the process's own.
+ * @example const client = serve(Greeter, { greet: ({ name }) => ({ text: `Hello, ${name}` }) });
+ */
+export function serve<C extends Client>(
+  type: InterfaceType<C>,
+  server: ServerOf<C> & ServerHooks,
+  options?: { scheduler?: Scheduler },
+): C {
+  return new type(hookOfServer(type._capnp, server as object, options?.scheduler ?? processScheduler()));
+}
+
+/** The hook of a new capability for `server`; the caller owns the reference. */
+export function hookOfServer(info: InterfaceInfo, server: object, scheduler: Scheduler): Hook {
+  return new LocalHook(new TypedServer(info, server), scheduler);
+}
+
+type Method = (params: Struct, context: CallContext<Struct, object>) => unknown;
+
+/** Dispatches calls to the methods of a user's object. */
+class TypedServer implements HookServer {
+  private readonly info: InterfaceInfo;
+  private readonly server: object;
+
+  constructor(info: InterfaceInfo, server: object) {
+    this.info = info;
+    this.server = server;
+  }
+
+  dispatch(call: LocalCall): void {
+    const method = this.find(call);
+    const run = method === null ? undefined : (this.server as Record<string, unknown>)[method.name];
+    if (method === null || typeof run !== "function")
+      return call.fails(unimplemented(this.info, call.interfaceHi, call.interfaceLo, call.methodId));
+    if (method.streaming) call.streaming();
+    const context = new CallContext<Struct, object>(call, method);
+    try {
+      const answer = (run as Method).call(this.server, context.params, context);
+      if (isThenable(answer)) answer.then(context.onValue, context.onError);
+      else context.settle(answer);
+    } catch (thrown) {
+      context.fail(thrown);
+    }
+  }
+
+  dropped(): void {
+    const server: ServerHooks = this.server;
+    if (typeof server[Symbol.dispose] === "function") server[Symbol.dispose]!();
+  }
+
+  private find(call: LocalCall): MethodInfo | null {
+    for (const info of this.info.ancestry)
+      if (info.lo === call.interfaceLo && info.hi === call.interfaceHi) return info.methods[call.methodId] ?? null;
+    return null;
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
+}
+
+/**
+ * One call, as its method sees it.
+ *
+ * @typeParam R the results struct. @typeParam I the plain object that sets it.
+ */
+export class CallContext<R extends Struct, I> {
+  private readonly call: LocalCall;
+  private readonly method: MethodInfo;
+  private lent: LentCaps | null = null;
+  private controller: AbortController | null = null;
+  private ended = false;
+
+  constructor(call: LocalCall, method: MethodInfo) {
+    this.call = call;
+    this.method = method;
+  }
+
+  /** The params. They and the clients read from them are lent: they end with the call; `dup` a client to keep it. */
+  get params(): Struct {
+    const { params, scheduler } = this.call;
+    if (params.caps.length > 0) this.lent ??= new LentCaps(scheduler, params);
+    return this.method.params._capnp.read(readMessage(params.content.flat().bytes, this.lent ?? null), 0);
+  }
+
+  /** Fires once when the caller gives the call up, or is gone (C-CAN-03). */
+  get signal(): AbortSignal {
+    if (this.controller === null) {
+      const controller = new AbortController();
+      this.controller = controller;
+      if (this.call.canceled) controller.abort(canceled());
+      else this.call.onCancel = (): void => controller.abort(canceled());
+    }
+    return this.controller.signal;
+  }
+
+  /** Whether the caller's giving up ends the call at once; true by default, for streams false (C-CAN-04). */
+  get cancelable(): boolean {
+    return this.call.cancelable;
+  }
+  set cancelable(value: boolean) {
+    this.call.cancelable = value;
+  }
+
+  /** Lets the capabilities in the params go before the call ends. Clients read from them end. */
+  releaseParams(): void {
+    this.lent?.close();
+    this.call.releaseParams();
+  }
+
+  /**
+   * Ends the call with these results now; what the method returns later is ignored. Capabilities in them are given away.
+   * @throws RpcError invalid-argument when they do not fit the schema; the call goes on then.
+   */
+  results(results: Fill<R, I>): void {
+    this.finish(results);
+  }
+
+  /**
+   * Lets calls that are pipelined on the results flow before the results are there (C-PIP-07). Only the capabilities
+   * count, and they must be those of the results.
+   * @throws RpcError invalid-state when called twice, or after the end.
+   */
+  setPipeline(results: Fill<R, I>): void {
+    const builder = this.build(results);
+    try {
+      this.call.setPipeline(builder.payload().own());
+    } finally {
+      builder.close();
+    }
+  }
+
+  /**
+   * A client whose one call becomes the answer to this call: the results go straight to the caller (C-TAI-01).
+   * The call must be to a method with the same results. Return what it returns.
+   *
+   * @example return context.tailCall(this.backend).lookup({ key });
+   */
+  tailCall<C extends Client>(client: C): C {
+    const type = client.constructor as unknown as InterfaceType<C>;
+    const hook = new TailHook(hookOf(client).addRef(), (target, request) => {
+      if (this.ended) {
+        request.params.release();
+        return false;
+      }
+      this.end();
+      this.call.tailCall(target, request);
+      return true;
+    });
+    return new type(hook);
+  }
+
+  /** Of the dispatcher: the method has returned, or its promise was fulfilled. */
+  settle(answer: unknown): void {
+    if (this.ended) return;
+    try {
+      this.finish(answer);
+    } catch (thrown) {
+      this.fail(thrown);
+    }
+  }
+
+  /** Of the dispatcher: the method threw, or its promise was rejected. */
+  fail(thrown: unknown): void {
+    if (this.ended) return;
+    this.end();
+    this.call.fails(RpcError.from(thrown));
+  }
+
+  readonly onValue = (answer: unknown): void => this.settle(answer);
+  readonly onError = (thrown: unknown): void => this.fail(thrown);
+
+  private finish(results: unknown): void {
+    if (this.ended) throw invalidState("this call has its results already");
+    if (results === undefined && this.method.streaming) {
+      this.end();
+      this.call.returns(emptyPayload());
+      return;
+    }
+    const builder = this.build(results);
+    try {
+      const payload: Payload = builder.payload();
+      this.end();
+      this.call.returns(payload);
+    } finally {
+      builder.close();
+    }
+  }
+
+  private build(results: unknown): Builder {
+    const builder = openBuilder(this.call.scheduler, true);
+    try {
+      const info = this.method.results._capnp;
+      if (results instanceof Struct) info.write(builder.segment, 0, results);
+      else fill(info.init(builder.segment, 0), results);
+      return builder;
+    } catch (thrown) {
+      builder.close();
+      throw thrown;
+    }
+  }
+
+  private end(): void {
+    this.ended = true;
+    this.lent?.close();
+  }
+}
+
+function canceled(): RpcError {
+  return new RpcError("failed", "call-canceled", "the call was canceled by its caller");
+}
+
+/** Stands for a capability for one call, which becomes a tail call. */
+class TailHook extends Hook {
+  readonly brand: object;
+  private readonly target: Hook;
+  private readonly tail: (target: Hook, request: CallRequest) => boolean;
+
+  constructor(target: Hook, tail: (target: Hook, request: CallRequest) => boolean) {
+    super(target.scheduler);
+    this.brand = target.brand;
+    this.target = target;
+    this.tail = tail;
+  }
+
+  call(request: CallRequest): Results {
+    const done = this.tail(this.target, request);
+    const message = done ? "the results of a tail call go to the caller alone" : "the call has its results already";
+    return failedResults(new RpcError("failed", "invalid-state", message), this.scheduler);
+  }
+
+  protected unreferenced(): void {
+    this.target.release();
+  }
+}
