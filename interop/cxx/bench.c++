@@ -10,8 +10,8 @@
 //   stream-64k   write() of 64 KiB, waiting as the stream tells                              chunk
 //   stream-256   write() of 256 bytes, likewise                                              chunk
 //
-// JSON: workload, count (units measured), seconds, perSecond, bytesPerSecond (streams), clientCpu and serverCpu (microseconds of
-// user and system time per unit).
+// JSON: workload, count (units measured), seconds, perSecond, bytesPerSecond (streams), clientCpu and serverCpu (microseconds
+// of user and system time per unit).
 
 #include <capnp/rpc-twoparty.h>
 #include <kj/debug.h>

@@ -30,7 +30,8 @@ Calculator::Function::Client operatorOf(Calculator::Client calculator, Calculato
 }
 
 // Makes the expression a call of the function and returns its parameters, to be filled in.
-capnp::List<Calculator::Expression>::Builder initCall(Expression expression, Calculator::Function::Client function, uint count) {
+capnp::List<Calculator::Expression>::Builder initCall(Expression expression, Calculator::Function::Client function,
+                                                      uint count) {
   auto call = expression.initCall();
   call.setFunction(kj::mv(function));
   return call.initParams(count);

@@ -98,7 +98,9 @@ void manyCalls(Run& run) {
     auto request = server.barrierRequest();
     request.setIndex(i);
     request.setTotal(count);
-    answers.add(request.send().then([i](auto&& answer) { KJ_REQUIRE(answer.getIndex() == i, "the answer of another call", i); }));
+    answers.add(request.send().then([i](auto&& answer) {
+      KJ_REQUIRE(answer.getIndex() == i, "the answer of another call", i);
+    }));
   }
   kj::joinPromises(answers.releaseAsArray()).wait(run.waitScope);
 }

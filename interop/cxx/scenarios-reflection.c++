@@ -11,8 +11,9 @@ namespace {
 
 // -------------------------------------------------------------------------------------------------- embargoes
 
-// Marks 0 .. count - 1 on a promise for a recorder of this client, and calls `resolve` amid them. Time passes between the marks,
-// so that some are sent before the resolution is known here, some while the embargo holds, some after. All must arrive in order.
+// Marks 0 .. count - 1 on a promise for a recorder of this client, and calls `resolve` amid them. Time passes between the
+// marks, so that some are sent before the resolution is known here, some while the embargo holds, some after. All must arrive
+// in order.
 void markAcrossResolution(Run& run, Recorder::Client promise, Marks marks, kj::Function<void()> resolve) {
   const uint count = 400;
   kj::Vector<kj::Promise<void>> answers;
