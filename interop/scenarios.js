@@ -89,7 +89,7 @@ export const SCENARIOS = [
   },
   {
     name: "release",
-    shows: "2,600 objects of the server and 1,700 of the client, all gone at the end",
+    shows: "1,100 objects of the server and 1,200 of the client, all gone at the end",
     expect: { up: { release: 1 }, down: { release: 1 } },
   },
   {

@@ -36,9 +36,9 @@ Memory::Reader readMemory(capnp::Response<Diagnostics::MemoryResults>& response)
 }
 
 // 256 MiB in chunks of 64 KiB, with no more care than to wait for each write as the stream tells. Neither side may grow by
-// 48 MiB over what it was at the start.
+// 48 MB over what it was at the start.
 void upload(Run& run) {
-  const uint64_t total = 256ull << 20, limit = 48ull << 20;
+  const uint64_t total = 256ull << 20, limit = 48000000;
   const uint chunkSize = 64 << 10;
   auto server = run.interop();
   auto serverBefore = server.memoryRequest().send().wait(run.waitScope);
