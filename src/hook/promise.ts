@@ -126,6 +126,7 @@ const PROMISE_BRAND = {};
 export class PromiseHook extends Hook implements Job {
   private queue: QueuedCall[] = [];
   private watchers: HookWatcher[] = [];
+  private resolving = false;
   private readonly maxQueued: number;
 
   /** @param maxQueued calls that may wait; one more fails as `overloaded` (C-HOS-08). */
@@ -168,10 +169,11 @@ export class PromiseHook extends Hook implements Job {
 
   /** Resolves to `target`, taking that reference over. The first resolution counts; a later one is released. */
   resolve(target: Hook): void {
-    if (this.next !== null) {
+    if (this.resolving) {
       target.release();
       return;
     }
+    this.resolving = true;
     let end = target.resolved();
     if (end === this) {
       target.release();
@@ -181,10 +183,11 @@ export class PromiseHook extends Hook implements Job {
       end.addRef();
       target.release();
     }
-    this.next = end;
-    const queue = this.queue;
+    // `next` is set last: what is called while the queue goes out (a membrane's policy may call) joins its end.
+    const { queue } = this;
+    for (let i = 0; i < queue.length; i++) queue[i]!.sendTo(end);
     this.queue = [];
-    for (const call of queue) call.sendTo(end);
+    this.next = end;
     if (this.watchers.length > 0) this.scheduler.post(this);
     if (this.refCount === 0) this.unreferenced();
   }
