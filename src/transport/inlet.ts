@@ -1,0 +1,206 @@
+// Role: the receiving half that all transports share: bytes to frames, handed over one by one, none while paused, the
+// fault and the end only after the frames before them.
+// State: what arrived and may not be handed over yet. Must not know: where the bytes come from.
+
+import { RpcError } from "../base/errors.js";
+import type { Limits } from "../base/limits.js";
+import { Frame, malformed, parseFrame, parseFrameAt, plainBytes } from "../wire/frame.js";
+import { Framer } from "../wire/framer.js";
+
+/** How units that arrive relate to messages. */
+export const Framing = {
+  /** Any chunking of a byte stream. */
+  stream: 0,
+  /** One unit is one message, no byte more (C-FRM-19). */
+  single: 1,
+  /** One unit is any number of whole messages: only where both sides agreed on it. */
+  batch: 2,
+} as const;
+export type Framing = (typeof Framing)[keyof typeof Framing];
+
+/** Told in this order: messages, then at most one fault, then the end once. */
+export interface InletOwner {
+  message(frame: Frame): void;
+  faulted(error: RpcError): void;
+  ended(error: RpcError | null): void;
+}
+
+/** A queue of byte arrays. An array with a moving head: `shift` of a long array copies all of it. */
+class ByteQueue {
+  private items: Uint8Array[] = [];
+  private head = 0;
+  bytes = 0;
+
+  get length(): number {
+    return this.items.length - this.head;
+  }
+
+  push(item: Uint8Array): void {
+    this.items.push(item);
+    this.bytes += item.length;
+  }
+
+  take(): Uint8Array {
+    const item = this.items[this.head]!;
+    this.bytes -= item.length;
+    if (++this.head === this.items.length) this.clear();
+    return item;
+  }
+
+  clear(): void {
+    this.items = [];
+    this.head = 0;
+    this.bytes = 0;
+  }
+}
+
+export class Inlet {
+  framing: Framing;
+  private readonly limits: Limits;
+  private readonly owner: InletOwner;
+  private readonly framer: Framer;
+  private readonly frame = new Frame();
+  /** Messages already cut when the pause came: copied, since a Frame is gone when its callback returns. */
+  private readonly cut = new ByteQueue();
+  /** Units that came later, uncut. */
+  private readonly units = new ByteQueue();
+  private paused = false;
+  private busy = false;
+  /** Nothing more is taken in: a fault was found, the end was seen, or the owner closed. */
+  private shut = false;
+  private fault: RpcError | null = null;
+  private end: RpcError | null | undefined = undefined;
+  private killed = false;
+
+  private readonly onFrame = (frame: Frame): void => {
+    if (this.killed) return;
+    if (this.paused || this.cut.length > 0) this.cut.push(frame.copy());
+    else this.owner.message(frame);
+  };
+
+  constructor(framing: Framing, limits: Limits, owner: InletOwner) {
+    this.framing = framing;
+    this.limits = limits;
+    this.owner = owner;
+    this.framer = new Framer(limits);
+  }
+
+  /** Takes one unit as it arrived. It must not change afterwards. */
+  accept(unit: Uint8Array): void {
+    if (this.shut) return;
+    if (this.busy || this.paused || this.cut.length > 0 || this.units.length > 0) this.hold(unit);
+    else this.cutUp(unit);
+    this.pump();
+  }
+
+  /** The peer sent what is no message; said after the messages before it. */
+  refuse(error: RpcError): void {
+    if (this.shut) return;
+    this.shut = true;
+    this.fault = error;
+    this.pump();
+  }
+
+  /** The peer will send no more. @param error why, or null when it ended in an orderly way. */
+  finish(error: RpcError | null): void {
+    if (this.end !== undefined) return;
+    this.shut = true;
+    this.end = error;
+    this.pump();
+  }
+
+  /** Drops all that is held; the owner is told nothing any more. */
+  kill(): void {
+    this.shut = true;
+    this.killed = true;
+    this.cut.clear();
+    this.units.clear();
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    // Not here: an owner that resumes from inside its own work must not be handed a message in the midst of it.
+    queueMicrotask(() => this.pump());
+  }
+
+  private cutUp(unit: Uint8Array): void {
+    this.busy = true;
+    try {
+      if (this.framing === Framing.stream) this.framer.push(unit, this.onFrame);
+      else this.cutMessages(unit);
+    } catch (thrown) {
+      if (!RpcError.is(thrown) || thrown.code !== "malformed-frame") throw thrown;
+      // What follows a message that cannot be trusted is no message either.
+      this.units.clear();
+      this.refuse(thrown);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private cutMessages(unit: Uint8Array): void {
+    const frame = this.frame;
+    if (this.framing === Framing.single) {
+      parseFrame(unit, frame, this.limits);
+      this.onFrame(frame);
+      return;
+    }
+    const bytes = plainBytes(unit);
+    if (bytes.length === 0) throw malformed("an empty unit holds no message");
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = 0; at < bytes.length;) {
+      at = parseFrameAt(bytes, view, at, frame, this.limits);
+      this.onFrame(frame);
+    }
+  }
+
+  private hold(unit: Uint8Array): void {
+    this.units.push(unit);
+    const held = this.units.bytes + this.cut.bytes;
+    const limit = this.limits.withheldCallBytes;
+    // Only carriers that cannot be stopped, a browser's WebSocket and a MessagePort, get anywhere near this.
+    if (held > limit)
+      this.refuse(
+        new RpcError(
+          "overloaded",
+          "queue-full",
+          `${held} bytes arrived while reading was paused; the limit withheldCallBytes is ${limit}`,
+        ),
+      );
+  }
+
+  /** Hands over what is held, as far as pauses allow; then the fault, then the end. */
+  private pump(): void {
+    if (this.busy) return;
+    while (!this.paused && this.cut.length + this.units.length > 0) {
+      if (this.cut.length > 0) this.handOver(this.cut.take());
+      else this.cutUp(this.units.take());
+    }
+    if (this.paused || this.killed) return;
+    const fault = this.fault;
+    if (fault !== null) {
+      this.fault = null;
+      this.owner.faulted(fault);
+    }
+    const end = this.end;
+    if (end === undefined || this.killed) return;
+    this.killed = true;
+    const cutOff = this.framing === Framing.stream ? this.framer.end() : null;
+    this.owner.ended(end ?? cutOff);
+  }
+
+  private handOver(bytes: Uint8Array): void {
+    this.busy = true;
+    try {
+      parseFrame(bytes, this.frame, this.limits);
+      this.owner.message(this.frame);
+    } finally {
+      this.busy = false;
+    }
+  }
+}

@@ -1,0 +1,155 @@
+// Role: a transport on Node's byte streams: TCP and Unix sockets, and the pipes of a child process.
+// State: the listeners on the streams. Must not know: how the streams came to be.
+
+import { Socket } from "node:net";
+import type { Readable, Writable } from "node:stream";
+import type { RpcError } from "../base/errors.js";
+import type { Batch } from "../wire/outbox.js";
+import { BaseTransport } from "./base-transport.js";
+import { Framing } from "./inlet.js";
+import {
+  connectionLost,
+  peerUnresponsive,
+  transportSettings,
+  type TransportOptions,
+} from "./transport.js";
+
+/**
+ * Messages over a readable and a writable stream, or over both halves of one socket; owns them from now on.
+ *
+ * A batch leaves in one `writev`, whatever the number of its chunks; nothing is copied. Backpressure is the socket's own.
+ *
+ * A peer that is stopped but not dead (SIGSTOP) goes on acknowledging bytes in its kernel. So on a socket `peerTimeout`
+ * runs while written bytes are not accepted; silence with calls outstanding is the session's to judge.
+ *
+ * @example new StreamTransport("pipe", child.stdout, child.stdin)
+ */
+export class StreamTransport extends BaseTransport {
+  private readonly input: Readable;
+  private readonly output: Writable;
+  private error: RpcError | null = null;
+
+  constructor(name: string, input: Readable, output: Writable, options?: TransportOptions) {
+    super(name, Framing.stream, transportSettings(options));
+    this.input = input;
+    this.output = output;
+    for (const stream of new Set([input, output])) {
+      stream.on("error", this.onError);
+      stream.on("close", this.onClose);
+    }
+    const timeout = this.settings.peerTimeout;
+    if (output instanceof Socket && timeout > 0) {
+      // Node's own timer: every byte received or accepted by the kernel moves it on. It tells a write that crawls from one
+      // that is stuck by looking twice, so that half the time leads to an answer within the whole.
+      output.setTimeout(timeout / 2);
+      output.on("timeout", this.onTimeout);
+    }
+  }
+
+  get batching(): boolean {
+    return true;
+  }
+
+  protected open(): void {
+    this.input.on("data", this.onData);
+    this.input.on("end", this.onEnd);
+  }
+
+  protected send(batch: Batch): void {
+    const { chunks } = batch;
+    const { output } = this;
+    const last = chunks.length - 1;
+    const done = (): void => this.taken(batch);
+    if (last > 0) {
+      output.cork();
+      for (let i = 0; i < last; i++) output.write(chunks[i]);
+      output.write(chunks[last], done);
+      output.uncork();
+    } else output.write(chunks[0], done);
+  }
+
+  protected endOutput(): void {
+    this.output.end();
+  }
+
+  protected destroy(): void {
+    this.input.destroy();
+    this.output.destroy();
+  }
+
+  protected holdInput(): void {
+    this.input.pause();
+  }
+
+  protected releaseInput(): void {
+    this.input.resume();
+  }
+
+  protected detach(): void {
+    const { input, output } = this;
+    input.off("data", this.onData);
+    input.off("end", this.onEnd);
+    output.off("timeout", this.onTimeout);
+    for (const stream of new Set([input, output])) stream.off("close", this.onClose);
+    // The error listener stays: a stream may report one late, and nobody listening would end the process.
+  }
+
+  private readonly onData = (chunk: Uint8Array): void => {
+    this.receivedBytes += chunk.length;
+    this.inlet.accept(chunk);
+  };
+
+  private readonly onEnd = (): void => {
+    this.inlet.finish(null);
+  };
+
+  private readonly onError = (cause: Error): void => {
+    const code = (cause as NodeJS.ErrnoException).code ?? cause.message;
+    this.error ??= connectionLost(this.name, `the connection broke (${code})`, cause);
+    // The other half may be a stream of its own, which would wait for a peer that is gone.
+    this.input.destroy();
+    this.output.destroy();
+  };
+
+  private readonly onClose = (): void => {
+    if (!this.input.closed || !this.output.closed) return;
+    this.gone(this.carrierEnded(this.error));
+  };
+
+  private readonly onTimeout = (): void => {
+    if (this.bufferedBytes === 0) return;
+    const seconds = this.settings.peerTimeout / 2000;
+    this.fail(
+      peerUnresponsive(
+        this.name,
+        `the peer took none of ${this.bufferedBytes} bytes, and sent none, for ${seconds} s or more; is it stopped?`,
+      ),
+    );
+  };
+
+  /** What to say when both streams have closed without an end seen. A child's exit may say more. */
+  protected carrierEnded(error: RpcError | null): RpcError | null {
+    return error ?? connectionLost(this.name, "the connection was closed before its end");
+  }
+}
+
+/**
+ * A transport on a connected TCP or Unix socket; owns the socket from now on. Small messages are not held back
+ * (TCP_NODELAY), and TCP keep-alive probes an idle peer.
+ *
+ * @example const transport = socketTransport("tcp 127.0.0.1:4000", socket);
+ */
+export function socketTransport(
+  name: string,
+  socket: Socket,
+  options?: TransportOptions,
+): StreamTransport {
+  const transport = new StreamTransport(name, socket, socket, options);
+  const { keepAliveInterval } = transportSettings(options);
+  // The peer's end must not end our side before what arrived is read: the owner may have asked for a pause.
+  socket.allowHalfOpen = true;
+  // On a Unix socket both are refused without a word, as they should be.
+  socket.setNoDelay(true);
+  if (keepAliveInterval > 0) socket.setKeepAlive(true, keepAliveInterval);
+  return transport;
+}

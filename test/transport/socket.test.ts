@@ -1,0 +1,254 @@
+// TCP and Unix sockets: the suite, the number of writes, and a peer that is stopped.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { once } from "node:events";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { socketTransport } from "../../src/transport/stream.node.js";
+import type { TransportOptions } from "../../src/transport/transport.js";
+import { listenTo, numbers, turn, Writer } from "../support/messages.js";
+import { expectNoResidue, resources } from "../support/residue.js";
+import { transportSuite, type TransportKind } from "../suites/transport.js";
+
+type Where = { readonly at: net.ListenOptions; readonly dispose: () => void };
+
+function tcp(): Where {
+  return { at: { host: "127.0.0.1", port: 0 }, dispose: () => {} };
+}
+
+function unix(): Where {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "capstan-"));
+  return {
+    at: { path: path.join(folder, "s") },
+    dispose: () => fs.rmSync(folder, { recursive: true }),
+  };
+}
+
+interface Sockets {
+  readonly client: net.Socket;
+  readonly server: net.Socket;
+  dispose(): void;
+}
+
+/** Two connected sockets. */
+async function sockets(where: Where): Promise<Sockets> {
+  const listener = net.createServer({ pauseOnConnect: true });
+  listener.listen(where.at);
+  await once(listener, "listening");
+  const address = listener.address() as net.AddressInfo | string;
+  const client =
+    typeof address === "string"
+      ? net.connect(address)
+      : net.connect({ host: address.address, port: address.port });
+  const [[server]] = await Promise.all([
+    once(listener, "connection") as Promise<[net.Socket]>,
+    once(client, "connect"),
+  ]);
+  listener.close();
+  return { client, server, dispose: where.dispose };
+}
+
+function kind(name: string, where: () => Where): TransportKind {
+  return {
+    name,
+    stoppable: true,
+    stream: true,
+    halfClose: true,
+    pair: async (options?: TransportOptions) => {
+      const { client, server, dispose } = await sockets(where());
+      return {
+        a: socketTransport(`${name} client`, client, options),
+        b: socketTransport(`${name} server`, server, options),
+        dispose,
+      };
+    },
+    raw: async (options?: TransportOptions) => {
+      const { client, server, dispose } = await sockets(where());
+      let received = 0;
+      client.on("data", (chunk) => (received += chunk.length));
+      client.on("error", () => {});
+      return {
+        transport: socketTransport(name, server, options),
+        send: (unit) => client.write(unit),
+        end: () => client.end(),
+        received: () => received,
+        dispose: () => {
+          client.destroySoon();
+          dispose();
+        },
+      };
+    },
+  };
+}
+
+transportSuite(kind("tcp", tcp));
+transportSuite(kind("unix", unix));
+
+/** The two calls by which Node gives bytes to the kernel. */
+interface Handle {
+  writeBuffer(req: unknown, bytes: Uint8Array): number;
+  writev(req: unknown, chunks: unknown[], allBuffers: boolean): number;
+}
+
+function countWrites(socket: net.Socket): { count: number; chunks: number } {
+  const seen = { count: 0, chunks: 0 };
+  const handle = (socket as unknown as { _handle: Handle })._handle;
+  const { writeBuffer, writev } = handle;
+  handle.writeBuffer = (...args) => {
+    seen.count++;
+    seen.chunks++;
+    return writeBuffer.apply(handle, args);
+  };
+  handle.writev = (...args) => {
+    seen.count++;
+    seen.chunks += args[1].length;
+    return writev.apply(handle, args);
+  };
+  return seen;
+}
+
+describe("socket", () => {
+  let before: Map<string, number>;
+  let children: ChildProcess[];
+
+  beforeEach(() => {
+    before = resources();
+    children = [];
+  });
+
+  afterEach(async () => {
+    for (const child of children) {
+      child.kill("SIGKILL");
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    }
+    await expectNoResidue(before);
+  });
+
+  for (const [name, where] of [
+    ["tcp", tcp],
+    ["unix", unix],
+  ] as const) {
+    it(`C-FRM-17: ${name}: a turn's messages leave in one write, referenced ones in the same`, async () => {
+      const { client, server, dispose } = await sockets(where());
+      const writes = countWrites(client);
+      const a = socketTransport("a", client);
+      const b = socketTransport("b", server);
+      const atA = listenTo(a);
+      const atB = listenTo(b);
+      const writer = new Writer();
+      a.write(writer.batch(numbers(0, 500), 112));
+      expect(writes).toEqual({ count: 1, chunks: 1 });
+      for (let i = 0; i < 4; i++) {
+        writer.add(500 + 2 * i, 112);
+        writer.add(501 + 2 * i, 16_384);
+      }
+      a.write(writer.take());
+      await atB.messages(508);
+      expect(writes).toEqual({ count: 2, chunks: 9 });
+      expect(atB.numbers).toEqual(numbers(0, 508));
+      expect(a.bufferedBytes).toBe(0);
+      expect(writer.unreleased).toBe(0);
+      a.close();
+      await Promise.all([atA.ended(), atB.ended()]);
+      dispose();
+    });
+
+    it(`${name}: keeps a slab until the kernel has its bytes`, async () => {
+      const { client, server, dispose } = await sockets(where());
+      const a = socketTransport("a", client);
+      const b = socketTransport("b", server);
+      const atA = listenTo(a);
+      const atB = listenTo(b);
+      b.pause();
+      const writer = new Writer();
+      const count = 400;
+      for (let i = 0; i < count; i++) a.write(writer.batch([i], 8192 - 8));
+      for (let i = 0; i < count; i++) {
+        writer.add(count + i, 16);
+        writer.add(2 * count + i, 100_000);
+        a.write(writer.take());
+      }
+      await turn();
+      expect(writer.unreleased).toBeGreaterThan(100);
+      b.resume();
+      await atB.messages(3 * count);
+      expect(writer.unreleased).toBe(0);
+      b.close();
+      await Promise.all([atA.ended(), atB.ended()]);
+      dispose();
+    });
+
+    it(`C-DIS-08: ${name}: a broken connection is said with its cause, and releases what waits`, async () => {
+      const { client, server, dispose } = await sockets(where());
+      const a = socketTransport(`${name} peer`, client);
+      const atA = listenTo(a);
+      const writer = new Writer();
+      server.on("error", () => {});
+      for (let i = 0; i < 30; i++) a.write(writer.batch([i], 1_000_000));
+      const room = a.whenWritable();
+      await turn();
+      if (name === "tcp") server.resetAndDestroy();
+      else server.destroy();
+      const error = await atA.ended();
+      expect(error).toMatchObject({ type: "disconnected", code: "connection-lost" });
+      expect(error!.message).toMatch(new RegExp(`^${name} peer: .*(ECONNRESET|EPIPE)`));
+      expect(error!.cause).toBeInstanceOf(Error);
+      await room;
+      expect(writer.unreleased).toBe(0);
+      dispose();
+    });
+  }
+
+  it("a peer that ends but never reads is given up after the grace", async () => {
+    const { client, server, dispose } = await sockets(tcp());
+    const a = socketTransport("a", client, { grace: 50 });
+    const atA = listenTo(a);
+    const writer = new Writer();
+    for (let i = 0; i < 30; i++) a.write(writer.batch([i], 1_000_000));
+    server.end();
+    expect(await atA.ended()).toBeNull();
+    expect(writer.unreleased).toBe(0);
+    server.destroy();
+    dispose();
+  });
+
+  /** A process that accepts one connection on a Unix socket, says so, and reads it. */
+  async function reader(file: string): Promise<ChildProcess> {
+    const script = `require("net").createServer((s) => { s.on("error", () => {}); s.resume(); console.log("in"); })
+      .listen(${JSON.stringify(file)}, () => console.log("up"));`;
+    const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+    children.push(child);
+    await once(child.stdout!, "data");
+    return child;
+  }
+
+  it("C-LIF-28: a stopped process that takes no more bytes is reported within peerTimeout", async () => {
+    const { at, dispose } = unix();
+    const child = await reader(at.path!);
+    const socket = net.connect(at.path!);
+    await once(child.stdout!, "data");
+    const a = socketTransport("unix peer", socket, { peerTimeout: 600 });
+    const atA = listenTo(a);
+    const writer = new Writer();
+    // While it lives, written bytes are taken, and a quiet connection is not a dead one.
+    for (let i = 0; i < 5; i++) {
+      a.write(writer.batch([i], 1_000_000));
+      await a.whenWritable();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    expect(atA.log).toEqual([]);
+    process.kill(child.pid!, "SIGSTOP");
+    const stopped = performance.now();
+    for (let i = 0; i < 5; i++) a.write(writer.batch([i], 1_000_000));
+    const error = await atA.ended();
+    const took = performance.now() - stopped;
+    expect(error).toMatchObject({ type: "disconnected", code: "peer-unresponsive" });
+    expect(took).toBeGreaterThan(250);
+    expect(took).toBeLessThan(900);
+    expect(writer.unreleased).toBe(0);
+    dispose();
+  });
+});
