@@ -143,13 +143,20 @@ export class StructReader {
     return new StructReader(this.source, ref);
   }
 
-  /** A list of structs, or of anything that can be read as one: see {@link ListReader}. Empty when null. */
-  list(index: number): ListReader {
+  /**
+   * A list of structs, or of anything that can be read as one: see {@link ListReader}. Empty when null.
+   *
+   * @param bytes data, and @param pointers pointers, that every element must have: for a schema whose elements are no
+   *   structs, so that structs without the field are an error and not zeros (C-VAL-19).
+   */
+  list(index: number, bytes = 0, pointers = 0): ListReader {
     const p = this.source.p;
     const list = new ListRef();
     // Composite lists may claim many elements of size zero: no more than the content could be worth (C-VAL-11).
     if (p.enterStructs(this.ref, index, this.source.limits.traversalWords))
       Object.assign(list, p.list);
+    if (list.count > 0 && (list.dataBytes < bytes || list.pointerCount < pointers))
+      throw p.fail("the elements of a list lack the field that it is read for");
     return new ListReader(list, (i) => {
       const ref = new StructRef();
       p.element(list, i, ref);
@@ -177,10 +184,10 @@ export class StructReader {
 
 /**
  * A list. Elements of a primitive list read as structs with that one field, as for a schema that has since made a struct
- * of it (C-VAL-18); so `at(i).u32(0)` reads a List(UInt32) and `at(i).text(0)` a List(Text), and both still work when a
- * newer peer sends structs (C-VAL-19).
+ * of it (C-VAL-18); so `list(n, 4).at(i).u32(0)` reads a List(UInt32) and `list(n, 0, 1).at(i).text(0)` a List(Text), and
+ * both still work when a newer peer sends structs (C-VAL-19). There is no reader for List(Bool).
  *
- * @example for (let i = 0; i < list.length; i++) names.push(list.at(i).text(0));
+ * @example for (let i = 0; i < names.length; i++) greet(names.at(i).text(0));
  */
 export class ListReader {
   readonly length: number;
