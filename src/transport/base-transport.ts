@@ -19,6 +19,8 @@ export abstract class BaseTransport implements Transport, InletOwner {
   receivedBytes = 0;
   protected readonly settings: TransportSettings;
   protected readonly inlet: Inlet;
+  /** Bytes of batches not yet taken. */
+  protected unsent = 0;
   /** No more is written: this side ended, or the peer did. */
   protected outputEnded = false;
   /** The first reason known; undefined while there is none. */
@@ -28,7 +30,6 @@ export abstract class BaseTransport implements Transport, InletOwner {
   private peerEnded = false;
   private carrierGone = false;
   private over = false;
-  private unsent = 0;
   private waiters: (() => void)[] = [];
   private graceTimer: Timer | undefined;
 

@@ -49,6 +49,12 @@ export function frameBytes(number: number, bytes = 16): Uint8Array {
   return all;
 }
 
+/** Waits until the carrier has taken all that was written. */
+async function taken(transport: Transport): Promise<void> {
+  for (let i = 0; transport.bufferedBytes > 0 && i < 500; i++) await turn();
+  expect(transport.bufferedBytes).toBe(0);
+}
+
 /** A frame header that promises 2^32 segments (C-FRM-04). */
 const GARBAGE = new Uint8Array(16).fill(0xff);
 
@@ -122,7 +128,7 @@ export function transportSuite(kind: TransportKind): void {
       await atB.messages(sizes.length);
       expect(atB.sizes).toEqual(sizes);
       expect(atB.numbers).toEqual(numbers(0, sizes.length));
-      expect(a.bufferedBytes).toBe(0);
+      await taken(a);
     });
 
     it("hands nothing over from inside a call of its own", async () => {
@@ -301,7 +307,7 @@ export function transportSuite(kind: TransportKind): void {
       expect(a.bufferedBytes).toBeLessThanOrEqual(limits.outgoingBytes);
       expect(writable).toBe(1);
       await atB.messages(count);
-      expect(a.bufferedBytes).toBe(0);
+      await taken(a);
     });
 
     it("whenWritable resolves at once with room, and when the transport ends", async () => {
