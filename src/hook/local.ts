@@ -33,6 +33,8 @@ export class LocalHook extends Hook implements Job {
   private streaming = false;
   private poison: RpcError | null = null;
   private running = 0;
+  private dropped = false;
+  private quietListeners: (() => void)[] = [];
 
   constructor(server: Server, scheduler: Scheduler) {
     super(scheduler);
@@ -61,6 +63,12 @@ export class LocalHook extends Hook implements Job {
     else this.dispatch(call);
   }
 
+  /** Calls `listener` from a job, once the calls made before have had their turn and no stream call runs or waits. */
+  whenQuiet(listener: () => void): void {
+    this.quietListeners.push(listener);
+    this.scheduler.post(this);
+  }
+
   streamStarted(): void {
     this.streaming = true;
   }
@@ -72,7 +80,7 @@ export class LocalHook extends Hook implements Job {
 
   streamEnded(): void {
     this.streaming = false;
-    if (this.waiting.length > 0) this.scheduler.post(this);
+    if (this.streamBusy || this.quietListeners.length > 0) this.scheduler.post(this);
   }
 
   /** A method has come to its end. */
@@ -84,6 +92,7 @@ export class LocalHook extends Hook implements Job {
   /** Job: dispatches what waited for a stream call, up to the next one. */
   run(): void {
     while (!this.streaming && this.waiting.length > 0) this.dispatch(this.waiting.shift()!);
+    if (!this.streaming) for (const listener of this.quietListeners.splice(0)) listener();
   }
 
   private dispatch(call: LocalCall): void {
@@ -103,8 +112,21 @@ export class LocalHook extends Hook implements Job {
     this.dropIfIdle();
   }
 
+  /** A job of its own: what is released may be released by a message, or by a connection that is going down (C-DIS-05). */
   private dropIfIdle(): void {
-    if (this.refCount === 0 && this.running === 0) this.server.dropped?.();
+    if (this.isIdle && this.server.dropped !== undefined)
+      this.scheduler.post({ run: () => this.drop() });
+  }
+
+  private drop(): void {
+    // A method may have handed the object out again between its last reference and its end (C-LOC-14).
+    if (!this.isIdle || this.dropped) return;
+    this.dropped = true;
+    this.server.dropped!();
+  }
+
+  private get isIdle(): boolean {
+    return this.refCount === 0 && this.running === 0;
   }
 }
 
@@ -192,19 +214,34 @@ export class LocalCall extends LocalResults {
     this.afterEnd();
   }
 
-  /** Ends the call with the results of another, which the caller gets without a detour where possible (C-TAI-01, 11). */
+  /**
+   * Ends the call with the results of another, which the caller gets without a detour where possible (C-TAI-01, 11).
+   * Takes `request` over; `target` stays the caller's. A stream call lasts until those results are there (C-FLO-09).
+   * @throws RpcError `invalid-state` when the call has ended already (C-TAI-12).
+   */
   tailCall(target: Hook, request: CallRequest): void {
     if (this.stage === "ended") {
       request.params.release();
-      return;
+      const message =
+        "a tail call takes the place of the results, and this call has ended with some";
+      throw new RpcError("failed", "invalid-state", message);
     }
     this.stage = "ended";
     if (this.settled) {
       request.params.release();
-    } else {
-      request.returnTo = this.returnTo;
-      this.forward(target.call(request));
+      this.afterEnd();
+      return;
     }
+    request.returnTo = this.isStream ? null : this.returnTo;
+    this.forward(target.call(request));
+    if (this.isStream) this.params.release();
+    else this.afterEnd();
+  }
+
+  override resultsSettled(source: Results): void {
+    super.resultsSettled(source);
+    if (!this.isStream) return;
+    if (this.error !== null) this.target.streamFailed(this.error);
     this.afterEnd();
   }
 
@@ -226,9 +263,7 @@ export class LocalCall extends LocalResults {
       return; // canceled: nobody will pipeline
     }
     this.early = pipeline.own();
-    const fields = this.fields;
-    this.fields = null;
-    if (fields !== null) for (const field of fields) field.settleField(this.earlyCap(field.path));
+    for (const field of this.takeFields()) field.settleField(this.earlyCap(field.path));
   }
 
   override get pipelineSet(): boolean {

@@ -6,6 +6,7 @@ import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { CallRequest, type FlowController, Hook, type HookWatcher } from "./hook.js";
 import { NO_CAPS, Payload, type Path } from "./payload.js";
+import { canceledError } from "./promise.js";
 import { failedResults, type PromisedField, Results, type ResultsObserver } from "./results.js";
 
 /** `inward`: from the outside into what the membrane protects; `outward`: from there to the outside. */
@@ -45,7 +46,7 @@ export class Membrane {
     outward: new Map<Hook, MembraneHook>(),
   };
   private readonly calls = new Set<MembraneResults>();
-  private readonly brands = new Map<object, object>();
+  private readonly brands = new WeakMap<object, object>();
   private reason: RpcError | null = null;
 
   constructor(policy: MembranePolicy, scheduler: Scheduler, deep = true) {
@@ -279,6 +280,7 @@ class MembraneResults extends Results implements ResultsObserver {
     if (this.settled) return;
     this.membrane.ended(this);
     if (source.error !== null) this.settle(null, source.error);
+    else if (!this.isHeld) this.settle(null, canceledError());
     else this.settle(this.membrane.crossPayload(source.takePayload(), this.direction), null);
     source.cancel();
   }

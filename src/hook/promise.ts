@@ -51,9 +51,7 @@ export abstract class LocalResults extends Results implements ResultsObserver {
       return;
     }
     this.source = source;
-    const fields = this.fields;
-    this.fields = null;
-    if (fields !== null) for (const field of fields) field.settleField(source.pipeline(field.path));
+    for (const field of this.takeFields()) field.settleField(source.pipeline(field.path));
     if (source.redirected !== null && this.returnTo !== null) {
       this.settleRedirected(source.redirected);
       return;
@@ -69,7 +67,9 @@ export abstract class LocalResults extends Results implements ResultsObserver {
       return;
     }
     if (source.error !== null) this.settle(null, source.error);
-    else this.settle(source.takePayload(), null);
+    else if (this.isHeld) this.settle(source.takePayload(), null);
+    // Given up: what still ran could not be stopped, or ran for a capability pipelined on the source.
+    else this.settle(null, canceledError());
     source.cancel();
   }
 

@@ -147,10 +147,16 @@ export abstract class Results implements Job {
     this.announce();
   }
 
-  protected settleFields(): void {
-    const fields = this.fields!;
+  /** The promised fields, to be settled by the caller: from then on they hold what they lead to, not these results. */
+  protected takeFields(): PromisedField[] {
+    const fields = this.fields;
     this.fields = null;
-    for (const field of fields) field.settleField(this.capAt(field.path));
+    this.liveFields = 0;
+    return fields ?? [];
+  }
+
+  protected settleFields(): void {
+    for (const field of this.takeFields()) field.settleField(this.capAt(field.path));
   }
 
   /** The capability at `path` of settled results, as a new reference. */

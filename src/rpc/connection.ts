@@ -39,6 +39,11 @@ export interface ConnectionOptions {
   bootstrap?: BootstrapSource;
   tailCalls?: TailCallPolicy;
   /**
+   * A clock in milliseconds, such as `performance.now`, for the rates of streams (C-FLO-05). Without one, time is what
+   * `handle` was told last, which is coarse.
+   */
+  now?: () => number;
+  /**
    * Told once that the connection is over: flush the outbox (it may hold an Abort), then half-close. `error` is what
    * the calls of this connection failed with.
    */
@@ -73,6 +78,7 @@ export class Connection {
       outbox: options.outbox,
       limits,
       tailCalls: options.tailCalls ?? "observed",
+      now: options.now ?? (() => this.lastReceived),
       fail: (error) => this.fault(error),
     });
     if (this.bootstrapSource !== null && typeof this.bootstrapSource !== "function")

@@ -14,7 +14,8 @@ import { type CallRequest, type FlowController, Hook, type HookWatcher } from ".
 import type { Path } from "../hook/payload.js";
 import { brokenHook, type PromisedField, type Results } from "../hook/results.js";
 import { openEmbargo } from "./embargo.js";
-import { StreamFlow } from "./flow.js";
+import { AdaptiveWindow } from "./adaptive-window.js";
+import { flowAfter, StreamFlow } from "./flow.js";
 import type { ConnectionState } from "./state.js";
 
 /** Something that a message can be addressed to: an import, or a path into the answer of a question. */
@@ -38,7 +39,13 @@ export abstract class RemoteTarget extends Hook {
   }
 
   override get flow(): FlowController {
-    return (this.streamFlow ??= new StreamFlow(this.state.limits.streamWindow));
+    const { limits, now } = this.state;
+    return (this.streamFlow ??= new StreamFlow(new AdaptiveWindow(limits.streamWindow, now)));
+  }
+
+  /** The flow, if anything was streamed here. */
+  get flowInUse(): StreamFlow | null {
+    return this.streamFlow;
   }
 
   /** The promise that followed this target goes on under `other`, on the same connection (C-FLO-12). */
@@ -84,7 +91,8 @@ export class RemotePromise extends Hook implements PromisedField, Job {
   }
 
   override get flow(): FlowController | null {
-    return this.next === null ? this.target.flow : this.next.flow;
+    if (this.next === null) return this.target.flow;
+    return flowAfter(this.target.flowInUse, this.next.flow);
   }
 
   call(request: CallRequest): Results {

@@ -29,6 +29,8 @@ export interface StateOptions {
   outbox: Outbox;
   limits: Limits;
   tailCalls: TailCallPolicy;
+  /** A clock in milliseconds, for rates and round trips. */
+  now: () => number;
   /** Called when something goes wrong outside of `handle`, such as in a job. */
   fail(error: RpcError): void;
 }
@@ -40,6 +42,7 @@ export class ConnectionState {
   readonly writer: MessageWriter;
   readonly limits: Limits;
   readonly tailCalls: TailCallPolicy;
+  readonly now: () => number;
   readonly fail: (error: RpcError) => void;
 
   readonly questions = new OwnTable<QuestionId, Question>();
@@ -71,6 +74,7 @@ export class ConnectionState {
     this.outbox = options.outbox;
     this.limits = options.limits;
     this.tailCalls = options.tailCalls;
+    this.now = options.now;
     this.fail = options.fail;
     this.writer = new MessageWriter(options.outbox, options.limits);
     this.gate = new FlowGate(options.limits, options.scheduler);
