@@ -72,16 +72,18 @@ function pathPattern(path) {
 
 /**
  * A skipped test says why: in a comment `skip: <reason>` on its line or the one above, or as the argument of
- * `context.skip("reason")`.
+ * `context.skip("reason")`. A file that skips by missingTool (test/support/tools.ts) need not: that prints the reason.
  * @param {readonly string[]} lines
  * @param {readonly string[]} code
  * @param {(index: number, what: string) => void} add
  */
 function checkSkips(lines, code, add) {
+  const forTools = code.some((line) => /\bmissingTool\(/.test(line));
   code.forEach((line, index) => {
     const said = [lines[index], lines[index - 1]].some((l) => /\/\/\s*skip:\s*\S/.test(l ?? ""));
     if (/\b(?:it|test|describe|suite)(?:\.\w+)*\.(?:skip|skipIf|runIf|todo|fails)\b/.test(line)) {
-      if (!said) add(index, "skips a test without a comment `skip: <reason>`");
+      if (!said && !(forTools && /\.skipIf\b/.test(line)))
+        add(index, "skips a test without a comment `skip: <reason>`");
     } else if (/\.skip\(\s*\)/.test(line)) {
       add(index, "skips a test without a reason: skip(reason)");
     }

@@ -53,6 +53,9 @@ describe("house rules", () => {
     expect(said("test/a.test.ts", `it("a", (c) => c.skip());`)).toHaveLength(1);
     expect(said("test/a.test.ts", `it("a", (c) => c.skip("it rains"));`)).toEqual([]);
     expect(said("test/a.test.ts", `it("says it.skip() in words", () => {});`)).toEqual([]);
+    const tool = `const no = missingTool("capnp") !== null;\n`;
+    expect(said("test/a.test.ts", `${tool}it.skipIf(no)("a", () => {});`)).toEqual([]);
+    expect(said("test/a.test.ts", `${tool}it.skip("a", () => {});`)).toHaveLength(1);
     expect(said("test/a.test.ts", `it.only("a", () => {});`)).toEqual(["1: runs one test only"]);
   });
 
