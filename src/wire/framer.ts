@@ -13,6 +13,8 @@ import {
   readSegmentCount,
 } from "./frame.js";
 
+export { parseFrame } from "./frame.js";
+
 /** A buffer up to this size is kept for the next frame that straddles two chunks; larger ones are dropped at once. */
 const KEPT_BYTES = 4096;
 

@@ -84,6 +84,7 @@ export class MessageReader {
   private readonly body = new StructRef();
   private readonly a = new StructRef();
   private readonly b = new StructRef();
+  private readonly exception = new StructRef();
   private readonly caps = new Descriptors();
   private readonly capUnknown: boolean[] = [];
   /** Where the pointer to the content is; -1 for none. */
@@ -150,6 +151,8 @@ export class MessageReader {
     this.caps.count = 0;
     this.contentAt = -1;
     this.innerAt = -1;
+    // Of other messages it must not be what an earlier frame left.
+    this.exception.clear();
     const a = this.a;
     p.enterAt(a, seg, at);
     const tag = p.u16(a, 0);
@@ -185,7 +188,7 @@ export class MessageReader {
         if (this.resolveTag === ResolveTag.cap) {
           p.enter(this.b, body, 0);
           this.readDescriptor(this.b);
-        } else if (this.resolveTag === ResolveTag.exception) p.enter(body, body, 0);
+        } else if (this.resolveTag === ResolveTag.exception) p.enter(this.exception, body, 0);
         break;
       case MessageTag.disembargo:
         p.enter(body, a, 0);
@@ -199,7 +202,7 @@ export class MessageReader {
         this.hasDeprecatedObjectId = body.pointerCount > 0 && !this.isNull(body.pointers);
         break;
       case MessageTag.abort:
-        p.enter(body, a, 0);
+        p.enter(this.exception, a, 0);
         break;
       case MessageTag.provide:
       case MessageTag.join:
@@ -239,12 +242,13 @@ export class MessageReader {
   }
 
   /**
-   * The exception of abort, of return with `exception` or of resolve with `exception`, as `remote-exception`.
+   * The exception of abort, of return with `exception` or of resolve with `exception`, as `remote-exception`; an empty one
+   * of any other message.
    *
    * @throws RpcError malformed-message.
    */
   takeException(): RpcError {
-    return readException(this.p, this.body, this.limits);
+    return readException(this.p, this.exception, this.limits);
   }
 
   /**
@@ -253,6 +257,7 @@ export class MessageReader {
    * @throws RpcError malformed-message.
    */
   takeEmbargo(): Uint8Array | null {
+    if (this.tag !== MessageTag.accept && this.tag !== MessageTag.disembargo) return null;
     const p = this.p;
     return p.enterBytes(this.body, 1) ? p.frame.bytes.slice(p.pos, p.pos + p.count) : null;
   }
@@ -298,7 +303,7 @@ export class MessageReader {
     if (tag === ReturnTag.results) {
       p.enter(this.b, body, 0);
       this.readPayload(this.b);
-    } else if (tag === ReturnTag.exception) p.enter(body, body, 0);
+    } else if (tag === ReturnTag.exception) p.enter(this.exception, body, 0);
     else if (tag === ReturnTag.awaitFromThirdParty) this.contentIs(body, 0);
   }
 

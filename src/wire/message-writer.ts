@@ -36,6 +36,8 @@ const STRUCT_1_3 = 1 | (3 << 16);
 const STRUCT_2_1 = 2 | (1 << 16);
 const STRUCT_3_3 = 3 | (3 << 16);
 
+const NO_WORDS = new Int32Array(0);
+
 /** Words of the root pointer and `Message`, which every message begins with; the body follows. */
 const ENVELOPE = 3;
 
@@ -58,7 +60,7 @@ export class MessageWriter {
   private readonly maxWords: number;
   private readonly copier: PayloadCopier;
   /** The open slab's half words, from `open` to `commit`. */
-  private w: Int32Array = new Int32Array(0);
+  private w: Int32Array = NO_WORDS;
 
   constructor(outbox: Outbox, limits: Limits) {
     this.outbox = outbox;
@@ -375,6 +377,8 @@ export class MessageWriter {
   }
 
   private close(words: number): void {
+    // An idle writer must not keep a slab from the garbage collector.
+    this.w = NO_WORDS;
     this.outbox.commit((1 + ENVELOPE + words) * 8);
   }
 
@@ -385,6 +389,7 @@ export class MessageWriter {
       return;
     }
     const head = (2 + ENVELOPE + words) * 8;
+    this.w = NO_WORDS;
     const bytes = apart.bytes;
     if (isCopied(apart)) {
       this.outbox.u8.set(bytes, this.outbox.at + head);

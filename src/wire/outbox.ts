@@ -5,6 +5,7 @@
 /** Bytes of a pooled slab. A message that does not fit in one gets a buffer of its own. */
 export const SLAB_BYTES = 64 * 1024;
 
+const NO_WORDS = new Int32Array(0);
 const PADDING: readonly Uint8Array[] = Array.from({ length: 8 }, (_, n) => new Uint8Array(n));
 
 /** A buffer with the two views that writing needs. Its bytes are stale: writers set every word. */
@@ -132,7 +133,7 @@ export class Outbox {
   taken = 0;
   /** The open slab's views and the byte, a multiple of 8, where the next message begins; set by {@link begin}. */
   u8: Uint8Array = PADDING[0]!;
-  i32: Int32Array = new Int32Array(0);
+  i32: Int32Array = NO_WORDS;
   at = 0;
 
   private readonly pool: SlabPool;
@@ -202,6 +203,7 @@ export class Outbox {
     this.bytes = 0;
     this.count = 0;
     this.u8 = PADDING[0]!;
+    this.i32 = NO_WORDS;
     this.at = 0;
     this.runStart = 0;
   }
