@@ -25,18 +25,22 @@ import {
  * @example new StreamTransport("pipe", child.stdout, child.stdin)
  */
 export class StreamTransport extends BaseTransport {
-  private readonly input: Readable;
-  private readonly output: Writable;
+  protected readonly input: Readable;
+  protected readonly output: Writable;
+  /** Taken at the beginning: others may come to put themselves between, as on a process's own output. */
+  private readonly put: Writable["write"];
+  private readonly unclosed: Set<Readable | Writable>;
   private error: RpcError | null = null;
 
   constructor(name: string, input: Readable, output: Writable, options?: TransportOptions) {
     super(name, Framing.stream, transportSettings(options));
     this.input = input;
     this.output = output;
-    for (const stream of new Set([input, output])) {
-      stream.on("error", this.onError);
-      stream.on("close", this.onClose);
-    }
+    this.put = output.write.bind(output) as Writable["write"];
+    this.unclosed = new Set([input, output]);
+    for (const stream of this.unclosed) stream.on("error", this.onError);
+    input.on("close", this.onInputClose);
+    if ((output as unknown) !== input) output.on("close", this.onOutputClose);
     const timeout = this.settings.peerTimeout;
     if (output instanceof Socket && timeout > 0) {
       // Node's own timer: every byte received or accepted by the kernel moves it on. It tells a write that crawls from one
@@ -57,15 +61,15 @@ export class StreamTransport extends BaseTransport {
 
   protected send(batch: Batch): void {
     const { chunks } = batch;
-    const { output } = this;
+    const { output, put } = this;
     const last = chunks.length - 1;
     const done = (): void => this.taken(batch);
     if (last > 0) {
       output.cork();
-      for (let i = 0; i < last; i++) output.write(chunks[i]);
-      output.write(chunks[last], done);
+      for (let i = 0; i < last; i++) put(chunks[i]);
+      put(chunks[last], done);
       output.uncork();
-    } else output.write(chunks[0], done);
+    } else put(chunks[0], done);
   }
 
   protected endOutput(): void {
@@ -89,8 +93,12 @@ export class StreamTransport extends BaseTransport {
     const { input, output } = this;
     input.off("data", this.onData);
     input.off("end", this.onEnd);
-    output.off("timeout", this.onTimeout);
-    for (const stream of new Set([input, output])) stream.off("close", this.onClose);
+    input.off("close", this.onInputClose);
+    output.off("close", this.onOutputClose);
+    if (output instanceof Socket) {
+      output.off("timeout", this.onTimeout);
+      output.setTimeout(0);
+    }
     // The error listener stays: a stream may report one late, and nobody listening would end the process.
   }
 
@@ -100,7 +108,7 @@ export class StreamTransport extends BaseTransport {
   };
 
   private readonly onEnd = (): void => {
-    this.inlet.finish(null);
+    this.inputEnded();
   };
 
   private readonly onError = (cause: Error): void => {
@@ -111,10 +119,23 @@ export class StreamTransport extends BaseTransport {
     this.output.destroy();
   };
 
-  private readonly onClose = (): void => {
-    if (!this.input.closed || !this.output.closed) return;
-    this.gone(this.carrierEnded(this.error));
-  };
+  private readonly onInputClose = (): void => this.closedOne(this.input);
+  private readonly onOutputClose = (): void => this.closedOne(this.output);
+
+  private closedOne(stream: Readable | Writable): void {
+    this.unclosed.delete(stream);
+    if (this.unclosed.size === 0) this.streamsClosed(this.error);
+  }
+
+  /** The input has ended in order. */
+  protected inputEnded(): void {
+    this.inlet.finish(null);
+  }
+
+  /** Both streams are closed. @param error what broke them, if anything did. */
+  protected streamsClosed(error: RpcError | null): void {
+    this.gone(error ?? connectionLost(this.name, "the connection was closed before its end"));
+  }
 
   private readonly onTimeout = (): void => {
     if (this.bufferedBytes === 0) return;
@@ -126,11 +147,6 @@ export class StreamTransport extends BaseTransport {
       ),
     );
   };
-
-  /** What to say when both streams have closed without an end seen. A child's exit may say more. */
-  protected carrierEnded(error: RpcError | null): RpcError | null {
-    return error ?? connectionLost(this.name, "the connection was closed before its end");
-  }
 }
 
 /**

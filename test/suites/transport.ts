@@ -369,7 +369,6 @@ export function transportSuite(kind: TransportKind): void {
       expect(listener.faults[0]).toMatchObject({ type: "failed", code: "malformed-frame" });
       transport.write(writer.batch([9], 4000));
       transport.end();
-      await listener.until(() => received() >= 4008 || transport.bufferedBytes === 0, "the Abort");
       for (let i = 0; received() < 4008 && i < 500; i++) await turn();
       expect(received()).toBe(4008);
       transport.close();

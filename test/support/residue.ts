@@ -2,8 +2,8 @@
 
 import { expect } from "vitest";
 
-/** Kinds of resources that the test runner itself opens and closes at its own times. */
-const OF_THE_RUNNER = new Set(["PipeWrap", "MessagePort", "FSReqCallback", "FSReqPromise"]);
+/** Kinds of resources that the test runner itself opens and closes at its own times: files it reads. */
+const OF_THE_RUNNER = new Set(["FSReqCallback", "FSReqPromise", "FILEHANDLE"]);
 
 /** How many of each kind of resource keep the process alive now. */
 export function resources(): Map<string, number> {
