@@ -13,6 +13,7 @@ import {
   type PromisedField,
   Results,
   type ResultsObserver,
+  samePath,
 } from "./results.js";
 
 /** The error of a call whose caller gave it up before it ended. */
@@ -44,6 +45,25 @@ export abstract class LocalResults extends Results implements ResultsObserver {
       : super.pipeline(path);
   }
 
+  /**
+   * The field itself moves here, with the calls that wait in it: were they made again on a field of these results, a
+   * chain of n calls would cost n squared.
+   */
+  override adoptField(field: PromisedField): void {
+    if (this.source !== null && !this.settled) this.source.adoptField(field);
+    else if (
+      this.settled ||
+      this.pipelineSet ||
+      !(field instanceof PipelineField) ||
+      this.fields?.some((known) => samePath(known.path, field.path))
+    )
+      super.adoptField(field);
+    else {
+      field.owner = this;
+      this.holdField(field);
+    }
+  }
+
   /** From now on these are the results of `source`, which is taken over. Calls queued on them go out now. */
   protected forward(source: Results): void {
     if (this.settled) {
@@ -51,7 +71,7 @@ export abstract class LocalResults extends Results implements ResultsObserver {
       return;
     }
     this.source = source;
-    for (const field of this.takeFields()) field.settleField(source.pipeline(field.path));
+    for (const field of this.takeFields()) source.adoptField(field);
     if (source.redirected !== null && this.returnTo !== null) {
       this.settleRedirected(source.redirected);
       return;
@@ -126,7 +146,6 @@ const PROMISE_BRAND = {};
 export class PromiseHook extends Hook implements Job {
   private queue: QueuedCall[] = [];
   private watchers: HookWatcher[] = [];
-  private resolving = false;
   private readonly maxQueued: number;
 
   /** @param maxQueued calls that may wait; one more fails as `overloaded` (C-HOS-08). */
@@ -157,7 +176,8 @@ export class PromiseHook extends Hook implements Job {
   }
 
   call(request: CallRequest): Results {
-    if (this.next !== null) return this.resolved().call(request);
+    // While the queue goes out (a membrane's policy may call), a call joins its end.
+    if (this.next !== null && this.queue.length === 0) return this.resolved().call(request);
     if (this.queue.length >= this.maxQueued) {
       this.queue = this.queue.filter((call) => call.waiting);
       if (this.queue.length >= this.maxQueued) return this.refuse(request);
@@ -169,11 +189,10 @@ export class PromiseHook extends Hook implements Job {
 
   /** Resolves to `target`, taking that reference over. The first resolution counts; a later one is released. */
   resolve(target: Hook): void {
-    if (this.resolving) {
+    if (this.next !== null) {
       target.release();
       return;
     }
-    this.resolving = true;
     let end = target.resolved();
     if (end === this) {
       target.release();
@@ -183,11 +202,20 @@ export class PromiseHook extends Hook implements Job {
       end.addRef();
       target.release();
     }
-    // `next` is set last: what is called while the queue goes out (a membrane's policy may call) joins its end.
-    const { queue } = this;
-    for (let i = 0; i < queue.length; i++) queue[i]!.sendTo(end);
-    this.queue = [];
     this.next = end;
+    if (this.queue.length > 0) forwardQueueOf(this);
+    else this.forwarded();
+  }
+
+  /** Makes the calls that waited. What that resolves forwards its own queue after this one (see forwardQueueOf). */
+  forwardQueue(): void {
+    const { queue, next } = this;
+    for (let i = 0; i < queue.length; i++) queue[i]!.sendTo(next!);
+    this.queue = [];
+    this.forwarded();
+  }
+
+  private forwarded(): void {
     if (this.watchers.length > 0) this.scheduler.post(this);
     if (this.refCount === 0) this.unreferenced();
   }
@@ -216,8 +244,7 @@ export class PromiseHook extends Hook implements Job {
   protected unreferenced(): void {
     // A promise that nobody holds still forwards what waits in it, once its resolver speaks (C-GCF-03).
     const next = this.next;
-    if (next === null) return;
-    this.next = null;
+    if (next === null || this.queue.length > 0) return;
     this.next = brokenHook(disposedError(), this.scheduler);
     next.release();
   }
@@ -232,6 +259,22 @@ export class PromiseHook extends Hook implements Job {
   }
 }
 
+/** Promises resolved whose calls are still to be made, in order of resolution; empty outside of {@link forwardQueueOf}. */
+const forwarding: PromiseHook[] = [];
+
+/**
+ * Forwards the queue of `promise` before this returns; but when called from inside another promise's forwarding, after
+ * that one: a chain of ten thousand calls, each pipelined on the one before, must not grow the stack (C-PIP-11).
+ */
+function forwardQueueOf(promise: PromiseHook): void {
+  if (forwarding.push(promise) > 1) return;
+  try {
+    for (let i = 0; i < forwarding.length; i++) forwarding[i]!.forwardQueue();
+  } finally {
+    forwarding.length = 0;
+  }
+}
+
 function disposedError(): RpcError {
   return new RpcError("failed", "capability-disposed", "this capability was disposed before", {
     delivery: "not-sent",
@@ -241,7 +284,7 @@ function disposedError(): RpcError {
 /** The promised capability at one path of local results. */
 class PipelineField extends PromiseHook implements PromisedField {
   readonly path: Path;
-  private readonly owner: Results;
+  owner: Results;
 
   constructor(owner: Results, path: Path) {
     super(owner.scheduler);

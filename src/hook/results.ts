@@ -69,9 +69,13 @@ export abstract class Results implements Job {
       return known.addRef();
     }
     const field = this.makeField(path);
-    (this.fields ??= []).push(field);
-    this.liveFields++;
+    this.holdField(field);
     return field;
+  }
+
+  /** Takes over a promised capability of results that these will settle. */
+  adoptField(field: PromisedField): void {
+    field.settleField(this.pipeline(field.path));
   }
 
   /** Whether a pipeline was set before the return, which paths must go on to follow (C-PIP-07). */
@@ -153,6 +157,11 @@ export abstract class Results implements Job {
     this.fields = null;
     this.liveFields = 0;
     return fields ?? [];
+  }
+
+  protected holdField(field: PromisedField): void {
+    (this.fields ??= []).push(field);
+    if (field.refCount > 0) this.liveFields++;
   }
 
   protected settleFields(): void {
