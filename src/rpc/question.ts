@@ -151,16 +151,12 @@ export class Question extends Results {
     const revived = this.reviveUsed();
     this.returned = true;
     this.adopting = true;
-    const fields = (this.fields ?? []) as PromisedField[] as RemotePromise[];
-    this.fields = null;
     this.adopted = source;
-    for (const field of fields) this.adoptField(field, source.adoptedCap(field.path));
+    for (const field of this.takeFields() as PromisedField[] as RemotePromise[]) {
+      this.adoptedFields.push(field.addRef());
+      field.resolveTo(source.adoptedCap(field.path), true);
+    }
     for (const hook of revived) hook.release();
-  }
-
-  private adoptField(field: RemotePromise, target: Hook): void {
-    this.adoptedFields.push(field.addRef());
-    field.resolveTo(target, true);
   }
 
   override pipeline(path: Path): Hook {
@@ -223,9 +219,7 @@ export class Question extends Results {
       super.settleFields();
       return;
     }
-    const fields = this.fields as PromisedField[] as RemotePromise[];
-    this.fields = null;
-    for (const field of fields) {
+    for (const field of this.takeFields() as PromisedField[] as RemotePromise[]) {
       const index = capIndex(payload, field.path);
       if (index < 0 || !reflected[index]) {
         field.resolveTo(this.capAt(field.path), false);
