@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from "vitest";
 import { type FieldFact, WIRE_FACTS } from "../spec/wire-facts.js";
-import { capnp, schemaPath, skipCapnp } from "./capnp-tool.js";
+import { capnp, schemaPath } from "./capnp-tool.js";
+import { missingTool } from "../support/tools.js";
 
 interface Found {
   id: string;
@@ -29,7 +30,7 @@ function parse(text: string): { id: string; found: Map<string, Found> } {
     const union = /^(?:(\w+) :)?union \{\s*# tag bits \[(\d+), (\d+)\)/.exec(line);
     const field = /^(\w+) @(\d+)(?: :([^=;]+?))?(?: = ([^;]+))?;(?:\s*#\s*(.*))?$/.exec(line);
     const method = /^(\w+) @(\d+) \w+ -> /.exec(line);
-    if (/^@0x/.test(line)) id = line.slice(1, -1);
+    if (line.startsWith("@0x")) id = line.slice(1, -1);
     else if (decl) {
       const name = at.decl === "" ? decl[2]! : `${at.decl}.${decl[2]}`;
       found.set(name, {
@@ -78,7 +79,7 @@ function expected([, ordinal, place, unionTag, fallback]: FieldFact): string {
   return `@${ordinal} ${place}${tagText} = ${fallback ?? ""}`;
 }
 
-describe.skipIf(skipCapnp)("schema files against the wire facts", () => {
+describe.skipIf(missingTool("capnp"))("schema files against the wire facts", () => {
   for (const [file, facts] of Object.entries(WIRE_FACTS)) {
     it(`${file}: every id, ordinal, place, tag and default`, () => {
       const { id, found } = parse(capnp(["compile", "-ocapnp", schemaPath(file)]));

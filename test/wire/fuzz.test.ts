@@ -81,9 +81,12 @@ let frameNow = new Frame();
 
 /** A validated content can be walked as any schema would, by any reader, without a bound missed. */
 function useContent(content: Content): void {
-  // What was validated once is valid: it can be copied again, and says the same.
-  const again = new PayloadCopier(limits).renumber(content, (index) => index);
-  expect(again.bytes.length).toBe(content.bytes.length);
+  // What was validated once is valid: it can be copied again. That may lose a gap that a far pointer to an empty struct
+  // had left, but after that it is the same for ever.
+  const copier = new PayloadCopier(limits);
+  const again = copier.renumber(content, (index) => index);
+  expect(again.bytes.length).toBeLessThanOrEqual(content.bytes.length);
+  expect(copier.renumber(again, (index) => index).bytes).toEqual(again.bytes);
   for (const path of [[], [0], [1], [0, 0], [2, 1, 0]]) survives(() => followPath(content, path));
   survives(() => walk(Struct.of(content), 200));
 }
