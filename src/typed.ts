@@ -4,17 +4,25 @@
 export { Message } from "capnp-ts";
 export { captureErrorStacks, RpcError } from "./base/errors.js";
 export type { Delivery, ErrorCode, ErrorDetail, RpcErrorType } from "./base/errors.js";
-export { any, type AnyInit, AnyPointer, TypedValue } from "./cap/typed/runtime/any.js";
+export * from "./cap/typed/runtime/annotations.js";
+export { any, type AnyInit, AnyPointer, type TypedValue } from "./cap/typed/runtime/any.js";
 export { Data, Text } from "./cap/typed/runtime/blobs.js";
-export type { Call, CallOptions, Fill } from "./cap/typed/runtime/call.js";
+export type { CallOptions, Fill } from "./cap/typed/runtime/call.js";
 export { Client, type InterfaceType, type ServerOf, whenResolved } from "./cap/typed/runtime/client.js";
 export * from "./cap/typed/runtime/fields.js";
-export { enumType } from "./cap/typed/runtime/primitives.js";
-export * from "./cap/typed/runtime/primitives.js";
-export { boundIn, type InterfaceInfo, interfaceInfo, method, type MethodInfo, typeOf } from "./cap/typed/runtime/interface.js";
+export * from "./cap/typed/runtime/generic.js";
 export type { PointerType, Type } from "./cap/typed/runtime/info.js";
+export {
+  boundIn,
+  Capability,
+  type InterfaceInfo,
+  interfaceInfo,
+  type Members,
+  method,
+  typeOf,
+} from "./cap/typed/runtime/interface.js";
 export { List, type ListInit, listOf } from "./cap/typed/runtime/list.js";
-export { constant, literal, type Literal } from "./cap/typed/runtime/literal.js";
+export { constant, literal } from "./cap/typed/runtime/literal.js";
 export {
   AnyPipeline,
   boundInPipeline,
@@ -25,9 +33,22 @@ export {
   pipelineGroup,
   type PipelineOf,
   pipelineStruct,
-  type PipelineType,
 } from "./cap/typed/runtime/pipeline.js";
+export * from "./cap/typed/runtime/primitives.js";
 export * from "./cap/typed/runtime/scalars.js";
-export { type Answer, type CallContext, serve, type ServerHooks } from "./cap/typed/runtime/server.js";
+export {
+  type Answer,
+  type CallContext,
+  serve,
+  type ServerHooks,
+  type StreamContext,
+} from "./cap/typed/runtime/server.js";
 export { callStream, whenStreamed } from "./cap/typed/runtime/stream.js";
-export { type Annotation, Struct, type StructInfo, structInfo, type StructType } from "./cap/typed/runtime/struct.js";
+export {
+  type Annotation,
+  StreamResult,
+  Struct,
+  type StructInfo,
+  structInfo,
+  type StructType,
+} from "./cap/typed/runtime/struct.js";

@@ -37,10 +37,17 @@ export function fill<S extends Struct>(struct: S, value: unknown): void {
  * Builds the params and makes the call.
  * @throws whatever the params callback throws, and RpcError when the params do not fit; then no call was made.
  */
-export function send(hook: Hook, type: InterfaceType<Client>, method: MethodInfo, id: number, params: unknown): Results {
+export function send(
+  hook: Hook,
+  type: InterfaceType<Client>,
+  method: MethodInfo,
+  id: number,
+  params: unknown,
+  paramsType: StructType<Struct>,
+): Results {
   const builder = openBuilder(hook.scheduler, false);
   try {
-    const info = method.params._capnp;
+    const info = paramsType._capnp;
     if (params instanceof Struct) info.write(builder.segment, 0, params);
     else fill(info.init(builder.segment, 0), params);
     const { hi, lo } = type._capnp;

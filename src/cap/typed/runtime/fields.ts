@@ -84,7 +84,9 @@ export function initList<T>(
 /** A group: another class over the same sections. */
 export function getGroup<G extends Struct>(parent: Struct, type: StructType<G>): G {
   const { segment, byteOffset, _capnp } = parent;
-  return new type(segment, byteOffset, _capnp.depthLimit, _capnp.compositeIndex, _capnp);
+  const bound = bindingsOf(parent);
+  const Bound = bound.length === 0 ? type : type._capnp.bind(bound);
+  return new Bound(segment, byteOffset, _capnp.depthLimit, _capnp.compositeIndex, _capnp);
 }
 
 /** The type bound to parameter `index` of the generic struct's class; AnyPointer when none is. */
@@ -94,9 +96,12 @@ export function boundType<T>(struct: Struct, index: number): PointerType<T> {
 }
 
 /** The bindings of the generic struct's class, for a type of the same scope. */
-export function bindingsOf(struct: Struct): readonly PointerType<unknown>[] {
+function bindingsOf(struct: Struct): readonly PointerType<unknown>[] {
   return (struct.constructor as unknown as StructType<Struct>)._capnp.bindings;
 }
+
+/** The names of a union's members, and `_unknown` for what only a newer schema knows (C-VAL-21). */
+export type Which<Names extends readonly string[]> = Names[number] | "_unknown";
 
 /**
  * The name of a union's active member.
@@ -117,8 +122,16 @@ export function setTag(s: StructState, at: number, tag: number): void {
   setUint16(s, at, tag);
 }
 
+/** Where the fields of a group are. */
+export interface Slots {
+  /** Pairs of offset and length. */
+  readonly bytes: readonly number[];
+  readonly bits: readonly number[];
+  readonly pointers: readonly number[];
+}
+
 /** Zeroes the bits of a group that is made the active member: others of the union may have left theirs. */
-export function clearGroup(s: StructState, bytes: readonly number[], bits: readonly number[], pointers: readonly number[]): void {
+export function clearGroup(s: StructState, { bytes, bits, pointers }: Slots): void {
   for (let i = 0; i < bytes.length; i += 2)
     for (let at = bytes[i]!, end = at + bytes[i + 1]!; at < end; at++) {
       if (at >= s.dataBytes) throw noRoom();

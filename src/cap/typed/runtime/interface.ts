@@ -5,7 +5,7 @@ import { RpcError } from "../../../base/errors.js";
 import { NO_PROMISE_PIPELINING } from "../../../hook/hook.js";
 import { nullHook } from "../../../hook/results.js";
 import { processScheduler } from "../../scheduler.js";
-import { writeClient } from "./any.js";
+import { AnyPointer, writeClient } from "./any.js";
 import type { BuildCaps } from "./caps.js";
 import { Client, type InterfaceType } from "./client.js";
 import { capsOf } from "./copy.js";
@@ -63,13 +63,14 @@ export function method(
   return new MethodInfo(name, params, results, kind, dataField, annotations);
 }
 
-interface Members {
+/** The tables of an interface. */
+export interface Members {
   readonly methods: readonly MethodInfo[];
   readonly supers: readonly InterfaceType<Client>[];
 }
 
 /** Makes the tables; the arguments are the types bound to the type parameters, outermost scope first. */
-type Load = (...bindings: PointerType<never>[]) => Members;
+type Load = (...bindings: PointerType<AnyPointer>[]) => Members;
 
 /** What the runtime knows of an interface type. */
 export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C> {
@@ -105,7 +106,10 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
   }
 
   private get own(): Members {
-    return (this.members ??= this.load(...(this.bindings as readonly PointerType<never>[])));
+    if (this.members !== null) return this.members;
+    const given = this.bindings as readonly PointerType<AnyPointer>[];
+    const all = Array.from({ length: this.load.length }, (_, i) => given[i] ?? AnyPointer);
+    return (this.members = this.load(...all));
   }
 
   /** The methods of this interface itself, by their id. */
@@ -179,8 +183,8 @@ export function typeOf<C extends Client>(client: C): InterfaceType<C> {
 }
 
 /** The type bound to parameter `index` of a generic interface; AnyPointer when none is. */
-export function boundIn<T>(client: Client, index: number, otherwise: PointerType<unknown>): PointerType<T> {
-  return (typeOf(client)._capnp.bindings[index] ?? otherwise) as PointerType<T>;
+export function boundIn<T>(client: Client, index: number): PointerType<T> {
+  return (typeOf(client)._capnp.bindings[index] ?? AnyPointer) as PointerType<T>;
 }
 
 /** The error of a call that the object has no method for. */
@@ -192,4 +196,18 @@ export function unimplemented(info: InterfaceInfo, hi: number, lo: number, metho
       ? `${info.displayName} does not implement interface 0x${id} (method ${methodId})`
       : `${known.displayName} (interface 0x${id}) has no method ${methodId} here`;
   return new RpcError("unimplemented", "method-unimplemented", message);
+}
+
+/** The type of any capability: `Capability` in a schema. */
+export const Capability: PointerType<Client> = { _capnp: /* @__PURE__ */ capabilityInfo() };
+
+function capabilityInfo(): PointerInfo<Client> {
+  return new InterfaceInfo<Client>(
+    Client as unknown as InterfaceType<Client>,
+    "Capability",
+    "0000000000000000",
+    () => ({ methods: [], supers: [] }),
+    [],
+    [],
+  );
 }

@@ -73,7 +73,10 @@ export class AnyPipeline<out T = AnyPointer> extends Pipeline<T> {
 /** What a field of a type parameter gives before the results are there. */
 export type PipelineOf<T> = T extends Client ? T : AnyPipeline<T>;
 
-/** Calls method `id` of `type`. Generated client methods call this. */
+/**
+ * Calls method `id` of `type`. Generated client methods call this.
+ * @param paramsType, resultsType those of the method, bound to the types given with the call of a generic method.
+ */
 export function callMethod<P>(
   client: Client,
   type: InterfaceType<Client>,
@@ -81,14 +84,17 @@ export function callMethod<P>(
   pipeline: PipelineType<P>,
   params: unknown,
   options: CallOptions | undefined,
+  paramsType?: StructType<Struct>,
+  resultsType?: StructType<Struct>,
 ): P {
   const method = type._capnp.methods[id]!;
   const hook = hookOf(client);
   const refusal = refused(options);
   const results =
-    refusal === null ? send(hook, type, method, id, params) : failedResults(refusal, hook.scheduler);
-  const call = new Call(hook, results, method.results, refusal === null ? options : undefined);
-  return new pipeline(call, ROOT, method.results);
+    refusal === null ? send(hook, type, method, id, params, paramsType ?? method.params) : failedResults(refusal, hook.scheduler);
+  const answer = resultsType ?? method.results;
+  const call = new Call(hook, results, answer, refusal === null ? options : undefined);
+  return new pipeline(call, ROOT, answer);
 }
 
 /** The promised client at pointer `index` of a promised struct. */

@@ -51,10 +51,12 @@ class BoolInfo extends TypeInfo<boolean> {
   }
 }
 
-class VoidInfo extends TypeInfo<undefined> {
+class VoidInfo extends TypeInfo<null> {
   readonly displayName = "Void";
   readonly code = VOID;
-  readElement(): undefined {}
+  readElement(): null {
+    return null;
+  }
   writeElement(): void {}
 }
 
@@ -101,7 +103,7 @@ function float(name: string, code: number): Type<number> {
   };
 }
 
-export const Void: Type<undefined> = { _capnp: /* @__PURE__ */ new VoidInfo() };
+export const Void: Type<null> = { _capnp: /* @__PURE__ */ new VoidInfo() };
 export const Bool: Type<boolean> = { _capnp: /* @__PURE__ */ new BoolInfo() };
 export const Int8: Type<number> = /* @__PURE__ */ integer("Int8", 2, true);
 export const Int16: Type<number> = /* @__PURE__ */ integer("Int16", 3, true);

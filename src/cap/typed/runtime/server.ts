@@ -13,13 +13,17 @@ import { fill, type Fill } from "./call.js";
 import { LentCaps } from "./caps.js";
 import { type Client, hookOf, type InterfaceType, type ServerOf } from "./client.js";
 import { invalidState } from "./errors.js";
+import type { Later } from "./generic.js";
 import { type InterfaceInfo, type MethodInfo, unimplemented } from "./interface.js";
 import { Pipeline } from "./pipeline.js";
 import { readMessage } from "./segment.js";
-import { Struct } from "./struct.js";
+import { type StreamResult, Struct } from "./struct.js";
 
 /** What a method may return: the results as an object, a struct to copy, a function that fills them, or a tail call. */
-export type Answer<R extends Struct, I> = Fill<R, I> | Pipeline<Struct> | void;
+export type Answer<R extends Struct, I> = Later<Fill<R, I> | Pipeline<Struct> | void>;
+
+/** The context of a stream method. */
+export type StreamContext = CallContext<StreamResult, object>;
 
 /** What a server object may have besides its methods. */
 export interface ServerHooks {

@@ -37,7 +37,7 @@ export function callStream(
   const data = method.dataField === "" ? undefined : onlyData(params, method);
   const bytes = data === undefined ? 64 : data.length + 64;
   const results =
-    data === undefined ? send(hook, type, method, id, params) : sendData(hook, type, method, id, data);
+    data === undefined ? send(hook, type, method, id, params, method.params) : sendData(hook, type, method, id, data);
   const flow = hook.flow;
   if (flow === null) return settled(results);
   flow.sent(bytes, results);

@@ -193,3 +193,14 @@ export function structInfo<S extends Struct>(
 ): StructInfo<S> {
   return new StructInfo(type, displayName, id, dataWords, pointerCount, annotations, fieldAnnotations, []);
 }
+
+/** The results of a `-> stream` method: nothing. */
+export class StreamResult extends Struct {
+  static override readonly _capnp: StructInfo<StreamResult> = /* @__PURE__ */ structInfo(
+    StreamResult,
+    "capnp/stream.capnp:StreamResult",
+    "995f9a3377c0b16e",
+    0,
+    0,
+  );
+}

@@ -1,0 +1,246 @@
+// Role: writes the class of an interface's clients, its table of methods, and the type of its servers.
+// State: none. Must not know: structs' fields, files.
+
+import { docComment } from "./comment.js";
+import { assign, block, call, type Doc, group, indent, join, line, list, object } from "./doc.js";
+import type { Brand, Method, Superclass } from "./schema.capnp.js";
+import { hex, memberName, type Node, Schema } from "./schema.js";
+import { isEmpty } from "./struct.js";
+import { type Place, Types } from "./types.js";
+import { annotations, objects, quote } from "./values.js";
+
+/** capnp's StreamResult: a method with these results is a stream method. */
+const STREAM_RESULT = 0x995f9a3377c0b16en;
+
+/** A method and the interface that declares it, as a client of another interface sees it. */
+interface Callable {
+  readonly method: Method;
+  readonly id: number;
+  readonly name: string;
+  readonly doc: string;
+  /** The interface that declares the method, as a value at the place. */
+  readonly owner: string;
+  readonly place: Place;
+}
+
+export function interfaceDeclarations(types: Types, node: Node): Doc[] {
+  const writer = new InterfaceWriter(types, node);
+  return [writer.members(), writer.class(), writer.namespace()];
+}
+
+class InterfaceWriter {
+  private readonly types: Types;
+  private readonly schema: Schema;
+  private readonly node: Node;
+  private readonly name: string;
+  private readonly own: string;
+
+  constructor(types: Types, node: Node) {
+    this.types = types;
+    this.schema = types.schema;
+    this.node = node;
+    this.name = types.schema.nameOf(node.id);
+    this.own = types.own(node.id);
+  }
+
+  /** Where the types of a method of `node` stand; `value` names its type parameters there. */
+  private place(value: Place["value"], method?: Method): Place {
+    const implicit = method === undefined ? [] : this.implicit(method);
+    return { scope: this.node.id, value, implicit };
+  }
+
+  /** Names of a generic method's type parameters. */
+  private implicit(method: Method): string[] {
+    const outer = this.schema.parametersOf(this.node.id).map((one) => one.name);
+    return method.implicitParameters.map(({ name }) => {
+      let unique = name;
+      while (outer.includes(unique)) unique += "_";
+      return unique;
+    });
+  }
+
+  /** The function that makes the table of methods. It runs at first use, when every class of the module is defined. */
+  members(): Doc {
+    const parameters = this.schema.parametersOf(this.node.id).map((one) => one.name);
+    const place = this.place((_index, name) => name);
+    const methods = this.node.interface.methods.map((method) => this.method(method, place));
+    const supers = this.node.interface.superclasses.map((one) => this.types.classOf(one.id, one.brand, place));
+    const typed = parameters.map((one) => `${one}: $.PointerType<$.AnyPointer>`);
+    const tables = object([
+      ["methods: ", list("[", methods, "]")],
+      ["supers: ", list("[", supers, "]")],
+    ]);
+    return block([list(`function ${this.name}$members(`, typed, ")"), ": $.Members"], [["return ", tables, ";"]]);
+  }
+
+  private method(method: Method, place: Place): Doc {
+    const params = this.structOf(method.paramStructType, method.paramBrand, { ...place, implicit: [] });
+    const streaming = method.resultStructType === STREAM_RESULT;
+    const results = streaming
+      ? "$.StreamResult"
+      : this.structOf(method.resultStructType, method.resultBrand, { ...place, implicit: [] });
+    const capable = !streaming && this.schema.pipelines(method.resultStructType);
+    const kind = (streaming ? "s" : "") + (capable ? "" : "n");
+    const args: Doc[] = [quote(memberName(method.name)), params, results];
+    const data = streaming ? this.onlyData(method.paramStructType) : "";
+    const notes = annotations(this.types, method.annotations, place);
+    if (kind !== "" || data !== "" || notes.length > 0) args.push(quote(kind));
+    if (data !== "" || notes.length > 0) args.push(quote(data));
+    if (notes.length > 0) args.push(objects(notes));
+    return call("$.method", ...args);
+  }
+
+  private structOf(id: bigint, brand: Brand, place: Place): string {
+    return this.types.classOf(id, brand, place);
+  }
+
+  /** The one field of params that are one Data and nothing else. */
+  private onlyData(id: bigint): string {
+    const { struct } = this.schema.node(id);
+    const field = struct.fields.length === 1 ? struct.fields.get(0) : undefined;
+    if (struct.dataWordCount !== 0 || struct.pointerCount !== 1 || field?.which !== "slot") return "";
+    const plain = field.slot.type.which === "data" && !field.slot.hadExplicitDefault;
+    return plain ? memberName(field.name) : "";
+  }
+
+  class(): Doc {
+    const { name, own, node } = this;
+    const notes = annotations(this.types, node.annotations, this.place((_, one) => one));
+    const args: Doc[] = [name, quote(node.displayName), quote(hex(node.id)), `${name}$members`];
+    if (notes.length > 0) args.push(objects(notes));
+    const head0 = `static readonly _capnp: $.InterfaceInfo<${name}>`;
+    const body: Doc[] = [assign(head0, true, call("$.interfaceInfo", ...args), "$.interfaceInfo(")];
+    const parameters = this.schema.parametersOf(node.id).map((one) => one.name);
+    if (parameters.length > 0) body.push("", this.of(parameters));
+    for (const one of this.callables()) body.push("", this.clientMethod(one));
+    const head = `export class ${name}${this.types.declare(node.id)} extends $.Client<${name}.Server${own}>`;
+    return [docComment(this.schema.docOf(node.id)), block(head, body)];
+  }
+
+  private of(names: string[]): Doc {
+    const type = `${this.name}${this.own}`;
+    const parameters = names.map((one) => `${one}: $.PointerType<${one}>`);
+    const head = [`static of<${names.join(", ")}>`, list("(", parameters, ")"), `: $.InterfaceType<${type}>`];
+    return block(head, [["return ", call(`$.bindInterface<${type}>`, this.name, list("[", names, "]")), ";"]]);
+  }
+
+  /** The methods of this interface and of all it inherits, each by its own interface; the first of a name wins. */
+  private callables(): Callable[] {
+    const names = new Set<string>();
+    const out: Callable[] = [];
+    const bound = (index: number, name: string): string => `$.boundIn<${name}>(this, ${index})`;
+    const visit = (types: Types, node: Node, owner: string, place: Place): void => {
+      node.interface.methods.map((method, id) => {
+        const name = memberName(method.name);
+        if (names.has(name)) return;
+        names.add(name);
+        out.push({ method, id, name, doc: this.schema.memberDoc(node.id, id), owner, place });
+      });
+      for (const parent of node.interface.superclasses) this.inherit(types, parent, place, visit);
+    };
+    visit(this.types, this.node, this.own === "" ? this.name : "$.typeOf(this)", this.place(bound));
+    return out;
+  }
+
+  private inherit(
+    types: Types,
+    parent: Superclass,
+    place: Place,
+    visit: (types: Types, node: Node, owner: string, place: Place) => void,
+  ): void {
+    const node = this.schema.node(parent.id);
+    visit(types, node, types.classOf(parent.id, parent.brand, place), types.within(parent.id, parent.brand, place));
+  }
+
+  private clientMethod(one: Callable): Doc {
+    const { method, place } = one;
+    const names = this.implicit(method);
+    const inner: Place = { ...place, implicit: names };
+    const params = this.structType(method.paramStructType, method.paramBrand, inner);
+    const init = this.structType(method.paramStructType, method.paramBrand, inner, ".Init");
+    const options = names.length === 0 ? "$.CallOptions" : `$.GenericOptions<[${names.map((n) => `$.PointerType<${n}>`).join(", ")}]>`;
+    const generics = names.length === 0 ? "" : `<${names.map((n) => `${n} = $.AnyPointer`).join(", ")}>`;
+    const empty = isEmpty(this.schema, method.paramStructType);
+    const first: Doc = empty
+      ? `params?: ${init}`
+      : ["params?: ", list("$.Fill<", [params, init], ">")];
+    const streaming = method.resultStructType === STREAM_RESULT;
+    const result = streaming ? "$.Streamed" : this.promise(method, inner);
+    const head: Doc = [list(`${one.name}${generics}(`, [first, `options?: ${options}`], ")"), `: ${result}`];
+    const body: Doc[] = [];
+    if (names.length > 0) body.push(`const [${names.join(", ")}] = $.typesOf(options, ${names.length});`);
+    const value = streaming
+      ? call("$.callStream", "this", one.owner, String(one.id), "params", "options")
+      : call(
+          `$.callMethod<${result}>`,
+          "this",
+          one.owner,
+          String(one.id),
+          this.pipelineClass(method),
+          "params",
+          "options",
+          ...this.genericStructs(method, inner, names),
+        );
+    return [docComment(one.doc), block(head, [...body, ["return ", value, ";"]])];
+  }
+
+  /** A generic method's params and results depend on the types given with the call. */
+  private genericStructs(method: Method, place: Place, names: string[]): Doc[] {
+    if (names.length === 0) return [];
+    return [
+      this.structOf(method.paramStructType, method.paramBrand, place),
+      this.structOf(method.resultStructType, method.resultBrand, place),
+    ];
+  }
+
+  private structType(id: bigint, brand: Brand, place: Place, part = ""): string {
+    return `${this.types.ref(id, false)}${part}${this.types.args(id, brand, place)}`;
+  }
+
+  private promise(method: Method, place: Place): string {
+    const results = this.structType(method.resultStructType, method.resultBrand, place);
+    if (!this.schema.pipelines(method.resultStructType)) return `$.Pipeline<${results}>`;
+    return this.structType(method.resultStructType, method.resultBrand, place, "$Pipeline");
+  }
+
+  private pipelineClass(method: Method): string {
+    if (!this.schema.pipelines(method.resultStructType)) return "$.Pipeline";
+    return `${this.types.ref(method.resultStructType, true)}$Pipeline`;
+  }
+
+  /** The type that a server class implements. */
+  namespace(): Doc {
+    const place = this.place((_, name) => name);
+    const supers = this.node.interface.superclasses.map((one) => {
+      const args = this.types.args(one.id, one.brand, place);
+      return `${this.types.ref(one.id, false)}.Server${args}`;
+    });
+    const body: Doc[] = this.node.interface.methods.map((method, i) => {
+      const doc = docComment(this.schema.memberDoc(this.node.id, i));
+      return [doc, this.serverMethod(method)];
+    });
+    const head: Doc = group(
+      `interface Server${this.types.declare(this.node.id)}`,
+      supers.length === 0 ? "" : indent(line, "extends ", join(", ", supers)),
+    );
+    const doc = docComment("What a field of this type is set from: a client, or an object to serve.");
+    const from = `type From${this.types.declare(this.node.id)} = ${this.name}${this.own} | Server${this.own} | null;`;
+    return block(`export declare namespace ${this.name}`, [block(head, body), [doc, from]]);
+  }
+
+  private serverMethod(method: Method): Doc {
+    const place = this.place((_, name) => name);
+    const params = this.structType(method.paramStructType, method.paramBrand, place);
+    const results = this.structType(method.resultStructType, method.resultBrand, place);
+    const init = this.structType(method.resultStructType, method.resultBrand, place, ".Init");
+    const streaming = method.resultStructType === STREAM_RESULT;
+    const context = streaming ? "$.StreamContext" : list("$.CallContext<", [results, init], ">");
+    const answer = streaming ? "$.Later<void>" : list("$.Answer<", [results, init], ">");
+    return [
+      list(`${memberName(method.name)}(`, [`params: ${params}`, ["context: ", context]], ")"),
+      ": ",
+      answer,
+      ";",
+    ];
+  }
+}
