@@ -1,4 +1,3 @@
-// @ts-check
 // capnp-ts 0.9.3 with its own connection: the other Cap'n Proto in TypeScript. The interface is that of bench.capnp,
 // written by hand as its compiler would.
 

@@ -1,4 +1,3 @@
-// @ts-check
 // The floor: a bare socket. `sequential` echoes a message of a small call's size; the streams push chunks one way, each as
 // one write, under the socket's own backpressure, and end with one answer.
 
