@@ -28,6 +28,8 @@ export interface SentRecord {
   readonly deliveredAt: number;
   /** The sender had paused: a rate measured with this says nothing about the path. */
   readonly limited: boolean;
+  /** Nothing else was under way. */
+  readonly alone: boolean;
 }
 
 export const FLOOR = 64 * 1024;
@@ -69,7 +71,7 @@ export class AdaptiveWindow implements StreamWindow {
   private roundTrip = Infinity;
   private roundTripAt = 0;
   /** The round ends with the acknowledgement of a call that was sent after this many bytes were acknowledged. */
-  private roundEnd = 0;
+  private roundEnd = 1;
   private roundRate = 0;
   private roundLimited = true;
   private rates: number[] = [];
@@ -96,14 +98,15 @@ export class AdaptiveWindow implements StreamWindow {
 
   sent(bytes: number, inFlight: number): SentRecord {
     const at = this.now();
+    const alone = this.inFlight === 0;
     // After silence the clock of the rate starts anew.
-    if (this.inFlight === 0) this.deliveredAt = at;
+    if (alone) this.deliveredAt = at;
     this.inFlight = inFlight;
     const paused = this.roundTrip === Infinity ? 0 : this.roundTrip * PAUSE;
     if (at - this.roomSince > paused) this.limitedUntil = this.delivered + inFlight;
     this.roomSince = at;
     const { delivered, deliveredAt } = this;
-    return { bytes, at, delivered, deliveredAt, limited: delivered < this.limitedUntil };
+    return { bytes, at, delivered, deliveredAt, limited: delivered < this.limitedUntil, alone };
   }
 
   hasRoom(room: boolean): void {
@@ -118,7 +121,7 @@ export class AdaptiveWindow implements StreamWindow {
     this.inFlight -= record.bytes;
     const trip = now - record.at;
     if (trip <= 0) return; // A clock too coarse to learn from.
-    if (trip <= this.roundTrip || now - this.roundTripAt > ROUND_TRIP_MS) {
+    if (trip <= this.roundTrip || this.isStale(now, record)) {
       this.roundTrip = trip;
       this.roundTripAt = now;
     }
@@ -130,6 +133,16 @@ export class AdaptiveWindow implements StreamWindow {
     this.endRound();
   }
 
+  /**
+   * Whether the shortest round trip is old and `record` may take its place: only while the window drains its queue, which
+   * it cannot at the floor, or after a call that had the path for itself. Else the window would grow by its own delay.
+   */
+  private isStale(now: number, record: SentRecord): boolean {
+    if (now - this.roundTripAt <= ROUND_TRIP_MS) return false;
+    const drains = !this.startup && GAINS[this.phase]! < 1 && this.bytes > this.floor;
+    return drains || record.alone;
+  }
+
   /** The fastest delivery seen lately, in bytes per millisecond. */
   private get rate(): number {
     return Math.max(0, ...this.rates);
@@ -137,7 +150,7 @@ export class AdaptiveWindow implements StreamWindow {
 
   private endRound(): void {
     const { roundRate, roundLimited } = this;
-    this.roundEnd = this.delivered + this.inFlight;
+    this.roundEnd = this.delivered;
     this.roundRate = 0;
     this.roundLimited = true;
     if (roundRate === 0) return;
