@@ -89,6 +89,11 @@ export abstract class Hook {
     return false;
   }
 
+  /** Whether this stands for one certain object: no promise, and no way to what a promise was. Then it can be compared. */
+  get isSettled(): boolean {
+    return !this.isPromise;
+  }
+
   /** The error every call on this fails with, if it is known to be broken. */
   get brokenBy(): RpcError | null {
     return null;

@@ -19,6 +19,6 @@ export function identity(a: Hook, b: Hook): Identity {
   const y = b.resolved();
   if (x.brokenBy !== null || y.brokenBy !== null) return "unknown";
   if (x === y) return "same";
-  if (x.isPromise || y.isPromise) return "unknown";
+  if (!x.isSettled || !y.isSettled) return "unknown";
   return x.brand === y.brand ? "different" : "unknown";
 }

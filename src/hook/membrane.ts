@@ -149,6 +149,10 @@ class MembraneHook extends Hook implements HookWatcher {
       : this.next.isPromise;
   }
 
+  override get isSettled(): boolean {
+    return !this.isPromise && (this.next ?? this.inner.resolved()).isSettled;
+  }
+
   override get brokenBy(): RpcError | null {
     return this.membrane.revokedBy ?? this.next?.brokenBy ?? null;
   }

@@ -20,6 +20,15 @@ import type { ConnectionState } from "./state.js";
 /** What an entry with capabilities in its results costs beside their content, for the limit on held results. */
 const BYTES_PER_CAP = 64;
 
+/** What a Call says about its results. */
+export interface AnswerHints {
+  keepsResults: boolean;
+  pipelineOnly: boolean;
+  noPipeline: boolean;
+}
+
+const NO_HINTS: AnswerHints = { keepsResults: false, pipelineOnly: false, noPipeline: false };
+
 /** One answer. */
 export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   readonly state: ConnectionState;
@@ -28,7 +37,10 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   readonly immediate = true;
   /** The peer wants the results kept here for a question of OURS (`sendResultsTo.yourself`, C-TAI-02). */
   readonly keepsResults: boolean;
+  /** No Return is wanted (C-REL-19); with `keepsResults` one is (C-REL-22). */
   readonly pipelineOnly: boolean;
+  /** The peer has said that it will not pipeline: nothing is kept for it (C-REL-17). */
+  private readonly noPipeline: boolean;
   private results: Results | null = null;
   /** Our own call whose results the peer has itself, when we answered by a tail call. */
   private tail: Question | null = null;
@@ -45,11 +57,12 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   private held = 0;
   private early: { path: Path; embargoId: number }[] = [];
 
-  constructor(state: ConnectionState, id: AnswerId, keepsResults = false, pipelineOnly = false) {
+  constructor(state: ConnectionState, id: AnswerId, hints: AnswerHints = NO_HINTS) {
     this.state = state;
     this.id = id;
-    this.keepsResults = keepsResults;
-    this.pipelineOnly = pipelineOnly && !keepsResults;
+    this.keepsResults = hints.keepsResults;
+    this.pipelineOnly = hints.pipelineOnly && !hints.keepsResults;
+    this.noPipeline = hints.noPipeline;
   }
 
   get hasReturned(): boolean {
@@ -132,6 +145,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   target(path: Path): Hook {
     const { scheduler } = this.state;
     if (this.error !== null) return brokenHook(this.error, scheduler);
+    if (this.noPipeline) return brokenHook(answerUnavailable(this.id), scheduler);
     if (this.tail !== null) return this.tail.pipeline(path);
     if (this.results !== null) return this.results.pipeline(path);
     if (this.content === null || this.routes === null)
@@ -186,6 +200,12 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   adoptBy(question: Question): boolean {
     if (!this.keepsResults || this.adopted || this.finished) return false;
     this.adopted = true;
+    if (question.hasFinished) {
+      // Given up while the tail call was on its way here: nobody wants the run either (C-TAI-10).
+      question.returnedElsewhere(false);
+      this.cancel();
+      return true;
+    }
     question.returnedByAdoption(this);
     if (!this.returned) this.adopter = question;
     else if (this.error !== null) question.adoptionSettled(null, this.error);
@@ -235,9 +255,12 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     }
     this.concluded();
     this.resultExports = counted;
-    this.content = payload.own().content;
-    this.routes = routes;
-    this.hold(this.content.byteLength + payload.caps.length * BYTES_PER_CAP);
+    if (this.noPipeline) for (const route of routes) route?.release();
+    else {
+      this.content = payload.own().content;
+      this.routes = routes;
+      this.hold(this.content.byteLength + payload.caps.length * BYTES_PER_CAP);
+    }
     // A pipeline set before the return goes on to serve the paths that were used through it (C-PIP-07).
     if (!results.pipelineSet) this.dropResults();
     announceNew(counted);

@@ -14,9 +14,11 @@ import {
   SendResultsTo,
   TargetKind,
 } from "../wire/descriptors.js";
+import type { Content } from "../wire/content.js";
 import type { Frame } from "../wire/frame.js";
 import { MessageReader } from "../wire/message-reader.js";
 import type { Outbox } from "../wire/outbox.js";
+import type { Payload } from "../hook/payload.js";
 import { brokenHook } from "../hook/results.js";
 import { Answer, answerUnavailable } from "./answer.js";
 import { checkState, dumpState, type ConnectionStats, statsOf } from "./audit.js";
@@ -37,6 +39,11 @@ export interface ConnectionOptions {
   limits?: Limits;
   /** What the peer gets when it asks for our bootstrap capability. A Hook stays the caller's. */
   bootstrap?: BootstrapSource;
+  /**
+   * Finds the object that an old peer names in `Bootstrap.deprecatedObjectId` (C-BST-05); its result is given away.
+   * Without it such a Bootstrap fails.
+   */
+  restorer?: ((objectId: Content) => Hook) | null;
   tailCalls?: TailCallPolicy;
   /**
    * A clock in milliseconds, such as `performance.now`, for the rates of streams (C-FLO-05). Without one, time is what
@@ -64,6 +71,7 @@ export class Connection {
   readonly state: ConnectionState;
   private readonly reader: MessageReader;
   private readonly bootstrapSource: BootstrapSource;
+  private readonly restorer: ((objectId: Content) => Hook) | null;
   private readonly shutdown: (error: RpcError) => void;
   private lastReceived = 0;
   private received = 0;
@@ -72,6 +80,7 @@ export class Connection {
     const limits = options.limits ?? DEFAULT_LIMITS;
     this.reader = new MessageReader(limits);
     this.bootstrapSource = options.bootstrap ?? null;
+    this.restorer = options.restorer ?? null;
     this.shutdown = options.shutdown;
     this.state = new ConnectionState({
       scheduler: options.scheduler,
@@ -242,9 +251,14 @@ export class Connection {
       return;
     }
     const bytes = reader.payloadBytes;
-    const answer = new Answer(state, id, keepsResults, reader.onlyPromisePipeline);
-    const target = this.callTarget();
+    const answer = new Answer(state, id, {
+      keepsResults,
+      pipelineOnly: reader.onlyPromisePipeline,
+      noPipeline: reader.noPromisePipelining,
+    });
+    // The params first: what throws ends the connection and must not leave a reference to the target behind.
     const { payload, error } = receivePayload(state, reader);
+    const target = this.callTarget(payload);
     state.answers.set(id, answer);
     if (target instanceof RpcError || error !== null) {
       payload.release();
@@ -260,13 +274,15 @@ export class Connection {
   }
 
   /** What a Call is addressed to, as a new reference, or why that call fails (C-LIF-18, C-LIF-19). */
-  private callTarget(): Hook | RpcError {
+  private callTarget(params: Payload): Hook | RpcError {
     const { reader, state } = this;
     const id = reader.targetId;
     if (reader.targetKind === TargetKind.importedCap) {
       const entry = state.exports.get(id);
-      if (entry === undefined)
+      if (entry === undefined) {
+        params.release();
         throw protocolError(`Call to export ${id}, which the peer does not hold`);
+      }
       return entry.target.addRef();
     }
     const answer = state.answers.get(id);
@@ -296,13 +312,25 @@ export class Connection {
     }
     const answer = new Answer(state, id);
     state.answers.set(id, answer);
-    if (reader.hasDeprecatedObjectId) {
+    if (!reader.hasDeprecatedObjectId) {
+      answer.await(new BootstrapResults(this.bootstrapSource, state));
+      return;
+    }
+    const { restorer } = this;
+    if (restorer === null) {
       const message =
         "Bootstrap by object id is obsolete; ask the bootstrap capability for the object";
       answer.fail(new RpcError("failed", "no-bootstrap", message));
       return;
     }
-    answer.await(new BootstrapResults(this.bootstrapSource, state));
+    let objectId: Content;
+    try {
+      objectId = reader.takeContent();
+    } catch (thrown) {
+      answer.fail(RpcError.from(thrown));
+      return;
+    }
+    answer.await(new BootstrapResults(() => restorer(objectId), state));
   }
 
   private handleRelease(): void {
@@ -339,6 +367,10 @@ export class Connection {
     }
     if (reader.contextTag !== ContextTag.senderLoopback) {
       state.writer.unimplemented(frame);
+      return;
+    }
+    if (reader.pathUnknownOp) {
+      state.writer.unimplemented(frame); // An operation must not be ignored: the path would lead elsewhere (C-PIP-06).
       return;
     }
     const { targetKind, targetId, path, embargoId } = reader;

@@ -5,8 +5,10 @@
 // still on its way: to the peer, and from there back to us. A call y made now would reach the object first. So y waits;
 // a Disembargo follows x all the way round, and when it is back, x must be too (C-EMB-01, C-EMB-07).
 
+import { RpcError } from "../base/errors.js";
 import type { Hook } from "../hook/hook.js";
 import { PromiseHook } from "../hook/promise.js";
+import { brokenHook } from "../hook/results.js";
 import { ContextTag } from "../wire/descriptors.js";
 import type { EmbargoId } from "./ids.js";
 import type { RemoteTarget } from "./remote.js";
@@ -19,13 +21,19 @@ export interface Embargo {
 
 /**
  * Opens an embargo on `target` and sends the Disembargo down the old path. Returns the capability that calls wait in;
- * takes over `target`. When the table is full the connection fails: without an embargo order would be lost.
+ * takes over `target`. When the table is full the connection fails: without an embargo order would be lost, so what
+ * comes back is broken.
  */
 export function openEmbargo(oldPath: RemoteTarget, target: Hook): Hook {
   const state = oldPath.state;
+  if (state.embargoes.size >= state.limits.embargoes) {
+    const message = `limit embargoes: ${state.limits.embargoes} wait for this peer's echo`;
+    const error = new RpcError("overloaded", "limit-exceeded", message);
+    target.release();
+    state.fail(error);
+    return brokenHook(error, state.scheduler);
+  }
   const waiting = new PromiseHook(state.scheduler, state.limits.queuedCalls);
-  if (state.embargoes.size >= state.limits.embargoes)
-    throw protocolError(`limit embargoes: ${state.limits.embargoes} wait for this peer's echo`);
   const id = state.embargoes.insert({ waiting: waiting.addRef(), target });
   state.writer.disembargo(
     oldPath.targetKind,

@@ -8,14 +8,12 @@ import { type Caps } from "../hook/payload.js";
 import { DescriptorKind, EMPTY_PATH } from "../wire/descriptors.js";
 import { echoDisembargo } from "./disembargo.js";
 import type { ExportId } from "./ids.js";
-import { Detour, RemotePromise, type RemoteTarget, routeTarget } from "./remote.js";
+import { RemotePromise, type RemoteTarget, routeTarget } from "./remote.js";
+import { ExportRoute, type Routed } from "./route.js";
 import { type ConnectionState, protocolError } from "./state.js";
 
-/**
- * One capability in the peer's hands, under one id (C-REF-01, C-REF-02). It outlives its table entry while an answer
- * still routes calls through it.
- */
-export class Export implements HookWatcher {
+/** One capability in the peer's hands, under one id (C-REF-01, C-REF-02). */
+export class Export implements HookWatcher, Routed {
   readonly state: ConnectionState;
   id = 0 as ExportId;
   refs = 0;
@@ -27,7 +25,7 @@ export class Export implements HookWatcher {
   private watched: Hook | null = null;
   /** The export that our Resolve counted one reference for, until the peer answers for it. */
   private announcedAs: Export | null = null;
-  private routes = 0;
+  private readonly routes = new Set<ExportRoute>();
   /** Disembargoes of the peer's that came before our Resolve (C-EMB-10). */
   private early: number[] = [];
 
@@ -46,13 +44,14 @@ export class Export implements HookWatcher {
   /** A reference for calls that the peer addresses to what was described as this export, by any name. */
   route(): Hook {
     if (!this.wasPromise) return this.hook.addRef();
-    this.routes++;
-    return new ExportRoute(this);
+    if (this.frozen !== null) return this.frozen.addRef();
+    const route = new ExportRoute(this);
+    this.routes.add(route);
+    return route;
   }
 
-  routeReleased(): void {
-    this.routes--;
-    if (this.refs === 0) this.dropIfUnused();
+  routeReleased(route: ExportRoute): void {
+    this.routes.delete(route);
   }
 
   /** Begins to wait for the resolution; a broken capability is announced at once, behind the message just written. */
@@ -116,14 +115,15 @@ export class Export implements HookWatcher {
     this.forget();
     this.watched?.unwatch(this);
     this.watched = null;
-    this.dropIfUnused();
-  }
-
-  private dropIfUnused(): void {
-    if (this.routes > 0) return;
+    this.settleRoutes(this.target);
     this.hook.release();
     this.frozen?.release();
     this.frozen = null;
+  }
+
+  private settleRoutes(way: Hook): void {
+    for (const route of this.routes) route.settle(way);
+    this.routes.clear();
   }
 
   private follow(end: Hook): void {
@@ -153,25 +153,8 @@ export class Export implements HookWatcher {
       this.announcedAs = described.exported;
       state.writer.resolveCap(this.id, described.kind, described.id, described.path);
     }
+    this.settleRoutes(this.frozen);
     for (const embargoId of this.early.splice(0)) echoDisembargo(state, this.frozen, embargoId);
-  }
-}
-
-/** What a promised export leads to, by another name: follows the announced resolution and no other. */
-class ExportRoute extends Detour {
-  private readonly entry: Export;
-
-  constructor(entry: Export) {
-    super(entry.hook.scheduler);
-    this.entry = entry;
-  }
-
-  get way(): Hook {
-    return this.entry.target;
-  }
-
-  protected unreferenced(): void {
-    this.entry.routeReleased();
   }
 }
 

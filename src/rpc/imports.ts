@@ -27,6 +27,11 @@ export class ImportHook extends RemoteTarget {
     this.wasPromise = wasPromise;
   }
 
+  /** The bare way to a promise may lead where other ways lead too. */
+  override get isSettled(): boolean {
+    return !this.wasPromise;
+  }
+
   get targetKind(): number {
     return TargetKind.importedCap;
   }
@@ -119,7 +124,8 @@ export function resolveImport(
     return;
   }
   entry.promise = null;
-  if (replacement.resolved() === promise) {
+  // Directly, by the peer's own word. Round through us it may be nobody's fault: then only the promise breaks.
+  if (!pointsBack && replacement.resolved() === promise) {
     promise.resolveTo(replacement, false);
     throw protocolError(`Resolve of promise ${id} to itself`);
   }

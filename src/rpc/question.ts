@@ -26,6 +26,11 @@ class PipelineHook extends RemoteTarget {
     question.targetHeld();
   }
 
+  /** The bare way to a promise may lead where other ways lead too. */
+  override get isSettled(): boolean {
+    return false;
+  }
+
   get targetKind(): number {
     return TargetKind.promisedAnswer;
   }
@@ -298,7 +303,9 @@ function replaceCap(payload: Payload, path: Path, hook: Hook): void {
   const index = capIndex(payload, path);
   if (index < 0) return;
   const caps = payload.caps.slice();
-  caps[index]?.release();
+  const old = caps[index] ?? null;
+  if (old === null) return; // A null capability stays null, and no reference that fails (C-RES-25).
+  old.release();
   caps[index] = hook.addRef();
   payload.caps = caps;
 }
@@ -330,6 +337,7 @@ export function sendCall(
 ): Results {
   const { params } = request;
   if (!state.alive) return refuse(state, params, state.error!.delivered("not-sent"));
+  if (target.loop !== null) return refuse(state, params, target.loop);
   if (state.questions.size >= state.limits.questions)
     return refuse(state, params, tooManyQuestions(state));
   // A call whose results would only be returned over this same connection can leave them with the peer (C-TAI-01).

@@ -22,6 +22,7 @@ export interface Received {
   reflected: boolean[] | null;
 }
 
+/** @throws RpcError what {@link receiveCap} throws; nothing is kept then. */
 export function receivePayload(state: ConnectionState, reader: MessageReader): Received {
   const count = reader.capCount;
   let reflected: boolean[] | null = null;
@@ -29,10 +30,15 @@ export function receivePayload(state: ConnectionState, reader: MessageReader): R
   if (count > 0) {
     const received: (Hook | null)[] = [];
     caps = received;
-    for (let i = 0; i < count; i++) {
-      received.push(receiveCap(state, reader, i));
-      if (isReflected(reader.capKind(i)))
-        (reflected ??= new Array<boolean>(count).fill(false))[i] = true;
+    try {
+      for (let i = 0; i < count; i++) {
+        received.push(receiveCap(state, reader, i));
+        if (isReflected(reader.capKind(i)))
+          (reflected ??= new Array<boolean>(count).fill(false))[i] = true;
+      }
+    } catch (thrown) {
+      for (const cap of received) cap?.release();
+      throw thrown;
     }
   }
   try {

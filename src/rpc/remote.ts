@@ -16,6 +16,7 @@ import { brokenHook, type PromisedField, type Results } from "../hook/results.js
 import { openEmbargo } from "./embargo.js";
 import { AdaptiveWindow } from "./adaptive-window.js";
 import { flowAfter, StreamFlow } from "./flow.js";
+import { ExportRoute } from "./route.js";
 import type { ConnectionState } from "./state.js";
 
 /** Something that a message can be addressed to: an import, or a path into the answer of a question. */
@@ -23,6 +24,10 @@ export abstract class RemoteTarget extends Hook {
   readonly state: ConnectionState;
   /** Whether a call or a description went through a promise over this target: then a resolution needs an embargo. */
   usedAsPromise = false;
+  /** Why calls on this fail: it leads back to itself, round through this vat (C-RES-12). */
+  loop: RpcError | null = null;
+  /** Where the promise over this resolved to, if to the peer again. No reference: followed only to find loops. */
+  private leadsTo: RemoteTarget | null = null;
   private streamFlow: StreamFlow | null = null;
 
   constructor(state: ConnectionState) {
@@ -46,6 +51,24 @@ export abstract class RemoteTarget extends Hook {
   /** The flow, if anything was streamed here. */
   get flowInUse(): StreamFlow | null {
     return this.streamFlow;
+  }
+
+  /**
+   * Notes that the promise over this leads to `target`. False when that leads back here: then nothing more is sent to
+   * this, or calls would go round for ever.
+   */
+  leadsOnTo(target: Hook): boolean {
+    const first = routeTarget(target.resolved());
+    let end = first;
+    while (end !== null && end.leadsTo !== null) end = end.leadsTo;
+    if (end === this) {
+      this.loop = promiseCycle();
+      return false;
+    }
+    // What resolved once does not resolve again, so the steps between may be left out.
+    if (first !== null && first !== end) first.leadsTo = end;
+    this.leadsTo = end;
+    return true;
   }
 
   /** The promise that followed this target goes on under `other`, on the same connection (C-FLO-12). */
@@ -113,9 +136,9 @@ export class RemotePromise extends Hook implements PromisedField, Job {
    */
   resolveTo(target: Hook, pointsBack: boolean): void {
     let end = target;
-    if (target.resolved() === this) {
+    if (!this.target.leadsOnTo(target)) {
       target.release();
-      end = brokenHook(promiseCycle(), this.scheduler);
+      end = brokenHook(this.target.loop!, this.scheduler);
     } else if (pointsBack && this.target.usedAsPromise && target.brokenBy === null) {
       end = openEmbargo(this.target, target);
     } else if (
@@ -139,21 +162,28 @@ export class RemotePromise extends Hook implements PromisedField, Job {
     this.target.handFlowTo(target);
   }
 
+  /** Who waits for the resolution is a holder: else the import would be released and the Resolve lost (C-RES-26). */
   override watch(watcher: HookWatcher): void {
     this.watchers.push(watcher);
-    if (this.next !== null && this.watchers.length === 1) this.scheduler.post(this);
+    if (this.watchers.length > 1) return;
+    this.addRef();
+    if (this.next !== null) this.scheduler.post(this);
   }
 
   override unwatch(watcher: HookWatcher): void {
     const at = this.watchers.indexOf(watcher);
-    if (at >= 0) this.watchers.splice(at, 1);
+    if (at < 0) return;
+    this.watchers.splice(at, 1);
+    if (this.watchers.length === 0) this.release();
   }
 
   /** Job: tells the watchers. */
   run(): void {
     const watchers = this.watchers;
     this.watchers = [];
+    if (watchers.length === 0) return;
     for (const watcher of watchers) watcher.hookResolved();
+    this.release();
   }
 
   protected unreferenced(): void {
@@ -171,34 +201,15 @@ export class RemotePromise extends Hook implements PromisedField, Job {
 }
 
 function promiseCycle(): RpcError {
-  return new RpcError("failed", "promise-cycle", "the promise was resolved to itself");
-}
-
-/** A frozen route that is one step away from what it stands for. */
-export abstract class Detour extends Hook {
-  abstract readonly way: Hook;
-
-  get brand(): object {
-    return this.way.brand;
-  }
-
-  override get isPromise(): boolean {
-    return this.way.isPromise;
-  }
-
-  override get brokenBy(): RpcError | null {
-    return this.way.brokenBy;
-  }
-
-  call(request: CallRequest): Results {
-    return this.way.call(request);
-  }
+  return new RpcError("failed", "promise-cycle", "the promise was resolved to itself", {
+    delivery: "not-sent",
+  });
 }
 
 /** What a frozen route addresses at the peer; null when it leads elsewhere. */
 export function routeTarget(route: Hook): RemoteTarget | null {
   if (route instanceof RemoteTarget) return route;
   if (route instanceof RemotePromise && route.next === null) return route.target;
-  if (route instanceof Detour) return routeTarget(route.way);
+  if (route instanceof ExportRoute && route.next !== null) return routeTarget(route.next);
   return null;
 }

@@ -20,7 +20,8 @@ import { OwnTable, PeerTable } from "./tables.js";
 
 /**
  * When calls that lead straight back to the peer are sent as tail calls (`sendResultsTo.yourself`, C-TAI-14):
- * `observed` once the peer has shown that it knows them by sending one; `always`; `never`.
+ * `observed` once the peer has shown that it knows them, by sending one; `always`, with the first one as a trial
+ * (tail-trial.ts); `never`. A peer that echoes one as unknown gets no more of them (C-TAI-13).
  */
 export type TailCallPolicy = "observed" | "always" | "never";
 
@@ -60,8 +61,10 @@ export class ConnectionState {
 
   /** Why the connection is over, in the words its calls fail with; null while it lives. */
   error: RpcError | null = null;
-  /** The peer has sent a tail call, so it knows how to answer one. */
+  /** The peer has sent or answered a tail call: it knows them. */
   peerKnowsTailCalls = false;
+  /** The peer has said that it does not know a part of them. */
+  peerLacksTailCalls = false;
   /** The peer returned what was to have no Return: the hint is not used again (C-REL-21). */
   peerIgnoresPipelineOnly = false;
   /** The last id used for a question without a Return. */
@@ -86,9 +89,8 @@ export class ConnectionState {
 
   /** Whether calls back to the peer may go as tail calls. */
   get mayTailCall(): boolean {
-    return (
-      this.tailCalls === "always" || (this.tailCalls === "observed" && this.peerKnowsTailCalls)
-    );
+    if (this.tailCalls === "never" || this.peerLacksTailCalls) return false;
+    return this.tailCalls === "always" || this.peerKnowsTailCalls;
   }
 
   /** Whether `hook` stands for something of the peer's, reached over this connection. */

@@ -28,7 +28,7 @@ export function handleUnimplemented(state: ConnectionState, reader: MessageReade
     case MessageTag.return:
       if (isTailCallReturn(inner.returnTag)) {
         // A peer without tail calls: the one call it concerns is lost on its side; ask no more of the kind.
-        state.peerKnowsTailCalls = false;
+        state.peerLacksTailCalls = true;
         return;
       }
       break;
@@ -41,7 +41,7 @@ function questionUnimplemented(state: ConnectionState, id: number): void {
   const question = state.questions.get(id) ?? state.pipelineQuestions.get(id);
   if (question === undefined || question.hasReturned)
     throw protocolError(`the echo of a message with question ${id}, which is not open`);
-  if (question.isTail) state.peerKnowsTailCalls = false;
+  if (question.isTail) state.peerLacksTailCalls = true;
   const { paramExports } = question;
   question.paramExports = null;
   const message = "the peer does not implement this kind of message";

@@ -200,6 +200,7 @@ export class MessageReader {
         p.enter(body, a, 0);
         this.questionId = p.u32(body, 0);
         this.hasDeprecatedObjectId = body.pointerCount > 0 && !this.isNull(body.pointers);
+        this.contentIs(body, 0);
         break;
       case MessageTag.abort:
         p.enter(this.exception, a, 0);
@@ -231,7 +232,7 @@ export class MessageReader {
   /**
    * The content of the message, validated under the traversal and nesting limits and copied to a private buffer: of call
    * and results their Payload's; of provide the recipient, of accept the provision, of join the keyPart, of
-   * thirdPartyAnswer the completion, of awaitFromThirdParty what to await.
+   * thirdPartyAnswer the completion, of awaitFromThirdParty what to await, of bootstrap the deprecatedObjectId.
    *
    * @throws RpcError invalid-payload; the envelope stays readable.
    */
