@@ -127,7 +127,7 @@ const steps = [
     "run every program",
     () => {
       for (const program of Object.keys(bin)) {
-        run(path.join(user, "node_modules", ".bin", program), ["--version"], user);
+        run(path.join(user, "node_modules", ".bin", program), ["--help"], user);
       }
     },
   ],
