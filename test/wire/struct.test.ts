@@ -302,20 +302,21 @@ describe("followPath", () => {
     capability(8),
     struct(1, 0, 2),
     list(2, 2, 1),
-    [0, 0],
+    // What follows the root's section is no pointer of the root.
     capability(9),
+    [0, 0],
     [0, 0],
   );
 
   it("C-PIP-02: a path of pointer indexes leads to a capability", () => {
     expect(followPath(c, [0])).toBe(8);
-    expect(followPath(c, [1, 1])).toBe(9);
+    expect(followPath(c, [1, 0])).toBe(9);
     expect(followPath(content(capability(4294967295)), [])).toBe(4294967295);
   });
 
   it("C-PIP-03: a null on the way, or at the end, is the null capability", () => {
-    expect(followPath(c, [1, 0])).toBe(-1);
-    expect(followPath(c, [1, 0, 3, 4])).toBe(-1);
+    expect(followPath(c, [1, 1])).toBe(-1);
+    expect(followPath(c, [1, 1, 3, 4])).toBe(-1);
     expect(followPath(Content.NULL, [])).toBe(-1);
     expect(followPath(Content.NULL, [1, 2])).toBe(-1);
   });
