@@ -75,6 +75,9 @@ export interface RpcErrorOptions {
 const NO_DETAILS: readonly ErrorDetail[] = Object.freeze([]);
 const BRAND = Symbol.for("capstan.RpcError");
 
+/** V8's switch for the depth of stacks; elsewhere the property is inert. */
+const STACKS = Error as ErrorConstructor & { stackTraceLimit?: number | undefined };
+
 let captureStacks = false;
 
 /**
@@ -107,10 +110,10 @@ export class RpcError extends Error {
   delivery: Delivery | undefined;
 
   constructor(type: RpcErrorType, code: ErrorCode, message: string, options?: RpcErrorOptions) {
-    const limit = Error.stackTraceLimit;
-    if (!captureStacks) Error.stackTraceLimit = 0;
+    const limit = STACKS.stackTraceLimit;
+    if (!captureStacks) STACKS.stackTraceLimit = 0;
     super(message);
-    Error.stackTraceLimit = limit;
+    STACKS.stackTraceLimit = limit;
     this.type = type;
     this.code = code;
     this.details = options?.details ?? NO_DETAILS;
