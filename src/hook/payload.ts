@@ -12,6 +12,8 @@ export type Caps = readonly (Hook | null)[];
 
 export const NO_CAPS: Caps = Object.freeze([]);
 
+const BYTES_PER_CAP = 64;
+
 /**
  * Content and its capability table. Linear: whoever holds it owns one reference to each capability in it.
  *
@@ -25,6 +27,11 @@ export class Payload {
   constructor(content: Content, caps: Caps = NO_CAPS) {
     this.content = content;
     this.caps = caps;
+  }
+
+  /** What it costs to keep, for limits: its content, and something for each capability. */
+  get bytes(): number {
+    return this.content.byteLength + this.caps.length * BYTES_PER_CAP;
   }
 
   /** Makes the content outlive the scratch it may have been built in (C-LOC-02). */

@@ -91,6 +91,11 @@ export abstract class Results implements Job {
     else this.scheduler.post(this);
   }
 
+  /** What the payload costs while it is kept here. */
+  get payloadBytes(): number {
+    return this.payload?.bytes ?? 0;
+  }
+
   /** Takes the payload; the caller owns it. Only once, only when settled without an error. */
   takePayload(): Payload {
     const payload = this.payload;

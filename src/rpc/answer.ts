@@ -17,9 +17,6 @@ import type { AnswerId } from "./ids.js";
 import type { AdoptedAnswer, Question } from "./question.js";
 import type { ConnectionState } from "./state.js";
 
-/** What an entry with capabilities in its results costs beside their content, for the limit on held results. */
-const BYTES_PER_CAP = 64;
-
 /** What a Call says about its results. */
 export interface AnswerHints {
   keepsResults: boolean;
@@ -33,8 +30,6 @@ const NO_HINTS: AnswerHints = { keepsResults: false, pipelineOnly: false, noPipe
 export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   readonly state: ConnectionState;
   readonly id: AnswerId;
-  /** Encodes inside the settling: runs no user code, and what it settles is a question of this connection. */
-  readonly immediate = true;
   /** The peer wants the results kept here for a question of OURS (`sendResultsTo.yourself`, C-TAI-02). */
   readonly keepsResults: boolean;
   /** No Return is wanted (C-REL-19); with `keepsResults` one is (C-REL-22). */
@@ -63,6 +58,11 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     this.keepsResults = hints.keepsResults;
     this.pipelineOnly = hints.pipelineOnly && !hints.keepsResults;
     this.noPipeline = hints.noPipeline;
+  }
+
+  /** Encodes inside the settling: runs no user code, and settles nothing. Results to be kept are no scratch, though. */
+  get immediate(): boolean {
+    return !this.keepsResults;
   }
 
   get hasReturned(): boolean {
@@ -183,6 +183,8 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     if (this.finished) return;
     this.finished = true;
     if (!this.returned && !this.pipelineOnly) {
+      // The call goes on for the question of ours that takes its results (C-TAI-09).
+      if (this.adopter !== null) return;
       if (deliverFirst) this.state.scheduler.post(this);
       else this.cancel();
       return;
@@ -210,7 +212,13 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     if (!this.returned) this.adopter = question;
     else if (this.error !== null) question.adoptionSettled(null, this.error);
     else question.adoptionSettled(this.results!.takePayload(), null);
+    this.unhold();
     return true;
+  }
+
+  disown(): void {
+    this.adopter = null;
+    if (!this.returned) this.cancel();
   }
 
   adoptedCap(path: Path): Hook {
@@ -259,7 +267,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     else {
       this.content = payload.own().content;
       this.routes = routes;
-      this.hold(this.content.byteLength + payload.caps.length * BYTES_PER_CAP);
+      this.hold(payload.bytes);
     }
     // A pipeline set before the return goes on to serve the paths that were used through it (C-PIP-07).
     if (!results.pipelineSet) this.dropResults();
@@ -288,7 +296,10 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     const adopter = this.adopter;
     this.adopter = null;
     this.state.writer.returnOther(this.id, ReturnTag.resultsSentElsewhere, false, false, 0);
-    if (adopter === null) return;
+    if (adopter === null) {
+      this.hold(results.payloadBytes);
+      return;
+    }
     if (results.error !== null) adopter.adoptionSettled(null, results.error);
     else adopter.adoptionSettled(results.takePayload(), null);
   }
@@ -327,8 +338,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     this.dropResults();
     if (this.charged > 0) this.state.gate.discharge(this.charged);
     this.charged = 0;
-    this.state.heldResultBytes -= this.held;
-    this.held = 0;
+    this.unhold();
     const { routes, tail } = this;
     this.routes = null;
     this.content = null;
@@ -352,6 +362,11 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   private hold(bytes: number): void {
     this.held = bytes;
     this.state.heldResultBytes += bytes;
+  }
+
+  private unhold(): void {
+    this.state.heldResultBytes -= this.held;
+    this.held = 0;
   }
 }
 

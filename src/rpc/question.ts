@@ -13,6 +13,7 @@ import { announceNew, describeCaps, type Export, releaseExports } from "./export
 import { FIRST_PIPELINE_QUESTION, type QuestionId } from "./ids.js";
 import { RemotePromise, RemoteTarget } from "./remote.js";
 import type { ConnectionState } from "./state.js";
+import { secondTry, TailTrial } from "./tail-trial.js";
 
 /** A path into the answer of one question. Keeps the question from being finished. */
 class PipelineHook extends RemoteTarget {
@@ -59,6 +60,8 @@ class PipelineHook extends RemoteTarget {
 export interface AdoptedAnswer {
   /** The capability at `path`, as a new reference. */
   adoptedCap(path: Path): Hook;
+  /** Whoever adopted the answer wants it no more (C-TAI-08). */
+  disown(): void;
 }
 
 /** One question: the results of a call over this connection. */
@@ -69,6 +72,8 @@ export class Question extends Results {
   paramExports: Export[] | null = null;
   /** Sent with `sendResultsTo.yourself`: the peer keeps the results. */
   readonly isTail: boolean;
+  /** The first tail call to this peer, until the outcome is known. */
+  trial: TailTrial | null = null;
   /** The position of the message in what was written, to tell later whether it was ever handed to the transport. */
   position = 0;
   /** Set when the answer at the peer is gone: what a pipelined call would fail with. */
@@ -145,10 +150,29 @@ export class Question extends Results {
     this.finishIfDone();
   }
 
-  /** The peer ran our call as a tail call and sent its results elsewhere, as we asked. */
+  /** The peer ran our call as a tail call and sent its results elsewhere, as we asked; or it canceled a finished one. */
   returnedElsewhere(noFinish: boolean): void {
     this.concludes(noFinish, null);
+    this.trialEnds()?.proven();
     this.finishIfDone();
+  }
+
+  /** The peer failed a tail call in a way of its own: it has no results that others could take (C-TAI-07). */
+  tailFailed(error: RpcError, noFinish: boolean): void {
+    this.concludes(noFinish, error);
+    const trial = this.trialEnds();
+    if (trial !== null) {
+      this.dropResponse();
+      this.dropPipeline();
+      trial.failed(error);
+    }
+    this.finishIfDone();
+  }
+
+  private trialEnds(): TailTrial | null {
+    const { trial } = this;
+    this.trial = null;
+    return trial;
   }
 
   /** The Return names an answer of ours as the source of the results (C-TAI-04). */
@@ -162,6 +186,8 @@ export class Question extends Results {
       field.resolveTo(source.adoptedCap(field.path), true);
     }
     for (const hook of revived) hook.release();
+    // What is held of the fields holds the adopted answer, not this question.
+    if (!this.isHeld) this.abandoned();
   }
 
   override pipeline(path: Path): Hook {
@@ -197,6 +223,7 @@ export class Question extends Results {
     this.returned = true;
     this.free(error);
     this.settle(null, error);
+    this.trialEnds()?.echoed();
   }
 
   /** Nothing more will come: the connection is lost, or the peer does not know this kind of message. */
@@ -205,6 +232,7 @@ export class Question extends Results {
     this.finished = true;
     this.goneBecause = error;
     this.settle(null, error);
+    this.trialEnds()?.failed(error);
     for (const field of this.adoptedFields.splice(0)) field.release();
   }
 
@@ -248,6 +276,9 @@ export class Question extends Results {
     }
     this.finished = true;
     this.state.writer.finish(this.id, true, false);
+    this.adopted?.disown();
+    this.adopted = null;
+    for (const field of this.adoptedFields.splice(0)) field.release();
     if (this.isPipelineOnly || this.returned) this.free(answerGone());
     else this.goneBecause = canceledError();
     if (!this.isTail) this.settle(null, canceledError());
@@ -345,6 +376,7 @@ export function sendCall(
   const pipelineOnly =
     (request.flags & ONLY_PROMISE_PIPELINE) !== 0 && !isTail && !state.peerIgnoresPipelineOnly;
   const flags = pipelineOnly ? request.flags : request.flags & ~ONLY_PROMISE_PIPELINE;
+  const spare = isTail && !state.peerKnowsTailCalls ? secondTry(request) : null;
   let counted: Export[] | null = null;
   let question: Question | null = null;
   try {
@@ -367,13 +399,14 @@ export function sendCall(
   } catch (thrown) {
     releaseExports(counted);
     question?.neverSent();
+    spare?.params.release();
     return refuse(state, params, RpcError.from(thrown, "internal-error").delivered("not-sent"));
   }
   question.paramExports = counted;
   question.position = state.outbox.committed;
   announceNew(counted);
   params.release();
-  return question;
+  return spare === null ? question : new TailTrial(target, question, spare);
 }
 
 /** Asks for the peer's bootstrap capability; only its pipeline is of use. */

@@ -2,6 +2,7 @@
 // State: none beside the question's. Must not know: who asked.
 
 import { RpcError } from "../base/errors.js";
+import { canceledError } from "../hook/promise.js";
 import { ReturnTag } from "../wire/descriptors.js";
 import type { Frame } from "../wire/frame.js";
 import type { MessageReader } from "../wire/message-reader.js";
@@ -43,20 +44,22 @@ function conclude(
     case ReturnTag.exception: {
       const error = reader.takeException();
       error.delivery = "started";
-      if (question.isTail) question.returnedElsewhere(reader.noFinishNeeded);
+      if (question.isTail) question.tailFailed(error, reader.noFinishNeeded);
       else question.returnedError(error, reader.noFinishNeeded);
       return;
     }
     case ReturnTag.canceled:
       if (!question.hasFinished && !question.isTail)
         throw protocolError(`Return.canceled for question ${question.id}, which was not finished`);
-      question.returnedElsewhere(reader.noFinishNeeded);
+      if (question.isTail) question.tailFailed(canceledError(), reader.noFinishNeeded);
+      else question.returnedElsewhere(reader.noFinishNeeded);
       return;
     case ReturnTag.resultsSentElsewhere:
       if (!question.isTail)
         throw protocolError(
           `Return.resultsSentElsewhere for question ${question.id}, which asked for results`,
         );
+      state.peerKnowsTailCalls = true;
       question.returnedElsewhere(reader.noFinishNeeded);
       return;
     case ReturnTag.takeFromOtherQuestion:
