@@ -84,7 +84,7 @@ async function measure(
 
 /** @param {number[]} values */
 function median(values) {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
 async function main() {

@@ -1,5 +1,6 @@
 // @ts-check
-// Compiles src to dist. A build with type errors fails and leaves dist as it was.
+// Compiles src to dist, then the programs that stand on it (examples, benchmark and interop roles in TypeScript) to
+// build/programs. A build with type errors fails and leaves what was there as it was.
 //
 // tsc writes into a folder of its own; then each file that differs is moved over its namesake in dist, one
 // rename each, and files that src no longer makes are removed. So a test that runs from dist at the same time
@@ -46,19 +47,31 @@ export function mirror(from, to) {
  * @returns {number} exit status
  */
 export function build(root, force) {
+  return compile(root, "tsconfig.build.json", "dist", force);
+}
+
+/**
+ * Compiles one project file into `target`.
+ * @param {string} root the project's folder
+ * @param {string} project the file's name there
+ * @param {string} target the folder that is to hold exactly the output
+ * @param {boolean} force mirror what tsc wrote even if it found errors
+ * @returns {number} exit status
+ */
+export function compile(root, project, target, force) {
   fs.mkdirSync(path.join(root, ".tmp"), { recursive: true });
   const out = fs.mkdtempSync(path.join(root, ".tmp", "build-"));
   try {
-    const config = path.join(root, "tsconfig.build.json");
+    const config = path.join(root, project);
     const tsc = spawnSync(process.execPath, [tool(root, "tsc"), "-p", config, "--outDir", out], {
       stdio: ["ignore", 2, 2],
     });
     if (tsc.status !== 0 && !force) {
-      console.error("build: type errors, dist left as it was");
+      console.error(`build: type errors, ${target} left as it was`);
       return 1;
     }
-    makeExecutable(root, out);
-    mirror(out, path.join(root, "dist"));
+    if (target === "dist") makeExecutable(root, out);
+    mirror(out, path.join(root, target));
     return tsc.status === 0 ? 0 : 1;
   } finally {
     fs.rmSync(out, { recursive: true, force: true });
@@ -80,5 +93,9 @@ function makeExecutable(root, out) {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  process.exitCode = build(root, process.argv.includes("--force"));
+  const force = process.argv.includes("--force");
+  const status = build(root, force);
+  // The programs import the package by its name, so they need dist.
+  const programs = status === 0 || force ? compile(root, "tsconfig.programs.json", "build/programs", force) : 0;
+  process.exitCode = status || programs;
 }
