@@ -6,14 +6,15 @@ import { expect } from "vitest";
 import { ERROR_TYPES, RpcError } from "../../src/base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/base/limits.js";
 import { Scheduler } from "../../src/base/scheduler.js";
+import type { Hook } from "../../src/hook/hook.js";
 import type { LocalHook } from "../../src/hook/local.js";
 import { Connection, type ConnectionOptions } from "../../src/rpc/connection.js";
-import type { Content } from "../../src/wire/content.js";
 import { Descriptors, DescriptorKind, TargetKind } from "../../src/wire/descriptors.js";
 import { Frame, parseFrame } from "../../src/wire/frame.js";
 import { MessageReader } from "../../src/wire/message-reader.js";
 import { MessageWriter } from "../../src/wire/message-writer.js";
 import { Outbox } from "../../src/wire/outbox.js";
+import { Content } from "../../src/wire/content.js";
 import { content, type Method, Recorder } from "./objects.js";
 
 /** A capability in a table, or what a message is addressed to, as the PEER describes it. */
@@ -37,6 +38,11 @@ export const answer = (id: number, ...path: number[]): Cap => ({
 });
 /** No capability. */
 export const none: Cap = { kind: DescriptorKind.none, id: 0, path: [] };
+
+/** A content that is a bare capability pointer, to slot 0. */
+export const BARE = new Content(Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 0));
+/** A content that is a null pointer. */
+export const NULL = Content.NULL;
 
 export interface CallOptions {
   method?: number;
@@ -118,6 +124,16 @@ export class RawPeer {
   object(recorder: Recorder): LocalHook {
     const hook = recorder.hook(this.scheduler);
     this.objects.push({ recorder, hook });
+    return hook;
+  }
+
+  /** Our reference to what the peer calls `cap`, fetched by a Bootstrap of ours. The test releases it. */
+  remote(cap: Cap): Hook {
+    expect(this.drain(), "lines that nobody read").toEqual([]);
+    const hook = this.connection.bootstrap();
+    const [line] = this.drain();
+    const question = Number(line!.split(" ")[1]);
+    expect(this.returns(question, { caps: [cap], content: BARE })).toEqual([`finish ${question}`]);
     return hook;
   }
 
