@@ -6,6 +6,8 @@ import type { Timer, TransportSettings } from "./transport.js";
 export interface HeartbeatOwner {
   /** Grows with every byte that arrives. */
   readonly signsOfLife: number;
+  /** Whether silence means anything now. */
+  readonly expecting: boolean;
   /** Sends what the peer's own machinery answers. */
   probe(): void;
   /** Nothing came within `peerTimeout`, although a probe was sent. */
@@ -24,8 +26,12 @@ export class Heartbeat {
   private due = 0;
   private seen = 0;
   private silences = 0;
+  private expected = false;
 
-  constructor(owner: HeartbeatOwner, settings: TransportSettings) {
+  constructor(
+    owner: HeartbeatOwner,
+    settings: Pick<TransportSettings, "keepAliveInterval" | "peerTimeout">,
+  ) {
     const { keepAliveInterval, peerTimeout } = settings;
     this.owner = owner;
     // A third, so that there is a whole step for the answer.
@@ -37,6 +43,7 @@ export class Heartbeat {
   start(): void {
     if (this.every === 0) return;
     this.seen = this.owner.signsOfLife;
+    this.expected = this.owner.expecting;
     this.next();
   }
 
@@ -55,7 +62,10 @@ export class Heartbeat {
     const seen = owner.signsOfLife;
     // A timer that comes late says that this process, not the peer, was held up: what the peer sent is still unread.
     const late = performance.now() - this.due > this.every / 2;
-    if (seen !== this.seen || late) {
+    // What began to be expected just now has had no time yet.
+    const counts = this.expected && owner.expecting;
+    this.expected = owner.expecting;
+    if (seen !== this.seen || late || !counts) {
       this.seen = seen;
       this.silences = 0;
     } else if (++this.silences + 1 >= this.patience) {

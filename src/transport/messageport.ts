@@ -47,6 +47,7 @@ const MARK_BYTES = 64 * 1024;
 export class MessagePortTransport extends BaseTransport implements HeartbeatOwner {
   /** Messages of any kind that came. */
   signsOfLife = 0;
+  readonly expecting = true;
   private readonly port: MessagePortLike;
   private readonly heartbeat: Heartbeat;
   private greeted = false;

@@ -32,6 +32,7 @@ export function maxPayload(settings: TransportSettings): number {
  * @example server.on("connection", (ws, request) => serve(new NodeWebSocketTransport("ws", ws, request.socket)));
  */
 export class NodeWebSocketTransport extends WebSocketTransport implements HeartbeatOwner {
+  readonly expecting = true;
   private readonly ws: WebSocket;
   private readonly stream: Duplex;
   private readonly heartbeat: Heartbeat;

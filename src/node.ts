@@ -1,0 +1,24 @@
+// Role: the entry `capstan/node`: all of `capstan`, with sockets, servers and programs.
+// State: none. Must not know: anything of its own.
+
+export * from "./index.js";
+export { connectNodeWebSocket, connectSocket } from "./transport/connect.node.js";
+export {
+  type ChildOptions,
+  ChildTransport,
+  spawnTransport,
+  stdioTransport,
+} from "./transport/stdio.node.js";
+export { socketTransport, StreamTransport } from "./transport/stream.node.js";
+export { NodeWebSocketTransport } from "./transport/websocket.node.js";
+// Instead of the one that knows WebSockets only.
+export {
+  connect,
+  connectProgram,
+  type NodeConnectOptions as ConnectOptions,
+  nodeSession,
+  serveStdio,
+} from "./vat/connect.node.js";
+export { listen, Listener, type ListenOptions } from "./vat/listen.node.js";
+export { nodeTurnEnd } from "./vat/turn.node.js";
+export type { Origins } from "./vat/websocket-server.node.js";

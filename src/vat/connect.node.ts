@@ -1,0 +1,68 @@
+// Role: `connect` in Node: every kind of address, and programs that speak over their standard input and output.
+// State: none. Must not know: what is said.
+
+import {
+  connectNodeWebSocket,
+  connectSocket,
+  type NodeWebSocketOptions,
+} from "../transport/connect.node.js";
+import { type ChildOptions, spawnTransport, stdioTransport } from "../transport/stdio.node.js";
+import type { Transport, TransportOptions } from "../transport/transport.js";
+import { formatAddress, parseAddress } from "./address.js";
+import { requireHost } from "./connect.js";
+import { Session, type SessionOptions } from "./session.js";
+import { nodeTurnEnd } from "./turn.node.js";
+
+export interface NodeConnectOptions extends SessionOptions, NodeWebSocketOptions {}
+
+/**
+ * Connects to a vat.
+ *
+ * @param url `tcp://host:port`, `unix:/path`, `ws://host:port/path` or `wss://host:port/path`.
+ * @returns a session that the caller ends: by `close()`, or by `await using`.
+ * @throws RpcError invalid-argument for an address that is none; connect-failed, with a hint, when nobody answers.
+ * @example
+ * const session = await connect("unix:/run/calculator.sock");
+ * const calculator = session.bootstrap(Calculator);
+ */
+export async function connect(url: string, options: NodeConnectOptions = {}): Promise<Session> {
+  return nodeSession(await dial(url, options), options);
+}
+
+function dial(url: string, options: NodeConnectOptions): Promise<Transport> {
+  const address = parseAddress(url);
+  if (address.scheme === "unix") return connectSocket(url, { path: address.path }, options);
+  requireHost(url, address.host);
+  if (address.scheme === "tcp")
+    return connectSocket(url, { host: address.host, port: address.port }, options);
+  return connectNodeWebSocket(formatAddress(address), options);
+}
+
+/**
+ * Starts a program and connects to it over its standard input and output. The program is ended with the session.
+ *
+ * @throws RpcError connect-failed when it cannot be started.
+ * @example const session = await connectProgram("node", ["server.js"], { bootstrap: mine });
+ */
+export async function connectProgram(
+  command: string,
+  args: readonly string[] = [],
+  options: SessionOptions & ChildOptions = {},
+): Promise<Session> {
+  return nodeSession(await spawnTransport(command, args, options), options);
+}
+
+/**
+ * The other side of {@link connectProgram}: a session with whoever started this process. What else is printed on
+ * standard output goes to standard error from now on.
+ *
+ * @example const session = serveStdio({ bootstrap: serve(Calculator, new MyCalculator()) });
+ */
+export function serveStdio(options: SessionOptions & TransportOptions = {}): Session {
+  return nodeSession(stdioTransport(options), options);
+}
+
+/** A session that ends its turns as Node does. */
+export function nodeSession(transport: Transport, options: SessionOptions): Session {
+  return new Session(transport, { turnEnd: nodeTurnEnd, ...options });
+}

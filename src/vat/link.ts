@@ -1,0 +1,224 @@
+// Role: the working part of a session: hands messages to the connection one by one, writes once a turn, keeps pressure
+// within its limits, ends transport and connection together.
+// State: whether a turn's end is asked for, whether reading is held, the timers of pressure, silence and the end.
+// Must not know: what a message says, how the transport came to be, users.
+
+import { RpcError } from "../base/errors.js";
+import type { Limits } from "../base/limits.js";
+import type { Scheduler } from "../base/scheduler.js";
+import { Connection, type ConnectionOptions } from "../rpc/connection.js";
+import { Heartbeat, type HeartbeatOwner } from "../transport/heartbeat.js";
+import {
+  peerUnresponsive,
+  type Timer,
+  type Transport,
+  type TransportHandler,
+} from "../transport/transport.js";
+import type { Frame } from "../wire/frame.js";
+import { Outbox } from "../wire/outbox.js";
+import type { TurnEnd } from "./turn.js";
+
+export interface LinkSettings {
+  readonly limits: Limits;
+  readonly scheduler: Scheduler;
+  readonly silenceTimeout: number;
+  readonly pressureTimeout: number;
+  readonly grace: number;
+  readonly turnEnd: TurnEnd;
+  readonly connection: Pick<ConnectionOptions, "bootstrap" | "tailCalls">;
+  /** Told once, when the connection is over and the transport closed: null after an orderly end. */
+  readonly over: (cause: RpcError | null) => void;
+}
+
+/** How often held reading is looked at: what frees the reserve need not write anything. */
+const PRESSURE_MS = 20;
+
+/** Source: C-FRM-17, C-FRM-23, C-DIS-01 to 09, C-FLO-17 to 20, C-LIF-28. */
+export class Link implements TransportHandler, HeartbeatOwner {
+  readonly transport: Transport;
+  readonly connection: Connection;
+  readonly outbox = new Outbox();
+  private readonly settings: LinkSettings;
+  private readonly silence: Heartbeat | null;
+  private readonly askTurnEnd: () => void;
+  private turnEndAsked = false;
+  /** The time at which this turn's first message came: a clock read per message would cost more than it tells. */
+  private turnTime = 0;
+  private heldSince = -1;
+  private holdTimer: Timer | undefined;
+  private graceTimer: Timer | undefined;
+  private transportClosed = false;
+  private orderly = false;
+
+  constructor(transport: Transport, settings: LinkSettings) {
+    const { silenceTimeout } = settings;
+    this.transport = transport;
+    this.settings = settings;
+    this.askTurnEnd = settings.turnEnd(this.endTurn);
+    this.outbox.wake = this.onOutput;
+    this.connection = new Connection({
+      ...settings.connection,
+      scheduler: settings.scheduler,
+      outbox: this.outbox,
+      limits: settings.limits,
+      now: () => performance.now(),
+      shutdown: (error) => this.shutdown(error),
+    });
+    this.silence =
+      silenceTimeout === 0
+        ? null
+        : new Heartbeat(this, { keepAliveInterval: silenceTimeout, peerTimeout: silenceTimeout });
+    this.silence?.start();
+    transport.start(this);
+  }
+
+  get bufferedBytes(): number {
+    return this.outbox.bytes + this.transport.bufferedBytes;
+  }
+
+  whenWritable(): Promise<void> {
+    if (this.bufferedBytes <= this.settings.limits.outgoingBytes) return Promise.resolve();
+    this.flush();
+    return this.transport.whenWritable();
+  }
+
+  /** Ends the connection from this side. @param reason null for an orderly end. */
+  close(reason: RpcError | null): void {
+    if (this.connection.error === null) this.orderly = reason === null;
+    this.connection.close(reason ?? undefined);
+    this.settings.scheduler.drain();
+  }
+
+  // What the transport says.
+
+  message(frame: Frame): void {
+    if (this.turnTime === 0) {
+      this.turnTime = performance.now();
+      this.onOutput();
+    }
+    this.connection.handle(frame, this.turnTime);
+    this.settings.scheduler.drain();
+    if (this.connection.readingExhausted) this.hold();
+  }
+
+  fault(error: RpcError): void {
+    this.connection.fault(error);
+    this.settings.scheduler.drain();
+  }
+
+  closed(error: RpcError | null): void {
+    this.transportClosed = true;
+    if (this.connection.error === null) this.orderly = error === null;
+    this.connection.disconnected(error);
+    this.stopTimers();
+    clearTimeout(this.graceTimer);
+    this.settings.scheduler.drain();
+    this.outbox.drop();
+    this.settings.over(this.orderly ? null : this.connection.error);
+  }
+
+  // Silence while calls wait.
+
+  get signsOfLife(): number {
+    return this.transport.receivedBytes;
+  }
+
+  get expecting(): boolean {
+    return this.connection.state.questions.size > 0;
+  }
+
+  /** There is no message that asks nothing: silence is only waited for. */
+  probe(): void {}
+
+  silent(): void {
+    const { name } = this.transport;
+    const waiting = this.connection.state.questions.size;
+    const ms = this.settings.silenceTimeout;
+    this.connection.disconnected(
+      peerUnresponsive(name, `no byte came within ${ms} ms while ${waiting} calls waited`),
+    );
+    this.settings.scheduler.drain();
+  }
+
+  // The turn.
+
+  private readonly onOutput = (): void => {
+    if (this.turnEndAsked) return;
+    this.turnEndAsked = true;
+    this.askTurnEnd();
+  };
+
+  private readonly endTurn = (): void => {
+    this.turnEndAsked = false;
+    this.turnTime = 0;
+    this.flush();
+    if (this.heldSince >= 0) this.lookAtPressure();
+  };
+
+  private flush(): void {
+    const batch = this.outbox.take();
+    if (batch === null) return;
+    this.transport.write(batch);
+    const { limits } = this.settings;
+    const waiting = this.transport.bufferedBytes;
+    if (waiting <= limits.outgoingBytesHard || this.connection.error !== null) return;
+    this.connection.fault(
+      new RpcError(
+        "overloaded",
+        "limit-exceeded",
+        `limit outgoingBytesHard: ${waiting} bytes wait for the peer to read them, and ${limits.outgoingBytesHard} is the most`,
+      ),
+    );
+    this.settings.scheduler.drain();
+  }
+
+  // Pressure.
+
+  private hold(): void {
+    if (this.heldSince >= 0 || this.connection.error !== null) return;
+    this.heldSince = performance.now();
+    this.transport.pause();
+    this.holdTimer = setTimeout(this.lookAtPressure, PRESSURE_MS);
+  }
+
+  private readonly lookAtPressure = (): void => {
+    clearTimeout(this.holdTimer);
+    if (!this.connection.readingExhausted) {
+      this.heldSince = -1;
+      this.transport.resume();
+      return;
+    }
+    const { limits, pressureTimeout } = this.settings;
+    if (performance.now() - this.heldSince < pressureTimeout) {
+      this.holdTimer = setTimeout(this.lookAtPressure, PRESSURE_MS);
+      return;
+    }
+    this.connection.fault(
+      new RpcError(
+        "overloaded",
+        "limit-exceeded",
+        `limit withheldCallBytes: more than ${limits.withheldCallBytes} bytes of calls wait for others to return, for ${pressureTimeout} ms`,
+      ),
+    );
+    this.settings.scheduler.drain();
+  };
+
+  // The end.
+
+  /** The connection is over: what it still had to say, an Abort perhaps, leaves; then the end; then, soon, the carrier. */
+  private shutdown(error: RpcError): void {
+    this.stopTimers();
+    if (this.transportClosed) return;
+    this.flush();
+    // What still comes is thrown away; but held back, it would hold the peer's own end back as well.
+    if (this.heldSince >= 0) this.transport.resume();
+    this.heldSince = -1;
+    this.transport.end();
+    this.graceTimer = setTimeout(() => this.transport.close(error), this.settings.grace);
+  }
+
+  private stopTimers(): void {
+    this.silence?.stop();
+    clearTimeout(this.holdTimer);
+  }
+}

@@ -1,0 +1,159 @@
+// Role: `listen`: accepts connections at an address and makes a session of each.
+// State: the server and its live sessions. Must not know: what is said in them.
+
+import net from "node:net";
+import type http from "node:http";
+import { RpcError } from "../base/errors.js";
+import { listenFailed } from "../transport/connect-error.js";
+import { socketTransport } from "../transport/stream.node.js";
+import {
+  transportSettings,
+  type Transport,
+  type TransportOptions,
+} from "../transport/transport.js";
+import { maxPayload, NodeWebSocketTransport } from "../transport/websocket.node.js";
+import { type Address, formatAddress, isLoopback, parseAddress } from "./address.js";
+import { nodeSession } from "./connect.node.js";
+import type { Session, SessionOptions } from "./session.js";
+import { listenAtPath } from "./unix-path.node.js";
+import { webSocketServer, type WebSocketServerOptions } from "./websocket-server.node.js";
+
+export interface ListenOptions extends SessionOptions, TransportOptions, WebSocketServerOptions {
+  /** Told of each new session, before any message of it is handled. */
+  readonly onSession?: ((session: Session) => void) | undefined;
+  /** Told of what went wrong outside any session: a handshake refused, no more files to open. Default: nothing. */
+  readonly onError?: ((error: RpcError) => void) | undefined;
+}
+
+/**
+ * What {@link listen} returns.
+ */
+export class Listener {
+  /** Where it listens, the real port included. */
+  readonly url: string;
+  private readonly live: Set<Session>;
+  private readonly stop: () => Promise<void>;
+  private stopped: Promise<void> | null = null;
+
+  constructor(url: string, live: Set<Session>, stop: () => Promise<void>) {
+    this.url = url;
+    this.live = live;
+    this.stop = stop;
+  }
+
+  /** The sessions that are not over. */
+  get sessions(): ReadonlySet<Session> {
+    return this.live;
+  }
+
+  /** Accepts no more, ends every session, removes a Unix socket's file. @returns when all of that is done. */
+  close(): Promise<void> {
+    this.stopped ??= this.stop();
+    return this.stopped;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/**
+ * Listens for vats.
+ *
+ * An address that names no host, as `tcp://:4000`, means 127.0.0.1: to be reached from elsewhere is asked for by name.
+ * Port 0 takes any free one. A Unix socket's file has mode 0600, replaces one that nobody answers on any more, and is
+ * removed at the end.
+ *
+ * @param url `tcp://host:port`, `unix:/path`, `ws://host:port/path` or `wss://host:port/path`.
+ * @returns once connections are accepted.
+ * @throws RpcError invalid-argument; listen-failed with a hint, such as when somebody listens there already.
+ * @example
+ * const listener = await listen("unix:/run/calculator.sock", { bootstrap: serve(Calculator, new MyCalculator()) });
+ */
+export async function listen(url: string, options: ListenOptions = {}): Promise<Listener> {
+  const settings = transportSettings(options);
+  const address = withHost(parseAddress(url));
+  const live = new Set<Session>();
+  const report = (error: RpcError): void => options.onError?.(error);
+  const admit = (transport: Transport): void => {
+    const session = nodeSession(transport, options);
+    live.add(session);
+    void session.closed.then(() => live.delete(session));
+    try {
+      options.onSession?.(session);
+    } catch (thrown) {
+      // One session's trouble is nobody else's.
+      const error = RpcError.from(thrown, "internal-error");
+      void session.close(error);
+      report(error);
+    }
+  };
+  let server: net.Server;
+  if (address.scheme === "tcp" || address.scheme === "unix") {
+    server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+      admit(socketTransport(peerName(url, socket), socket, options));
+    });
+  } else {
+    if ((address.scheme === "wss") !== (options.tls !== undefined))
+      throw new RpcError(
+        "failed",
+        "invalid-argument",
+        address.scheme === "wss"
+          ? `to listen at ${url} takes a key and a certificate: the option tls`
+          : `${url} is not encrypted, but the option tls is given: write wss:`,
+      );
+    server = webSocketServer({
+      ...options,
+      path: address.path,
+      maxPayload: maxPayload(settings),
+      loopback: () => isLoopback(address.host),
+      accepted: (ws, stream) => {
+        admit(new NodeWebSocketTransport(peerName(url, stream), ws, stream, options));
+      },
+      refused: (why) => report(new RpcError("failed", "origin-refused", `${url}: ${why}`)),
+    });
+  }
+  const { bound, release } = await bind(server, url, address);
+  server.on("error", (cause) => report(listenFailed(url, cause)));
+  return new Listener(bound, live, async () => {
+    const closed = new Promise((resolve) => server.close(resolve));
+    (server as Partial<http.Server>).closeAllConnections?.();
+    release();
+    await Promise.all([closed, ...[...live].map((session) => session.close())]);
+  });
+}
+
+function withHost(address: Address): Address {
+  if (address.scheme === "unix" || address.host !== "") return address;
+  return { ...address, host: "127.0.0.1" };
+}
+
+function peerName(url: string, socket: net.Socket): string {
+  const { remoteAddress, remotePort } = socket;
+  return remoteAddress === undefined ? `${url} peer` : `${url} peer ${remoteAddress}:${remotePort}`;
+}
+
+/** Begins to listen. Returns the address it came to be, and how to remove what it leaves in the file system. */
+async function bind(
+  server: net.Server,
+  url: string,
+  address: Address,
+): Promise<{ bound: string; release: () => void }> {
+  try {
+    if (address.scheme === "unix") {
+      const release = await listenAtPath(server, address.path);
+      return { bound: formatAddress(address), release };
+    }
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host: address.host, port: address.port }, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+    const { port } = server.address() as net.AddressInfo;
+    return { bound: formatAddress({ ...address, port }), release: () => {} };
+  } catch (cause) {
+    throw listenFailed(url, cause);
+  }
+}

@@ -1,0 +1,134 @@
+// Role: a connection to one peer as users hold it: what it offers, what it asks for, how it ends.
+// State: none of its own beside the promise of the end. Must not know: what a message says, how the transport came to be.
+
+import type { RpcError } from "../base/errors.js";
+import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
+import type { Scheduler } from "../base/scheduler.js";
+import { processScheduler } from "../cap/scheduler.js";
+import type { Hook } from "../hook/hook.js";
+import type { BootstrapSource } from "../rpc/bootstrap.js";
+import type { Connection, ConnectionOptions } from "../rpc/connection.js";
+import { checkMs, type Transport } from "../transport/transport.js";
+import { Link } from "./link.js";
+import { microtaskTurnEnd, type TurnEnd } from "./turn.js";
+
+/** What a vat offers: a client or a hook, either of which stays its owner's, or a function asked at each Bootstrap. */
+export type Offer = BootstrapSource | { readonly _hook: Hook | null };
+
+export interface SessionOptions {
+  readonly limits?: Limits | undefined;
+  /** What the peer gets when it asks for our bootstrap capability; by default nothing. */
+  readonly bootstrap?: Offer | undefined;
+  /** Whose jobs the calls are; by default the process's own. Whoever gives one drains it when it wakes. */
+  readonly scheduler?: Scheduler | undefined;
+  readonly tailCalls?: ConnectionOptions["tailCalls"] | undefined;
+  /**
+   * Milliseconds without one byte from the peer, while calls wait for their answers, after which it counts as dead. By
+   * default 0, off: a method may take as long as it likes. It finds what nothing else can on a TCP or Unix socket: a peer
+   * that is stopped, whose kernel goes on accepting what little is written.
+   */
+  readonly silenceTimeout?: number | undefined;
+  /** Milliseconds for which a peer may keep reading held before it counts as flooding us. Default 30 000. */
+  readonly pressureTimeout?: number | undefined;
+  /** Milliseconds between our half of the end and letting go, for an Abort to arrive. Default 1000. */
+  readonly grace?: number | undefined;
+  /** When a turn ends; the entry point for Node brings its own. */
+  readonly turnEnd?: TurnEnd | undefined;
+}
+
+/**
+ * A live connection to one peer. Owns its transport.
+ *
+ * @example
+ * const session = new Session(transport, { bootstrap: serve(Greeter, greeter) });
+ * using remote = session.bootstrap(Greeter);
+ * const cause = await session.closed;
+ */
+export class Session {
+  /** Resolves, and never rejects, when all is over and the transport closed: null after an orderly end, else the cause. */
+  readonly closed: Promise<RpcError | null>;
+  private readonly link: Link;
+
+  /** @throws RpcError invalid-argument when an option is no time. */
+  constructor(transport: Transport, options: SessionOptions = {}) {
+    let over!: (cause: RpcError | null) => void;
+    this.closed = new Promise((resolve) => {
+      over = resolve;
+    });
+    this.link = new Link(transport, {
+      limits: options.limits ?? DEFAULT_LIMITS,
+      scheduler: options.scheduler ?? processScheduler(),
+      silenceTimeout: checkMs("silenceTimeout", options.silenceTimeout, 0),
+      pressureTimeout: checkMs("pressureTimeout", options.pressureTimeout, 30_000),
+      grace: checkMs("grace", options.grace, 1000),
+      turnEnd: options.turnEnd ?? microtaskTurnEnd,
+      connection: {
+        bootstrap: sourceOf(options.bootstrap ?? null),
+        tailCalls: options.tailCalls ?? "observed",
+      },
+      over,
+    });
+  }
+
+  get transport(): Transport {
+    return this.link.transport;
+  }
+
+  /** The protocol's own state: for statistics, dumps and checks. */
+  get connection(): Connection {
+    return this.link.connection;
+  }
+
+  /** Why calls can no longer be made; null while they can. */
+  get error(): RpcError | null {
+    return this.link.connection.error;
+  }
+
+  /**
+   * The peer's bootstrap capability, usable at once: calls on it travel with the question for it.
+   *
+   * @param type the class of client to put around it; without one, the bare hook.
+   * @returns a reference that the caller owns. When the connection is over, it is broken.
+   * @example using calculator = session.bootstrap(Calculator);
+   */
+  bootstrap(): Hook;
+  bootstrap<C>(type: new (hook: Hook) => C): C;
+  bootstrap<C>(type?: new (hook: Hook) => C): Hook | C {
+    const hook = this.link.connection.bootstrap();
+    return type === undefined ? hook : new type(hook);
+  }
+
+  /** Bytes of messages that the carrier has not yet taken (C-FLO-19). */
+  get bufferedBytes(): number {
+    return this.link.bufferedBytes;
+  }
+
+  /**
+   * Resolves once no more than `limits.outgoingBytes` wait for the carrier, and also when the connection is over. A caller
+   * that floods the peer waits for it; one that does not wait is ended at `limits.outgoingBytesHard`.
+   */
+  whenWritable(): Promise<void> {
+    return this.link.whenWritable();
+  }
+
+  /**
+   * Ends the connection: calls under way fail as `disconnected`, all capabilities of the peer break. The peer is told when
+   * anything was open, and sees an orderly end otherwise (C-FRM-23). A second call waits for the same end.
+   *
+   * @param reason told to the peer and to our own calls. @returns when the transport is closed too.
+   */
+  async close(reason?: RpcError): Promise<void> {
+    this.link.close(reason ?? null);
+    await this.closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** An offered client stays its owner's, so each Bootstrap takes a reference of its own from it. */
+function sourceOf(offer: Offer): BootstrapSource {
+  if (offer === null || typeof offer === "function" || !("_hook" in offer)) return offer;
+  return offer._hook;
+}
