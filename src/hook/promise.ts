@@ -146,6 +146,8 @@ const PROMISE_BRAND = {};
 export class PromiseHook extends Hook implements Job {
   private queue: QueuedCall[] = [];
   private watchers: HookWatcher[] = [];
+  /** What this resolves to as soon as the calls that waited are made. Owned. */
+  private pending: Hook | null = null;
   private readonly maxQueued: number;
 
   /** @param maxQueued calls that may wait; one more fails as `overloaded` (C-HOS-08). */
@@ -176,8 +178,7 @@ export class PromiseHook extends Hook implements Job {
   }
 
   call(request: CallRequest): Results {
-    // While the queue goes out (a membrane's policy may call), a call joins its end.
-    if (this.next !== null && this.queue.length === 0) return this.resolved().call(request);
+    if (this.next !== null) return this.resolved().call(request);
     if (this.queue.length >= this.maxQueued) {
       this.queue = this.queue.filter((call) => call.waiting);
       if (this.queue.length >= this.maxQueued) return this.refuse(request);
@@ -189,12 +190,12 @@ export class PromiseHook extends Hook implements Job {
 
   /** Resolves to `target`, taking that reference over. The first resolution counts; a later one is released. */
   resolve(target: Hook): void {
-    if (this.next !== null) {
+    if (this.next !== null || this.pending !== null) {
       target.release();
       return;
     }
     let end = target.resolved();
-    if (end === this) {
+    if (this.leadsBack(end)) {
       target.release();
       const message = "the promise was resolved to itself";
       end = brokenHook(new RpcError("failed", "promise-cycle", message), this.scheduler);
@@ -202,22 +203,35 @@ export class PromiseHook extends Hook implements Job {
       end.addRef();
       target.release();
     }
-    this.next = end;
+    this.pending = end;
     if (this.queue.length > 0) forwardQueueOf(this);
     else this.forwarded();
   }
 
-  /** Makes the calls that waited. What that resolves forwards its own queue after this one (see forwardQueueOf). */
+  /**
+   * Makes the calls that waited. What that resolves forwards its own queue after this one (see forwardQueueOf).
+   *
+   * Until the last is made this is a promise still. One of the calls may pass on this promise itself: described as
+   * what it resolves to, the receiver could call that directly, and overtake the calls that are still in the queue
+   * (C-EMB-25). Calls made meanwhile join the end of the queue.
+   */
   forwardQueue(): void {
-    const { queue, next } = this;
-    for (let i = 0; i < queue.length; i++) queue[i]!.sendTo(next!);
+    const { queue, pending } = this;
+    for (let i = 0; i < queue.length; i++) queue[i]!.sendTo(pending!);
     this.queue = [];
     this.forwarded();
   }
 
   private forwarded(): void {
+    this.next = this.pending;
+    this.pending = null;
     if (this.watchers.length > 0) this.scheduler.post(this);
     if (this.refCount === 0) this.unreferenced();
+  }
+
+  private leadsBack(end: Hook): boolean {
+    while (end instanceof PromiseHook && end.pending !== null) end = end.pending.resolved();
+    return end === this;
   }
 
   reject(error: RpcError): void {
@@ -244,7 +258,7 @@ export class PromiseHook extends Hook implements Job {
   protected unreferenced(): void {
     // A promise that nobody holds still forwards what waits in it, once its resolver speaks (C-GCF-03).
     const next = this.next;
-    if (next === null || this.queue.length > 0) return;
+    if (next === null) return;
     this.next = brokenHook(disposedError(), this.scheduler);
     next.release();
   }
