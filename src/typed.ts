@@ -8,7 +8,12 @@ export * from "./cap/typed/runtime/annotations.js";
 export { any, type AnyInit, AnyPointer, type TypedValue } from "./cap/typed/runtime/any.js";
 export { Data, Text } from "./cap/typed/runtime/blobs.js";
 export type { CallOptions, Fill } from "./cap/typed/runtime/call.js";
-export { Client, type InterfaceType, type ServerOf, whenResolved } from "./cap/typed/runtime/client.js";
+export {
+  Client,
+  type InterfaceType,
+  type ServerOf,
+  whenResolved,
+} from "./cap/typed/runtime/client.js";
 export * from "./cap/typed/runtime/fields.js";
 export * from "./cap/typed/runtime/generic.js";
 export type { PointerType, Type } from "./cap/typed/runtime/info.js";

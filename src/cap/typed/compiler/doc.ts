@@ -49,6 +49,42 @@ export function list(open: string, items: readonly Doc[], close: string): Doc {
   return group(open, indent(softline, join([",", line], items)), lastLine, close);
 }
 
+/** Type arguments: like `list`, without a comma at the end. */
+export function typeArgs(name: string, items: readonly Doc[]): Doc {
+  if (items.length === 0) return name;
+  return [`${name}`, group("<", indent(softline, join([",", line], items)), softline, ">")];
+}
+
+/** The head of a class, up to its brace. @param type its name, @param parameters its type parameters. */
+export function classHead(
+  type: string,
+  parameters: readonly string[],
+  base: string,
+  args: string,
+): Doc {
+  const flat = `export class ${type}${parameters.length === 0 ? "" : `<${parameters.join(", ")}>`} extends ${base}`;
+  if (args !== "") {
+    const typed: Doc =
+      parameters.length === 0
+        ? ""
+        : group("<", indent(softline, join([",", line], parameters)), lastLine, ">");
+    return [
+      `export class ${type}`,
+      typed,
+      ` extends ${base}`,
+      group("<", indent(softline, args), softline, ">"),
+      " {",
+    ];
+  }
+  if (flat.length + 2 <= 100) return [flat, " {"];
+  return [
+    flat.slice(0, flat.length - base.length - 9),
+    indent(hardline, `extends ${base}`),
+    hardline,
+    "{",
+  ];
+}
+
 /** An object literal. */
 export function object(entries: readonly Doc[]): Doc {
   return group("{", indent(line, join([",", line], entries)), { ...lastLine, flat: " " }, "}");
@@ -89,10 +125,15 @@ function choose(flat: Doc, broken: Doc): Doc {
 }
 
 /** `head = value;`, with the value on the next line when not even its beginning fits on this one. */
-export function assign(head: string, pure: boolean, value: Doc, beginning: string): Doc {
+export function assign(head: string, pure: boolean, value: Doc, beginning: Doc): Doc {
   const mark = pure ? "/* @__PURE__ */ " : "";
   const flat = [head, " = ", mark, beginning];
-  return { kind: "choice", flat, take: [head, " = ", mark, value, ";"], broken: [head, " =", indent(hardline, mark, value), ";"] };
+  return {
+    kind: "choice",
+    flat,
+    take: [head, " = ", mark, value, ";"],
+    broken: [head, " =", indent(hardline, mark, value), ";"],
+  };
 }
 
 /** Numbers in brackets, as many on a line as fit. @param column where the bracket stands, counted with the indent. */
@@ -115,7 +156,13 @@ export function numbers(values: readonly number[], column: number, depth: number
 /** Lines in braces. */
 export function block(head: Doc, body: readonly Doc[]): Doc {
   if (body.length === 0) return [head, " {}"];
-  return [head, " {", indent(hardline, join(hardline, body)), hardline, "}"];
+  return braced([head, " {"], body);
+}
+
+/** Lines behind a brace that is there already. */
+export function braced(head: Doc, body: readonly Doc[]): Doc {
+  if (body.length === 0) return [head, "}"];
+  return [head, indent(hardline, join(hardline, body)), hardline, "}"];
 }
 
 interface Choice {
@@ -151,7 +198,11 @@ export function print(doc: Doc, width = 100): string {
       work.push({ depth, flat: fits, doc: one.body });
     } else if (one.kind === "choice") {
       const fits = fit(one.flat, width - column, one.take === undefined ? work : []);
-      work.push({ depth, flat: fits && one.take === undefined, doc: fits ? (one.take ?? one.flat) : one.broken });
+      work.push({
+        depth,
+        flat: fits && one.take === undefined,
+        doc: fits ? (one.take ?? one.flat) : one.broken,
+      });
     } else if (flat && !one.hard) {
       out += one.flat;
       column += one.flat.length;
@@ -177,7 +228,8 @@ function fit(doc: Doc, room: number, rest: readonly Item[]): boolean {
     if (item === undefined) return true;
     const one = item.doc;
     if (typeof one === "string") left -= one.length;
-    else if (isList(one)) for (let i = one.length - 1; i >= 0; i--) work.push({ ...item, doc: one[i]! });
+    else if (isList(one))
+      for (let i = one.length - 1; i >= 0; i--) work.push({ ...item, doc: one[i]! });
     else if (one.kind === "choice") work.push({ ...item, doc: one.flat });
     else if (one.kind !== "break") work.push({ ...item, doc: one.body });
     else if (one.hard || !item.flat) return !item.flat || !one.hard;

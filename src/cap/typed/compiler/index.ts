@@ -23,7 +23,11 @@ export interface CompiledModule {
   readonly imports: readonly string[];
 }
 
-const LIMITS = /* @__PURE__ */ limitsWith({ messageWords: 64 * 1024 * 1024, traversalWords: 256 * 1024 * 1024, nesting: 256 });
+const LIMITS = /* @__PURE__ */ limitsWith({
+  messageWords: 64 * 1024 * 1024,
+  traversalWords: 256 * 1024 * 1024,
+  nesting: 256,
+});
 
 /**
  * Generates TypeScript for every file that a request asks for.
@@ -42,7 +46,8 @@ export function compile(request: Uint8Array, options: CompileOptions = {}): Comp
 }
 
 function readRequest(bytes: Uint8Array): CodeGeneratorRequest {
-  if (bytes.length === 0) throw schemaError("no CodeGeneratorRequest was given: the input is empty");
+  if (bytes.length === 0)
+    throw schemaError("no CodeGeneratorRequest was given: the input is empty");
   try {
     const frame = new Frame();
     parseFrame(bytes, frame, LIMITS);

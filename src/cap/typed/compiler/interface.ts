@@ -2,7 +2,22 @@
 // State: none. Must not know: structs' fields, files.
 
 import { docComment } from "./comment.js";
-import { assign, block, call, type Doc, group, indent, join, line, list, object } from "./doc.js";
+import {
+  assign,
+  block,
+  braced,
+  call,
+  classHead,
+  type Doc,
+  group,
+  indent,
+  join,
+  line,
+  list,
+  object,
+  typeArgs,
+  union,
+} from "./doc.js";
 import type { Brand, Method, Superclass } from "./schema.capnp.js";
 import { hex, memberName, type Node, Schema } from "./schema.js";
 import { isEmpty } from "./struct.js";
@@ -64,17 +79,25 @@ class InterfaceWriter {
     const parameters = this.schema.parametersOf(this.node.id).map((one) => one.name);
     const place = this.place((_index, name) => name);
     const methods = this.node.interface.methods.map((method) => this.method(method, place));
-    const supers = this.node.interface.superclasses.map((one) => this.types.classOf(one.id, one.brand, place));
+    const supers = this.node.interface.superclasses.map((one) =>
+      this.types.classOf(one.id, one.brand, place),
+    );
     const typed = parameters.map((one) => `${one}: $.PointerType<$.AnyPointer>`);
     const tables = object([
       ["methods: ", list("[", methods, "]")],
       ["supers: ", list("[", supers, "]")],
     ]);
-    return block([list(`function ${this.name}$members(`, typed, ")"), ": $.Members"], [["return ", tables, ";"]]);
+    return block(
+      [list(`function ${this.name}$members(`, typed, ")"), ": $.Members"],
+      [["return ", tables, ";"]],
+    );
   }
 
   private method(method: Method, place: Place): Doc {
-    const params = this.structOf(method.paramStructType, method.paramBrand, { ...place, implicit: [] });
+    const params = this.structOf(method.paramStructType, method.paramBrand, {
+      ...place,
+      implicit: [],
+    });
     const streaming = method.resultStructType === STREAM_RESULT;
     const results = streaming
       ? "$.StreamResult"
@@ -98,30 +121,45 @@ class InterfaceWriter {
   private onlyData(id: bigint): string {
     const { struct } = this.schema.node(id);
     const field = struct.fields.length === 1 ? struct.fields.get(0) : undefined;
-    if (struct.dataWordCount !== 0 || struct.pointerCount !== 1 || field?.which !== "slot") return "";
+    if (struct.dataWordCount !== 0 || struct.pointerCount !== 1 || field?.which !== "slot")
+      return "";
     const plain = field.slot.type.which === "data" && !field.slot.hadExplicitDefault;
     return plain ? memberName(field.name) : "";
   }
 
   class(): Doc {
     const { name, own, node } = this;
-    const notes = annotations(this.types, node.annotations, this.place((_, one) => one));
+    const notes = annotations(
+      this.types,
+      node.annotations,
+      this.place((_, one) => one),
+    );
+    const info = own === "" ? "$.interfaceInfo" : `$.interfaceInfo<${name}>`;
     const args: Doc[] = [name, quote(node.displayName), quote(hex(node.id)), `${name}$members`];
     if (notes.length > 0) args.push(objects(notes));
     const head0 = `static readonly _capnp: $.InterfaceInfo<${name}>`;
-    const body: Doc[] = [assign(head0, true, call("$.interfaceInfo", ...args), "$.interfaceInfo(")];
+    const body: Doc[] = [assign(head0, true, call(info, ...args), `${info}(`)];
     const parameters = this.schema.parametersOf(node.id).map((one) => one.name);
     if (parameters.length > 0) body.push("", this.of(parameters));
     for (const one of this.callables()) body.push("", this.clientMethod(one));
-    const head = `export class ${name}${this.types.declare(node.id)} extends $.Client<${name}.Server${own}>`;
-    return [docComment(this.schema.docOf(node.id)), block(head, body)];
+    const head = classHead(
+      name,
+      this.types.declarations(node.id),
+      "$.Client",
+      `${name}.Server${own}`,
+    );
+    return [docComment(this.schema.docOf(node.id)), braced(head, body)];
   }
 
   private of(names: string[]): Doc {
     const type = `${this.name}${this.own}`;
     const parameters = names.map((one) => `${one}: $.PointerType<${one}>`);
-    const head = [`static of<${names.join(", ")}>`, list("(", parameters, ")"), `: $.InterfaceType<${type}>`];
-    return block(head, [["return ", call(`$.bindInterface<${type}>`, this.name, list("[", names, "]")), ";"]]);
+    const head = [
+      `static of<${names.join(", ")}>`,
+      list("(", parameters, ")"),
+      `: $.InterfaceType<${type}>`,
+    ];
+    return block(head, [["return ", call(`$.bindInterface<${type}>`, this.name, ...names), ";"]]);
   }
 
   /** The methods of this interface and of all it inherits, each by its own interface; the first of a name wins. */
@@ -149,7 +187,12 @@ class InterfaceWriter {
     visit: (types: Types, node: Node, owner: string, place: Place) => void,
   ): void {
     const node = this.schema.node(parent.id);
-    visit(types, node, types.classOf(parent.id, parent.brand, place), types.within(parent.id, parent.brand, place));
+    visit(
+      types,
+      node,
+      types.classOf(parent.id, parent.brand, place),
+      types.within(parent.id, parent.brand, place),
+    );
   }
 
   private clientMethod(one: Callable): Doc {
@@ -158,17 +201,25 @@ class InterfaceWriter {
     const inner: Place = { ...place, implicit: names };
     const params = this.structType(method.paramStructType, method.paramBrand, inner);
     const init = this.structType(method.paramStructType, method.paramBrand, inner, ".Init");
-    const options = names.length === 0 ? "$.CallOptions" : `$.GenericOptions<[${names.map((n) => `$.PointerType<${n}>`).join(", ")}]>`;
-    const generics = names.length === 0 ? "" : `<${names.map((n) => `${n} = $.AnyPointer`).join(", ")}>`;
+    const options =
+      names.length === 0
+        ? "$.CallOptions"
+        : `$.GenericOptions<[${names.map((n) => `$.PointerType<${n}>`).join(", ")}]>`;
+    const generics =
+      names.length === 0 ? "" : `<${names.map((n) => `${n} = $.AnyPointer`).join(", ")}>`;
     const empty = isEmpty(this.schema, method.paramStructType);
     const first: Doc = empty
       ? `params?: ${init}`
-      : ["params?: ", list("$.Fill<", [params, init], ">")];
+      : ["params?: ", typeArgs("$.Fill", [params, init])];
     const streaming = method.resultStructType === STREAM_RESULT;
     const result = streaming ? "$.Streamed" : this.promise(method, inner);
-    const head: Doc = [list(`${one.name}${generics}(`, [first, `options?: ${options}`], ")"), `: ${result}`];
+    const head: Doc = [
+      list(`${one.name}${generics}(`, [first, `options?: ${options}`], ")"),
+      `: ${result}`,
+    ];
     const body: Doc[] = [];
-    if (names.length > 0) body.push(`const [${names.join(", ")}] = $.typesOf(options, ${names.length});`);
+    if (names.length > 0)
+      body.push(`const [${names.join(", ")}] = $.typesOf(options, ${names.length});`);
     const value = streaming
       ? call("$.callStream", "this", one.owner, String(one.id), "params", "options")
       : call(
@@ -223,8 +274,15 @@ class InterfaceWriter {
       `interface Server${this.types.declare(this.node.id)}`,
       supers.length === 0 ? "" : indent(line, "extends ", join(", ", supers)),
     );
-    const doc = docComment("What a field of this type is set from: a client, or an object to serve.");
-    const from = `type From${this.types.declare(this.node.id)} = ${this.name}${this.own} | Server${this.own} | null;`;
+    const doc = docComment(
+      "What a field of this type is set from: a client, or an object to serve.",
+    );
+    const declared = this.types.declare(this.node.id);
+    const from = union(
+      `type From${declared} =`,
+      `${this.name}${this.own} | Server${this.own} | null`,
+      ";",
+    );
     return block(`export declare namespace ${this.name}`, [block(head, body), [doc, from]]);
   }
 
@@ -234,8 +292,8 @@ class InterfaceWriter {
     const results = this.structType(method.resultStructType, method.resultBrand, place);
     const init = this.structType(method.resultStructType, method.resultBrand, place, ".Init");
     const streaming = method.resultStructType === STREAM_RESULT;
-    const context = streaming ? "$.StreamContext" : list("$.CallContext<", [results, init], ">");
-    const answer = streaming ? "$.Later<void>" : list("$.Answer<", [results, init], ">");
+    const context = streaming ? "$.StreamContext" : typeArgs("$.CallContext", [results, init]);
+    const answer = streaming ? "$.Later<void>" : typeArgs("$.Answer", [results, init]);
     return [
       list(`${memberName(method.name)}(`, [`params: ${params}`, ["context: ", context]], ")"),
       ": ",

@@ -22,7 +22,9 @@ const RESERVED = new Set(
 
 /** Members of the base classes; a field or method of that name gets an underscore behind it. */
 const MEMBERS = new Set(
-  "constructor toString segment byteOffset set toObject which then catch finally dup castAs".split(" "),
+  "constructor toString segment byteOffset set toObject which then catch finally dup castAs".split(
+    " ",
+  ),
 );
 
 /** The name of a field's or method's property. */
@@ -57,13 +59,17 @@ export class Schema {
     this.request = request;
     for (const node of request.nodes) this.nodes.set(node.id, node);
     for (const info of request.sourceInfo)
-      this.docs.set(info.id, { doc: info.docComment, members: info.members.map((member) => member.docComment) });
+      this.docs.set(info.id, {
+        doc: info.docComment,
+        members: info.members.map((member) => member.docComment),
+      });
     for (const node of this.nodes.values()) if (node.which === "file") this.name(node, "");
   }
 
   node(id: bigint): Node {
     const node = this.nodes.get(id);
-    if (node === undefined) throw schemaError(`the request names type 0x${hex(id)}, but does not hold it`);
+    if (node === undefined)
+      throw schemaError(`the request names type 0x${hex(id)}, but does not hold it`);
     return node;
   }
 
@@ -86,7 +92,10 @@ export class Schema {
     const node = this.nodes.get(id);
     if (node === undefined) return; // of an imported file, and not needed
     this.parents.set(id, parent);
-    this.names.set(id, node.which === "const" || node.which === "annotation" ? constantName(name) : name);
+    this.names.set(
+      id,
+      node.which === "const" || node.which === "annotation" ? constantName(name) : name,
+    );
     this.name(node, `${name}_`);
   }
 
@@ -98,12 +107,14 @@ export class Schema {
   /** The params or results that a method declares in place have no scope of their own. */
   private nameImplicit(id: bigint, parent: bigint, name: string): void {
     const node = this.nodes.get(id);
-    if (node !== undefined && node.scopeId === 0n && !this.names.has(id)) this.enter(id, parent, name);
+    if (node !== undefined && node.scopeId === 0n && !this.names.has(id))
+      this.enter(id, parent, name);
   }
 
   nameOf(id: bigint): string {
     const name = this.names.get(id);
-    if (name === undefined) throw schemaError(`type 0x${hex(id)} (${this.node(id).displayName}) has no name`);
+    if (name === undefined)
+      throw schemaError(`type 0x${hex(id)} (${this.node(id).displayName}) has no name`);
     return name;
   }
 
@@ -172,7 +183,9 @@ export class Schema {
     if (this.holds(id)) return true;
     const node = this.node(id);
     if (node.which !== "struct") return false;
-    return node.struct.fields.map(structIn).some((inner) => inner !== null && this.viaStruct(inner, seen));
+    return node.struct.fields
+      .map(structIn)
+      .some((inner) => inner !== null && this.viaStruct(inner, seen));
   }
 }
 

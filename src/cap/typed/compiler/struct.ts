@@ -4,7 +4,20 @@
 import type { Field, Type, Value } from "./schema.capnp.js";
 import { capitalize, hex, memberName, type Node, Schema } from "./schema.js";
 import { annotations, encode, encodeData, has, mask, objects, quote } from "./values.js";
-import { assign, block, call, type Doc, group, indent, line, list, numbers, union } from "./doc.js";
+import {
+  assign,
+  block,
+  braced,
+  call,
+  classHead,
+  type Doc,
+  group,
+  indent,
+  line,
+  list,
+  numbers,
+  union,
+} from "./doc.js";
 import { docComment } from "./comment.js";
 import { type Place, Types } from "./types.js";
 
@@ -41,7 +54,8 @@ export function structDeclarations(types: Types, node: Node): Doc[] {
   const out = [...writer.constants(), writer.class(), writer.namespace()];
   if (types.schema.pipelines(node.id)) out.push(writer.pipeline());
   for (const field of byCodeOrder(node))
-    if (field.which === "group") out.push(...structDeclarations(types, types.schema.node(field.group.typeId)));
+    if (field.which === "group")
+      out.push(...structDeclarations(types, types.schema.node(field.group.typeId)));
   return out;
 }
 
@@ -70,7 +84,10 @@ class StructWriter {
     this.name = types.schema.nameOf(node.id);
     this.own = types.own(node.id);
     this.place = { scope: node.id, value: (index, name) => `$.boundType<${name}>(this, ${index})` };
-    const docs = node.struct.fields.map((field, i) => ({ field, doc: types.schema.memberDoc(node.id, i) }));
+    const docs = node.struct.fields.map((field, i) => ({
+      field,
+      doc: types.schema.memberDoc(node.id, i),
+    }));
     this.members = docs
       .sort((a, b) => a.field.codeOrder - b.field.codeOrder)
       .map(({ field, doc }) => ({
@@ -99,22 +116,41 @@ class StructWriter {
     const out: Doc[] = [];
     if (this.union.length > 0) {
       const names = this.union.slice().sort((a, b) => a.tag! - b.tag!);
-      const table = list("[", names.map((member) => quote(member.name)), "]");
+      const table = list(
+        "[",
+        names.map((member) => quote(member.name)),
+        "]",
+      );
       out.push([`const ${this.name}$which = `, table, " as const;"]);
     }
-    for (const member of this.union) if (member.field.which === "group") out.push(this.slots(member));
+    for (const member of this.union)
+      if (member.field.which === "group") out.push(this.slots(member));
     const own = annotations(this.types, this.node.annotations, this.place);
-    if (own.length > 0) out.push([`const ${this.name}$annotations: $.Annotation[] = `, objects(own), ";"]);
+    if (own.length > 0)
+      out.push([`const ${this.name}$annotations: $.Annotation[] = `, objects(own), ";"]);
     const fields = this.members
-      .map((member) => ({ member, docs: annotations(this.types, member.field.annotations, this.place) }))
+      .map((member) => ({
+        member,
+        docs: annotations(this.types, member.field.annotations, this.place),
+      }))
       .filter(({ docs }) => docs.length > 0)
       .map(({ member, docs }): Doc => [`${member.name}: `, objects(docs), ","]);
     if (fields.length > 0)
-      out.push([block(`const ${this.name}$fieldAnnotations: Record<string, $.Annotation[]> =`, fields), ";"]);
+      out.push([
+        block(`const ${this.name}$fieldAnnotations: Record<string, $.Annotation[]> =`, fields),
+        ";",
+      ]);
     for (const member of this.members) {
       const bytes = literalOf(member.field);
       if (bytes === null) continue;
-      out.push(["const ", this.literalName(member), " = ", "/* @__PURE__ */ ", call("$.literal", quote(bytes)), ";"]);
+      out.push([
+        "const ",
+        this.literalName(member),
+        " = ",
+        "/* @__PURE__ */ ",
+        call("$.literal", quote(bytes)),
+        ";",
+      ]);
     }
     return out;
   }
@@ -136,19 +172,22 @@ class StructWriter {
 
   class(): Doc {
     const { schema } = this.types;
-    const { node, name, own } = this;
+    const { node, name } = this;
     const body: Doc[] = [this.info()];
     const parameters = schema.parametersOf(node.id);
-    if (parameters.length > 0 && !node.struct.isGroup) body.push("", this.of(parameters.map((one) => one.name)));
+    if (parameters.length > 0 && !node.struct.isGroup)
+      body.push("", this.of(parameters.map((one) => one.name)));
     if (this.union.length > 0) body.push("", this.which());
-    for (const member of this.members) for (const part of this.accessors(member)) body.push("", part);
+    for (const member of this.members)
+      for (const part of this.accessors(member)) body.push("", part);
     body.push("", this.set(), "", this.toObject());
-    const doc = docComment(schema.docOf(node.id));
-    return [doc, block(`export class ${name}${this.types.declare(node.id)} extends $.Struct`, body), own === "" ? "" : ""];
+    const head = classHead(name, this.types.declarations(node.id), "$.Struct", "");
+    return [docComment(schema.docOf(node.id)), braced(head, body)];
   }
 
   private info(): Doc {
     const { node, name } = this;
+    const info = this.own === "" ? "$.structInfo" : `$.structInfo<${name}>`;
     const args: Doc[] = [
       name,
       quote(node.displayName),
@@ -161,20 +200,29 @@ class StructWriter {
     if (own || fields) args.push(own ? `${name}$annotations` : "[]");
     if (fields) args.push(`${name}$fieldAnnotations`);
     const head = `static override readonly _capnp: $.StructInfo<${name}>`;
-    return assign(head, true, call("$.structInfo", ...args), "$.structInfo(");
+    return assign(head, true, call(info, ...args), `${info}(`);
   }
 
   private of(names: string[]): Doc {
     const { name } = this;
     const parameters = names.map((one) => `${one}: $.PointerType<${one}>`);
-    const head = [`static of<${names.join(", ")}>`, list("(", parameters, ")"), `: $.StructType<${name}${this.own}>`];
-    return block(head, [["return ", call(`$.bindStruct<${name}${this.own}>`, name, list("[", names, "]")), ";"]]);
+    const head = [
+      `static of<${names.join(", ")}>`,
+      list("(", parameters, ")"),
+      `: $.StructType<${name}${this.own}>`,
+    ];
+    return block(head, [
+      ["return ", call(`$.bindStruct<${name}${this.own}>`, name, ...names), ";"],
+    ]);
   }
 
   private which(): Doc {
     const value = call("$.whichOf", "this._capnp", String(this.tagAt), `${this.name}$which`);
     const doc = docComment("The active member of the union.");
-    return [doc, block(`get which(): $.Which<typeof ${this.name}$which>`, [["return ", value, ";"]])];
+    return [
+      doc,
+      block(`get which(): $.Which<typeof ${this.name}$which>`, [["return ", value, ";"]]),
+    ];
   }
 
   private accessors(member: Member): Doc[] {
@@ -197,7 +245,18 @@ class StructWriter {
   /** Refuses to read a member of the union that is not the active one. */
   private check(member: Member): Doc[] {
     if (member.tag === null) return [];
-    return [[call("$.checkTag", "this._capnp", String(this.tagAt), String(member.tag), quote(member.name)), ";"]];
+    return [
+      [
+        call(
+          "$.checkTag",
+          "this._capnp",
+          String(this.tagAt),
+          String(member.tag),
+          quote(member.name),
+        ),
+        ";",
+      ],
+    ];
   }
 
   private setTag(member: Member): Doc[] {
@@ -217,7 +276,13 @@ class StructWriter {
     const literal = literalOf(member.field) === null ? [] : [this.literalName(member)];
     if (type.which === "text") return call("$.getText", "this._capnp", index, ...textDefault(slot));
     if (type.which === "data") return call("$.getData", "this._capnp", index, ...literal);
-    return call("$.getPointer", "this._capnp", index, this.types.value(type, this.place), ...literal);
+    return call(
+      "$.getPointer",
+      "this._capnp",
+      index,
+      this.types.value(type, this.place),
+      ...literal,
+    );
   }
 
   private setter(member: Member, type: Type): Doc[] {
@@ -226,12 +291,19 @@ class StructWriter {
     if (type.which === "void") return [];
     if (scalar !== undefined) {
       const at = String(position(slot.offset, scalar[1]));
-      return [[call(`$.set${scalar[0]}`, "this._capnp", at, "value", ...mask(slot.defaultValue)), ";"]];
+      return [
+        [call(`$.set${scalar[0]}`, "this._capnp", at, "value", ...mask(slot.defaultValue)), ";"],
+      ];
     }
     const index = String(slot.offset);
     if (type.which === "text") return [[call("$.setText", "this._capnp", index, "value"), ";"]];
     if (type.which === "data") return [[call("$.setData", "this._capnp", index, "value"), ";"]];
-    return [[call("$.setPointer", "this._capnp", index, this.types.value(type, this.place), "value"), ";"]];
+    return [
+      [
+        call("$.setPointer", "this._capnp", index, this.types.value(type, this.place), "value"),
+        ";",
+      ],
+    ];
   }
 
   /** `hasFoo` and `initFoo` of a pointer field. */
@@ -240,7 +312,9 @@ class StructWriter {
     const index = String(member.field.slot.offset);
     const has: Doc = call("$.has", "this._capnp", index);
     const active = member.tag === null ? has : [`this.which === ${quote(member.name)} && `, has];
-    const out: Doc[] = [block(`${this.helper("has", member)}(): boolean`, [["return ", active, ";"]])];
+    const out: Doc[] = [
+      block(`${this.helper("has", member)}(): boolean`, [["return ", active, ";"]]),
+    ];
     const init = this.helper("init", member);
     const tag = this.setTag(member);
     const read = this.types.read(type, this.place);
@@ -248,7 +322,13 @@ class StructWriter {
       const value = call("$.initStruct", "this._capnp", index, this.types.value(type, this.place));
       out.push(block(`${init}(): ${read}`, [...tag, ["return ", value, ";"]]));
     } else if (type.which === "list") {
-      const value = call("$.initList", "this._capnp", index, this.types.value(type, this.place), "length");
+      const value = call(
+        "$.initList",
+        "this._capnp",
+        index,
+        this.types.value(type, this.place),
+        "length",
+      );
       out.push(block(`${init}(length: number): ${read}`, [...tag, ["return ", value, ";"]]));
     } else if (type.which === "data") {
       const value = call("$.initData", "this._capnp", index, "length");
@@ -262,24 +342,36 @@ class StructWriter {
     const name = this.types.ref(id, true);
     const type = `${name}${this.own}`;
     const value: Doc = call(`$.getGroup<${type}>`, "this", name);
-    const out: Doc[] = [[doc, block(`get ${member.name}(): ${type}`, [...this.check(member), ["return ", value, ";"]])]];
+    const out: Doc[] = [
+      [
+        doc,
+        block(`get ${member.name}(): ${type}`, [...this.check(member), ["return ", value, ";"]]),
+      ],
+    ];
     if (member.tag !== null) {
       const clear = call("$.clearGroup", "this._capnp", `${this.literalName(member)}$slots`);
-      out.push(block(`${this.helper("init", member)}(): ${type}`, [...this.setTag(member), [clear, ";"], ["return ", value, ";"]]));
+      out.push(
+        block(`${this.helper("init", member)}(): ${type}`, [
+          ...this.setTag(member),
+          [clear, ";"],
+          ["return ", value, ";"],
+        ]),
+      );
     }
     return out;
   }
 
   private set(): Doc {
-    if (this.members.length === 0) return block(`override set(_value: ${this.name}.Init${this.own}): void`, []);
+    if (this.members.length === 0)
+      return block(`override set(_value: ${this.name}.Init${this.own}): void`, []);
     const body: Doc[] = [];
-    if (this.union.length > 1)
-      body.push([call("$.oneMember", "value", `${this.name}$which`), ";"]);
+    if (this.union.length > 1) body.push([call("$.oneMember", "value", `${this.name}$which`), ";"]);
     for (const member of this.members) {
       const { name } = member;
       const given = `if (value.${name} !== undefined)`;
       if (member.field.which === "group") {
-        const target = member.tag === null ? `this.${name}` : `this.${this.helper("init", member)}()`;
+        const target =
+          member.tag === null ? `this.${name}` : `this.${this.helper("init", member)}()`;
         body.push(group(given, indent(line, `${target}.set(value.${name});`)));
       } else body.push(group(given, indent(line, `this.${name} = value.${name};`)));
     }
@@ -294,9 +386,17 @@ class StructWriter {
       const { which } = member.field;
       const slot = which === "slot" ? member.field.slot.type.which : "group";
       const pointer = slot !== "group" && slot !== "void" && SCALARS[slot] === undefined;
-      const value = slot === "group" ? `this.${name}.toObject()` : pointer && slot !== "text" ? `$.plain(this.${name})` : `this.${name}`;
-      const when =
-        pointer ? `this.${this.helper("has", member)}()` : member.tag === null ? "" : `this.which === ${quote(name)}`;
+      const value =
+        slot === "group"
+          ? `this.${name}.toObject()`
+          : pointer && slot !== "text"
+            ? `$.plain(this.${name})`
+            : `this.${name}`;
+      const when = pointer
+        ? `this.${this.helper("has", member)}()`
+        : member.tag === null
+          ? ""
+          : `this.which === ${quote(name)}`;
       const put = `out.${name} = ${value};`;
       body.push(when === "" ? put : group(`if (${when})`, indent(line, put)));
     }
@@ -315,8 +415,14 @@ class StructWriter {
     });
     const declared = this.types.declare(this.node.id);
     const init = block(`interface Init${declared}`, fields);
-    const doc = docComment("What a field of this type is set from: a struct to copy, or its fields.");
-    const from = `type From${declared} = ${this.name}${this.own} | Init${this.own} | null;`;
+    const doc = docComment(
+      "What a field of this type is set from: a struct to copy, or its fields.",
+    );
+    const from = union(
+      `type From${declared} =`,
+      `${this.name}${this.own} | Init${this.own} | null`,
+      ";",
+    );
     const types = this.node.struct.isGroup ? [init] : [init, [doc, from]];
     return block(`export declare namespace ${this.name}`, types);
   }
@@ -334,10 +440,8 @@ class StructWriter {
       if (part !== null) body.push(...(body.length > 0 ? [""] : []), part);
     }
     const name = `${this.name}$Pipeline`;
-    return block(
-      `export class ${name}${this.types.declare(this.node.id)} extends $.Pipeline<${this.name}${this.own}>`,
-      body,
-    );
+    const declared = this.types.declarations(this.node.id);
+    return braced(classHead(name, declared, "$.Pipeline", `${this.name}${this.own}`), body);
   }
 
   private pipelineOf(member: Member, place: Place, schema: Schema): Doc | null {
@@ -364,7 +468,13 @@ class StructWriter {
     if (type.which !== "struct" || !schema.pipelines(type.struct.typeId)) return null;
     const inner = `${this.types.ref(type.struct.typeId, true)}$Pipeline`;
     const bound = `${inner}${this.types.args(type.struct.typeId, type.struct.brand, place)}`;
-    const value = call(`$.pipelineStruct<${bound}>`, "this", at, inner, this.types.value(type, place));
+    const value = call(
+      `$.pipelineStruct<${bound}>`,
+      "this",
+      at,
+      inner,
+      this.types.value(type, place),
+    );
     return block(`get ${member.name}(): ${bound}`, [["return ", value, ";"]]);
   }
 }
@@ -375,7 +485,12 @@ function position(offset: number, bits: number): number {
 }
 
 function textDefault(slot: { hadExplicitDefault: boolean; defaultValue: Value }): string[] {
-  if (!slot.hadExplicitDefault || slot.defaultValue.which !== "text" || slot.defaultValue.text === "") return [];
+  if (
+    !slot.hadExplicitDefault ||
+    slot.defaultValue.which !== "text" ||
+    slot.defaultValue.text === ""
+  )
+    return [];
   return [quote(slot.defaultValue.text)];
 }
 
@@ -384,12 +499,16 @@ function literalOf(field: Field): string | null {
   if (field.which !== "slot" || !field.slot.hadExplicitDefault) return null;
   const value = field.slot.defaultValue;
   if (value.which === "data") return value.data.length === 0 ? null : encodeData(value.data);
-  const pointer = value.which === "list" ? value.list : value.which === "struct" ? value.struct : null;
+  const pointer =
+    value.which === "list" ? value.list : value.which === "struct" ? value.struct : null;
   return pointer === null || pointer.isNull ? null : encode(pointer);
 }
 
 /** Where the fields of a group are: what to zero when it becomes the active member. */
-function slotsOf(schema: Schema, id: bigint): { bytes: number[]; bits: number[]; pointers: number[] } {
+function slotsOf(
+  schema: Schema,
+  id: bigint,
+): { bytes: number[]; bits: number[]; pointers: number[] } {
   const bytes: number[] = [];
   const bits: number[] = [];
   const pointers: number[] = [];

@@ -59,10 +59,15 @@ export class Types {
   }
 
   private moduleName(file: bigint): string {
-    const base = this.schema.node(file).displayName.split("/").pop()!.replace(/\.capnp$/, "");
+    const base = this.schema
+      .node(file)
+      .displayName.split("/")
+      .pop()!
+      .replace(/\.capnp$/, "");
     const plain = `$${base.replace(/[^A-Za-z0-9]+(.)?/g, (_, next: string | undefined) => (next ?? "").toUpperCase())}`;
     let name = plain;
-    for (let n = 2; [...this.imports.values()].some((one) => one.name === name); n++) name = `${plain}${n}`;
+    for (let n = 2; [...this.imports.values()].some((one) => one.name === name); n++)
+      name = `${plain}${n}`;
     return name;
   }
 
@@ -101,9 +106,12 @@ export class Types {
 
   /** The TypeScript arguments of a generic class: `<string, Person>`, or nothing when none is bound. */
   args(id: bigint, brand: Brand, place: Place): string {
-    const own = (index: number, parameter: Parameter): string => named(place.read, index, parameter.name);
+    const own = (index: number, parameter: Parameter): string =>
+      named(place.read, index, parameter.name);
     const bound = this.bind(id, brand, place, (type) => this.read(type, place), own);
-    return bound.every((one) => one === "") ? "" : `<${bound.map((one) => one || "$.AnyPointer").join(", ")}>`;
+    return bound.every((one) => one === "")
+      ? ""
+      : `<${bound.map((one) => one || "$.AnyPointer").join(", ")}>`;
   }
 
   /** The class of a struct or interface as a value, bound as its brand says. */
@@ -112,7 +120,9 @@ export class Types {
       index < 0 ? parameter.name : place.value(index, parameter.name);
     const bound = this.bind(id, brand, place, (type) => this.value(type, place), own);
     const name = this.ref(id, true);
-    return bound.every((one) => one === "") ? name : `${name}.of(${bound.map((one) => one || "$.AnyPointer").join(", ")})`;
+    return bound.every((one) => one === "")
+      ? name
+      : `${name}.of(${bound.map((one) => one || "$.AnyPointer").join(", ")})`;
   }
 
   /** The place inside a superclass: its type parameters are what the brand binds them to at `place`. */
@@ -180,11 +190,19 @@ export class Types {
       case "enum":
         return this.ref(type.enum.typeId, false);
       case "struct":
-        return this.ref(type.struct.typeId, false) + this.args(type.struct.typeId, type.struct.brand, place);
+        return (
+          this.ref(type.struct.typeId, false) +
+          this.args(type.struct.typeId, type.struct.brand, place)
+        );
       case "interface":
-        return this.ref(type.interface.typeId, false) + this.args(type.interface.typeId, type.interface.brand, place);
+        return (
+          this.ref(type.interface.typeId, false) +
+          this.args(type.interface.typeId, type.interface.brand, place)
+        );
       case "anyPointer":
-        return this.parameterRead(type, place) ?? (isCapability(type) ? "$.Client" : "$.AnyPointer");
+        return (
+          this.parameterRead(type, place) ?? (isCapability(type) ? "$.Client" : "$.AnyPointer")
+        );
       default:
         throw unknownType(which);
     }
@@ -251,8 +269,13 @@ export class Types {
 
   /** The declaration of a node's type parameters: `<T = $.AnyPointer>`, or nothing. */
   declare(id: bigint): string {
-    const all = this.schema.parametersOf(id);
-    return all.length === 0 ? "" : `<${all.map(({ name }) => `${name} = $.AnyPointer`).join(", ")}>`;
+    const all = this.declarations(id);
+    return all.length === 0 ? "" : `<${all.join(", ")}>`;
+  }
+
+  /** The same, one by one. */
+  declarations(id: bigint): string[] {
+    return this.schema.parametersOf(id).map(({ name }) => `${name} = $.AnyPointer`);
   }
 
   /** A node's type parameters handed on: `<T>`, or nothing. */

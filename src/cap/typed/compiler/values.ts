@@ -11,7 +11,10 @@ import { call, type Doc, hardline, indent, list, object } from "./doc.js";
 
 /** A string of TypeScript. */
 export function quote(text: string): string {
-  return JSON.stringify(text).replace(/[\u2028\u2029\u007f-\u009f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(text).replace(
+    /[\u2028\u2029\u007f-\u009f]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** A number of TypeScript that reads back as the very same value. */
@@ -74,7 +77,8 @@ export function encode(pointer: AnyPointer): string {
   message._capnp.segments.push(segment);
   copyPointer(pointer.segment, pointer.byteOffset, segment, 0);
   let binary = "";
-  for (const byte of new Uint8Array(segment.buffer, 0, segment.byteLength)) binary += String.fromCharCode(byte);
+  for (const byte of new Uint8Array(segment.buffer, 0, segment.byteLength))
+    binary += String.fromCharCode(byte);
   return btoa(binary);
 }
 

@@ -14,7 +14,15 @@ import { Struct } from "./struct.js";
 import type { BuildCaps } from "./caps.js";
 
 /** What an AnyPointer can be set to. A string is Text, bytes are Data; structs and lists are copied. */
-export type AnyInit = AnyPointer | Struct | List<unknown> | Client | string | Uint8Array | TypedValue | null;
+export type AnyInit =
+  | AnyPointer
+  | Struct
+  | List<unknown>
+  | Client
+  | string
+  | Uint8Array
+  | TypedValue
+  | null;
 
 /** A value with the type it is to be written as; see {@link any}. */
 export class TypedValue {
@@ -47,10 +55,15 @@ class AnyInfo extends PointerInfo<AnyPointer> {
     else if (typeof value === "string") writeText(segment, at, value);
     else if (value instanceof Uint8Array) writeData(segment, at, value);
     else if (value instanceof TypedValue) value.type._capnp.write(segment, at, value.value);
-    else if (value instanceof Struct) (value.constructor as unknown as PointerType<unknown>)._capnp.write(segment, at, value);
-    else if (value instanceof AnyPointer || value instanceof List) copyPointer(value.segment, value.byteOffset, segment, at);
+    else if (value instanceof Struct)
+      (value.constructor as unknown as PointerType<unknown>)._capnp.write(segment, at, value);
+    else if (value instanceof AnyPointer || value instanceof List)
+      copyPointer(value.segment, value.byteOffset, segment, at);
     else if (value instanceof Client) writeClient(segment, at, value);
-    else throw invalidArgument("an AnyPointer is set from a struct, list, client, string, bytes or any(type, value)");
+    else
+      throw invalidArgument(
+        "an AnyPointer is set from a struct, list, client, string, bytes or any(type, value)",
+      );
   }
 }
 
@@ -100,8 +113,8 @@ export class AnyPointer extends Pointer {
 /** Writes a capability pointer, and the client's hook into the table of the message. */
 export function writeClient(segment: Segment, at: number, client: Client): void {
   const caps = capsOf(segment) as BuildCaps | null;
-  if (caps === null) throw invalidState("a capability can only be put into the params or results of a call");
+  if (caps === null)
+    throw invalidState("a capability can only be put into the params or results of a call");
   clearPointer(segment, at); // throws when the message was sent already, before a reference is taken
   writeCapPointer(segment, at, caps.add(hookFrom(client, caps.giving)));
 }
-

@@ -18,7 +18,8 @@ function openBytes(segment: Segment, at: number, what: string): number {
   const kind = resolve(segment, at);
   if (kind < 0) return -1;
   if (kind !== LIST) throw invalidPayload(`expected ${what}, found ${KINDS[kind]!}`);
-  if ((found.hi & 7) !== 2) throw invalidPayload(`expected ${what}, found a list of elements that are not bytes`);
+  if ((found.hi & 7) !== 2)
+    throw invalidPayload(`expected ${what}, found a list of elements that are not bytes`);
   const count = found.hi >>> 3;
   inside(found.segment, found.target, count, what);
   return count;
@@ -48,7 +49,8 @@ export function readText(segment: Segment, at: number): string {
 }
 
 export function writeText(segment: Segment, at: number, text: string): void {
-  if (typeof text !== "string") throw invalidArgument(`Text is set from a string, not from ${typeof text}`);
+  if (typeof text !== "string")
+    throw invalidArgument(`Text is set from a string, not from ${typeof text}`);
   const length = utf8Length(text);
   const target = allocate(segment, length + 1);
   writeListPointer(segment, at, target, 2, length + 1);
@@ -85,7 +87,8 @@ export function readData(segment: Segment, at: number): Uint8Array {
 }
 
 export function writeData(segment: Segment, at: number, data: Uint8Array): void {
-  if (!(data instanceof Uint8Array)) throw invalidArgument(`Data is set from a Uint8Array, not from ${typeof data}`);
+  if (!(data instanceof Uint8Array))
+    throw invalidArgument(`Data is set from a Uint8Array, not from ${typeof data}`);
   const target = allocate(segment, data.length);
   writeListPointer(segment, at, target, 2, data.length);
   new Uint8Array(segment.buffer, target, data.length).set(data);
@@ -93,7 +96,8 @@ export function writeData(segment: Segment, at: number, data: Uint8Array): void 
 
 /** Makes a zeroed Data of `length` bytes; the view is good until the next change of the message. */
 export function initDataAt(segment: Segment, at: number, length: number): Uint8Array {
-  if (!Number.isSafeInteger(length) || length < 0) throw invalidArgument(`a Data of ${length} bytes cannot be built`);
+  if (!Number.isSafeInteger(length) || length < 0)
+    throw invalidArgument(`a Data of ${length} bytes cannot be built`);
   const target = allocate(segment, length);
   writeListPointer(segment, at, target, 2, length);
   return new Uint8Array(segment.buffer, target, length);

@@ -53,7 +53,8 @@ export class Builder {
   close(): void {
     const segment = this.segment;
     const used = segment.byteLength;
-    this.buffer = segment.buffer.byteLength > KEEP_BYTES ? new ArrayBuffer(START_BYTES) : segment.buffer;
+    this.buffer =
+      segment.buffer.byteLength > KEEP_BYTES ? new ArrayBuffer(START_BYTES) : segment.buffer;
     if (this.buffer === segment.buffer) new Uint8Array(this.buffer, 0, used).fill(0);
     (segment as unknown as { _dv: DataView })._dv = closedView;
     segment.buffer = NO_BYTES;
@@ -73,4 +74,3 @@ export function openBuilder(scheduler: Scheduler, giving: boolean): Builder {
   builder.begin(scheduler, giving);
   return builder;
 }
-

@@ -5,7 +5,13 @@
 import { RpcError } from "../../../base/errors.js";
 import { CallRequest, type Hook } from "../../../hook/hook.js";
 import type { Path, Payload } from "../../../hook/payload.js";
-import { brokenHook, nullHook, type Results, type ResultsObserver, samePath } from "../../../hook/results.js";
+import {
+  brokenHook,
+  nullHook,
+  type Results,
+  type ResultsObserver,
+  samePath,
+} from "../../../hook/results.js";
 import { followPath } from "../../../wire/path.js";
 import { openBuilder } from "./builder.js";
 import { GivenCaps } from "./caps.js";
@@ -83,7 +89,12 @@ export class Call implements ResultsObserver {
   private limits: CallLimits | null = null;
   private readonly hook: Hook;
 
-  constructor(hook: Hook, results: Results, type: StructType<Struct>, options: CallOptions | undefined) {
+  constructor(
+    hook: Hook,
+    results: Results,
+    type: StructType<Struct>,
+    options: CallOptions | undefined,
+  ) {
     this.hook = hook;
     this.results = results;
     this.type = type;
@@ -118,10 +129,16 @@ export class Call implements ResultsObserver {
 
   /** The client of the capability at `path` of the results, known or not. */
   client<C extends Client>(path: Path, type: InterfaceType<C>): C {
-    const known = this.clients?.find((one) => samePath(one.path, path) && one.client instanceof type);
+    const known = this.clients?.find(
+      (one) => samePath(one.path, path) && one.client instanceof type,
+    );
     if (known !== undefined) return known.client as C;
-    const before = this.clients?.find((one) => samePath(one.path, path) && one.client._hook !== null);
-    const client = new type(before === undefined ? this.capability(path) : hookOf(before.client).addRef());
+    const before = this.clients?.find(
+      (one) => samePath(one.path, path) && one.client._hook !== null,
+    );
+    const client = new type(
+      before === undefined ? this.capability(path) : hookOf(before.client).addRef(),
+    );
     (this.clients ??= []).push({ path, client });
     return client;
   }
@@ -218,18 +235,29 @@ export function refused(options: CallOptions | undefined): RpcError | null {
   if (options.signal?.aborted === true) return aborted(options.signal).delivered("not-sent");
   if (options.deadline === undefined) return null;
   const deadline = Number(options.deadline);
-  if (Number.isNaN(deadline)) return new RpcError("failed", "invalid-argument", "the deadline is not a time");
+  if (Number.isNaN(deadline))
+    return new RpcError("failed", "invalid-argument", "the deadline is not a time");
   return deadline <= Date.now() ? late().delivered("not-sent") : null;
 }
 
 function aborted(signal: AbortSignal): RpcError {
-  return new RpcError("failed", "call-canceled", "the call was canceled by its signal", { cause: signal.reason });
+  return new RpcError("failed", "call-canceled", "the call was canceled by its signal", {
+    cause: signal.reason,
+  });
 }
 
 function late(): RpcError {
-  return new RpcError("failed", "deadline-exceeded", "the call was not answered before its deadline");
+  return new RpcError(
+    "failed",
+    "deadline-exceeded",
+    "the call was not answered before its deadline",
+  );
 }
 
 export function disposedCall(): RpcError {
-  return new RpcError("failed", "call-canceled", "the call was canceled: it was disposed before it was answered");
+  return new RpcError(
+    "failed",
+    "call-canceled",
+    "the call was canceled: it was disposed before it was answered",
+  );
 }

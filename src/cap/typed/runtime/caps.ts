@@ -45,7 +45,9 @@ export abstract class Caps implements CapTable {
       const known = this.clients[i];
       if (known instanceof type) return known;
     }
-    const client = new type((first ? this.refer(index, true) : this.share(index)) ?? nullHook(this.scheduler));
+    const client = new type(
+      (first ? this.refer(index, true) : this.share(index)) ?? nullHook(this.scheduler),
+    );
     this.indexes.push(index);
     this.clients.push(client);
     return client;
@@ -61,7 +63,11 @@ export abstract class Caps implements CapTable {
 
   /** Adds a reference, which is taken over. @returns its index. @throws for a table that was received. */
   add(_hook: Hook): number {
-    throw new RpcError("failed", "invalid-state", "capabilities cannot be added to a message that was received");
+    throw new RpcError(
+      "failed",
+      "invalid-state",
+      "capabilities cannot be added to a message that was received",
+    );
   }
 
   /** Ends `client` together with this table. */
@@ -88,7 +94,11 @@ export abstract class Caps implements CapTable {
 }
 
 function disposed(): RpcError {
-  return new RpcError("failed", "capability-disposed", "the message that holds this capability was disposed");
+  return new RpcError(
+    "failed",
+    "capability-disposed",
+    "the message that holds this capability was disposed",
+  );
 }
 
 /** The table of params: owned by the call, which may release it at any time. */

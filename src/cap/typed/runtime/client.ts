@@ -55,7 +55,9 @@ export class Client<S = unknown> {
 /** The client's reference, which stays the client's. @throws RpcError capability-disposed */
 export function hookOf(client: Client): Hook {
   if (client._hook === null)
-    throw new RpcError("failed", "capability-disposed", "this client was disposed before", { delivery: "not-sent" });
+    throw new RpcError("failed", "capability-disposed", "this client was disposed before", {
+      delivery: "not-sent",
+    });
   return client._hook;
 }
 

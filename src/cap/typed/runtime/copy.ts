@@ -5,7 +5,16 @@
 
 import { Caps } from "./caps.js";
 import { invalidPayload } from "./errors.js";
-import { CAPABILITY, clearPointer, ELEMENT_BYTES, found, inside, LIST, resolve, STRUCT } from "./pointer.js";
+import {
+  CAPABILITY,
+  clearPointer,
+  ELEMENT_BYTES,
+  found,
+  inside,
+  LIST,
+  resolve,
+  STRUCT,
+} from "./pointer.js";
 import { writeCapPointer, writeListPointer, writeStructPointer } from "./pointer.js";
 import { allocate, type Segment, TypedMessage } from "./segment.js";
 import type { StructState } from "./state.js";
@@ -27,22 +36,54 @@ export function copyPointer(source: Segment, from: number, target: Segment, to: 
  * Copies a struct, given by its location, and points `to` at the copy.
  * @param dataWords, pointerCount the least size of the copy: that of the schema, so that its fields can be set.
  */
-export function copyStruct(from: StructState, target: Segment, to: number, dataWords: number, pointerCount: number): void {
+export function copyStruct(
+  from: StructState,
+  target: Segment,
+  to: number,
+  dataWords: number,
+  pointerCount: number,
+): void {
   budget = MAX_WORDS;
   const words = Math.max((from.dataBytes + 7) >> 3, dataWords);
   const count = Math.max(from.pointerCount, pointerCount);
   const at = allocate(target, (words + count) * 8);
   writeStructPointer(target, to, at, words, count);
   const { segment, base, dataBytes, pointers } = from;
-  copySections(segment, base, dataBytes, pointers, from.pointerCount, target, at, words * 8, MAX_DEPTH - 1);
+  copySections(
+    segment,
+    base,
+    dataBytes,
+    pointers,
+    from.pointerCount,
+    target,
+    at,
+    words * 8,
+    MAX_DEPTH - 1,
+  );
 }
 
 /** Copies the sections of a struct over those of another, as far as both reach. */
-export function copyOver(from: StructState, target: Segment, at: number, dataBytes: number, pointerCount: number): void {
+export function copyOver(
+  from: StructState,
+  target: Segment,
+  at: number,
+  dataBytes: number,
+  pointerCount: number,
+): void {
   budget = MAX_WORDS;
   const count = Math.min(from.pointerCount, pointerCount);
   const bytes = Math.min(from.dataBytes, dataBytes);
-  copySections(from.segment, from.base, bytes, from.pointers, count, target, at, dataBytes, MAX_DEPTH - 1);
+  copySections(
+    from.segment,
+    from.base,
+    bytes,
+    from.pointers,
+    count,
+    target,
+    at,
+    dataBytes,
+    MAX_DEPTH - 1,
+  );
 }
 
 function copySections(
@@ -61,7 +102,13 @@ function copySections(
     copyAt(source, pointers + i * 8, target, at + targetDataBytes + i * 8, depth);
 }
 
-function copyBytes(source: Segment, from: number, target: Segment, to: number, bytes: number): void {
+function copyBytes(
+  source: Segment,
+  from: number,
+  target: Segment,
+  to: number,
+  bytes: number,
+): void {
   if (bytes === 0) return;
   new Uint8Array(target.buffer, to, bytes).set(new Uint8Array(source.buffer, from, bytes));
 }
@@ -79,15 +126,33 @@ function copyAt(source: Segment, from: number, target: Segment, to: number, dept
     const at = allocate(target, (dataWords + pointerCount) * 8);
     writeStructPointer(target, to, at, dataWords, pointerCount);
     const pointers = content + dataWords * 8;
-    copySections(segment, content, dataWords * 8, pointers, pointerCount, target, at, dataWords * 8, depth - 1);
+    copySections(
+      segment,
+      content,
+      dataWords * 8,
+      pointers,
+      pointerCount,
+      target,
+      at,
+      dataWords * 8,
+      depth - 1,
+    );
   } else if (kind === LIST) copyList(segment, content, hi, target, to, depth);
   else if (kind === CAPABILITY) copyCap(found.lo, hi >>> 0, source, target, to);
 }
 
-function copyList(source: Segment, from: number, hi: number, target: Segment, to: number, depth: number): void {
+function copyList(
+  source: Segment,
+  from: number,
+  hi: number,
+  target: Segment,
+  to: number,
+  depth: number,
+): void {
   const code = hi & 7;
   const count = hi >>> 3;
-  const bytes = code === 7 ? count * 8 + 8 : code === 1 ? (count + 7) >>> 3 : ELEMENT_BYTES[code]! * count;
+  const bytes =
+    code === 7 ? count * 8 + 8 : code === 1 ? (count + 7) >>> 3 : ELEMENT_BYTES[code]! * count;
   spend(((bytes + 7) >>> 3) + 1);
   inside(source, from, bytes, "a list");
   const at = allocate(target, bytes);
@@ -109,7 +174,17 @@ function copyList(source: Segment, from: number, hi: number, target: Segment, to
   for (let i = 0; i < length; i++) {
     const element = 8 + i * stride;
     const pointers = from + element + dataBytes;
-    copySections(source, from + element, dataBytes, pointers, pointerCount, target, at + element, dataBytes, depth - 1);
+    copySections(
+      source,
+      from + element,
+      dataBytes,
+      pointers,
+      pointerCount,
+      target,
+      at + element,
+      dataBytes,
+      depth - 1,
+    );
   }
 }
 

@@ -58,17 +58,32 @@ export function initData(s: StructState, index: number, length: number): Uint8Ar
 }
 
 /** A field of any pointer type, by its type. */
-export function getPointer<T>(s: StructState, index: number, type: PointerType<T>, otherwise?: Literal): T {
+export function getPointer<T>(
+  s: StructState,
+  index: number,
+  type: PointerType<T>,
+  otherwise?: Literal,
+): T {
   const at = slotOf(s, index);
-  if (otherwise !== undefined && (at < 0 || isNull(s.segment, at))) return type._capnp.read(otherwise.segment, 0);
+  if (otherwise !== undefined && (at < 0 || isNull(s.segment, at)))
+    return type._capnp.read(otherwise.segment, 0);
   return at >= 0 ? type._capnp.read(s.segment, at) : type._capnp.read(nullSegment(s.segment), 0);
 }
 
-export function setPointer<T>(s: StructState, index: number, type: PointerType<T>, value: unknown): void {
+export function setPointer<T>(
+  s: StructState,
+  index: number,
+  type: PointerType<T>,
+  value: unknown,
+): void {
   type._capnp.write(s.segment, slotToWrite(s, index), value);
 }
 
-export function initStruct<S extends Struct>(s: StructState, index: number, type: StructType<S>): S {
+export function initStruct<S extends Struct>(
+  s: StructState,
+  index: number,
+  type: StructType<S>,
+): S {
   return type._capnp.init(s.segment, slotToWrite(s, index));
 }
 
@@ -107,14 +122,21 @@ export type Which<Names extends readonly string[]> = Names[number] | "_unknown";
  * The name of a union's active member.
  * @param names by tag. @returns `_unknown` for a tag this schema does not know (C-VAL-21).
  */
-export function whichOf<W extends string>(s: StructState, at: number, names: readonly W[]): W | "_unknown" {
+export function whichOf<W extends string>(
+  s: StructState,
+  at: number,
+  names: readonly W[],
+): W | "_unknown" {
   return names[getUint16(s, at)] ?? "_unknown";
 }
 
 /** Throws unless member `tag` of the union is the active one. */
 export function checkTag(s: StructState, at: number, tag: number, name: string): void {
   const found = getUint16(s, at);
-  if (found !== tag) throw invalidState(`${name} is not the active member of its union (the tag is ${found}, not ${tag})`);
+  if (found !== tag)
+    throw invalidState(
+      `${name} is not the active member of its union (the tag is ${found}, not ${tag})`,
+    );
 }
 
 /** Makes member `tag` of the union the active one. */
@@ -149,7 +171,8 @@ export function oneMember(value: object, names: readonly string[]): void {
   let first = "";
   for (const name of names) {
     if ((value as Record<string, unknown>)[name] === undefined) continue;
-    if (first !== "") throw invalidArgument(`${first} and ${name} are members of one union: set one of them`);
+    if (first !== "")
+      throw invalidArgument(`${first} and ${name} are members of one union: set one of them`);
     first = name;
   }
 }

@@ -56,7 +56,7 @@ export function typesOf<T extends readonly PointerType<unknown>[]>(
 /** A generic struct class with its type parameters bound. */
 export function bindStruct<S extends Struct>(
   type: { readonly _capnp: StructInfo<Struct> },
-  types: readonly PointerType<unknown>[],
+  ...types: readonly PointerType<unknown>[]
 ): StructType<S> {
   return type._capnp.bind(types) as unknown as StructType<S>;
 }
@@ -64,7 +64,7 @@ export function bindStruct<S extends Struct>(
 /** A generic interface class with its type parameters bound. */
 export function bindInterface<C extends Client>(
   type: { readonly _capnp: InterfaceInfo<Client> },
-  types: readonly PointerType<unknown>[],
+  ...types: readonly PointerType<unknown>[]
 ): InterfaceType<C> {
   return type._capnp.bind(types) as unknown as InterfaceType<C>;
 }
@@ -81,7 +81,10 @@ function unwrap(value: unknown): unknown {
 }
 
 /** The name of an enum's value, or undefined for one the schema does not know. */
-export function enumName<E extends Readonly<Record<string, number>>>(type: E, value: number): keyof E | undefined {
+export function enumName<E extends Readonly<Record<string, number>>>(
+  type: E,
+  value: number,
+): keyof E | undefined {
   for (const name of Object.keys(type)) if (type[name] === value) return name;
   return undefined;
 }

@@ -122,20 +122,29 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
     if (this.lineage !== null) return this.lineage;
     const all: InterfaceInfo[] = [this];
     for (const parent of this.own.supers)
-      for (const info of parent._capnp.ancestry) if (!all.some((known) => known.id === info.id)) all.push(info);
+      for (const info of parent._capnp.ancestry)
+        if (!all.some((known) => known.id === info.id)) all.push(info);
     return (this.lineage = all);
   }
 
   /** The class with its type parameters bound; the same class for the same types. */
   bind(bindings: readonly PointerType<unknown>[]): InterfaceType<C> {
     for (const known of this.bound)
-      if (known._capnp.bindings.every((type, i) => type === bindings[i])) return known as InterfaceType<C>;
+      if (known._capnp.bindings.every((type, i) => type === bindings[i]))
+        return known as InterfaceType<C>;
     const Base: InterfaceType<Client> = this.type;
     class Bound extends Base {
       static override _capnp: InterfaceInfo;
     }
     const bound = Bound as unknown as InterfaceType<C>;
-    Bound._capnp = new InterfaceInfo<C>(bound, this.displayName, this.id, this.load, bindings, this.annotations);
+    Bound._capnp = new InterfaceInfo<C>(
+      bound,
+      this.displayName,
+      this.id,
+      this.load,
+      bindings,
+      this.annotations,
+    );
     this.bound.push(bound);
     return bound;
   }
@@ -146,8 +155,11 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
     const caps = capsOf(segment);
     if (kind < 0) return new this.type(nullHook(caps?.scheduler ?? processScheduler()));
     if (kind !== CAPABILITY || found.lo !== CAPABILITY)
-      throw invalidPayload(`expected a capability, found ${kind === CAPABILITY ? "an unknown pointer" : KINDS[kind]!}`);
-    if (caps === null) throw invalidState("this message has no capability table: it did not come with a call");
+      throw invalidPayload(
+        `expected a capability, found ${kind === CAPABILITY ? "an unknown pointer" : KINDS[kind]!}`,
+      );
+    if (caps === null)
+      throw invalidState("this message has no capability table: it did not come with a call");
     return caps.client(found.hi >>> 0, this.type);
   }
 
@@ -155,9 +167,11 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
   write(segment: Segment, at: number, value: unknown): void {
     if (value === null) return clearPointer(segment, at);
     if (value instanceof Client) return writeClient(segment, at, value);
-    if (typeof value !== "object") throw invalidArgument(`a ${this.displayName} is set from a client or a server`);
+    if (typeof value !== "object")
+      throw invalidArgument(`a ${this.displayName} is set from a client or a server`);
     const caps = capsOf(segment) as BuildCaps | null;
-    if (caps === null) throw invalidState("a capability can only be put into the params or results of a call");
+    if (caps === null)
+      throw invalidState("a capability can only be put into the params or results of a call");
     clearPointer(segment, at);
     writeCapPointer(segment, at, caps.add(hookOfServer(this, value!, caps.scheduler)));
   }
@@ -188,7 +202,12 @@ export function boundIn<T>(client: Client, index: number): PointerType<T> {
 }
 
 /** The error of a call that the object has no method for. */
-export function unimplemented(info: InterfaceInfo, hi: number, lo: number, methodId: number): RpcError {
+export function unimplemented(
+  info: InterfaceInfo,
+  hi: number,
+  lo: number,
+  methodId: number,
+): RpcError {
   const known = info.ancestry.find((one) => one.hi === hi && one.lo === lo);
   const id = (hi >>> 0).toString(16).padStart(8, "0") + (lo >>> 0).toString(16).padStart(8, "0");
   const message =

@@ -6,7 +6,15 @@ import { copyPointer } from "./copy.js";
 import { invalidArgument, invalidPayload } from "./errors.js";
 import { BIT, COMPOSITE, POINTER, PointerInfo, type Type, type TypeInfo, VOID } from "./info.js";
 import { ListState } from "./list-state.js";
-import { clearPointer, ELEMENT_BYTES, found, inside, LIST, resolve, writeListPointer } from "./pointer.js";
+import {
+  clearPointer,
+  ELEMENT_BYTES,
+  found,
+  inside,
+  LIST,
+  resolve,
+  writeListPointer,
+} from "./pointer.js";
 import { KINDS } from "./state.js";
 import { allocate, type Segment } from "./segment.js";
 import type { StructInfo } from "./struct.js";
@@ -53,7 +61,8 @@ export class List<out T> extends Pointer implements Iterable<T> {
 
   map<R>(each: (value: T, index: number) => R): R[] {
     const out: R[] = [];
-    for (let i = 0; i < this.length; i++) out.push(each(this.element.readElement(this._capnp, i), i));
+    for (let i = 0; i < this.length; i++)
+      out.push(each(this.element.readElement(this._capnp, i), i));
     return out;
   }
 
@@ -107,7 +116,8 @@ export class ListInfo<out T> extends PointerInfo<List<T>> {
   /** Makes a zeroed list of `length` elements at the pointer. */
   init(segment: Segment, at: number, length: number): List<T> {
     const { element } = this;
-    if (!Number.isSafeInteger(length) || length < 0) throw invalidArgument(`a list of ${length} elements cannot be built`);
+    if (!Number.isSafeInteger(length) || length < 0)
+      throw invalidArgument(`a list of ${length} elements cannot be built`);
     if (element.code === COMPOSITE) {
       const struct = element as unknown as StructInfo;
       const words = struct.dataWords + struct.pointerCount;
@@ -116,7 +126,8 @@ export class ListInfo<out T> extends PointerInfo<List<T>> {
       segment.setInt32(target, length << 2);
       segment.setInt32(target + 4, struct.dataWords | (struct.pointerCount << 16));
     } else {
-      const bytes = element.code === BIT ? (length + 7) >>> 3 : ELEMENT_BYTES[element.code]! * length;
+      const bytes =
+        element.code === BIT ? (length + 7) >>> 3 : ELEMENT_BYTES[element.code]! * length;
       writeListPointer(segment, at, allocate(segment, bytes), element.code, length);
     }
     return this.read(segment, at);
@@ -139,7 +150,8 @@ export function listOf<T>(element: Type<T>): { readonly _capnp: ListInfo<T> } {
 export function openList(segment: Segment, at: number, element: TypeInfo<unknown>): ListState {
   const kind = resolve(segment, at);
   if (kind < 0) return new ListState(segment, at, 0, 0, 0, 0, 0);
-  if (kind !== LIST) throw invalidPayload(`expected a List(${element.displayName}), found ${KINDS[kind]!}`);
+  if (kind !== LIST)
+    throw invalidPayload(`expected a List(${element.displayName}), found ${KINDS[kind]!}`);
   const content = found.segment;
   const code = found.hi & 7;
   const count = found.hi >>> 3;
@@ -147,9 +159,18 @@ export function openList(segment: Segment, at: number, element: TypeInfo<unknown
   const wanted = element.code;
   const stride = ELEMENT_BYTES[code]!;
   inside(content, found.target, code === BIT ? (count + 7) >>> 3 : stride * count, "a list");
-  if (wanted === COMPOSITE ? code === BIT : wanted !== code && !widens(code, wanted)) throw mismatch(code, element);
+  if (wanted === COMPOSITE ? code === BIT : wanted !== code && !widens(code, wanted))
+    throw mismatch(code, element);
   const dataBytes = code === POINTER ? 0 : stride;
-  return new ListState(content, at, found.target, stride, dataBytes, code === POINTER ? 1 : 0, count);
+  return new ListState(
+    content,
+    at,
+    found.target,
+    stride,
+    dataBytes,
+    code === POINTER ? 1 : 0,
+    count,
+  );
 }
 
 /** Whether a list of `code` holds, at the start of each element, one of the smaller `wanted` (C-VAL-19). */
@@ -159,7 +180,13 @@ function widens(code: number, wanted: number): boolean {
 }
 
 /** A list of structs, also where an older reader wants their first field only (C-VAL-10, 19). */
-function openComposite(content: Segment, at: number, tagAt: number, words: number, element: TypeInfo<unknown>): ListState {
+function openComposite(
+  content: Segment,
+  at: number,
+  tagAt: number,
+  words: number,
+  element: TypeInfo<unknown>,
+): ListState {
   inside(content, tagAt, 8 + words * 8, "a list");
   const tag = content.getInt32(tagAt);
   const size = content.getInt32(tagAt + 4);
@@ -168,7 +195,8 @@ function openComposite(content: Segment, at: number, tagAt: number, words: numbe
   const dataBytes = (size & 0xffff) * 8;
   const pointerCount = size >>> 16;
   const stride = dataBytes + pointerCount * 8;
-  if (stride * length > words * 8) throw invalidPayload("a list of structs is larger than its words");
+  if (stride * length > words * 8)
+    throw invalidPayload("a list of structs is larger than its words");
   const wanted = element.code;
   if (wanted === BIT) throw mismatch(COMPOSITE, element);
   if (wanted === POINTER ? pointerCount === 0 : wanted > BIT && wanted < POINTER && dataBytes === 0)
@@ -179,5 +207,7 @@ function openComposite(content: Segment, at: number, tagAt: number, words: numbe
 const CODES = ["void", "bit", "byte", "two-byte", "four-byte", "eight-byte", "pointer", "struct"];
 
 function mismatch(code: number, element: TypeInfo<unknown>): Error {
-  return invalidPayload(`a list of ${CODES[code]!} elements cannot be read as a List(${element.displayName})`);
+  return invalidPayload(
+    `a list of ${CODES[code]!} elements cannot be read as a List(${element.displayName})`,
+  );
 }

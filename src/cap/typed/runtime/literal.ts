@@ -14,7 +14,9 @@ export class Literal {
   }
 
   get segment(): ReadSegment {
-    return (this.decoded ??= readMessage(Uint8Array.from(atob(this.base64), (c) => c.charCodeAt(0))));
+    return (this.decoded ??= readMessage(
+      Uint8Array.from(atob(this.base64), (c) => c.charCodeAt(0)),
+    ));
   }
 }
 

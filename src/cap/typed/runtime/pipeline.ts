@@ -45,7 +45,9 @@ export class Pipeline<out T> implements PromiseLike<T> {
   ): Promise<A | B> {
     const asked = this._call.asked as Promise<unknown> as Promise<T>;
     if (this._path.length === 0) return asked.then(onValue, onError);
-    return asked.then((root) => readPath(root as Struct, this._path, this._type) as T).then(onValue, onError);
+    return asked
+      .then((root) => readPath(root as Struct, this._path, this._type) as T)
+      .then(onValue, onError);
   }
 
   catch<B = never>(onError?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
@@ -91,14 +93,20 @@ export function callMethod<P>(
   const hook = hookOf(client);
   const refusal = refused(options);
   const results =
-    refusal === null ? send(hook, type, method, id, params, paramsType ?? method.params) : failedResults(refusal, hook.scheduler);
+    refusal === null
+      ? send(hook, type, method, id, params, paramsType ?? method.params)
+      : failedResults(refusal, hook.scheduler);
   const answer = resultsType ?? method.results;
   const call = new Call(hook, results, answer, refusal === null ? options : undefined);
   return new pipeline(call, ROOT, answer);
 }
 
 /** The promised client at pointer `index` of a promised struct. */
-export function pipelineClient<C extends Client>(from: Pipeline<unknown>, index: number, type: InterfaceType<C>): C {
+export function pipelineClient<C extends Client>(
+  from: Pipeline<unknown>,
+  index: number,
+  type: InterfaceType<C>,
+): C {
   return from._call.client([...from._path, index], type);
 }
 
@@ -113,12 +121,20 @@ export function pipelineStruct<P>(
 }
 
 /** The group of a promised struct: the same pointers under other names. */
-export function pipelineGroup<P>(from: Pipeline<unknown>, pipeline: PipelineType<P>, type: PointerType<unknown>): P {
+export function pipelineGroup<P>(
+  from: Pipeline<unknown>,
+  pipeline: PipelineType<P>,
+  type: PointerType<unknown>,
+): P {
   return new pipeline(from._call, from._path, type);
 }
 
 /** What is promised at pointer `index`, of the type bound to a type parameter. */
-export function pipelineBound<T>(from: Pipeline<unknown>, index: number, type: PointerType<T>): PipelineOf<T> {
+export function pipelineBound<T>(
+  from: Pipeline<unknown>,
+  index: number,
+  type: PointerType<T>,
+): PipelineOf<T> {
   const info: unknown = type._capnp;
   if (info instanceof InterfaceInfo) return pipelineClient(from, index, info.type) as PipelineOf<T>;
   return new AnyPipeline<T>(from._call, [...from._path, index], type) as unknown as PipelineOf<T>;

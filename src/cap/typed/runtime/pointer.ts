@@ -55,9 +55,11 @@ function resolveFar(from: Segment, lo: number, hi: number): number {
     found.target = at + 8 + (first >> 2) * 8;
     return first & 3;
   }
-  if ((first & 7) !== FAR) throw invalidPayload("the landing pad of a double far pointer is not a far pointer");
+  if ((first & 7) !== FAR)
+    throw invalidPayload("the landing pad of a double far pointer is not a far pointer");
   const tag = pad.getInt32(at + 8);
-  if (tag !== STRUCT && tag !== LIST) throw invalidPayload("a double far pointer has a tag that is no struct or list");
+  if (tag !== STRUCT && tag !== LIST)
+    throw invalidPayload("a double far pointer has a tag that is no struct or list");
   found.segment = padOf(pad, first, second, 0);
   found.target = (first >>> 3) * 8;
   found.lo = tag;
@@ -67,14 +69,17 @@ function resolveFar(from: Segment, lo: number, hi: number): number {
 
 function padOf(from: Segment, lo: number, hi: number, bytes: number): Segment {
   const segment = from.message._capnp.segments[hi >>> 0];
-  if (segment === undefined) throw invalidPayload(`a far pointer names segment ${hi >>> 0}, which is not there`);
-  if ((lo >>> 3) * 8 + bytes > segment.byteLength) throw invalidPayload("a far pointer leaves its segment");
+  if (segment === undefined)
+    throw invalidPayload(`a far pointer names segment ${hi >>> 0}, which is not there`);
+  if ((lo >>> 3) * 8 + bytes > segment.byteLength)
+    throw invalidPayload("a far pointer leaves its segment");
   return segment;
 }
 
 /** Throws unless `bytes` from `target` on are inside `segment`. */
 export function inside(segment: Segment, target: number, bytes: number, what: string): void {
-  if (target < 0 || target + bytes > segment.byteLength) throw invalidPayload(`${what} pointer leaves its segment`);
+  if (target < 0 || target + bytes > segment.byteLength)
+    throw invalidPayload(`${what} pointer leaves its segment`);
 }
 
 /** Bytes of one element of a list by its code, for codes 2 to 6; 0 for void and bit. */
@@ -106,8 +111,15 @@ export function writeStructPointer(
 /** The most elements, or words of a composite list, that a list pointer can name. */
 export const MAX_COUNT = 0x1fff_ffff;
 
-export function writeListPointer(segment: Segment, at: number, target: number, code: number, count: number): void {
-  if (!(count >= 0 && count <= MAX_COUNT)) throw invalidState(`a list of ${count} elements cannot be built`);
+export function writeListPointer(
+  segment: Segment,
+  at: number,
+  target: number,
+  code: number,
+  count: number,
+): void {
+  if (!(count >= 0 && count <= MAX_COUNT))
+    throw invalidState(`a list of ${count} elements cannot be built`);
   segment.setInt32(at, (((target - at - 8) >> 3) << 2) | LIST);
   segment.setInt32(at + 4, code | (count << 3));
 }

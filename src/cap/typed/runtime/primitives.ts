@@ -95,7 +95,8 @@ function float(name: string, code: number): Type<number> {
       code,
       wide ? (s, at) => s.getFloat64(at) : (s, at) => s.getFloat32(at),
       (s, at, value: number) => {
-        if (typeof value !== "number") throw invalidArgument(`${typeof value} is not a value of ${name}`);
+        if (typeof value !== "number")
+          throw invalidArgument(`${typeof value} is not a value of ${name}`);
         if (wide) s.setFloat64(at, value);
         else s.setFloat32(at, value);
       },

@@ -22,7 +22,8 @@ export function noRoom(): Error {
 }
 
 function refuse(type: string, value: unknown): Error {
-  const shown = typeof value === "bigint" || typeof value === "number" ? String(value) : typeof value;
+  const shown =
+    typeof value === "bigint" || typeof value === "number" ? String(value) : typeof value;
   return invalidArgument(`${shown} is not a value of ${type}`);
 }
 
@@ -141,7 +142,8 @@ export function toInt64(value: bigint | number): bigint {
 
 export function toUint64(value: bigint | number): bigint {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return BigInt(value);
-  if (typeof value !== "bigint" || BigInt.asUintN(64, value) !== value) throw refuse("UInt64", value);
+  if (typeof value !== "bigint" || BigInt.asUintN(64, value) !== value)
+    throw refuse("UInt64", value);
   return value;
 }
 

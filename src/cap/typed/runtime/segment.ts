@@ -153,9 +153,13 @@ function grow(segment: Segment, needed: number): void {
   const message = segment.message;
   const arena = message._capnp.arena as { kind: number; buffer: ArrayBuffer };
   if (arena.kind !== SINGLE_SEGMENT || message._capnp.segments.length > 1)
-    throw invalidState("structs are built in messages of one segment: use new Message() without an arena");
+    throw invalidState(
+      "structs are built in messages of one segment: use new Message() without an arena",
+    );
   if (!(needed <= MAX_BUILD)) throw invalidArgument(`a message of ${needed} bytes cannot be built`);
-  const buffer = new ArrayBuffer(Math.min(Math.max(needed, segment.buffer.byteLength * 2), MAX_BUILD));
+  const buffer = new ArrayBuffer(
+    Math.min(Math.max(needed, segment.buffer.byteLength * 2), MAX_BUILD),
+  );
   new Uint8Array(buffer).set(new Uint8Array(segment.buffer, 0, segment.byteLength));
   arena.buffer = buffer;
   segment.replaceBuffer(buffer);

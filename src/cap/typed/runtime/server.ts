@@ -46,7 +46,9 @@ export function serve<C extends Client>(
   server: ServerOf<C> & ServerHooks,
   options?: { scheduler?: Scheduler },
 ): C {
-  return new type(hookOfServer(type._capnp, server as object, options?.scheduler ?? processScheduler()));
+  return new type(
+    hookOfServer(type._capnp, server as object, options?.scheduler ?? processScheduler()),
+  );
 }
 
 /** The hook of a new capability for `server`; the caller owns the reference. */
@@ -70,7 +72,9 @@ class TypedServer implements HookServer {
     const method = this.find(call);
     const run = method === null ? undefined : (this.server as Record<string, unknown>)[method.name];
     if (method === null || typeof run !== "function")
-      return call.fails(unimplemented(this.info, call.interfaceHi, call.interfaceLo, call.methodId));
+      return call.fails(
+        unimplemented(this.info, call.interfaceHi, call.interfaceLo, call.methodId),
+      );
     if (method.streaming) call.streaming();
     const context = new CallContext<Struct, object>(call, method);
     try {
@@ -89,13 +93,18 @@ class TypedServer implements HookServer {
 
   private find(call: LocalCall): MethodInfo | null {
     for (const info of this.info.ancestry)
-      if (info.lo === call.interfaceLo && info.hi === call.interfaceHi) return info.methods[call.methodId] ?? null;
+      if (info.lo === call.interfaceLo && info.hi === call.interfaceHi)
+        return info.methods[call.methodId] ?? null;
     return null;
   }
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as PromiseLike<unknown>).then === "function"
+  );
 }
 
 /**
@@ -119,7 +128,10 @@ export class CallContext<R extends Struct, I> {
   get params(): Struct {
     const { params, scheduler } = this.call;
     if (params.caps.length > 0) this.lent ??= new LentCaps(scheduler, params);
-    return this.method.params._capnp.read(readMessage(params.content.flat().bytes, this.lent ?? null), 0);
+    return this.method.params._capnp.read(
+      readMessage(params.content.flat().bytes, this.lent ?? null),
+      0,
+    );
   }
 
   /** Fires once when the caller gives the call up, or is gone (C-CAN-03). */
@@ -264,7 +276,9 @@ class TailHook extends Hook {
 
   call(request: CallRequest): Results {
     const done = this.tail(this.target, request);
-    const message = done ? "the results of a tail call go to the caller alone" : "the call has its results already";
+    const message = done
+      ? "the results of a tail call go to the caller alone"
+      : "the call has its results already";
     return failedResults(new RpcError("failed", "invalid-state", message), this.scheduler);
   }
 

@@ -26,7 +26,12 @@ export class StructState {
   pointers = 0;
   pointerCount = 0;
 
-  constructor(segment: Segment, at: number, depthLimit: number, compositeIndex: number | undefined) {
+  constructor(
+    segment: Segment,
+    at: number,
+    depthLimit: number,
+    compositeIndex: number | undefined,
+  ) {
     this.compositeIndex = compositeIndex as number;
     this.compositeList = compositeIndex !== undefined;
     this.depthLimit = depthLimit;
@@ -63,7 +68,13 @@ export function slotOf(s: StructState, index: number): number {
 /** Finds the sections, if they are not found or could have come into being since. */
 function refresh(s: StructState): void {
   if (s.dataBytes < 0) open(s);
-  else if (s.dataBytes === 0 && s.pointerCount === 0 && !s.compositeList && !(s.segment instanceof ReadSegment)) open(s);
+  else if (
+    s.dataBytes === 0 &&
+    s.pointerCount === 0 &&
+    !s.compositeList &&
+    !(s.segment instanceof ReadSegment)
+  )
+    open(s);
 }
 
 /** Finds the sections by the pointer. A null pointer is a struct of size zero. */

@@ -37,7 +37,9 @@ export function callStream(
   const data = method.dataField === "" ? undefined : onlyData(params, method);
   const bytes = data === undefined ? 64 : data.length + 64;
   const results =
-    data === undefined ? send(hook, type, method, id, params, method.params) : sendData(hook, type, method, id, data);
+    data === undefined
+      ? send(hook, type, method, id, params, method.params)
+      : sendData(hook, type, method, id, data);
   const flow = hook.flow;
   if (flow === null) return settled(results);
   flow.sent(bytes, results);
@@ -68,7 +70,13 @@ const headView = /* @__PURE__ */ new DataView(head.buffer);
 const small = /* @__PURE__ */ new Uint8Array(16 + COPY_UP_TO);
 
 /** Sends params that are one Data, without a builder; large bytes without a copy. */
-function sendData(hook: Hook, type: InterfaceType<Client>, method: MethodInfo, id: number, data: Uint8Array): Results {
+function sendData(
+  hook: Hook,
+  type: InterfaceType<Client>,
+  method: MethodInfo,
+  id: number,
+  data: Uint8Array,
+): Results {
   const size = data.length;
   if (size > 0x1fff_ffff) throw invalidArgument(`a Data of ${size} bytes cannot be sent`);
   headView.setUint32(12, (size << 3) | 2, true);

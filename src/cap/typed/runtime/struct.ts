@@ -19,7 +19,13 @@ export interface Annotation {
 /** A generated struct class. */
 export interface StructType<out S extends Struct> {
   readonly _capnp: StructInfo<S>;
-  new (segment: Segment, byteOffset: number, depthLimit?: number, compositeIndex?: number, state?: StructState): S;
+  new (
+    segment: Segment,
+    byteOffset: number,
+    depthLimit?: number,
+    compositeIndex?: number,
+    state?: StructState,
+  ): S;
 }
 
 const UNLIMITED = 0x7fff_ffff;
@@ -109,7 +115,8 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
   /** The class with its type parameters bound; the same class for the same types. */
   bind(bindings: readonly PointerType<unknown>[]): StructType<S> {
     for (const known of this.bound)
-      if (known._capnp.bindings.every((type, i) => type === bindings[i])) return known as StructType<S>;
+      if (known._capnp.bindings.every((type, i) => type === bindings[i]))
+        return known as StructType<S>;
     const Base = this.type as unknown as new (segment: Segment, byteOffset: number) => Struct;
     class Bound extends Base {
       static _capnp: StructInfo;
@@ -141,7 +148,8 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
       clearPointer(segment, at);
       return;
     }
-    if (typeof value !== "object") throw invalidArgument(`${this.displayName} is set from an object`);
+    if (typeof value !== "object")
+      throw invalidArgument(`${this.displayName} is set from an object`);
     if (value instanceof Struct) {
       reaches(value._capnp, 0);
       copyStruct(value._capnp, segment, at, this.dataWords, this.pointerCount);
@@ -173,7 +181,8 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
       copyOver(value._capnp, list.segment, base, list.dataBytes, list.pointerCount);
       return;
     }
-    if (typeof value !== "object") throw invalidArgument(`${this.displayName} is set from an object`);
+    if (typeof value !== "object")
+      throw invalidArgument(`${this.displayName} is set from an object`);
     this.readElement(list, index).set(value);
   }
 }
@@ -191,7 +200,16 @@ export function structInfo<S extends Struct>(
   annotations: Annotation[] = [],
   fieldAnnotations: Record<string, Annotation[]> = {},
 ): StructInfo<S> {
-  return new StructInfo(type, displayName, id, dataWords, pointerCount, annotations, fieldAnnotations, []);
+  return new StructInfo(
+    type,
+    displayName,
+    id,
+    dataWords,
+    pointerCount,
+    annotations,
+    fieldAnnotations,
+    [],
+  );
 }
 
 /** The results of a `-> stream` method: nothing. */

@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+// Role: the program `capstan`: picks a command, turns its outcome into an exit status.
+// State: none. Must not know: what a command does. Machine output goes to stdout, all else to stderr; the status is 0
+// for done, 1 for failed, 2 for misuse.
+
+import fs from "node:fs";
+import { runCompile } from "./compile.node.js";
+import { Misuse } from "./misuse.js";
+
+const USAGE = `usage: capstan COMMAND [options]
+
+commands:
+  compile FILE...   generate TypeScript from Cap'n Proto schemas
+
+options:
+  -h, --help        this text, or that of a command
+  --version         the version of capstan
+`;
+
+const COMMANDS: Readonly<
+  Record<string, (args: string[], stdout: (text: string) => void) => number>
+> = {
+  compile: runCompile,
+};
+
+function main(args: string[]): number {
+  const stdout = (text: string): void => void fs.writeSync(1, text);
+  const [command, ...rest] = args;
+  if (command === "--help" || command === "-h") {
+    stdout(USAGE);
+    return 0;
+  }
+  if (command === "--version") {
+    stdout(`${version()}\n`);
+    return 0;
+  }
+  try {
+    if (command === undefined) throw new Misuse("name a command");
+    const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
+    if (run === undefined) throw new Misuse(`there is no command ${command}`);
+    return run(rest, stdout);
+  } catch (thrown) {
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    process.stderr.write(`capstan: ${message}\n`);
+    if (!(thrown instanceof Misuse)) return 1;
+    process.stderr.write("try capstan --help\n");
+    return 2;
+  }
+}
+
+function version(): string {
+  const text = fs.readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+process.exitCode = main(process.argv.slice(2));
