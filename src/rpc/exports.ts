@@ -25,6 +25,7 @@ export class Export implements HookWatcher, Routed {
   private watched: Hook | null = null;
   /** The export that our Resolve counted one reference for, until the peer answers for it. */
   private announcedAs: Export | null = null;
+  private resolveEchoed = false;
   private readonly routes = new Set<ExportRoute>();
   /** Disembargoes of the peer's that came before our Resolve (C-EMB-10). */
   private early: number[] = [];
@@ -89,9 +90,10 @@ export class Export implements HookWatcher, Routed {
       throw protocolError(`Disembargo.senderLoopback for export ${this.id}, which is no promise`);
   }
 
-  /** The peer does not know Resolve: the reference it counted is ours again (C-UNI-03). False: none was announced. */
+  /** The peer does not know Resolve: the reference it counted is ours again (C-UNI-03). False: no Resolve waits for that. */
   resolveUnimplemented(): boolean {
-    if (this.frozen === null) return false;
+    if (this.frozen === null || this.resolveEchoed) return false;
+    this.resolveEchoed = true;
     const announced = this.announcedAs;
     this.announcedAs = null;
     announced?.release(1);
