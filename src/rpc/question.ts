@@ -81,6 +81,7 @@ export class Question extends Results {
   private returned = false;
   private finished = false;
   private adopting = false;
+  private givesBack = false;
   private targets = 0;
   /** Per capability of the Return: whether the peer described it as ours. Only while settling. */
   private reflected: readonly boolean[] | null = null;
@@ -148,6 +149,12 @@ export class Question extends Results {
     this.concludes(noFinish, error);
     this.settle(null, error);
     this.finishIfDone();
+  }
+
+  /** A Return that we cannot read: whatever it holds, we have not taken it, so the Finish gives it back (C-LIF-13). */
+  returnedUnknown(error: RpcError, noFinish: boolean): void {
+    this.givesBack = true;
+    this.returnedError(error, noFinish);
   }
 
   /** The peer ran our call as a tail call and sent its results elsewhere, as we asked; or it canceled a finished one. */
@@ -294,7 +301,7 @@ export class Question extends Results {
       return;
     if (this.isTail && this.isHeld) return;
     this.finished = true;
-    this.state.writer.finish(this.id, false, false);
+    this.state.writer.finish(this.id, this.givesBack, false);
     this.free(answerGone());
   }
 

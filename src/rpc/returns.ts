@@ -74,7 +74,7 @@ function conclude(
       const error = new RpcError("unimplemented", "peer-unimplemented", message, {
         delivery: "started",
       });
-      question.returnedError(error, noFinish);
+      question.returnedUnknown(error, noFinish);
     }
   }
 }

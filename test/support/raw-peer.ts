@@ -261,7 +261,7 @@ export class RawPeer {
     return lines;
   }
 
-  /** Zero residue: the tables are empty, nothing is unread, and every object of ours is let go of, once. */
+  /** Zero residue, once the methods that still run have ended: the tables are empty, nothing is unread, and every object of ours is let go of, once. */
   done(): void {
     expect(this.drain(), "lines that nobody read").toEqual([]);
     const { connection } = this;
@@ -270,7 +270,10 @@ export class RawPeer {
     expect(connection.state.exportsByHook.size, "reverse entries").toBe(0);
     if (this.over === null) connection.close();
     expect(this.drain(), "an idle connection ends without a word").toEqual([]);
-    for (const { hook } of this.objects) if (hook.refCount > 0) hook.release();
+    for (const { recorder, hook } of this.objects) {
+      for (const call of recorder.calls) call.returns();
+      if (hook.refCount > 0) hook.release();
+    }
     this.scheduler.drain();
     expect(this.scheduler.pending).toBe(0);
     for (const { recorder, hook } of this.objects) {
@@ -295,7 +298,8 @@ function addressed(target: number | Cap): Cap {
   return target;
 }
 
-function table(caps: readonly Cap[]): Descriptors {
+/** A capability table, for messages written by hand. */
+export function table(caps: readonly Cap[]): Descriptors {
   const descriptors = new Descriptors();
   for (const { kind, id, path } of caps) descriptors.add(kind, id, path);
   return descriptors;

@@ -95,7 +95,10 @@ export class World {
     if (!over) this.audit.assertBalanced();
     for (const end of this.mesh.ends) end.connection.close();
     this.mesh.drain();
-    for (const { hook } of this.objects) if (hook.refCount > 0) hook.release();
+    for (const { recorder, hook } of this.objects) {
+      for (const call of recorder.calls) call.returns();
+      if (hook.refCount > 0) hook.release();
+    }
     this.mesh.drain();
     for (const { recorder, hook } of this.objects) {
       expect(hook.refCount, `references left to the object that saw ${recorder.seen}`).toBe(0);
