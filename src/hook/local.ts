@@ -146,7 +146,7 @@ export class LocalCall extends LocalResults {
   readonly returnTo: object | null;
   canceled = false;
   cancelable = true;
-  /** Called once when the caller gives up and the call is cancelable. */
+  /** Called once, as a job, when the caller gives up and the call is cancelable. */
   onCancel: (() => void) | null = null;
   private readonly target: LocalHook;
   private stage: "waiting" | "running" | "ended" = "waiting";
@@ -308,11 +308,7 @@ export class LocalCall extends LocalResults {
     this.onCancel = null;
     this.releaseParams();
     this.settle(null, canceledError());
-    try {
-      listener?.();
-    } catch {
-      // C-CAN-13: what a cancel listener throws concerns nobody: the call is over.
-    }
+    if (listener !== null) this.scheduler.post({ run: () => tellCanceled(listener) });
   }
 
   private afterEnd(): void {
@@ -328,5 +324,14 @@ export class LocalCall extends LocalResults {
     for (const { hook } of this.earlyPaths) hook.release();
     this.earlyPaths = [];
     this.early = null;
+  }
+}
+
+/** What a cancel listener throws concerns nobody: the call is over (C-CAN-13). */
+function tellCanceled(listener: () => void): void {
+  try {
+    listener();
+  } catch {
+    // Contained.
   }
 }

@@ -46,6 +46,11 @@ export interface ConnectionOptions {
   restorer?: ((objectId: Content) => Hook) | null;
   tailCalls?: TailCallPolicy;
   /**
+   * Whether errors sent to this peer say where they come from: a trace they arrived with, or the stack of what was
+   * thrown here. Off by default, since that may tell a stranger about the inside (C-DIS-13).
+   */
+  sendTrace?: boolean;
+  /**
    * A clock in milliseconds, such as `performance.now`, for the rates of streams (C-FLO-05). Without one, time is what
    * `handle` was told last, which is coarse.
    */
@@ -87,6 +92,7 @@ export class Connection {
       outbox: options.outbox,
       limits,
       tailCalls: options.tailCalls ?? "observed",
+      sendTrace: options.sendTrace ?? false,
       now: options.now ?? (() => this.lastReceived),
       fail: (error) => this.fault(error),
     });

@@ -30,6 +30,7 @@ export interface StateOptions {
   outbox: Outbox;
   limits: Limits;
   tailCalls: TailCallPolicy;
+  sendTrace: boolean;
   /** A clock in milliseconds, for rates and round trips. */
   now: () => number;
   /** Called when something goes wrong outside of `handle`, such as in a job. */
@@ -79,7 +80,7 @@ export class ConnectionState {
     this.tailCalls = options.tailCalls;
     this.now = options.now;
     this.fail = options.fail;
-    this.writer = new MessageWriter(options.outbox, options.limits);
+    this.writer = new MessageWriter(options.outbox, options.limits, options.sendTrace);
     this.gate = new FlowGate(options.limits, options.scheduler);
   }
 

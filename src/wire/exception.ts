@@ -24,12 +24,18 @@ export interface EncodedException {
 
 /**
  * Prepares `error` for writing in at most `maxWords`: one that is too large loses trace and details, and its reason is
- * cut to fit (C-DIS-17). The result may still be too large when not even an empty one fits.
+ * cut to fit (C-DIS-17). Without `sendTrace` no trace is sent, ours or a peer's: it may say what strangers should not
+ * know (C-DIS-13). The result may still be too large when not even an empty one fits.
  */
-export function encodeException(error: RpcError, maxWords: number): EncodedException {
+export function encodeException(
+  error: RpcError,
+  maxWords: number,
+  sendTrace = true,
+): EncodedException {
   const type = error.wireType & 0xffff;
   const reason = error.message === "" ? NO_TEXT : encoder.encode(error.message);
-  const trace = error.trace === "" ? NO_TEXT : encoder.encode(error.trace);
+  const text = sendTrace ? traceOf(error) : "";
+  const trace = text === "" ? NO_TEXT : encoder.encode(text);
   const details = error.details;
   let words = 4 + textWords(reason) + textWords(trace);
   if (details.length > 0) {
@@ -39,6 +45,17 @@ export function encodeException(error: RpcError, maxWords: number): EncodedExcep
   if (words <= maxWords) return { type, reason, trace, details, words };
   const short = cutText(reason, Math.max(0, (maxWords - 4) * 8 - 1));
   return { type, reason: short, trace: NO_TEXT, details: [], words: 4 + textWords(short) };
+}
+
+/** The trace that came with the error, or the stack of what was thrown here. Never throws (C-HOS-19). */
+function traceOf(error: RpcError): string {
+  if (error.trace !== "") return error.trace;
+  try {
+    const { cause } = error;
+    return cause instanceof Error ? String(cause.stack ?? "") : "";
+  } catch {
+    return "";
+  }
 }
 
 /** Writes the struct at `k`, an index of `w`, and what it reaches right behind it. */

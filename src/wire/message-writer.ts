@@ -62,8 +62,12 @@ export class MessageWriter {
   /** The open slab's half words, from `open` to `commit`. */
   private w: Int32Array = NO_WORDS;
 
-  constructor(outbox: Outbox, limits: Limits) {
+  private readonly sendTrace: boolean;
+
+  /** @param sendTrace whether exceptions carry the trace of the error, or the stack of what caused it (C-DIS-13). */
+  constructor(outbox: Outbox, limits: Limits, sendTrace = true) {
     this.outbox = outbox;
+    this.sendTrace = sendTrace;
     this.maxWords = limits.messageWords;
     // An echo holds the whole message, not only its payload: the envelope's own few levels come on top.
     this.copier = new PayloadCopier({ ...limits, nesting: limits.nesting + 8 });
@@ -146,7 +150,7 @@ export class MessageWriter {
     noFinishNeeded: boolean,
     error: RpcError,
   ): void {
-    const e = encodeException(error, this.maxWords - ENVELOPE - 3);
+    const e = encodeException(error, this.maxWords - ENVELOPE - 3, this.sendTrace);
     const k = this.open(MessageTag.return, STRUCT_2_1, 3 + e.words, null);
     this.returnHead(k, answerId, releaseParamCaps, noFinishNeeded, ReturnTag.exception, 0);
     this.w[k + 4] = 0;
@@ -208,7 +212,7 @@ export class MessageWriter {
   }
 
   resolveException(promiseId: number, error: RpcError): void {
-    const e = encodeException(error, this.maxWords - ENVELOPE - 2);
+    const e = encodeException(error, this.maxWords - ENVELOPE - 2, this.sendTrace);
     const k = this.open(MessageTag.resolve, STRUCT_1_1, 2 + e.words, null);
     const w = this.w;
     w[k] = promiseId;
@@ -249,7 +253,7 @@ export class MessageWriter {
   }
 
   abort(error: RpcError): void {
-    const e = encodeException(error, this.maxWords - ENVELOPE);
+    const e = encodeException(error, this.maxWords - ENVELOPE, this.sendTrace);
     const k = this.open(MessageTag.abort, STRUCT_1_3, e.words, null);
     writeException(this.w, this.outbox.u8, k, e);
     this.close(e.words);
