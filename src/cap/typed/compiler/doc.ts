@@ -63,11 +63,9 @@ export function classHead(
   args: string,
 ): Doc {
   const flat = `export class ${type}${parameters.length === 0 ? "" : `<${parameters.join(", ")}>`} extends ${base}`;
+  if (args !== "" && parameters.length === 0) return `${flat}<${args}> {`;
   if (args !== "") {
-    const typed: Doc =
-      parameters.length === 0
-        ? ""
-        : group("<", indent(softline, join([",", line], parameters)), lastLine, ">");
+    const typed = group("<", indent(softline, join([",", line], parameters)), lastLine, ">");
     return [
       `export class ${type}`,
       typed,

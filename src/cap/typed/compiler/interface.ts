@@ -18,11 +18,11 @@ import {
   typeArgs,
   union,
 } from "./doc.js";
-import type { Brand, Method, Superclass } from "./schema.capnp.js";
+import type { Annotation, Brand, Method, Superclass } from "./schema.capnp.js";
 import { hex, memberName, type Node, Schema } from "./schema.js";
 import { isEmpty } from "./struct.js";
 import { type Place, Types } from "./types.js";
-import { annotations, objects, quote } from "./values.js";
+import { annotations, annotationsFunction, has, quote } from "./values.js";
 
 /** capnp's StreamResult: a method with these results is a stream method. */
 const STREAM_RESULT = 0x995f9a3377c0b16en;
@@ -40,7 +40,7 @@ interface Callable {
 
 export function interfaceDeclarations(types: Types, node: Node): Doc[] {
   const writer = new InterfaceWriter(types, node);
-  return [writer.members(), writer.class(), writer.namespace()];
+  return [...writer.annotations(), writer.members(), writer.class(), writer.namespace()];
 }
 
 class InterfaceWriter {
@@ -72,6 +72,24 @@ class InterfaceWriter {
       while (outer.includes(unique)) unique += "_";
       return unique;
     });
+  }
+
+  private notesOf(method: Method): string {
+    return `${this.name}_${method.name}$annotations`;
+  }
+
+  /** The annotations of the interface and of its methods. */
+  annotations(): Doc[] {
+    const place = this.place((_, name) => name);
+    const all: [string, Iterable<Annotation>][] = [
+      [`${this.name}$annotations`, this.node.annotations],
+    ];
+    for (const method of this.node.interface.methods)
+      all.push([this.notesOf(method), method.annotations]);
+    return all
+      .map(([name, applied]) => ({ name, notes: annotations(this.types, applied, place) }))
+      .filter(({ notes }) => notes.length > 0)
+      .map(({ name, notes }) => annotationsFunction(name.replace(/\$annotations$/, ""), notes));
   }
 
   /** The function that makes the table of methods. It runs at first use, when every class of the module is defined. */
@@ -106,10 +124,10 @@ class InterfaceWriter {
     const kind = (streaming ? "s" : "") + (capable ? "" : "n");
     const args: Doc[] = [quote(memberName(method.name)), params, results];
     const data = streaming ? this.onlyData(method.paramStructType) : "";
-    const notes = annotations(this.types, method.annotations, place);
+    const notes = has(this.types, method.annotations) ? [this.notesOf(method)] : [];
     if (kind !== "" || data !== "" || notes.length > 0) args.push(quote(kind));
     if (data !== "" || notes.length > 0) args.push(quote(data));
-    if (notes.length > 0) args.push(objects(notes));
+    args.push(...notes);
     return call("$.method", ...args);
   }
 
@@ -129,14 +147,9 @@ class InterfaceWriter {
 
   class(): Doc {
     const { name, own, node } = this;
-    const notes = annotations(
-      this.types,
-      node.annotations,
-      this.place((_, one) => one),
-    );
     const info = own === "" ? "$.interfaceInfo" : `$.interfaceInfo<${name}>`;
     const args: Doc[] = [name, quote(node.displayName), quote(hex(node.id)), `${name}$members`];
-    if (notes.length > 0) args.push(objects(notes));
+    if (has(this.types, node.annotations)) args.push(`${name}$annotations`);
     const head0 = `static readonly _capnp: $.InterfaceInfo<${name}>`;
     const body: Doc[] = [assign(head0, true, call(info, ...args), `${info}(`)];
     const parameters = this.schema.parametersOf(node.id).map((one) => one.name);
@@ -288,10 +301,11 @@ class InterfaceWriter {
 
   private serverMethod(method: Method): Doc {
     const place = this.place((_, name) => name);
+    const { resultStructType: id, resultBrand: brand } = method;
     const params = this.structType(method.paramStructType, method.paramBrand, place);
-    const results = this.structType(method.resultStructType, method.resultBrand, place);
-    const init = this.structType(method.resultStructType, method.resultBrand, place, ".Init");
-    const streaming = method.resultStructType === STREAM_RESULT;
+    const streaming = id === STREAM_RESULT;
+    const results = streaming ? "" : this.structType(id, brand, place);
+    const init = streaming ? "" : this.structType(id, brand, place, ".Init");
     const context = streaming ? "$.StreamContext" : typeArgs("$.CallContext", [results, init]);
     const answer = streaming ? "$.Later<void>" : typeArgs("$.Answer", [results, init]);
     return [

@@ -39,7 +39,7 @@ export class ModuleWriter {
       const one = this.schema.node(id);
       if (one.which === "const") late.push(this.constant(one));
       else if (one.which === "annotation") late.push(this.annotation(one));
-      else body.push(...this.declarations(one));
+      else body.push(...this.declarations(one, late));
       for (const { id: inner } of one.nestedNodes) if (this.schema.has(inner)) nested(inner);
     };
     for (const { id } of node.nestedNodes) if (this.schema.has(id)) nested(id);
@@ -63,7 +63,7 @@ export class ModuleWriter {
     return { text, imports: imports.map(({ id, name }) => ({ id, name })) };
   }
 
-  private declarations(node: Node): Doc[] {
+  private declarations(node: Node, late: Doc[]): Doc[] {
     if (node.which === "struct") return structDeclarations(this.types, node);
     if (node.which === "interface") {
       const implicit: Doc[] = [];
@@ -75,12 +75,13 @@ export class ModuleWriter {
         }
       return [...implicit, ...interfaceDeclarations(this.types, node)];
     }
-    if (node.which === "enum") return this.enumeration(node);
+    if (node.which === "enum") return this.enumeration(node, late);
     if (node.which === "file") throw schemaError("a file cannot stand inside a file");
     throw schemaError(`${node.displayName} is of a kind (${node.which}) newer than this compiler`);
   }
 
-  private enumeration(node: Node): Doc[] {
+  /** An enum. Its annotations come late: their values may be structs. */
+  private enumeration(node: Node, late: Doc[]): Doc[] {
     const name = this.schema.nameOf(node.id);
     const members = node.enum.enumerants
       .map((one, i) => ({ one, value: i, doc: this.schema.memberDoc(node.id, i) }))
@@ -110,7 +111,7 @@ export class ModuleWriter {
         ["annotations: ", objects(own)],
         ["enumerants: ", table],
       ];
-      out.push([`export const ${name}$info: $.EnumInfo = `, object(entries), ";"]);
+      late.push([`export const ${name}$info: $.EnumInfo = `, object(entries), ";"]);
     }
     return out;
   }

@@ -322,7 +322,7 @@ export declare namespace Node {
 
 export class Node$Pipeline extends $.Pipeline<Node> {
   get const(): Node_const$Pipeline {
-    return $.pipelineGroup(this, Node_const$Pipeline, Node_const);
+    return $.pipelineGroup<Node_const$Pipeline>(this, Node_const$Pipeline, Node_const);
   }
 }
 
@@ -658,7 +658,7 @@ export class Node_const extends $.Struct {
   }
 
   initType(): Type {
-    return $.initStruct(this._capnp, 3, Type);
+    return $.initStruct<Type>(this._capnp, 3, Type);
   }
 
   get value(): Value {
@@ -674,7 +674,7 @@ export class Node_const extends $.Struct {
   }
 
   initValue(): Value {
-    return $.initStruct(this._capnp, 4, Value);
+    return $.initStruct<Value>(this._capnp, 4, Value);
   }
 
   override set(value: Node_const.Init): void {
@@ -725,7 +725,7 @@ export class Node_annotation extends $.Struct {
   }
 
   initType(): Type {
-    return $.initStruct(this._capnp, 3, Type);
+    return $.initStruct<Type>(this._capnp, 3, Type);
   }
 
   get targetsFile(): boolean {
@@ -1291,7 +1291,7 @@ export declare namespace Field {
 
 export class Field$Pipeline extends $.Pipeline<Field> {
   get slot(): Field_slot$Pipeline {
-    return $.pipelineGroup(this, Field_slot$Pipeline, Field_slot);
+    return $.pipelineGroup<Field_slot$Pipeline>(this, Field_slot$Pipeline, Field_slot);
   }
 }
 
@@ -1331,7 +1331,7 @@ export class Field_slot extends $.Struct {
   }
 
   initType(): Type {
-    return $.initStruct(this._capnp, 2, Type);
+    return $.initStruct<Type>(this._capnp, 2, Type);
   }
 
   get defaultValue(): Value {
@@ -1347,7 +1347,7 @@ export class Field_slot extends $.Struct {
   }
 
   initDefaultValue(): Value {
-    return $.initStruct(this._capnp, 3, Value);
+    return $.initStruct<Value>(this._capnp, 3, Value);
   }
 
   /**
@@ -1621,7 +1621,7 @@ export class Superclass extends $.Struct {
   }
 
   initBrand(): Brand {
-    return $.initStruct(this._capnp, 0, Brand);
+    return $.initStruct<Brand>(this._capnp, 0, Brand);
   }
 
   override set(value: Superclass.Init): void {
@@ -1731,7 +1731,7 @@ export class Method extends $.Struct {
   }
 
   initParamBrand(): Brand {
-    return $.initStruct(this._capnp, 2, Brand);
+    return $.initStruct<Brand>(this._capnp, 2, Brand);
   }
 
   /** ID of the return struct type; similar to `paramStructType`. */
@@ -1757,7 +1757,7 @@ export class Method extends $.Struct {
   }
 
   initResultBrand(): Brand {
-    return $.initStruct(this._capnp, 3, Brand);
+    return $.initStruct<Brand>(this._capnp, 3, Brand);
   }
 
   get annotations(): $.List<Annotation> {
@@ -2180,7 +2180,7 @@ export class Type_list extends $.Struct {
   }
 
   initElementType(): Type {
-    return $.initStruct(this._capnp, 0, Type);
+    return $.initStruct<Type>(this._capnp, 0, Type);
   }
 
   override set(value: Type_list.Init): void {
@@ -2230,7 +2230,7 @@ export class Type_enum extends $.Struct {
   }
 
   initBrand(): Brand {
-    return $.initStruct(this._capnp, 0, Brand);
+    return $.initStruct<Brand>(this._capnp, 0, Brand);
   }
 
   override set(value: Type_enum.Init): void {
@@ -2283,7 +2283,7 @@ export class Type_struct extends $.Struct {
   }
 
   initBrand(): Brand {
-    return $.initStruct(this._capnp, 0, Brand);
+    return $.initStruct<Brand>(this._capnp, 0, Brand);
   }
 
   override set(value: Type_struct.Init): void {
@@ -2336,7 +2336,7 @@ export class Type_interface extends $.Struct {
   }
 
   initBrand(): Brand {
-    return $.initStruct(this._capnp, 0, Brand);
+    return $.initStruct<Brand>(this._capnp, 0, Brand);
   }
 
   override set(value: Type_interface.Init): void {
@@ -2888,7 +2888,7 @@ export class Brand_Binding extends $.Struct {
 
   initType(): Type {
     $.setTag(this._capnp, 0, 1);
-    return $.initStruct(this._capnp, 0, Type);
+    return $.initStruct<Type>(this._capnp, 0, Type);
   }
 
   override set(value: Brand_Binding.Init): void {
@@ -3302,7 +3302,7 @@ export class Annotation extends $.Struct {
   }
 
   initBrand(): Brand {
-    return $.initStruct(this._capnp, 1, Brand);
+    return $.initStruct<Brand>(this._capnp, 1, Brand);
   }
 
   get value(): Value {
@@ -3318,7 +3318,7 @@ export class Annotation extends $.Struct {
   }
 
   initValue(): Value {
-    return $.initStruct(this._capnp, 0, Value);
+    return $.initStruct<Value>(this._capnp, 0, Value);
   }
 
   override set(value: Annotation.Init): void {
@@ -3465,7 +3465,7 @@ export class CodeGeneratorRequest extends $.Struct {
   }
 
   initCapnpVersion(): CapnpVersion {
-    return $.initStruct(this._capnp, 2, CapnpVersion);
+    return $.initStruct<CapnpVersion>(this._capnp, 2, CapnpVersion);
   }
 
   /**

@@ -20,11 +20,15 @@ const RESERVED = new Set(
   ).split(" "),
 );
 
-/** Members of the base classes; a field or method of that name gets an underscore behind it. */
+/**
+ * Members of the base classes and of every object; a field or method of that name gets an underscore behind it. A plain
+ * object that does not set a field must not seem to have it.
+ */
 const MEMBERS = new Set(
-  "constructor toString segment byteOffset set toObject which then catch finally dup castAs".split(
-    " ",
-  ),
+  (
+    "segment byteOffset set toObject which then catch finally dup castAs constructor toString toLocaleString valueOf " +
+    "hasOwnProperty isPrototypeOf propertyIsEnumerable"
+  ).split(" "),
 );
 
 /** The name of a field's or method's property. */

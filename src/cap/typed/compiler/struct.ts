@@ -3,7 +3,16 @@
 
 import type { Field, Type, Value } from "./schema.capnp.js";
 import { capitalize, hex, memberName, type Node, Schema } from "./schema.js";
-import { annotations, encode, encodeData, has, mask, objects, quote } from "./values.js";
+import {
+  annotations,
+  annotationsFunction,
+  encode,
+  encodeData,
+  has,
+  mask,
+  objects,
+  quote,
+} from "./values.js";
 import {
   assign,
   block,
@@ -16,6 +25,7 @@ import {
   line,
   list,
   numbers,
+  object,
   union,
 } from "./doc.js";
 import { docComment } from "./comment.js";
@@ -126,20 +136,20 @@ class StructWriter {
     for (const member of this.union)
       if (member.field.which === "group") out.push(this.slots(member));
     const own = annotations(this.types, this.node.annotations, this.place);
-    if (own.length > 0)
-      out.push([`const ${this.name}$annotations: $.Annotation[] = `, objects(own), ";"]);
+    if (own.length > 0) out.push(annotationsFunction(this.name, own));
     const fields = this.members
       .map((member) => ({
         member,
         docs: annotations(this.types, member.field.annotations, this.place),
       }))
       .filter(({ docs }) => docs.length > 0)
-      .map(({ member, docs }): Doc => [`${member.name}: `, objects(docs), ","]);
+      .map(({ member, docs }): Doc => [`${member.name}: `, objects(docs)]);
     if (fields.length > 0)
-      out.push([
-        block(`const ${this.name}$fieldAnnotations: Record<string, $.Annotation[]> =`, fields),
-        ";",
-      ]);
+      out.push(
+        block(`function ${this.name}$fieldAnnotations(): Record<string, $.Annotation[]>`, [
+          ["return ", object(fields), ";"],
+        ]),
+      );
     for (const member of this.members) {
       const bytes = literalOf(member.field);
       if (bytes === null) continue;
@@ -197,7 +207,7 @@ class StructWriter {
     ];
     const fields = this.members.some((member) => has(this.types, member.field.annotations));
     const own = has(this.types, node.annotations);
-    if (own || fields) args.push(own ? `${name}$annotations` : "[]");
+    if (own || fields) args.push(own ? `${name}$annotations` : "undefined");
     if (fields) args.push(`${name}$fieldAnnotations`);
     const head = `static override readonly _capnp: $.StructInfo<${name}>`;
     return assign(head, true, call(info, ...args), `${info}(`);
@@ -319,7 +329,12 @@ class StructWriter {
     const tag = this.setTag(member);
     const read = this.types.read(type, this.place);
     if (type.which === "struct") {
-      const value = call("$.initStruct", "this._capnp", index, this.types.value(type, this.place));
+      const value = call(
+        `$.initStruct<${read}>`,
+        "this._capnp",
+        index,
+        this.types.value(type, this.place),
+      );
       out.push(block(`${init}(): ${read}`, [...tag, ["return ", value, ";"]]));
     } else if (type.which === "list") {
       const value = call(
@@ -449,7 +464,12 @@ class StructWriter {
       const id = member.field.group.typeId;
       if (!schema.pipelines(id)) return null;
       const inner = `${this.types.ref(id, true)}$Pipeline`;
-      const value = call("$.pipelineGroup", "this", inner, this.types.ref(id, true));
+      const value = call(
+        `$.pipelineGroup<${inner}${this.own}>`,
+        "this",
+        inner,
+        this.types.ref(id, true),
+      );
       return block(`get ${member.name}(): ${inner}${this.own}`, [["return ", value, ";"]]);
     }
     const { type, offset } = member.field.slot;

@@ -7,14 +7,17 @@ import { Segment, TypedMessage } from "../runtime/segment.js";
 import type { Annotation, Type, Value } from "./schema.capnp.js";
 import { hex } from "./schema.js";
 import { type Place, Types, unknownType } from "./types.js";
-import { call, type Doc, hardline, indent, list, object } from "./doc.js";
+import { block, call, type Doc, hardline, indent, list, object } from "./doc.js";
 
-/** A string of TypeScript. */
+/** A string of TypeScript, in the kind of quotes that needs fewer escapes. */
 export function quote(text: string): string {
-  return JSON.stringify(text).replace(
+  const json = JSON.stringify(text).replace(
     /[\u2028\u2029\u007f-\u009f]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+  const doubles = text.split('"').length;
+  if (doubles <= text.split("'").length) return json;
+  return `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
 /** A number of TypeScript that reads back as the very same value. */
@@ -148,6 +151,13 @@ function constant(type: string, base64: string): Doc {
 export function has(types: Types, applied: Iterable<Annotation>): boolean {
   for (const annotation of applied) if (types.schema.has(annotation.id)) return true;
   return false;
+}
+
+/** Annotations, made when asked for: their values may name types that are defined later. */
+export function annotationsFunction(name: string, notes: readonly Doc[]): Doc {
+  return block(`function ${name}$annotations(): $.Annotation[]`, [
+    ["return ", objects(notes), ";"],
+  ]);
 }
 
 /** Objects in brackets; more than one are put on lines of their own. */

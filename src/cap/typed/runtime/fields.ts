@@ -97,11 +97,16 @@ export function initList<T>(
 }
 
 /** A group: another class over the same sections. */
-export function getGroup<G extends Struct>(parent: Struct, type: StructType<G>): G {
+export function getGroup<G extends Struct>(
+  parent: Struct,
+  type: { readonly _capnp: StructInfo<Struct> },
+): G {
   const { segment, byteOffset, _capnp } = parent;
   const bound = bindingsOf(parent);
-  const Bound = bound.length === 0 ? type : type._capnp.bind(bound);
-  return new Bound(segment, byteOffset, _capnp.depthLimit, _capnp.compositeIndex, _capnp);
+  const info = type._capnp;
+  const Bound = bound.length === 0 ? info.type : info.bind(bound);
+  const { depthLimit, compositeIndex } = _capnp;
+  return new Bound(segment, byteOffset, depthLimit, compositeIndex, _capnp) as G;
 }
 
 /** The type bound to parameter `index` of the generic struct's class; AnyPointer when none is. */

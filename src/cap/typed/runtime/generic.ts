@@ -34,7 +34,9 @@ export type Init<T> = T extends string
         : T extends Struct
           ? T | InitOf<T>
           : T extends Client
-            ? T | ServerOf<T>
+            ? unknown extends ServerOf<T>
+              ? T
+              : T | ServerOf<T>
             : T;
 
 type InitOf<T> = T extends { set(value: infer I): void } ? I : never;

@@ -28,7 +28,7 @@ export class MethodInfo {
   readonly flags: number;
   /** The params are one Data and nothing else, which can be sent without a copy: the name of that field, else "". */
   readonly dataField: string;
-  readonly annotations: Annotation[];
+  private readonly notes: (() => Annotation[]) | undefined;
 
   constructor(
     name: string,
@@ -36,7 +36,7 @@ export class MethodInfo {
     results: StructType<Struct>,
     kind: string,
     dataField: string,
-    annotations: Annotation[],
+    annotations: (() => Annotation[]) | undefined,
   ) {
     this.name = name;
     this.params = params;
@@ -44,7 +44,12 @@ export class MethodInfo {
     this.streaming = kind.includes("s");
     this.flags = kind.includes("n") ? NO_PROMISE_PIPELINING : 0;
     this.dataField = dataField;
-    this.annotations = annotations;
+    this.notes = annotations;
+  }
+
+  /** The annotations applied to the method. */
+  get annotations(): Annotation[] {
+    return this.notes?.() ?? [];
   }
 }
 
@@ -58,7 +63,7 @@ export function method(
   results: StructType<Struct>,
   kind = "",
   dataField = "",
-  annotations: Annotation[] = [],
+  annotations?: () => Annotation[],
 ): MethodInfo {
   return new MethodInfo(name, params, results, kind, dataField, annotations);
 }
@@ -79,7 +84,7 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
   readonly hi: number;
   readonly lo: number;
   readonly bindings: readonly PointerType<unknown>[];
-  readonly annotations: Annotation[];
+  private readonly notes: (() => Annotation[]) | undefined;
   readonly type: InterfaceType<C>;
   private readonly load: Load;
   private members: Members | null = null;
@@ -92,7 +97,7 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
     id: string,
     load: Load,
     bindings: readonly PointerType<unknown>[],
-    annotations: Annotation[],
+    annotations: (() => Annotation[]) | undefined,
   ) {
     super();
     this.type = type;
@@ -102,7 +107,12 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
     this.lo = Number.parseInt(id.slice(8), 16) | 0;
     this.load = load;
     this.bindings = bindings;
-    this.annotations = annotations;
+    this.notes = annotations;
+  }
+
+  /** The annotations applied to the interface. */
+  get annotations(): Annotation[] {
+    return this.notes?.() ?? [];
   }
 
   private get own(): Members {
@@ -143,7 +153,7 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
       this.id,
       this.load,
       bindings,
-      this.annotations,
+      this.notes,
     );
     this.bound.push(bound);
     return bound;
@@ -186,7 +196,7 @@ export function interfaceInfo<C extends Client>(
   displayName: string,
   id: string,
   load: Load,
-  annotations: Annotation[] = [],
+  annotations?: () => Annotation[],
 ): InterfaceInfo<C> {
   return new InterfaceInfo(type, displayName, id, load, [], annotations);
 }
@@ -227,6 +237,6 @@ function capabilityInfo(): PointerInfo<Client> {
     "0000000000000000",
     () => ({ methods: [], supers: [] }),
     [],
-    [],
+    undefined,
   );
 }

@@ -81,9 +81,9 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
   readonly pointerCount: number;
   /** The types bound to the type parameters, outermost scope first; empty when nothing is bound. */
   readonly bindings: readonly PointerType<unknown>[];
-  readonly annotations: Annotation[];
-  readonly fieldAnnotations: Record<string, Annotation[]>;
   readonly type: StructType<S>;
+  private readonly notes: (() => Annotation[]) | undefined;
+  private readonly fieldNotes: (() => Record<string, Annotation[]>) | undefined;
   private bound: StructType<Struct>[] = [];
 
   constructor(
@@ -92,8 +92,8 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
     id: string,
     dataWords: number,
     pointerCount: number,
-    annotations: Annotation[],
-    fieldAnnotations: Record<string, Annotation[]>,
+    annotations: (() => Annotation[]) | undefined,
+    fieldAnnotations: (() => Record<string, Annotation[]>) | undefined,
     bindings: readonly PointerType<unknown>[],
   ) {
     super();
@@ -103,13 +103,23 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
     this.dataWords = dataWords;
     this.pointerCount = pointerCount;
     this.size = new ObjectSize(dataWords * 8, pointerCount);
-    this.annotations = annotations;
-    this.fieldAnnotations = fieldAnnotations;
+    this.notes = annotations;
+    this.fieldNotes = fieldAnnotations;
     this.bindings = bindings;
   }
 
   override get code(): number {
     return COMPOSITE;
+  }
+
+  /** The annotations applied to the struct. */
+  get annotations(): Annotation[] {
+    return this.notes?.() ?? [];
+  }
+
+  /** The annotations applied to its fields, by name. */
+  get fieldAnnotations(): Record<string, Annotation[]> {
+    return this.fieldNotes?.() ?? {};
   }
 
   /** The class with its type parameters bound; the same class for the same types. */
@@ -122,15 +132,15 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
       static _capnp: StructInfo;
     }
     const bound = Bound as unknown as StructType<S>;
-    const { displayName, id, dataWords, pointerCount, annotations, fieldAnnotations } = this;
+    const { displayName, id, dataWords, pointerCount, notes, fieldNotes } = this;
     Bound._capnp = new StructInfo<S>(
       bound,
       displayName,
       id,
       dataWords,
       pointerCount,
-      annotations,
-      fieldAnnotations,
+      notes,
+      fieldNotes,
       bindings,
     );
     this.bound.push(bound);
@@ -197,8 +207,8 @@ export function structInfo<S extends Struct>(
   id: string,
   dataWords: number,
   pointerCount: number,
-  annotations: Annotation[] = [],
-  fieldAnnotations: Record<string, Annotation[]> = {},
+  annotations?: () => Annotation[],
+  fieldAnnotations?: () => Record<string, Annotation[]>,
 ): StructInfo<S> {
   return new StructInfo(
     type,
