@@ -18,6 +18,7 @@ export interface MeshVatOptions {
   bootstrap?: BootstrapSource;
   limits?: Limits;
   tailCalls?: TailCallPolicy;
+  sendTrace?: boolean;
 }
 
 /** One vat: a scheduler of its own and one connection per link. */
@@ -59,13 +60,14 @@ export class MeshEnd {
 
   constructor(vat: MeshVat) {
     this.vat = vat;
-    const { limits, bootstrap, tailCalls } = vat.options;
+    const { limits, bootstrap, tailCalls, sendTrace } = vat.options;
     this.connection = new Connection({
       scheduler: vat.scheduler,
       outbox: this.outbox,
       limits: limits ?? DEFAULT_LIMITS,
       bootstrap: bootstrap ?? null,
       tailCalls: tailCalls ?? "always",
+      sendTrace: sendTrace ?? false,
       shutdown: (error) => {
         this.shutdownWith = error;
       },
