@@ -208,17 +208,24 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
       this.cancel();
       return true;
     }
+    // Before the adoption, which may find that only pipelined capabilities were held, and disown at once (C-CAN-02).
+    this.adopter = question;
     question.returnedByAdoption(this);
-    if (!this.returned) this.adopter = question;
-    else if (this.error !== null) question.adoptionSettled(null, this.error);
+    if (!this.returned) return true;
+    this.adopter = null;
+    if (this.error !== null) question.adoptionSettled(null, this.error);
     else question.adoptionSettled(this.results!.takePayload(), null);
     this.unhold();
     return true;
   }
 
+  /**
+   * Nobody here wants the results as a whole. The peer may still send us calls pipelined on this answer, made before it
+   * hears of that, so it goes on until the peer's Finish, which may have come first.
+   */
   disown(): void {
     this.adopter = null;
-    if (!this.returned) this.cancel();
+    if (this.finished && !this.returned) this.cancel();
   }
 
   adoptedCap(path: Path): Hook {
