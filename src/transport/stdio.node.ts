@@ -5,7 +5,12 @@ import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
 import type { Writable } from "node:stream";
 import { RpcError } from "../base/errors.js";
 import { StreamTransport } from "./stream.node.js";
-import { connectionLost, type Timer, type TransportOptions } from "./transport.js";
+import {
+  connectionLost,
+  type Timer,
+  type TransportOptions,
+  transportSettings,
+} from "./transport.js";
 
 export interface ChildOptions extends TransportOptions {
   readonly cwd?: string | undefined;
@@ -99,6 +104,8 @@ export function spawnTransport(
   options: ChildOptions = {},
 ): Promise<ChildTransport> {
   const name = `stdio of ${command}`;
+  // Checked before anything is started.
+  transportSettings(options);
   const spawning: SpawnOptions = { stdio: ["pipe", "pipe", options.stderr ?? "inherit"] };
   if (options.cwd !== undefined) spawning.cwd = options.cwd;
   if (options.env !== undefined) spawning.env = options.env;

@@ -77,7 +77,8 @@ function ownWebSocket(options: TransportOptions): OpenWebSocket {
       socket.removeEventListener("close", onFail);
     };
     socket.addEventListener("open", onOpen);
-    // An error is always followed by this, and says nothing itself.
+    // An error is always followed by a close, and says nothing itself; in Node, one that nobody hears ends the process.
+    socket.addEventListener("error", () => {});
     socket.addEventListener("close", onFail);
     return () => {
       drop();

@@ -89,6 +89,8 @@ export class WebSocketTransport extends BaseTransport {
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", this.onMessage);
     socket.addEventListener("close", this.onClose);
+    // It says nothing that the close after it does not; in Node, one that nobody hears ends the process.
+    socket.addEventListener("error", () => {});
   }
 
   protected open(): void {}

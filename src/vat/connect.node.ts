@@ -10,7 +10,7 @@ import { type ChildOptions, spawnTransport, stdioTransport } from "../transport/
 import type { Transport, TransportOptions } from "../transport/transport.js";
 import { formatAddress, parseAddress } from "./address.js";
 import { requireHost } from "./connect.js";
-import { Session, type SessionOptions } from "./session.js";
+import { Session, type SessionOptions, sessionSettings } from "./session.js";
 import { nodeTurnEnd } from "./turn.node.js";
 
 export interface NodeConnectOptions extends SessionOptions, NodeWebSocketOptions {}
@@ -26,6 +26,7 @@ export interface NodeConnectOptions extends SessionOptions, NodeWebSocketOptions
  * const calculator = session.bootstrap(Calculator);
  */
 export async function connect(url: string, options: NodeConnectOptions = {}): Promise<Session> {
+  sessionSettings(options);
   return nodeSession(await dial(url, options), options);
 }
 
@@ -49,6 +50,7 @@ export async function connectProgram(
   args: readonly string[] = [],
   options: SessionOptions & ChildOptions = {},
 ): Promise<Session> {
+  sessionSettings(options);
   return nodeSession(await spawnTransport(command, args, options), options);
 }
 

@@ -4,7 +4,7 @@
 import { RpcError } from "../base/errors.js";
 import { connectWebSocket, type WebSocketConnectOptions } from "../transport/websocket-connect.js";
 import { formatAddress, parseAddress } from "./address.js";
-import { Session, type SessionOptions } from "./session.js";
+import { Session, type SessionOptions, sessionSettings } from "./session.js";
 
 export interface ConnectOptions extends SessionOptions, WebSocketConnectOptions {}
 
@@ -28,6 +28,7 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
       `${address.scheme}: addresses need Node: import { connect } from "capstan/node"`,
     );
   requireHost(url, address.host);
+  sessionSettings(options);
   const transport = await connectWebSocket(formatAddress(address), options);
   return new Session(transport, options);
 }

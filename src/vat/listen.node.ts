@@ -14,7 +14,7 @@ import {
 import { maxPayload, NodeWebSocketTransport } from "../transport/websocket.node.js";
 import { type Address, formatAddress, isLoopback, parseAddress } from "./address.js";
 import { nodeSession } from "./connect.node.js";
-import type { Session, SessionOptions } from "./session.js";
+import { type Session, type SessionOptions, sessionSettings } from "./session.js";
 import { listenAtPath } from "./unix-path.node.js";
 import { webSocketServer, type WebSocketServerOptions } from "./websocket-server.node.js";
 
@@ -72,6 +72,7 @@ export class Listener {
  */
 export async function listen(url: string, options: ListenOptions = {}): Promise<Listener> {
   const settings = transportSettings(options);
+  sessionSettings(options);
   const address = withHost(parseAddress(url));
   const live = new Set<Session>();
   const report = (error: RpcError): void => options.onError?.(error);

@@ -9,7 +9,7 @@ import type { Hook } from "../hook/hook.js";
 import type { BootstrapSource } from "../rpc/bootstrap.js";
 import type { Connection, ConnectionOptions } from "../rpc/connection.js";
 import { checkMs, type Transport } from "../transport/transport.js";
-import { Link } from "./link.js";
+import { Link, type LinkSettings } from "./link.js";
 import { microtaskTurnEnd, type TurnEnd } from "./turn.js";
 
 /** What a vat offers: a client or a hook, either of which stays its owner's, or a function asked at each Bootstrap. */
@@ -51,23 +51,12 @@ export class Session {
 
   /** @throws RpcError invalid-argument when an option is no time. */
   constructor(transport: Transport, options: SessionOptions = {}) {
+    const settings = sessionSettings(options);
     let over!: (cause: RpcError | null) => void;
     this.closed = new Promise((resolve) => {
       over = resolve;
     });
-    this.link = new Link(transport, {
-      limits: options.limits ?? DEFAULT_LIMITS,
-      scheduler: options.scheduler ?? processScheduler(),
-      silenceTimeout: checkMs("silenceTimeout", options.silenceTimeout, 0),
-      pressureTimeout: checkMs("pressureTimeout", options.pressureTimeout, 30_000),
-      grace: checkMs("grace", options.grace, 1000),
-      turnEnd: options.turnEnd ?? microtaskTurnEnd,
-      connection: {
-        bootstrap: sourceOf(options.bootstrap ?? null),
-        tailCalls: options.tailCalls ?? "observed",
-      },
-      over,
-    });
+    this.link = new Link(transport, { ...settings, over });
   }
 
   get transport(): Transport {
@@ -125,6 +114,25 @@ export class Session {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/**
+ * Options with nothing left open: asked for before anything is opened, so that a bad one leaves nothing behind.
+ * @throws RpcError invalid-argument when an option is no time.
+ */
+export function sessionSettings(options: SessionOptions): Omit<LinkSettings, "over"> {
+  return {
+    limits: options.limits ?? DEFAULT_LIMITS,
+    scheduler: options.scheduler ?? processScheduler(),
+    silenceTimeout: checkMs("silenceTimeout", options.silenceTimeout, 0),
+    pressureTimeout: checkMs("pressureTimeout", options.pressureTimeout, 30_000),
+    grace: checkMs("grace", options.grace, 1000),
+    turnEnd: options.turnEnd ?? microtaskTurnEnd,
+    connection: {
+      bootstrap: sourceOf(options.bootstrap ?? null),
+      tailCalls: options.tailCalls ?? "observed",
+    },
+  };
 }
 
 /** An offered client stays its owner's, so each Bootstrap takes a reference of its own from it. */

@@ -77,7 +77,10 @@ function refuse(
   } catch {
     // The application's own check failed: that is no yes.
   }
-  return { status: "403 Forbidden", why: `the origin ${clip(origin ?? "")} is not among those allowed` };
+  return {
+    status: "403 Forbidden",
+    why: `the origin ${clip(origin ?? "")} is not among those allowed`,
+  };
 }
 
 function isAllowed(origin: string, host: string, { origins, loopback }: Handshakes): boolean {
