@@ -2,7 +2,15 @@
 // written by hand as its compiler would.
 
 import { createRequire } from "node:module";
-import { dial, keepOutstanding, listen, oneByOne, OUTSTANDING, ownCpu, run } from "./harness.js";
+import {
+  dial,
+  keepOutstanding,
+  listen,
+  oneByOne,
+  OUTSTANDING,
+  ownCpu,
+  run,
+} from "../../build/programs/bench/peers/harness.js";
 
 const require = createRequire(import.meta.url);
 const capnp = require("capnp-ts");

@@ -2,7 +2,15 @@
 // one write, under the socket's own backpressure, and end with one answer.
 
 import { once } from "node:events";
-import { dial, LARGE, listen, oneByOne, ownCpu, run, SMALL } from "./harness.js";
+import {
+  dial,
+  LARGE,
+  listen,
+  oneByOne,
+  ownCpu,
+  run,
+  SMALL,
+} from "../../build/programs/bench/peers/harness.js";
 
 const MESSAGE = 120;
 

@@ -1,30 +1,35 @@
-// @ts-check
 // What every JavaScript peer of the benchmark shares: its command line, the clock, the line of figures it prints.
 // The C++ peer (interop/cxx/bench.c++) takes the same arguments and prints the same line.
 
-import { createConnection, createServer } from "node:net";
+import { createConnection, createServer, type Socket } from "node:net";
 
 /** Calls kept waiting by the workload `outstanding`. */
 export const OUTSTANDING = 1000;
 export const LARGE = 64 * 1024;
 export const SMALL = 256;
 
-/**
- * @typedef {object} Peer
- * @property {string} name
- * @property {(path: string) => Promise<void>} serve listens until the process is ended
- * @property {(path: string) => Promise<Session>} connect
- *
- * @typedef {object} Session
- * @property {Record<string, (until: number) => Promise<Count>>} workloads each runs until `performance.now()` reaches `until`
- * @property {() => Promise<number>} serverCpu microseconds of processor time the server has spent
- * @property {() => void | Promise<void>} close
- *
- * @typedef {{ count: number, bytes?: number }} Count
- */
+export interface Count {
+  count: number;
+  bytes?: number;
+}
 
-/** @param {Peer} peer */
-export async function run(peer) {
+export interface Session {
+  /** Each runs until `performance.now()` reaches `until`. */
+  workloads: Record<string, (until: number) => Promise<Count>>;
+  /** Microseconds of processor time the server has spent. */
+  serverCpu(): Promise<number>;
+  close(): unknown;
+}
+
+export interface Peer {
+  name: string;
+  /** Listens until the process is ended. */
+  serve(path: string): Promise<unknown>;
+  connect(path: string): Promise<Session>;
+}
+
+/** Runs one role of a peer, as the command line says. */
+export async function run(peer: Peer): Promise<void> {
   const [role, address = "", workload = "", seconds = "2", warmup = "0.5"] = process.argv.slice(2);
   const path = address.replace(/^unix:/, "");
   if (role === "server") {
@@ -61,13 +66,12 @@ export async function run(peer) {
   process.exit(0);
 }
 
-/**
- * Runs `once` with `width` of them waiting at any time.
- * @param {number} until
- * @param {number} width
- * @param {() => Promise<unknown>} once
- */
-export async function keepOutstanding(until, width, once) {
+/** Runs `once` with `width` of them waiting at any time. */
+export async function keepOutstanding(
+  until: number,
+  width: number,
+  once: () => Promise<unknown>,
+): Promise<Count> {
   let count = 0;
   while (performance.now() < until) {
     const batch = [];
@@ -78,11 +82,8 @@ export async function keepOutstanding(until, width, once) {
   return { count };
 }
 
-/**
- * @param {number} until
- * @param {() => Promise<unknown>} once
- */
-export async function oneByOne(until, once) {
+/** Runs `once` again and again. */
+export async function oneByOne(until: number, once: () => Promise<unknown>): Promise<Count> {
   let count = 0;
   while (performance.now() < until) {
     for (let i = 0; i < 32; i++) await once();
@@ -91,19 +92,17 @@ export async function oneByOne(until, once) {
   return { count };
 }
 
-/** @param {string} path @param {(socket: import("node:net").Socket) => void} accept */
-export function listen(path, accept) {
+export function listen(path: string, accept: (socket: Socket) => void): Promise<void> {
   return new Promise((resolve) => {
     const server = createServer({ noDelay: true }, (socket) => {
       socket.on("error", () => {}); // a client that is done just goes
       accept(socket);
     });
-    server.listen(path, () => resolve(undefined));
+    server.listen(path, () => resolve());
   });
 }
 
-/** @param {string} path @returns {Promise<import("node:net").Socket>} */
-export function dial(path) {
+export function dial(path: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(path, () => resolve(socket));
     socket.once("error", reject);
@@ -111,7 +110,7 @@ export function dial(path) {
 }
 
 /** Microseconds of processor time this process has spent. */
-export function ownCpu() {
+export function ownCpu(): number {
   const { user, system } = process.cpuUsage();
   return user + system;
 }
