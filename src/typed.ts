@@ -1,7 +1,7 @@
 // Role: the entry `capstan/typed`: what generated code imports, and what its users need.
 // State: none. Must not know: anything of its own.
 
-export { Message } from "capnp-ts";
+export { Message } from "./cap/typed/runtime/segment.js";
 export { captureErrorStacks, RpcError } from "./base/errors.js";
 export type { Delivery, ErrorCode, ErrorDetail, RpcErrorType } from "./base/errors.js";
 export * from "./cap/typed/runtime/annotations.js";

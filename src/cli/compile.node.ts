@@ -98,11 +98,15 @@ function compileSchemas(files: string[], job: Job, stdout: (text: string) => voi
   const full = files.map((file) => path.resolve(file));
   for (const file of full)
     if (!fs.existsSync(file)) throw new Error(`there is no file ${path.relative(".", file)}`);
-  const importable = (file: string): string | undefined => importRoots(job).find((root) => isWithin(file, root));
+  const importable = (file: string): string | undefined =>
+    importRoots(job).find((root) => isWithin(file, root));
   const local = full.filter((file) => importable(file) === undefined);
   const root = job.prefix === undefined ? commonFolder(local) : path.resolve(job.prefix);
   // A file that others import by a path with a slash goes where these imports will look for it.
-  const sources: Source[] = full.map((file) => ({ file, root: importable(file) ?? within(file, root) }));
+  const sources: Source[] = full.map((file) => ({
+    file,
+    root: importable(file) ?? within(file, root),
+  }));
   let modules = runCapnp(sources, job);
   while (job.imports) {
     const more = missing(sources, modules, job);

@@ -55,6 +55,13 @@ export function typeArgs(name: string, items: readonly Doc[]): Doc {
   return [`${name}`, group("<", indent(softline, join([",", line], items)), softline, ">")];
 }
 
+/** A method of an interface: on one line, or one parameter a line. */
+export function signature(name: string, params: readonly Doc[], result: Doc): Doc {
+  const flat = [`${name}(`, join(", ", params), "): ", result, ";"];
+  const items = params.map((one): Doc => [hardline, one, ","]);
+  return choose(flat, [`${name}(`, indent(items), hardline, "): ", result, ";"]);
+}
+
 /** The head of a class, up to its brace. @param type its name, @param parameters its type parameters. */
 export function classHead(
   type: string,

@@ -15,13 +15,16 @@ import {
   line,
   list,
   object,
+  signature,
   typeArgs,
   union,
 } from "./doc.js";
 import type { Annotation, Brand, Method, Superclass } from "./schema.capnp.js";
-import { hex, memberName, type Node, Schema } from "./schema.js";
+import type { Schema } from "./schema.js";
+import { hex, memberName, type Node } from "./schema.js";
 import { isEmpty } from "./struct.js";
-import { type Place, Types } from "./types.js";
+import type { Types } from "./types.js";
+import { type Place } from "./types.js";
 import { annotations, annotationsFunction, has, quote } from "./values.js";
 
 /** capnp's StreamResult: a method with these results is a stream method. */
@@ -308,11 +311,7 @@ class InterfaceWriter {
     const init = streaming ? "" : this.structType(id, brand, place, ".Init");
     const context = streaming ? "$.StreamContext" : typeArgs("$.CallContext", [results, init]);
     const answer = streaming ? "$.Later<void>" : typeArgs("$.Answer", [results, init]);
-    return [
-      list(`${memberName(method.name)}(`, [`params: ${params}`, ["context: ", context]], ")"),
-      ": ",
-      answer,
-      ";",
-    ];
+    const items: Doc[] = [`params: ${params}`, ["context: ", context]];
+    return signature(memberName(method.name), items, answer);
   }
 }

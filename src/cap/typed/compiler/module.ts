@@ -5,14 +5,18 @@ import { docComment } from "./comment.js";
 import { assign, block, call, type Doc, hardline, join, object, print } from "./doc.js";
 import { interfaceDeclarations } from "./interface.js";
 import type { CodeGeneratorRequest_RequestedFile } from "./schema.capnp.js";
-import { hex, type Node, Schema, schemaError } from "./schema.js";
+import type { Schema } from "./schema.js";
+import { hex, type Node, schemaError } from "./schema.js";
 import { structDeclarations } from "./struct.js";
 import { type Place, Types } from "./types.js";
 import { annotations, expression, objects, quote } from "./values.js";
 
 /** How modules are written. */
 export interface CompileOptions {
-  /** What generated code imports its runtime from; `capstan/typed` by default. */
+  /**
+   * What generated code imports its runtime from; `capstan/typed` by default. One that begins with a dot is counted from
+   * the root of the output.
+   */
   runtime?: string;
 }
 
@@ -27,7 +31,8 @@ export class ModuleWriter {
     this.schema = schema;
     this.file = file;
     this.types = new Types(schema, file.id);
-    this.runtime = options.runtime ?? "capstan/typed";
+    const runtime = options.runtime ?? "capstan/typed";
+    this.runtime = runtime.startsWith(".") ? relativeTo(file.filename, runtime) : runtime;
   }
 
   /** The text of the module, and the files whose modules it imports. */
@@ -160,8 +165,19 @@ export class ModuleWriter {
  */
 export function importPath(from: string, name: string): string {
   if (!name.startsWith("/")) return `${name.startsWith(".") ? "" : "./"}${name}.js`;
-  const depth = moduleName(from).split("/").length - 1;
-  return `${depth === 0 ? "./" : "../".repeat(depth)}${name.slice(1)}.js`;
+  return `${upFrom(from)}${name.slice(1)}.js`;
+}
+
+/** A specifier counted from the root of the output, as a module writes it. */
+function relativeTo(filename: string, specifier: string): string {
+  const path = upFrom(filename) + specifier.replace(/^\.\//, "");
+  return path.replace(/^\.\/\.\.\//, "../");
+}
+
+/** The way from a module up to the root of the output. */
+function upFrom(filename: string): string {
+  const depth = moduleName(filename).split("/").length - 1;
+  return depth === 0 ? "./" : "../".repeat(depth);
 }
 
 /** Where the module of a schema file goes, from the root of the output, without the extension `.ts`. */

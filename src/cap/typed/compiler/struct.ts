@@ -2,7 +2,8 @@
 // State: none. Must not know: interfaces, files.
 
 import type { Field, Type, Value } from "./schema.capnp.js";
-import { capitalize, hex, memberName, type Node, Schema } from "./schema.js";
+import type { Schema } from "./schema.js";
+import { capitalize, hex, memberName, type Node } from "./schema.js";
 import {
   annotations,
   annotationsFunction,
@@ -29,7 +30,8 @@ import {
   union,
 } from "./doc.js";
 import { docComment } from "./comment.js";
-import { type Place, Types } from "./types.js";
+import type { Types } from "./types.js";
+import { type Place } from "./types.js";
 
 /** Accessors of scalars and their sizes in bits. */
 const SCALARS: Readonly<Record<string, readonly [name: string, bits: number]>> = {

@@ -1,7 +1,8 @@
 // Role: types of the schema as TypeScript: the type a field reads as, the type it is set from, the value that names it.
 // State: which other modules the text refers to. Must not know: how fields are laid out.
 
-import { type Brand, type Parameter, Schema, schemaError } from "./schema.js";
+import type { Schema } from "./schema.js";
+import { type Brand, type Parameter, schemaError } from "./schema.js";
 import type { Type } from "./schema.capnp.js";
 
 /** Where a type stands: what its type parameters are called there, as values. */

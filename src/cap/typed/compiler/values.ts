@@ -6,7 +6,8 @@ import { copyPointer } from "../runtime/copy.js";
 import { Segment, TypedMessage } from "../runtime/segment.js";
 import type { Annotation, Type, Value } from "./schema.capnp.js";
 import { hex } from "./schema.js";
-import { type Place, Types, unknownType } from "./types.js";
+import type { Types } from "./types.js";
+import { type Place, unknownType } from "./types.js";
 import { block, call, type Doc, hardline, indent, list, object } from "./doc.js";
 
 /** A string of TypeScript, in the kind of quotes that needs fewer escapes. */

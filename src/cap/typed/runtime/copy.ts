@@ -3,7 +3,7 @@
 //
 // capnp-ts's own copy throws on a capability and moves words as float64, which may change the bits of a NaN.
 
-import { Caps } from "./caps.js";
+import type { Caps } from "./caps.js";
 import { invalidPayload } from "./errors.js";
 import {
   CAPABILITY,

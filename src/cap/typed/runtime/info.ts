@@ -39,6 +39,9 @@ export abstract class TypeInfo<out T> {
 
 /** What the runtime knows of a type that is a pointer on the wire. */
 export abstract class PointerInfo<out T> extends TypeInfo<T> {
+  /** Whether values are clients; then this is an InterfaceInfo. */
+  readonly isCapability: boolean = false;
+
   get code(): number {
     return POINTER;
   }

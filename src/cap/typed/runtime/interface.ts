@@ -1,7 +1,6 @@
 // Role: what the runtime knows of an interface: its id, its methods, its superclasses.
 // State: tables built at first use, since the classes they name may be defined later in a module. Must not know: calls.
 
-import { RpcError } from "../../../base/errors.js";
 import { NO_PROMISE_PIPELINING } from "../../../hook/hook.js";
 import { nullHook } from "../../../hook/results.js";
 import { processScheduler } from "../../scheduler.js";
@@ -79,6 +78,7 @@ type Load = (...bindings: PointerType<AnyPointer>[]) => Members;
 
 /** What the runtime knows of an interface type. */
 export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C> {
+  override readonly isCapability = true;
   readonly displayName: string;
   readonly id: string;
   readonly hi: number;
@@ -209,22 +209,6 @@ export function typeOf<C extends Client>(client: C): InterfaceType<C> {
 /** The type bound to parameter `index` of a generic interface; AnyPointer when none is. */
 export function boundIn<T>(client: Client, index: number): PointerType<T> {
   return (typeOf(client)._capnp.bindings[index] ?? AnyPointer) as PointerType<T>;
-}
-
-/** The error of a call that the object has no method for. */
-export function unimplemented(
-  info: InterfaceInfo,
-  hi: number,
-  lo: number,
-  methodId: number,
-): RpcError {
-  const known = info.ancestry.find((one) => one.hi === hi && one.lo === lo);
-  const id = (hi >>> 0).toString(16).padStart(8, "0") + (lo >>> 0).toString(16).padStart(8, "0");
-  const message =
-    known === undefined
-      ? `${info.displayName} does not implement interface 0x${id} (method ${methodId})`
-      : `${known.displayName} (interface 0x${id}) has no method ${methodId} here`;
-  return new RpcError("unimplemented", "method-unimplemented", message);
 }
 
 /** The type of any capability: `Capability` in a schema. */

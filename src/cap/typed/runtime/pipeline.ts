@@ -5,9 +5,10 @@ import type { Path } from "../../../hook/payload.js";
 import { failedResults } from "../../../hook/results.js";
 import { AnyPointer } from "./any.js";
 import { Call, type CallOptions, disposedCall, refused, send } from "./call.js";
-import { Client, hookOf, type InterfaceType } from "./client.js";
+import type { Client } from "./client.js";
+import { hookOf, type InterfaceType } from "./client.js";
 import type { PointerType } from "./info.js";
-import { InterfaceInfo } from "./interface.js";
+import type { InterfaceInfo } from "./interface.js";
 import { nullSegment } from "./segment.js";
 import { open, slotOf, StructState } from "./state.js";
 import type { Struct, StructType } from "./struct.js";
@@ -135,8 +136,10 @@ export function pipelineBound<T>(
   index: number,
   type: PointerType<T>,
 ): PipelineOf<T> {
-  const info: unknown = type._capnp;
-  if (info instanceof InterfaceInfo) return pipelineClient(from, index, info.type) as PipelineOf<T>;
+  if (type._capnp.isCapability) {
+    const info = type._capnp as unknown as InterfaceInfo;
+    return pipelineClient(from, index, info.type) as PipelineOf<T>;
+  }
   return new AnyPipeline<T>(from._call, [...from._path, index], type) as unknown as PipelineOf<T>;
 }
 

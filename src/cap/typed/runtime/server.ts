@@ -14,8 +14,8 @@ import { LentCaps } from "./caps.js";
 import { type Client, hookOf, type InterfaceType, type ServerOf } from "./client.js";
 import { invalidState } from "./errors.js";
 import type { Later } from "./generic.js";
-import { type InterfaceInfo, type MethodInfo, unimplemented } from "./interface.js";
-import { Pipeline } from "./pipeline.js";
+import type { InterfaceInfo, MethodInfo } from "./interface.js";
+import type { Pipeline } from "./pipeline.js";
 import { readMessage } from "./segment.js";
 import { type StreamResult, Struct } from "./struct.js";
 
@@ -24,6 +24,17 @@ export type Answer<R extends Struct, I> = Later<Fill<R, I> | Pipeline<Struct> | 
 
 /** The context of a stream method. */
 export type StreamContext = CallContext<StreamResult, object>;
+
+/** The error of a call that the object has no method for. */
+function unimplemented(info: InterfaceInfo, hi: number, lo: number, methodId: number): RpcError {
+  const known = info.ancestry.find((one) => one.hi === hi && one.lo === lo);
+  const id = (hi >>> 0).toString(16).padStart(8, "0") + (lo >>> 0).toString(16).padStart(8, "0");
+  const message =
+    known === undefined
+      ? `${info.displayName} does not implement interface 0x${id} (method ${methodId})`
+      : `${known.displayName} (interface 0x${id}) has no method ${methodId} here`;
+  return new RpcError("unimplemented", "method-unimplemented", message);
+}
 
 /** What a server object may have besides its methods. */
 export interface ServerHooks {

@@ -1,7 +1,7 @@
 // Role: calls of `-> stream` methods: the promise says when to send more, not when the call was handled.
 // State: none; the window belongs to the capability. Must not know: rates, round trips.
 
-import { RpcError } from "../../../base/errors.js";
+import type { RpcError } from "../../../base/errors.js";
 import { CallRequest, type Hook } from "../../../hook/hook.js";
 import { Payload } from "../../../hook/payload.js";
 import type { Results, ResultsObserver } from "../../../hook/results.js";
