@@ -145,6 +145,13 @@ export class RpcError extends Error {
     return new RpcError("failed", code, describeThrown(thrown), { cause: thrown });
   }
 
+  /** What it costs to keep, in bytes, for limits (C-HOS-03). */
+  get heldBytes(): number {
+    let bytes = 64 + 2 * (this.message.length + this.trace.length);
+    for (const { data } of this.details) bytes += data.length;
+    return bytes;
+  }
+
   /** The same failure with another type: what a peer's Abort or a lost connection means to the calls it took along. */
   as(type: RpcErrorType, code: ErrorCode, delivery?: Delivery): RpcError {
     return new RpcError(type, code, this.message, {

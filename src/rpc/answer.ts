@@ -11,7 +11,7 @@ import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hoo
 import type { Content } from "../wire/content.js";
 import { ReturnTag } from "../wire/descriptors.js";
 import { followPath } from "../wire/path.js";
-import { echoDisembargo } from "./disembargo.js";
+import { echoDisembargo, parkDisembargo } from "./disembargo.js";
 import { announceNew, describeCaps, type Export, releaseExports } from "./exports.js";
 import type { AnswerId } from "./ids.js";
 import type { AdoptedAnswer, Question } from "./question.js";
@@ -91,7 +91,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
       return;
     }
     // Withheld: a promise in front of the target takes this call, and what is pipelined on it, until there is room.
-    const door = new PromiseHook(this.state.scheduler);
+    const door = new PromiseHook(this.state.scheduler, this.state.limits.queuedCalls);
     request.params.own();
     this.await(door.call(request));
     gate.withhold(bytes, () => {
@@ -164,6 +164,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   /** A senderLoopback aimed at a path of this answer. */
   disembargo(path: Path, embargoId: number): void {
     if (!this.returned) {
+      parkDisembargo(this.state);
       this.early.push({ path, embargoId });
       return;
     }
@@ -286,6 +287,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     // No noFinishNeeded: calls pipelined on a failure are to hear that failure, not that the answer is gone (C-PIP-05).
     this.error = error;
     this.concluded();
+    this.hold(error.heldBytes);
     this.dropResults();
     this.state.writer.returnException(this.id, false, false, error);
   }
@@ -327,7 +329,15 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   }
 
   private echoEarly(): void {
-    for (const { path, embargoId } of this.early.splice(0)) this.disembargo(path, embargoId);
+    for (const { path, embargoId } of this.takeEarly()) this.disembargo(path, embargoId);
+  }
+
+  private takeEarly(): { path: Path; embargoId: number }[] {
+    const { early } = this;
+    if (early.length === 0) return early;
+    this.early = [];
+    this.state.parkedDisembargoes -= early.length;
+    return early;
   }
 
   // -- Ends ----------------------------------------------------------------------------------------------------------
@@ -343,6 +353,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
 
   private dropAll(): void {
     this.dropResults();
+    this.takeEarly();
     if (this.charged > 0) this.state.gate.discharge(this.charged);
     this.charged = 0;
     this.unhold();

@@ -385,7 +385,7 @@ export class Connection {
       return;
     }
     // Calls before it are withheld: it takes its place behind them.
-    state.gate.withhold(0, () => {
+    state.gate.withhold(WITHHELD_DISEMBARGO, () => {
       if (state.alive) this.guard(() => this.echo(targetKind, targetId, path, embargoId));
     });
   }
@@ -459,6 +459,9 @@ export class Connection {
     this.shutdown(error);
   }
 }
+
+/** What a withheld Disembargo costs of the reserve: without it a flood of them would be free (C-HOS-05). */
+const WITHHELD_DISEMBARGO = 128;
 
 function peerAborted(reason: RpcError): RpcError {
   return new RpcError(

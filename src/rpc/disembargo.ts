@@ -1,10 +1,23 @@
 // Role: the echo of the peer's embargoes.
 // State: none; a senderLoopback that came too early waits in the export or answer it is aimed at (C-EMB-10).
 
+import { RpcError } from "../base/errors.js";
 import type { Hook } from "../hook/hook.js";
 import { ContextTag } from "../wire/descriptors.js";
 import { routeTarget } from "./remote.js";
 import { type ConnectionState, protocolError } from "./state.js";
+
+/** Counts a senderLoopback that has to wait for our own Resolve or Return. @throws RpcError over the limit (C-HOS-05). */
+export function parkDisembargo(state: ConnectionState): void {
+  const { embargoes } = state.limits;
+  if (state.parkedDisembargoes >= embargoes)
+    throw new RpcError(
+      "overloaded",
+      "limit-exceeded",
+      `limit embargoes: ${embargoes} of the peer's embargoes wait here already`,
+    );
+  state.parkedDisembargoes++;
+}
 
 /**
  * Echoes a senderLoopback whose target is known to be `route`, as a job: everything that came before it has then been

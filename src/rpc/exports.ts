@@ -6,7 +6,7 @@ import { RpcError } from "../base/errors.js";
 import type { Hook, HookWatcher } from "../hook/hook.js";
 import { type Caps } from "../hook/payload.js";
 import { DescriptorKind, EMPTY_PATH } from "../wire/descriptors.js";
-import { echoDisembargo } from "./disembargo.js";
+import { echoDisembargo, parkDisembargo } from "./disembargo.js";
 import type { ExportId } from "./ids.js";
 import { RemotePromise, type RemoteTarget, routeTarget } from "./remote.js";
 import { ExportRoute, type Routed } from "./route.js";
@@ -85,8 +85,10 @@ export class Export implements HookWatcher, Routed {
   /** A senderLoopback aimed at this export. */
   disembargo(embargoId: number): void {
     if (this.frozen !== null) echoDisembargo(this.state, this.frozen, embargoId);
-    else if (this.watched !== null) this.early.push(embargoId);
-    else
+    else if (this.watched !== null) {
+      parkDisembargo(this.state);
+      this.early.push(embargoId);
+    } else
       throw protocolError(`Disembargo.senderLoopback for export ${this.id}, which is no promise`);
   }
 
@@ -117,6 +119,7 @@ export class Export implements HookWatcher, Routed {
     this.forget();
     this.watched?.unwatch(this);
     this.watched = null;
+    this.takeEarly();
     this.settleRoutes(this.target);
     this.hook.release();
     this.frozen?.release();
@@ -126,6 +129,13 @@ export class Export implements HookWatcher, Routed {
   private settleRoutes(way: Hook): void {
     for (const route of this.routes) route.settle(way);
     this.routes.clear();
+  }
+
+  private takeEarly(): number[] {
+    const { early } = this;
+    this.early = [];
+    this.state.parkedDisembargoes -= early.length;
+    return early;
   }
 
   private follow(end: Hook): void {
@@ -156,7 +166,7 @@ export class Export implements HookWatcher, Routed {
       state.writer.resolveCap(this.id, described.kind, described.id, described.path);
     }
     this.settleRoutes(this.frozen);
-    for (const embargoId of this.early.splice(0)) echoDisembargo(state, this.frozen, embargoId);
+    for (const embargoId of this.takeEarly()) echoDisembargo(state, this.frozen, embargoId);
   }
 }
 

@@ -70,6 +70,8 @@ export class ConnectionState {
   peerIgnoresPipelineOnly = false;
   /** The last id used for a question without a Return. */
   lastPipelineId = 0xffff_ffff;
+  /** Embargoes of the peer's that wait here for a Resolve or Return of ours. */
+  parkedDisembargoes = 0;
   /** Bytes of results kept for answers that the peer has not finished. */
   heldResultBytes = 0;
 
