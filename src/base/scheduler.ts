@@ -20,8 +20,10 @@ export interface Job {
  * Source: C-LIF-14, C-LOC-01.
  */
 export class Scheduler {
-  private queue: (Job | undefined)[] = [];
+  /** Slots are used over and over: an array that is emptied and refilled for every message costs more than the jobs. */
+  private readonly queue: (Job | undefined)[] = [];
   private head = 0;
+  private tail = 0;
   private draining = false;
 
   /** Called when a job is posted to an idle queue from outside `drain`, so that the owner can arrange a drain. */
@@ -32,36 +34,42 @@ export class Scheduler {
 
   /** Jobs waiting. */
   get pending(): number {
-    return this.queue.length - this.head;
+    return this.tail - this.head;
   }
 
   post(job: Job): void {
-    this.queue.push(job);
-    if (!this.draining && this.queue.length - this.head === 1) this.wake?.();
+    this.queue[this.tail++] = job;
+    if (!this.draining && this.tail - this.head === 1) this.wake?.();
   }
 
   /** Runs jobs, those posted meanwhile too, until none is left. A call from inside a job does nothing. */
   drain(): void {
-    if (this.draining) return;
+    if (this.draining || this.head === this.tail) return;
     this.draining = true;
-    const queue = this.queue;
-    while (this.head < queue.length) {
+    const { queue } = this;
+    while (this.head < this.tail) {
       const job = queue[this.head]!;
       queue[this.head++] = undefined;
-      if (this.head === COMPACT_AT) {
-        queue.copyWithin(0, this.head);
-        queue.length -= this.head;
-        this.head = 0;
-      }
+      if (this.head === COMPACT_AT) this.compact();
       try {
         job.run();
       } catch (thrown) {
         this.onError(RpcError.from(thrown, "internal-error"));
       }
     }
-    queue.length = 0;
     this.head = 0;
+    this.tail = 0;
+    if (queue.length > COMPACT_AT) queue.length = COMPACT_AT;
     this.draining = false;
+  }
+
+  /** A queue that never runs empty would grow for ever. */
+  private compact(): void {
+    const { queue } = this;
+    queue.copyWithin(0, this.head, this.tail);
+    queue.fill(undefined, this.tail - this.head, this.tail);
+    this.tail -= this.head;
+    this.head = 0;
   }
 }
 
