@@ -87,6 +87,8 @@ export class RawPeer {
   draining = true;
   /** Every line the connection ever said. */
   readonly said: string[] = [];
+  /** The same messages as bytes. */
+  readonly messages: Uint8Array[] = [];
   private unread = 0;
   private readonly outbox = new Outbox();
   private readonly own = new Outbox();
@@ -226,6 +228,16 @@ export class RawPeer {
     return this.draining ? this.drain() : [];
   }
 
+  /** One frame of one segment, from the bytes of its words in hexadecimal, spaces ignored. */
+  hex(...words: string[]): string[] {
+    const digits = words.join("").replaceAll(" ", "");
+    const segment = Uint8Array.from(digits.match(/../g)!, (pair) => Number.parseInt(pair, 16));
+    const frame = new Uint8Array(8 + segment.length);
+    frame[4] = segment.length / 8;
+    frame.set(segment, 8);
+    return this.bytes(frame);
+  }
+
   /** The bytes of one message. */
   encode(build: (write: MessageWriter) => void): Uint8Array {
     build(this.write);
@@ -249,7 +261,9 @@ export class RawPeer {
     const batch = this.outbox.take();
     if (batch !== null) {
       for (const parts of batch.messages()) {
-        parseFrame(joined(parts), this.frame, DEFAULT_LIMITS);
+        const message = joined(parts);
+        this.messages.push(message);
+        parseFrame(message, this.frame, DEFAULT_LIMITS);
         this.reader.read(this.frame);
         this.said.push(lineOf(this.reader));
       }
