@@ -27,7 +27,7 @@ export abstract class RemoteTarget extends Hook {
   /** Why calls on this fail: it leads back to itself, round through this vat (C-RES-12). */
   loop: RpcError | null = null;
   /** Where the promise over this resolved to, if to the peer again. No reference: followed only to find loops. */
-  private leadsTo: RemoteTarget | null = null;
+  private onward: RemoteTarget | null = null;
   private streamFlow: StreamFlow | null = null;
 
   constructor(state: ConnectionState) {
@@ -60,14 +60,14 @@ export abstract class RemoteTarget extends Hook {
   leadsOnTo(target: Hook): boolean {
     const first = routeTarget(target.resolved());
     let end = first;
-    while (end !== null && end.leadsTo !== null) end = end.leadsTo;
+    while (end !== null && end.onward !== null) end = end.onward;
     if (end === this) {
       this.loop = promiseCycle();
       return false;
     }
     // What resolved once does not resolve again, so the steps between may be left out.
-    if (first !== null && first !== end) first.leadsTo = end;
-    this.leadsTo = end;
+    if (first !== null && first !== end) first.onward = end;
+    this.onward = end;
     return true;
   }
 
@@ -206,9 +206,9 @@ function promiseCycle(): RpcError {
   });
 }
 
-/** What a frozen route addresses at the peer; null when it leads elsewhere. */
+/** What a frozen route addresses at the peer; null when it leads elsewhere, or nowhere any more. */
 export function routeTarget(route: Hook): RemoteTarget | null {
-  if (route instanceof RemoteTarget) return route;
+  if (route instanceof RemoteTarget) return route.brokenBy === null ? route : null;
   if (route instanceof RemotePromise && route.next === null) return route.target;
   if (route instanceof ExportRoute && route.next !== null) return routeTarget(route.next);
   return null;
