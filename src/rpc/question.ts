@@ -32,6 +32,11 @@ class PipelineHook extends RemoteTarget {
     return false;
   }
 
+  /** After the question is freed its id may name another: this must then name nothing to the peer (C-LIF-02). */
+  override get brokenBy(): RpcError | null {
+    return this.question.goneBecause;
+  }
+
   get targetKind(): number {
     return TargetKind.promisedAnswer;
   }
@@ -76,8 +81,8 @@ export class Question extends Results {
   trial: TailTrial | null = null;
   /** The position of the message in what was written, to tell later whether it was ever handed to the transport. */
   position = 0;
-  /** Set when the answer at the peer is gone: what a pipelined call would fail with. */
-  goneBecause: RpcError | null = null;
+  private gone = false;
+  private goneError: RpcError | null = null;
   private returned = false;
   private finished = false;
   private adopting = false;
@@ -88,7 +93,7 @@ export class Question extends Results {
   /** Paths that were called through and whose promise is gone. */
   private usedPaths: Path[] | null = null;
   private adopted: AdoptedAnswer | null = null;
-  private adoptedFields: RemotePromise[] = [];
+  private adoptedFields: RemotePromise[] | null = null;
 
   constructor(state: ConnectionState, isTail: boolean) {
     super(state.scheduler);
@@ -100,6 +105,11 @@ export class Question extends Results {
   /** Whether no Return will ever come: the caller wants only the pipeline (C-REL-19). */
   get isPipelineOnly(): boolean {
     return this.id >= FIRST_PIPELINE_QUESTION;
+  }
+
+  /** Why a pipelined call would fail: the answer at the peer is gone. Null while it is there. */
+  get goneBecause(): RpcError | null {
+    return this.gone ? (this.goneError ?? answerGone()) : null;
   }
 
   get hasReturned(): boolean {
@@ -189,7 +199,7 @@ export class Question extends Results {
     this.adopting = true;
     this.adopted = source;
     for (const field of this.takeFields() as PromisedField[] as RemotePromise[]) {
-      this.adoptedFields.push(field.addRef());
+      (this.adoptedFields ??= []).push(field.addRef());
       field.resolveTo(source.adoptedCap(field.path), true);
     }
     for (const hook of revived) hook.release();
@@ -198,8 +208,11 @@ export class Question extends Results {
   }
 
   override pipeline(path: Path): Hook {
+    // What a tail call returns we are never told, so a capability in it is no promise: whoever waited for it to resolve
+    // would wait, and hold the question, for ever.
+    if (this.isTail && !this.settled) return new PipelineHook(this, path);
     if (this.adopted !== null && !this.settled) {
-      const used = this.adoptedFields.find((field) => samePath(field.path, path));
+      const used = this.adoptedFields?.find((field) => samePath(field.path, path));
       return used?.addRef() ?? this.adopted.adoptedCap(path);
     }
     return super.pipeline(path);
@@ -209,8 +222,8 @@ export class Question extends Results {
   adoptionSettled(payload: Payload | null, error: RpcError | null): void {
     this.adopting = false;
     this.adopted = null;
-    const fields = this.adoptedFields;
-    this.adoptedFields = [];
+    const fields = this.adoptedFields ?? [];
+    this.adoptedFields = null;
     if (payload !== null) {
       payload.own();
       for (const field of fields) replaceCap(payload, field.path, field.resolved());
@@ -220,9 +233,15 @@ export class Question extends Results {
     this.finishIfDone();
   }
 
+  private releaseAdopted(): void {
+    const fields = this.adoptedFields;
+    this.adoptedFields = null;
+    if (fields !== null) for (const field of fields) field.release();
+  }
+
   /** The message could not be written. */
   neverSent(): void {
-    this.free(answerGone());
+    this.free(null);
   }
 
   /** The peer has no entry for this question: no Finish is owed (C-UNI-02). */
@@ -237,10 +256,11 @@ export class Question extends Results {
   lost(error: RpcError): void {
     this.returned = true;
     this.finished = true;
-    this.goneBecause = error;
+    this.gone = true;
+    this.goneError = error;
     this.settle(null, error);
     this.trialEnds()?.failed(error);
-    for (const field of this.adoptedFields.splice(0)) field.release();
+    this.releaseAdopted();
   }
 
   /** What is known of this call when the connection is lost now. */
@@ -285,15 +305,18 @@ export class Question extends Results {
     this.state.writer.finish(this.id, true, false);
     this.adopted?.disown();
     this.adopted = null;
-    for (const field of this.adoptedFields.splice(0)) field.release();
-    if (this.isPipelineOnly || this.returned) this.free(answerGone());
-    else this.goneBecause = canceledError();
+    this.releaseAdopted();
+    if (this.isPipelineOnly || this.returned) this.free(null);
+    else {
+      this.gone = true;
+      this.goneError = canceledError();
+    }
     if (!this.isTail) this.settle(null, canceledError());
   }
 
   private concludes(noFinish: boolean, error: RpcError | null): void {
     this.returned = true;
-    if (this.finished || noFinish) this.free(error ?? answerGone());
+    if (this.finished || noFinish) this.free(error);
   }
 
   private finishIfDone(): void {
@@ -302,13 +325,14 @@ export class Question extends Results {
     if (this.isTail && this.isHeld) return;
     this.finished = true;
     this.state.writer.finish(this.id, this.givesBack, false);
-    this.free(answerGone());
+    this.free(null);
   }
 
   /** Return and Finish are both past: the id may be used again. */
-  private free(reason: RpcError): void {
+  private free(reason: RpcError | null): void {
     this.finished = true;
-    this.goneBecause = reason;
+    this.gone = true;
+    this.goneError = reason;
     const { state } = this;
     if (this.isPipelineOnly) state.pipelineQuestions.delete(this.id);
     else state.questions.remove(this.id);
