@@ -120,6 +120,12 @@ export abstract class Hook {
     return end;
   }
 
+  /** Whether calls on this come to `hook`, as far as is known here: then `hook` must not resolve to this (C-RES-11, 12). */
+  reaches(hook: Hook): boolean {
+    const end = this.resolved();
+    return end === hook || (end !== this && end.reaches(hook));
+  }
+
   /** Asks to be told of the next step of a promise; nothing for what is no promise. */
   watch(_watcher: HookWatcher): void {}
 

@@ -161,6 +161,10 @@ class MembraneHook extends Hook implements HookWatcher {
     return this.inner.flow;
   }
 
+  override reaches(hook: Hook): boolean {
+    return this === hook || this.inner.reaches(hook);
+  }
+
   call(request: CallRequest): Results {
     const reason = this.membrane.revokedBy;
     if (reason !== null) return this.refuse(request, reason);

@@ -195,7 +195,7 @@ export class PromiseHook extends Hook implements Job {
       return;
     }
     let end = target.resolved();
-    if (this.leadsBack(end)) {
+    if (end.reaches(this)) {
       target.release();
       const message = "the promise was resolved to itself";
       end = brokenHook(new RpcError("failed", "promise-cycle", message), this.scheduler);
@@ -229,9 +229,10 @@ export class PromiseHook extends Hook implements Job {
     if (this.refCount === 0) this.unreferenced();
   }
 
-  private leadsBack(end: Hook): boolean {
+  override reaches(hook: Hook): boolean {
+    let end = this.resolved();
     while (end instanceof PromiseHook && end.pending !== null) end = end.pending.resolved();
-    return end === this;
+    return end === hook || (!(end instanceof PromiseHook) && end.reaches(hook));
   }
 
   reject(error: RpcError): void {

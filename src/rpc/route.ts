@@ -50,6 +50,11 @@ export class ExportRoute extends Hook implements Job {
     return (this.next ?? this.entry.target).call(request);
   }
 
+  override reaches(hook: Hook): boolean {
+    if (this.next !== null) return super.reaches(hook);
+    return this === hook || this.entry.target.reaches(hook);
+  }
+
   override watch(watcher: HookWatcher): void {
     this.watchers.push(watcher);
     if (this.next !== null && this.watchers.length === 1) this.scheduler.post(this);
