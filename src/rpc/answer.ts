@@ -42,6 +42,8 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   private adopter: Question | null = null;
   private adopted = false;
   private returned = false;
+  /** Nothing of it is left: it was finished, or the connection is over. */
+  private gone = false;
   private finished = false;
   private error: RpcError | null = null;
   /** After a Return with capabilities: what to follow paths in, and where each slot leads, frozen (C-RES-19). */
@@ -95,7 +97,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     request.params.own();
     this.await(door.call(request));
     gate.withhold(bytes, () => {
-      if (!this.returned && this.state.alive) this.charge(bytes);
+      if (!this.returned && !this.gone) this.charge(bytes);
       door.resolve(target);
       door.release();
     });
@@ -352,6 +354,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   }
 
   private dropAll(): void {
+    this.gone = true;
     this.dropResults();
     this.takeEarly();
     if (this.charged > 0) this.state.gate.discharge(this.charged);
