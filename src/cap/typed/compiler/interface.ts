@@ -23,8 +23,7 @@ import type { Annotation, Brand, Method, Superclass } from "./schema.capnp.js";
 import type { Schema } from "./schema.js";
 import { hex, memberName, type Node } from "./schema.js";
 import { isEmpty } from "./struct.js";
-import type { Types } from "./types.js";
-import { type Place } from "./types.js";
+import type { Types, Place } from "./types.js";
 import { annotations, annotationsFunction, has, quote } from "./values.js";
 
 /** capnp's StreamResult: a method with these results is a stream method. */

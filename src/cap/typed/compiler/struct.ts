@@ -30,8 +30,7 @@ import {
   union,
 } from "./doc.js";
 import { docComment } from "./comment.js";
-import type { Types } from "./types.js";
-import { type Place } from "./types.js";
+import type { Types, Place } from "./types.js";
 
 /** Accessors of scalars and their sizes in bits. */
 const SCALARS: Readonly<Record<string, readonly [name: string, bits: number]>> = {

@@ -6,8 +6,7 @@ import { readData, readText, writeData, writeText, initDataAt } from "./blobs.js
 import { invalidArgument, invalidState } from "./errors.js";
 import type { PointerType } from "./info.js";
 import type { Literal } from "./literal.js";
-import type { List } from "./list.js";
-import { type ListInfo } from "./list.js";
+import type { List, ListInfo } from "./list.js";
 import { clearPointer, isNull } from "./pointer.js";
 import { getUint16, noRoom, setUint16 } from "./scalars.js";
 import { nullSegment } from "./segment.js";

@@ -3,8 +3,7 @@
 
 import { type AnyInit, AnyPointer } from "./any.js";
 import type { CallOptions } from "./call.js";
-import type { Client } from "./client.js";
-import { type InterfaceType, type ServerOf } from "./client.js";
+import type { Client, InterfaceType, ServerOf } from "./client.js";
 import type { PointerType } from "./info.js";
 import type { InterfaceInfo } from "./interface.js";
 import { List, type ListInit } from "./list.js";

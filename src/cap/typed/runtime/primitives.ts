@@ -61,7 +61,7 @@ class VoidInfo extends TypeInfo<null> {
 }
 
 function integer(name: string, code: number, signed: boolean): Type<number> {
-  const bits = 4 << code;
+  const bits = 2 << code;
   const low = signed ? -(2 ** (bits - 1)) : 0;
   const high = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
   const load = {

@@ -128,6 +128,7 @@ export class CallContext<R extends Struct, I> {
   private readonly method: MethodInfo;
   private lent: LentCaps | null = null;
   private controller: AbortController | null = null;
+  private selves: Client[] | null = null;
   private ended = false;
 
   constructor(call: LocalCall, method: MethodInfo) {
@@ -143,6 +144,20 @@ export class CallContext<R extends Struct, I> {
       readMessage(params.content.flat().bytes, this.lent ?? null),
       0,
     );
+  }
+
+  /**
+   * The capability that was called, for a method that hands its own object out (C-LOC-08). It is lent as params are: it
+   * ends with the call; `dup` it to keep it. Put into results it is given away.
+   *
+   * @throws RpcError invalid-state after the end of the call.
+   * @example next: (_params, context) => ({ next: context.self(Counter) })
+   */
+  self<C extends Client>(type: InterfaceType<C>): C {
+    if (this.ended) throw invalidState("this call has ended, and what it lent with it");
+    const client = new type(this.call.self.addRef());
+    (this.selves ??= []).push(client);
+    return client;
   }
 
   /** Fires once when the caller gives the call up, or is gone (C-CAN-03). */
@@ -265,6 +280,7 @@ export class CallContext<R extends Struct, I> {
   private end(): void {
     this.ended = true;
     this.lent?.close();
+    if (this.selves !== null) for (const client of this.selves) client[Symbol.dispose]();
   }
 }
 
