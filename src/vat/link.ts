@@ -38,6 +38,8 @@ export class Link implements TransportHandler, HeartbeatOwner {
   readonly transport: Transport;
   readonly connection: Connection;
   readonly outbox = new Outbox();
+  /** How often something was handed to the carrier. */
+  writes = 0;
   private readonly settings: LinkSettings;
   private readonly silence: Heartbeat | null;
   private readonly askTurnEnd: () => void;
@@ -158,6 +160,7 @@ export class Link implements TransportHandler, HeartbeatOwner {
   private flush(): void {
     const batch = this.outbox.take();
     if (batch === null) return;
+    this.writes++;
     this.transport.write(batch);
     const { limits } = this.settings;
     const waiting = this.transport.bufferedBytes;

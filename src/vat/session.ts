@@ -87,6 +87,14 @@ export class Session {
     return type === undefined ? hook : new type(hook);
   }
 
+  /**
+   * How often something was handed to the carrier: all that one turn says goes at once (C-FRM-17). A caller that waits for
+   * the answer between two writes makes one round trip a write.
+   */
+  get writes(): number {
+    return this.link.writes;
+  }
+
   /** Bytes of messages that the carrier has not yet taken (C-FLO-19). */
   get bufferedBytes(): number {
     return this.link.bufferedBytes;
