@@ -46,7 +46,9 @@ export function readSegmentCount(view: DataView, at: number, limits: Limits): nu
   // The field 0xFFFFFFFF gives 2^32 here, never 0: it is a double, not a 32-bit sum.
   const segments = view.getUint32(at, true) + 1;
   if (segments > limits.segments)
-    throw malformed(`a frame of ${segments} segments is over the limit of ${limits.segments}`);
+    throw malformed(
+      `limit segments: a frame of ${segments} segments is over the limit of ${limits.segments}`,
+    );
   return segments;
 }
 
@@ -65,7 +67,9 @@ export function readFrameLength(
   let words = 0;
   for (let i = 0; i < segments; i++) words += view.getUint32(at + 4 + 4 * i, true);
   if (words > limits.messageWords)
-    throw malformed(`a frame of ${words} words is over the limit of ${limits.messageWords}`);
+    throw malformed(
+      `limit messageWords: a frame of ${words} words is over the limit of ${limits.messageWords}`,
+    );
   return headerBytes(segments) + words * 8;
 }
 

@@ -354,7 +354,7 @@ export class MessageWriter {
       throw new RpcError(
         "failed",
         "message-too-large",
-        `a message of ${total + apartWords} words is over the limit of ${this.maxWords}: send less at a time, or a stream`,
+        `limit messageWords: a message of ${total + apartWords} words is over the limit of ${this.maxWords}: send less at a time, or a stream`,
       );
     const outbox = this.outbox;
     outbox.begin((total + 2) * 8 + (apart !== null && isCopied(apart) ? apart.bytes.length : 0));

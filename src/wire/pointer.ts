@@ -233,7 +233,9 @@ export class PointerReader {
     if (kind !== PointerKind.list || this.size === ElementSize.bit)
       throw this.fail("a pointer leads to something that is no list of structs");
     if (this.count > most)
-      throw this.fail(`a list of ${this.count} entries is over the limit of ${most}`);
+      throw this.fail(
+        `limit capTable: a list of ${this.count} entries is over the limit of ${most}`,
+      );
     const list = this.list;
     list.seg = this.seg;
     list.first = this.pos;

@@ -194,7 +194,8 @@ export class PayloadCopier {
 
   /** Checks the struct or list at `pos`, whose pointer reads `lo` and `hi`, and all it reaches. */
   private object(seg: number, pos: number, lo: number, hi: number, depth: number): void {
-    if (depth <= 0) throw this.p.fail(`the content is nested deeper than ${this.nesting} levels`);
+    if (depth <= 0)
+      throw this.p.fail(`limit nesting: the content is nested deeper than ${this.nesting} levels`);
     if ((lo & 3) === 1) {
       this.list(seg, pos, hi, depth);
       return;
@@ -237,7 +238,8 @@ export class PayloadCopier {
     if (pointers === 0) return;
     const stride = data + pointers;
     // The list is a level and its elements are one more, as for every other reader.
-    if (depth <= 1) throw p.fail(`the content is nested deeper than ${this.nesting} levels`);
+    if (depth <= 1)
+      throw p.fail(`limit nesting: the content is nested deeper than ${this.nesting} levels`);
     for (let i = 0, at = pos + 8 + data; i < count; i++, at += stride)
       this.pointers(seg, at, at + pointers, depth - 2);
   }
@@ -253,7 +255,7 @@ export class PayloadCopier {
   private charge(words: number): void {
     if ((this.budget -= words) < 0)
       throw this.p.fail(
-        `reading the content takes more than ${this.limits.traversalWords} words: it is too large or overlaps too much`,
+        `limit traversalWords: reading the content takes more than ${this.limits.traversalWords} words: it is too large or overlaps too much`,
       );
   }
 }
