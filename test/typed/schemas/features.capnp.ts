@@ -4450,7 +4450,7 @@ export class Generic extends $.Client<Generic.Server> {
   );
 
   identity<T = $.AnyPointer>(
-    params?: $.Fill<Generic_identity$Params<T>, Generic_identity$Params.Init<T>>,
+    params?: $.Fill<Generic_identity$Params<$.Given<T>>, Generic_identity$Params.Init<$.Given<T>>>,
     options?: $.GenericOptions<[$.PointerType<T>]>,
   ): Generic_identity$Results$Pipeline<T> {
     const [T] = $.typesOf(options, 1);
@@ -4467,7 +4467,10 @@ export class Generic extends $.Client<Generic.Server> {
   }
 
   swap<A = $.AnyPointer, B = $.AnyPointer>(
-    params?: $.Fill<Generic_swap$Params<A, B>, Generic_swap$Params.Init<A, B>>,
+    params?: $.Fill<
+      Generic_swap$Params<$.Given<A>, $.Given<B>>,
+      Generic_swap$Params.Init<$.Given<A>, $.Given<B>>
+    >,
     options?: $.GenericOptions<[$.PointerType<A>, $.PointerType<B>]>,
   ): Generic_swap$Results$Pipeline<A, B> {
     const [A, B] = $.typesOf(options, 2);
@@ -4484,7 +4487,7 @@ export class Generic extends $.Client<Generic.Server> {
   }
 
   box<T = $.AnyPointer>(
-    params?: $.Fill<Box<T>, Box.Init<T>>,
+    params?: $.Fill<Box<$.Given<T>>, Box.Init<$.Given<T>>>,
     options?: $.GenericOptions<[$.PointerType<T>]>,
   ): Box$Pipeline<T> {
     const [T] = $.typesOf(options, 1);

@@ -214,8 +214,9 @@ class InterfaceWriter {
     const { method, place } = one;
     const names = this.implicit(method);
     const inner: Place = { ...place, implicit: names };
-    const params = this.structType(method.paramStructType, method.paramBrand, inner);
-    const init = this.structType(method.paramStructType, method.paramBrand, inner, ".Init");
+    const given: Place = { ...place, implicit: names.map((name) => `$.Given<${name}>`) };
+    const params = this.structType(method.paramStructType, method.paramBrand, given);
+    const init = this.structType(method.paramStructType, method.paramBrand, given, ".Init");
     const options =
       names.length === 0
         ? "$.CallOptions"

@@ -46,6 +46,9 @@ export interface GenericOptions<T extends readonly PointerType<unknown>[]> exten
   types?: T | undefined;
 }
 
+/** A type parameter that is told by `types` alone, not by what the params look like. */
+export type Given<T> = NoInfer<T>;
+
 /** The types given with a generic call. */
 export function typesOf<T extends readonly PointerType<unknown>[]>(
   options: GenericOptions<T> | undefined,

@@ -15,6 +15,9 @@ import type { Struct, StructType } from "./struct.js";
 
 const ROOT: Path = Object.freeze([]);
 
+/** What is called with the error. Written as a method, so that one may be given that expects an RpcError. */
+type OnError<B> = { handle(reason: unknown): B | PromiseLike<B> }["handle"];
+
 /** A generated pipeline class, or {@link Pipeline} itself where the results hold no capability. */
 export type PipelineType<P> = new (call: Call, path: Path, type: PointerType<unknown>) => P;
 
@@ -42,7 +45,7 @@ export class Pipeline<out T> implements PromiseLike<T> {
   // eslint-disable-next-line unicorn/no-thenable -- it is a promise
   then<A = T, B = never>(
     onValue?: ((value: T) => A | PromiseLike<A>) | null,
-    onError?: ((reason: unknown) => B | PromiseLike<B>) | null,
+    onError?: OnError<B> | null,
   ): Promise<A | B> {
     const asked = this._call.asked as Promise<unknown> as Promise<T>;
     if (this._path.length === 0) return asked.then(onValue, onError);
@@ -51,7 +54,7 @@ export class Pipeline<out T> implements PromiseLike<T> {
       .then(onValue, onError);
   }
 
-  catch<B = never>(onError?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
+  catch<B = never>(onError?: OnError<B> | null): Promise<T | B> {
     return this.then(null, onError);
   }
 

@@ -130,6 +130,7 @@ export class CallContext<R extends Struct, I> {
   private controller: AbortController | null = null;
   private selves: Client[] | null = null;
   private ended = false;
+  private readonly tails: TailHook[] = [];
 
   constructor(call: LocalCall, method: MethodInfo) {
     this.call = call;
@@ -214,17 +215,21 @@ export class CallContext<R extends Struct, I> {
    * @example return context.tailCall(this.backend).lookup({ key });
    */
   tailCall<C extends Client>(client: C): C {
-    const type = client.constructor as unknown as InterfaceType<C>;
-    const hook = new TailHook(hookOf(client).addRef(), (target, request) => {
-      if (this.ended) {
-        request.params.release();
-        return false;
-      }
-      this.end();
-      this.call.tailCall(target, request);
-      return true;
-    });
-    return new type(hook);
+    const tail = new TailHook(hookOf(client).addRef(), this);
+    this.tails.push(tail);
+    return new (client.constructor as unknown as InterfaceType<C>)(tail);
+  }
+
+  /** Of a tail hook: its one call was made. @returns whether it is the answer. */
+  answerBy(target: Hook, request: CallRequest): boolean {
+    if (this.ended) {
+      request.params.release();
+      return false;
+    }
+    this.ended = true;
+    this.call.tailCall(target, request);
+    this.letGo();
+    return true;
   }
 
   /** Of the dispatcher: the method has returned, or its promise was fulfilled. */
@@ -279,8 +284,13 @@ export class CallContext<R extends Struct, I> {
 
   private end(): void {
     this.ended = true;
+    this.letGo();
+  }
+
+  private letGo(): void {
     this.lent?.close();
     if (this.selves !== null) for (const client of this.selves) client[Symbol.dispose]();
+    for (const tail of this.tails) tail.drop();
   }
 }
 
@@ -288,28 +298,44 @@ function canceled(): RpcError {
   return new RpcError("failed", "call-canceled", "the call was canceled by its caller");
 }
 
-/** Stands for a capability for one call, which becomes a tail call. */
+interface TailOwner {
+  answerBy(target: Hook, request: CallRequest): boolean;
+}
+
+/** Stands for a capability for one call, which becomes a tail call. Holds the capability until then, or until the end. */
 class TailHook extends Hook {
   readonly brand: object;
-  private readonly target: Hook;
-  private readonly tail: (target: Hook, request: CallRequest) => boolean;
+  private target: Hook | null;
+  private readonly context: TailOwner;
 
-  constructor(target: Hook, tail: (target: Hook, request: CallRequest) => boolean) {
+  constructor(target: Hook, context: TailOwner) {
     super(target.scheduler);
     this.brand = target.brand;
     this.target = target;
-    this.tail = tail;
+    this.context = context;
   }
 
   call(request: CallRequest): Results {
-    const done = this.tail(this.target, request);
-    const message = done
-      ? "the results of a tail call go to the caller alone"
-      : "the call has its results already";
-    return failedResults(new RpcError("failed", "invalid-state", message), this.scheduler);
+    const target = this.target;
+    this.target = null;
+    if (target === null) request.params.release();
+    else if (this.context.answerBy(target, request)) {
+      target.release();
+      return this.refuse("the results of a tail call go to the caller alone");
+    } else target.release();
+    return this.refuse("this call has its results already");
+  }
+
+  drop(): void {
+    this.target?.release();
+    this.target = null;
   }
 
   protected unreferenced(): void {
-    this.target.release();
+    this.drop();
+  }
+
+  private refuse(message: string): Results {
+    return failedResults(new RpcError("failed", "invalid-state", message), this.scheduler);
   }
 }
