@@ -82,10 +82,16 @@ export function receiveCap(
   }
 }
 
-/** Our own export, come home: the object itself, or where a promise was announced to lead (C-REF-16, C-REF-18). */
+/**
+ * Our own export, come home (C-REF-16, C-REF-18): the object itself; of a promise, the way that the peer's calls on it
+ * take, and not the promise. Take a promise P of ours that the peer gives back as the resolution of its Q. Calls made on
+ * Q before are still going round, to arrive as calls on P. If P resolves to something of the peer's meanwhile, they go on
+ * to what was announced then, even if that resolves again; calls that followed P itself to a shorter way would arrive
+ * before them, whatever embargo Q was under (C-EMB-18, C-EMB-20).
+ */
 function receiveOwn(state: ConnectionState, id: number): Hook {
   const entry = state.exports.get(id);
-  if (entry !== undefined) return entry.target.addRef();
+  if (entry !== undefined) return entry.route();
   const message = `the peer passed back export ${id}, which it does not hold`;
   return brokenHook(new RpcError("failed", "invalid-capability", message), state.scheduler);
 }
