@@ -125,9 +125,8 @@ export abstract class BaseTransport implements Transport, InletOwner {
 
   faulted(error: RpcError): void {
     this.blame(error);
-    // Reading goes on, unread: a peer that is stuck in writing would never come to read our Abort, and a socket closed
-    // with unread bytes resets the connection, which takes the Abort along.
-    if (!this.carrierGone) this.releaseInput();
+    // The carrier reads on, into nothing: a peer that is stuck in writing would never come to read our Abort, and a socket
+    // closed with unread bytes resets the connection, which takes the Abort along.
     this.handler!.fault(error);
   }
 
@@ -193,7 +192,6 @@ export abstract class BaseTransport implements Transport, InletOwner {
   }
 
   private finish(): void {
-    if (this.over) return;
     this.over = true;
     clearTimeout(this.graceTimer);
     this.detach();

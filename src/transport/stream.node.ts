@@ -95,10 +95,7 @@ export class StreamTransport extends BaseTransport {
     input.off("end", this.onEnd);
     input.off("close", this.onInputClose);
     output.off("close", this.onOutputClose);
-    if (output instanceof Socket) {
-      output.off("timeout", this.onTimeout);
-      output.setTimeout(0);
-    }
+    output.off("timeout", this.onTimeout);
     // The error listener stays: a stream may report one late, and nobody listening would end the process.
   }
 

@@ -376,16 +376,31 @@ export function transportSuite(kind: TransportKind): void {
       expect(listener.log.length).toBe(4);
     });
 
+    it("after a fault the peer can still write, and nothing of it is said", async () => {
+      const { transport, send } = await openRaw();
+      const listener = listenTo(transport);
+      send(GARBAGE);
+      await listener.faulted();
+      const { receivedBytes } = transport;
+      for (let i = 0; i < 20; i++) send(frameBytes(i, 200_000));
+      const flowed = (): number => transport.receivedBytes - receivedBytes;
+      for (let i = 0; kind.stream && flowed() < 4_000_000 && i < 500; i++) await turn();
+      if (kind.stream) expect(flowed()).toBeGreaterThanOrEqual(4_000_000);
+      expect(listener.log).toEqual(["fault"]);
+    });
+
     it("garbage that comes during a pause waits behind the messages", async () => {
       const { transport, send } = await openRaw();
       const listener = listenTo(transport);
       transport.pause();
       send(frameBytes(1));
       send(GARBAGE);
+      send(frameBytes(2));
       for (let i = 0; i < 5; i++) await turn();
       expect(listener.log).toEqual([]);
       transport.resume();
       await listener.faulted();
+      for (let i = 0; i < 3; i++) await turn();
       expect(listener.log).toEqual(["message 1", "fault"]);
     });
 
