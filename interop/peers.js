@@ -27,8 +27,8 @@ export const LANGUAGES = {
   cxx: { title: "C++", server: [program("server")], client: [program("client")] },
   ts: {
     title: "TS",
-    server: [process.execPath, join(here, "ts/build/server.js")],
-    client: [process.execPath, join(here, "ts/build/client.js")],
+    server: [process.execPath, join(here, "../build/programs/interop/ts/server.js")],
+    client: [process.execPath, join(here, "../build/programs/interop/ts/client.js")],
   },
 };
 
