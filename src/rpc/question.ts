@@ -15,6 +15,8 @@ import { RemotePromise, RemoteTarget } from "./remote.js";
 import type { ConnectionState } from "./state.js";
 import { secondTry, TailTrial } from "./tail-trial.js";
 
+const NO_HOOKS: readonly Hook[] = [];
+
 /** A path into the answer of one question. Keeps the question from being finished. */
 class PipelineHook extends RemoteTarget {
   readonly question: Question;
@@ -34,7 +36,7 @@ class PipelineHook extends RemoteTarget {
 
   /** After the question is freed its id may name another: this must then name nothing to the peer (C-LIF-02). */
   override get brokenBy(): RpcError | null {
-    return this.question.goneBecause;
+    return this.loop ?? this.question.goneBecause;
   }
 
   get targetKind(): number {
@@ -57,6 +59,10 @@ class PipelineHook extends RemoteTarget {
   }
 
   protected unreferenced(): void {
+    if (this.loop === null) this.question.targetReleased();
+  }
+
+  protected giveUp(): void {
     this.question.targetReleased();
   }
 }
@@ -147,11 +153,11 @@ export class Question extends Results {
   /** The Return with results; takes over `payload`. */
   returnedResults(payload: Payload, reflected: readonly boolean[] | null, noFinish: boolean): void {
     this.reflected = reflected;
-    const revived = reflected === null ? null : this.reviveUsed();
+    const revived = this.reviveUsed();
     this.concludes(noFinish, null);
     this.settle(payload, null);
     this.reflected = null;
-    if (revived !== null) for (const hook of revived) hook.release();
+    for (const hook of revived) hook.release();
     this.finishIfDone();
   }
 
@@ -354,9 +360,13 @@ export class Question extends Results {
     return true;
   }
 
-  /** Fields for the paths that were used and dropped, so that they get their embargo like the others. */
-  private reviveUsed(): Hook[] {
-    return (this.usedPaths ?? []).slice().map((path) => this.pipeline(path));
+  /**
+   * Fields for the paths that were used and dropped: they get their embargo like the others, or hand on to a promise in
+   * their place that calls went through it (C-RES-21). The results may still be taken, and called.
+   */
+  private reviveUsed(): readonly Hook[] {
+    const { usedPaths } = this;
+    return usedPaths === null ? NO_HOOKS : usedPaths.slice().map((path) => this.pipeline(path));
   }
 }
 
