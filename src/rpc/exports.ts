@@ -201,7 +201,9 @@ function describe(state: ConnectionState, hook: Hook): Description {
 function targetOf(end: Hook): RemoteTarget | null {
   // A promise described to its own host counts as used: what the peer does with it travels the same path (C-EMB-02).
   if (end instanceof RemotePromise) end.target.usedAsPromise = true;
-  return routeTarget(end);
+  const target = routeTarget(end);
+  // One that is gone has no name any more: its id may be another's by now.
+  return target?.brokenBy === null ? target : null;
 }
 
 function exportOf(state: ConnectionState, end: Hook): Export {

@@ -54,6 +54,10 @@ export class ImportHook extends RemoteTarget {
 
   /** The last holder here is gone: gives back everything the peer counted, in one Release (C-REF-04). */
   protected unreferenced(): void {
+    this.giveUp();
+  }
+
+  protected giveUp(): void {
     const { state, id } = this;
     if (!state.alive || state.imports.get(id) !== this) return;
     state.imports.delete(id);

@@ -43,6 +43,13 @@ export abstract class RemoteTarget extends Hook {
     return this.state;
   }
 
+  override get brokenBy(): RpcError | null {
+    return this.loop;
+  }
+
+  /** Gives this back to the peer, whoever holds it: two vats that route to each other would hold each other for ever. */
+  protected abstract giveUp(): void;
+
   override get flow(): FlowController {
     const { limits, now } = this.state;
     return (this.streamFlow ??= new StreamFlow(new AdaptiveWindow(limits.streamWindow, now)));
@@ -63,6 +70,7 @@ export abstract class RemoteTarget extends Hook {
     while (end !== null && end.onward !== null) end = end.onward;
     if (end === this) {
       this.loop = promiseCycle();
+      this.giveUp();
       return false;
     }
     // What resolved once does not resolve again, so the steps between may be left out.
@@ -208,7 +216,7 @@ function promiseCycle(): RpcError {
 
 /** What a frozen route addresses at the peer; null when it leads elsewhere, or nowhere any more. */
 export function routeTarget(route: Hook): RemoteTarget | null {
-  if (route instanceof RemoteTarget) return route.brokenBy === null ? route : null;
+  if (route instanceof RemoteTarget) return route;
   if (route instanceof RemotePromise && route.next === null) return route.target;
   if (route instanceof ExportRoute && route.next !== null) return routeTarget(route.next);
   return null;

@@ -15,7 +15,7 @@ import { MessageReader } from "../../src/wire/message-reader.js";
 import { MessageWriter } from "../../src/wire/message-writer.js";
 import { Outbox } from "../../src/wire/outbox.js";
 import { Content } from "../../src/wire/content.js";
-import { content, type Method, Recorder } from "./objects.js";
+import { call, content, type Method, payload, Recorder } from "./objects.js";
 
 /** A capability in a table, or what a message is addressed to, as the PEER describes it. */
 export interface Cap {
@@ -301,6 +301,55 @@ export class RawPeer {
     expect(lines.at(-1)).toMatch(/^abort /);
     expect(lines.at(-1)).toMatch(reason);
     expect(this.over).not.toBe(null);
+    this.done();
+  }
+}
+
+/**
+ * A peer that holds export 0, our server: method 1 keeps the capabilities of its params for the test, method 2 returns
+ * the server itself, method 3 keeps its calls open, method 4 returns the capabilities of its params.
+ */
+export class ServedPeer extends RawPeer {
+  readonly kept: Hook[] = [];
+
+  constructor(options: ConstructorParameters<typeof RawPeer>[0] = {}) {
+    super({
+      ...options,
+      methods: {
+        1: (c, value) => {
+          for (const cap of c.params.caps) if (cap !== null) this.kept.push(cap.addRef());
+          c.returns(payload(value));
+        },
+        2: (c) => c.returns(payload(0, c.self.addRef())),
+        3: () => {},
+        4: (c) => c.returns(payload(0, ...c.params.caps.map((cap) => cap?.addRef() ?? null))),
+        ...options.methods,
+      },
+    });
+    this.bootstrap(99);
+    this.finish(99, false);
+  }
+
+  /** Gives us `caps`: the references are the test's to release. */
+  give(...caps: Cap[]): Hook[] {
+    const before = this.kept.length;
+    expect(this.call(98, 0, { method: 1, caps })).toEqual(["return 98 results noFinish"]);
+    return this.kept.slice(before);
+  }
+
+  /** Passes one of our capabilities to the peer, in a call on `cap` that it answers at once. Returns how it was described. */
+  get(cap: Hook, ...ours: Hook[]): string {
+    const results = call(cap, 0, 0, ...ours.map((hook) => hook.addRef()));
+    const lines = this.drain();
+    const [line] = lines;
+    results.cancel();
+    this.drain();
+    this.returns(Number(line!.split(" ")[1]));
+    return line!.match(/caps=\[(.*)\]/)![1]!;
+  }
+
+  ends(): void {
+    this.release(0);
     this.done();
   }
 }
