@@ -79,3 +79,22 @@ export function host<C extends Client>(
 ): C {
   return serve(type, server, { scheduler: scheduler() });
 }
+
+/** Makes counters; everything else is unimplemented. */
+export function maker(census: Census, extra: Partial<f.Everything.Server> = {}): f.Everything {
+  return host(f.Everything, {
+    makeCounter({ start }: f.Everything_makeCounter$Params) {
+      const counter = new CounterServer(start, census);
+      return {
+        counter,
+        inner: {
+          counter: new CounterServer(start + 100, census),
+          deeper: { counter: new CounterServer(start + 200, census), group: { counter: null } },
+          group: { counter: new CounterServer(start + 300, census) },
+          box: { value: new CounterServer(start + 400, census) },
+        },
+      };
+    },
+    ...extra,
+  } as f.Everything.Server);
+}

@@ -4,7 +4,7 @@
 import { Pointer } from "capnp-ts";
 import { readData, readText, writeData, writeText } from "./blobs.js";
 import { Client, hookFrom } from "./client.js";
-import { capsOf, copyPointer } from "./copy.js";
+import { capsOf, copyPointer, forget } from "./copy.js";
 import { invalidArgument, invalidState } from "./errors.js";
 import { PointerInfo, type PointerType } from "./info.js";
 import { List } from "./list.js";
@@ -102,6 +102,7 @@ export class AnyPointer extends Pointer {
 
   /** Sets the pointer, in a message that is being built. */
   set(value: AnyInit): void {
+    forget(this.segment, this.byteOffset);
     AnyPointer._capnp.write(this.segment, this.byteOffset, value);
   }
 

@@ -70,6 +70,14 @@ export abstract class Caps implements CapTable {
     );
   }
 
+  /** Whether the table of a message being built has an entry. */
+  get holds(): boolean {
+    return false;
+  }
+
+  /** Empties an entry of a message being built. The others keep their index. */
+  remove(_index: number): void {}
+
   /** Ends `client` together with this table. */
   closeWith(client: Holder): void {
     this.indexes.push(-1);
@@ -158,6 +166,15 @@ export class BuildCaps extends Caps {
 
   override add(hook: Hook): number {
     return this.hooks.push(hook) - 1;
+  }
+
+  override get holds(): boolean {
+    return this.hooks.length > 0;
+  }
+
+  override remove(index: number): void {
+    this.hooks[index]?.release();
+    this.hooks[index] = null;
   }
 
   /** The references, which pass to the caller. */

@@ -199,6 +199,43 @@ function copyCap(lo: number, index: number, source: Segment, target: Segment, to
   else writeCapPointer(target, to, into.add(hook));
 }
 
+/**
+ * Takes what a pointer of a message being built leads to out of the message: the capabilities in it leave the table, whose
+ * other indexes stay as they are (C-VAL-28). Call it before the pointer is overwritten.
+ */
+export function forget(segment: Segment, at: number): void {
+  const caps = capsOf(segment);
+  if (caps !== null && caps.holds) forgetAt(caps, segment, at);
+}
+
+function forgetAt(caps: Caps, segment: Segment, at: number): void {
+  const kind = resolve(segment, at);
+  if (kind < 0) return;
+  const { hi, target } = found;
+  if (kind === CAPABILITY) return caps.remove(hi >>> 0);
+  if (kind === STRUCT) return forgetPointers(caps, segment, target + (hi & 0xffff) * 8, hi >>> 16);
+  const count = hi >>> 3;
+  if ((hi & 7) === 6) forgetPointers(caps, segment, target, count);
+  if ((hi & 7) !== 7) return;
+  const size = segment.getInt32(target + 4);
+  const dataBytes = (size & 0xffff) * 8;
+  const pointers = size >>> 16;
+  for (let i = 0; i < segment.getInt32(target) >>> 2; i++)
+    forgetPointers(
+      caps,
+      segment,
+      target + 8 + i * (dataBytes + pointers * 8) + dataBytes,
+      pointers,
+    );
+}
+
+function forgetPointers(caps: Caps, segment: Segment, at: number, count: number): void {
+  for (let i = 0; i < count; i++) {
+    forgetAt(caps, segment, at + i * 8);
+    clearPointer(segment, at + i * 8);
+  }
+}
+
 export function capsOf(segment: Segment): Caps | null {
   const message = segment.message;
   return message instanceof TypedMessage ? (message.caps as Caps | null) : null;

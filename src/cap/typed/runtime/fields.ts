@@ -3,6 +3,7 @@
 
 import { AnyPointer } from "./any.js";
 import { readData, readText, writeData, writeText, initDataAt } from "./blobs.js";
+import { forget } from "./copy.js";
 import { invalidArgument, invalidState } from "./errors.js";
 import type { PointerType } from "./info.js";
 import type { Literal } from "./literal.js";
@@ -16,6 +17,7 @@ import type { Struct, StructInfo, StructType } from "./struct.js";
 function slotToWrite(s: StructState, index: number): number {
   const at = slotOf(s, index);
   if (at < 0) throw noRoom();
+  forget(s.segment, at);
   return at;
 }
 

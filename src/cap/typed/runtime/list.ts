@@ -2,7 +2,7 @@
 // State: none but the list's location. Must not know: what the elements mean.
 
 import { Pointer } from "capnp-ts";
-import { copyPointer } from "./copy.js";
+import { copyPointer, forget } from "./copy.js";
 import { invalidArgument, invalidPayload } from "./errors.js";
 import { BIT, COMPOSITE, POINTER, PointerInfo, type Type, type TypeInfo, VOID } from "./info.js";
 import { ListState } from "./list-state.js";
@@ -52,6 +52,12 @@ export class List<out T> extends Pointer implements Iterable<T> {
   /** Sets element `index` of a list that is being built. */
   set(index: number, value: unknown): void {
     this.check(index);
+    const { segment, pointerBase, stride, pointerCount } = this._capnp;
+    for (let i = 0; i < pointerCount; i++) {
+      const at = pointerBase + index * stride + i * 8;
+      forget(segment, at);
+      clearPointer(segment, at);
+    }
     this.element.writeElement(this._capnp, index, value);
   }
 
