@@ -12,7 +12,7 @@ import { socketTransport } from "../../src/transport/stream.node.js";
 import type { TransportOptions } from "../../src/transport/transport.js";
 import { Session, type SessionOptions } from "../../src/vat/session.js";
 import { nodeTurnEnd } from "../../src/vat/turn.node.js";
-import { microtaskTurnEnd } from "../../src/vat/turn.js";
+import { microtaskTurnEnd, type TurnEnd } from "../../src/vat/turn.js";
 import { MessageTag } from "../../src/wire/descriptors.js";
 import type { Frame } from "../../src/wire/frame.js";
 import { Batch, SlabPool } from "../../src/wire/outbox.js";
@@ -136,8 +136,22 @@ describe("session", () => {
   ] as const) {
     it(`C-FRM-17: ${name}: all that is written in one turn leaves in one write`, async () => {
       const { near, far } = await sockets();
-      const { hook } = object();
-      const client = session(near, { turnEnd });
+      let asks = 0;
+      /** Never asked again before it ran. */
+      const strict: TurnEnd = (run) => {
+        const ask = turnEnd(() => {
+          asks--;
+          run();
+        });
+        return () => {
+          expect(asks++).toBe(0);
+          ask();
+        };
+      };
+      const { hook } = object({
+        1: (call, value) => call.returns(payload(value, hook.addRef())),
+      });
+      const client = session(near, { turnEnd: strict });
       session(far, { bootstrap: hook, turnEnd });
       hook.release();
       const remote = client.bootstrap();
@@ -151,10 +165,13 @@ describe("session", () => {
       expect(asked[0]).toBeGreaterThanOrEqual(101);
       expect(answered.length).toBeLessThanOrEqual(2);
       await turn();
-      // The next call of an `await` that just got its answer leaves together with what the answer made us say.
+      // The next call of an `await` that just got its answer leaves together with what the answer made us say: the
+      // Release and Finish for the capability in it.
       asked.length = 0;
-      for (let i = 0; i < 10; i++) await ask(remote, 0, i);
-      expect(asked.length).toBeLessThanOrEqual(10);
+      for (let i = 0; i < 10; i++) await ask(remote, 1, i);
+      await turn();
+      expect(asked.length).toBe(11);
+      expect(asked[5]).toBeGreaterThanOrEqual(2);
       remote.release();
     });
   }
@@ -394,6 +411,13 @@ describe("session", () => {
     expect(took).toBeLessThan(400);
     expect(await watchful.closed).toMatchObject({ code: "peer-unresponsive" });
     remote.release();
+  });
+
+  it("a session that watches for silence leaves no timer when it ends otherwise", async () => {
+    const { client, server } = pair({}, { silenceTimeout: 60_000, pressureTimeout: 60_000 });
+    await turn();
+    await server.close();
+    await client.closed;
   });
 
   it("refuses times that are none", () => {
