@@ -57,6 +57,14 @@ export interface FlowController {
 }
 
 /**
+ * How deep one release may lead to the next: beyond, they are made one after the other. A peer decides how long a chain
+ * of promises is, and must not overflow the stack by that (C-HOS-09).
+ */
+const DEEPEST_RELEASE = 100;
+let releaseDepth = 0;
+const deferred: Hook[] = [];
+
+/**
  * A capability. Reference-counted: every holder owns one reference and releases it once.
  *
  * The rules that every kind keeps (design, "The house"):
@@ -139,9 +147,27 @@ export abstract class Hook {
 
   /** One holder less; after the last the hook lets go of what it stands for. */
   release(): void {
-    if (--this.refs === 0) this.unreferenced();
-    else if (this.refs < 0)
+    if (--this.refs > 0) return;
+    if (this.refs < 0)
       throw new Error(`a reference to ${this.constructor.name} was released twice`);
+    if (releaseDepth === DEEPEST_RELEASE) {
+      deferred.push(this);
+      return;
+    }
+    this.lastReleased();
+    while (releaseDepth === 0 && deferred.length > 0) {
+      const hook = deferred.pop()!;
+      if (hook.refs === 0) hook.lastReleased();
+    }
+  }
+
+  private lastReleased(): void {
+    releaseDepth++;
+    try {
+      this.unreferenced();
+    } finally {
+      releaseDepth--;
+    }
   }
 
   /** The last holder is gone. */

@@ -96,6 +96,8 @@ export abstract class RemoteTarget extends Hook {
 export class RemotePromise extends Hook implements PromisedField, Job {
   readonly target: RemoteTarget;
   private watchers: HookWatcher[] = [];
+  /** A promise that resolved to this one, if any. No reference: see {@link bypass}. */
+  private before: RemotePromise | null = null;
   private readonly onUnreferenced: (promise: RemotePromise) => void;
 
   /** Takes over `target`. `onUnreferenced` is told when the last holder of an unresolved promise is gone. */
@@ -132,6 +134,11 @@ export class RemotePromise extends Hook implements PromisedField, Job {
     return this.target.call(request);
   }
 
+  /** Calls through it went out when they were made; none waits here. */
+  get isHeld(): boolean {
+    return this.refCount > 0;
+  }
+
   settleField(target: Hook): void {
     this.resolveTo(target, false);
   }
@@ -158,10 +165,30 @@ export class RemotePromise extends Hook implements PromisedField, Job {
     } else if (end instanceof RemoteTarget && end.state === this.target.state) {
       this.target.handFlowTo(end);
     }
-    this.next = end;
+    this.goesOnTo(end);
     this.target.release();
     if (this.watchers.length > 0) this.scheduler.post(this);
     if (this.refCount === 0) this.unreferenced();
+    else this.bypass();
+  }
+
+  private goesOnTo(next: Hook): void {
+    this.next = next;
+    if (next instanceof RemotePromise && next.next === null && next.before?.next !== next)
+      next.before = this;
+  }
+
+  /**
+   * When only the promise before holds this, that one goes straight on. Nothing else would shorten a chain that nobody
+   * calls through, and a peer that goes on resolving one hop at a time would fill the memory with hops (C-HOS-09).
+   */
+  private bypass(): void {
+    const { before, next } = this;
+    if (before === null || next === null || before.next !== this || this.refCount !== 1) return;
+    this.before = null;
+    before.goesOnTo(next.addRef());
+    before.target.leadsOnTo(next);
+    this.release();
   }
 
   /** The same path goes on: calls already made count as made through the new promise too (C-RES-21). */
@@ -191,7 +218,9 @@ export class RemotePromise extends Hook implements PromisedField, Job {
     this.watchers = [];
     if (watchers.length === 0) return;
     for (const watcher of watchers) watcher.hookResolved();
+    const last = this.refCount === 1;
     this.release();
+    if (!last) this.bypass();
   }
 
   protected unreferenced(): void {
