@@ -2,7 +2,6 @@
 
 import { describe, expect, it } from "vitest";
 import {
-  any,
   AnyPointer,
   type Client,
   Message,

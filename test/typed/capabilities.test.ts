@@ -1,7 +1,7 @@
 // Typed capabilities in params and results, and calls on results that are not there yet.
 
 import { describe, expect, it } from "vitest";
-import { any, AnyPointer, Message, RpcError, serve } from "../../src/typed.js";
+import { any, Message, RpcError, serve } from "../../src/typed.js";
 import { Census, CounterServer, host, maker, settle } from "./kit.js";
 import * as f from "./schemas/features.capnp.js";
 

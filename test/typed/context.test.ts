@@ -1,7 +1,7 @@
 // Cancellation, and the context that a method of a typed server gets.
 
 import { describe, expect, it } from "vitest";
-import { any, RpcError, serve } from "../../src/typed.js";
+import { RpcError, serve } from "../../src/typed.js";
 import { Census, CounterServer, host, maker, scheduler, settle } from "./kit.js";
 import * as f from "./schemas/features.capnp.js";
 
