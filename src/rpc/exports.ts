@@ -70,7 +70,7 @@ export class Export implements HookWatcher, Routed {
     const { state } = this;
     if (!state.alive || this.refs === 0) return;
     const end = this.hook.resolved();
-    if (end.isPromise && !state.owns(end)) {
+    if (end.isPromise && !(state.owns(end) && routeTarget(end) !== null)) {
       this.follow(end);
       this.watch();
       return;
@@ -192,7 +192,7 @@ function describe(state: ConnectionState, hook: Hook): Description {
         exported: null,
       };
   }
-  const entry = exportOf(state, end);
+  const entry = exportWaitedFor(state, end) ?? exportOf(state, end);
   entry.refs++;
   const kind = entry.wasPromise ? DescriptorKind.senderPromise : DescriptorKind.senderHosted;
   return { kind, id: entry.id, path: EMPTY_PATH, route: entry.route(), exported: entry };
@@ -204,6 +204,13 @@ function targetOf(end: Hook): RemoteTarget | null {
   const target = routeTarget(end);
   // One that is gone has no name any more: its id may be another's by now.
   return target?.brokenBy === null ? target : null;
+}
+
+/** A promise that went to this peer and came back goes out again by the id it has (C-RES-02). */
+function exportWaitedFor(state: ConnectionState, end: Hook): Export | null {
+  if (!(end instanceof ExportRoute) || end.next !== null) return null;
+  const { entry } = end;
+  return entry instanceof Export && entry.state === state && entry.refs > 0 ? entry : null;
 }
 
 function exportOf(state: ConnectionState, end: Hook): Export {

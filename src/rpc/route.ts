@@ -16,7 +16,7 @@ export interface Routed {
 
 /** One route; it may come into users' hands, as a capability of ours that came home. */
 export class ExportRoute extends Hook implements Job {
-  private readonly entry: Routed;
+  readonly entry: Routed;
   private watchers: HookWatcher[] = [];
 
   constructor(entry: Routed) {
