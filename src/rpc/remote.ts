@@ -186,7 +186,8 @@ export class RemotePromise extends Hook implements PromisedField, Job {
     const { before, next } = this;
     if (before === null || next === null || before.next !== this || this.refCount !== 1) return;
     this.before = null;
-    before.goesOnTo(next.addRef());
+    before.next = next.addRef();
+    if (next instanceof RemotePromise && next.before === this) next.before = before;
     before.target.leadsOnTo(next);
     this.release();
   }
