@@ -39,6 +39,9 @@ export function fill<S extends Struct>(struct: S, value: unknown): void {
   else struct.set(value as object);
 }
 
+/** The size of the params that `send` sent last; read it at once. */
+export const lastSent = { bytes: 0 };
+
 /**
  * Builds the params and makes the call.
  * @throws whatever the params callback throws, and RpcError when the params do not fit; then no call was made.
@@ -57,7 +60,9 @@ export function send(
     if (params instanceof Struct) info.write(builder.segment, 0, params);
     else fill(info.init(builder.segment, 0), params);
     const { hi, lo } = type._capnp;
-    return hook.call(new CallRequest(hi, lo, id, builder.payload(), method.flags));
+    const payload = builder.payload();
+    lastSent.bytes = payload.content.byteLength;
+    return hook.call(new CallRequest(hi, lo, id, payload, method.flags));
   } finally {
     builder.close();
   }

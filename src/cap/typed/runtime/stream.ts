@@ -6,13 +6,16 @@ import { CallRequest, type Hook } from "../../../hook/hook.js";
 import { Payload } from "../../../hook/payload.js";
 import type { Results, ResultsObserver } from "../../../hook/results.js";
 import { Content } from "../../../wire/content.js";
-import { type CallOptions, refused, send } from "./call.js";
+import { type CallOptions, lastSent, refused, send } from "./call.js";
 import { type Client, hookOf, type InterfaceType } from "./client.js";
 import { invalidArgument } from "./errors.js";
 import type { MethodInfo } from "./interface.js";
 
 /** Data up to this many bytes is copied; more goes by reference, since a copy would cost more than a part of its own. */
 const COPY_UP_TO = 4096;
+
+/** About what a Call message adds to its params (C-FLO-06). */
+const ENVELOPE_BYTES = 96;
 
 const READY: Promise<void> = /* @__PURE__ */ Promise.resolve();
 const ignore = (): void => {};
@@ -35,14 +38,13 @@ export function callStream(
   const method = type._capnp.methods[id]!;
   const hook = hookOf(client);
   const data = method.dataField === "" ? undefined : onlyData(params, method);
-  const bytes = data === undefined ? 64 : data.length + 64;
+  const { flow } = hook; // of the way that this call takes
   const results =
     data === undefined
       ? send(hook, type, method, id, params, method.params)
       : sendData(hook, type, method, id, data);
-  const flow = hook.flow;
   if (flow === null) return settled(results);
-  flow.sent(bytes, results);
+  flow.sent(lastSent.bytes + ENVELOPE_BYTES, results);
   if (flow.ready) return READY;
   const ready = new Promise<void>((resolve, reject) => {
     flow.whenReady((error) => (error === null ? resolve() : reject(error)));
@@ -81,6 +83,7 @@ function sendData(
   if (size > 0x1fff_ffff) throw invalidArgument(`a Data of ${size} bytes cannot be sent`);
   headView.setUint32(12, (size << 3) | 2, true);
   const { hi, lo } = type._capnp;
+  lastSent.bytes = 16 + size;
   let content: Content;
   if (size > COPY_UP_TO) content = new Content(head, data, true);
   else {
