@@ -103,11 +103,13 @@ export abstract class LocalResults extends Results implements ResultsObserver {
 class QueuedCall extends LocalResults {
   protected readonly returnTo: object | null;
   private request: CallRequest | null;
+  private readonly promise: PromiseHook;
 
-  constructor(request: CallRequest, scheduler: Scheduler) {
-    super(scheduler);
+  constructor(request: CallRequest, promise: PromiseHook) {
+    super(promise.scheduler);
     request.params.own();
     this.request = request;
+    this.promise = promise;
     this.returnTo = request.returnTo;
   }
 
@@ -125,8 +127,11 @@ class QueuedCall extends LocalResults {
 
   /** Canceled before it was made: it is never made (C-CAN-09). */
   protected abandonedBeforeForward(): void {
-    this.request?.params.release();
-    this.request = null;
+    if (this.request !== null) {
+      this.request.params.release();
+      this.request = null;
+      this.promise.callDropped();
+    }
     this.settle(null, canceledError());
   }
 }
@@ -145,6 +150,8 @@ const PROMISE_BRAND = {};
  */
 export class PromiseHook extends Hook implements Job {
   private queue: QueuedCall[] = [];
+  /** Calls in the queue that nobody has canceled. */
+  protected waiting = 0;
   private watchers: HookWatcher[] = [];
   /** What this resolves to as soon as the calls that waited are made. Owned. */
   private pending: Hook | null = null;
@@ -172,6 +179,11 @@ export class PromiseHook extends Hook implements Job {
     return this.next?.flow ?? null;
   }
 
+  /** Whether it is not even known yet where the calls that wait here will go. */
+  protected get isUnresolved(): boolean {
+    return this.next === null && this.pending === null;
+  }
+
   /** Calls that wait here. */
   get queued(): number {
     return this.queue.length;
@@ -183,9 +195,15 @@ export class PromiseHook extends Hook implements Job {
       this.queue = this.queue.filter((call) => call.waiting);
       if (this.queue.length >= this.maxQueued) return this.refuse(request);
     }
-    const call = new QueuedCall(request, this.scheduler);
+    const call = new QueuedCall(request, this);
     this.queue.push(call);
+    this.waiting++;
     return call;
+  }
+
+  /** Of a call that waited here: it was canceled before it was made. */
+  callDropped(): void {
+    this.waiting--;
   }
 
   /** Resolves to `target`, taking that reference over. The first resolution counts; a later one is released. */
@@ -219,6 +237,7 @@ export class PromiseHook extends Hook implements Job {
     const { queue, pending } = this;
     for (let i = 0; i < queue.length; i++) queue[i]!.sendTo(pending!);
     this.queue = [];
+    this.waiting = 0;
     this.forwarded();
   }
 
@@ -307,12 +326,25 @@ class PipelineField extends PromiseHook implements PromisedField {
     this.path = path;
   }
 
+  /**
+   * A call that waits here needs what it was pipelined on as any holder does: its caller may long have finished that one,
+   * as every caller does who only wants what is at the end of a chain (C-CAN-05).
+   */
+  get isHeld(): boolean {
+    return this.refCount > 0 || this.waiting > 0;
+  }
+
   settleField(target: Hook): void {
     this.resolve(target);
   }
 
+  override callDropped(): void {
+    super.callDropped();
+    if (!this.isHeld && this.isUnresolved) this.owner.fieldUnreferenced();
+  }
+
   protected override unreferenced(): void {
-    if (this.next === null) this.owner.fieldUnreferenced();
-    else super.unreferenced();
+    if (this.next !== null) super.unreferenced();
+    else if (!this.isHeld) this.owner.fieldUnreferenced();
   }
 }

@@ -23,6 +23,8 @@ export interface ResultsObserver {
 /** A capability inside results that are not there yet. */
 export interface PromisedField extends Hook {
   readonly path: Path;
+  /** Whether anybody still needs what it will be: a holder, or a call that waits in it. */
+  readonly isHeld: boolean;
   /** Takes over `target`, which the results hold at `path`. */
   settleField(target: Hook): void;
 }
@@ -65,7 +67,7 @@ export abstract class Results implements Job {
     if (this.settled) return this.capAt(path);
     const known = this.fields?.find((field) => samePath(field.path, path));
     if (known !== undefined) {
-      if (known.refCount === 0) this.liveFields++;
+      if (!known.isHeld) this.liveFields++;
       return known.addRef();
     }
     const field = this.makeField(path);
@@ -126,7 +128,7 @@ export abstract class Results implements Job {
     this.drop(RESPONSE | PIPELINE);
   }
 
-  /** Called by a field whose last holder is gone. */
+  /** Called by a field that nobody needs any more. */
   fieldUnreferenced(): void {
     this.liveFields--;
     this.abandonIfUnheld();
@@ -166,7 +168,7 @@ export abstract class Results implements Job {
 
   protected holdField(field: PromisedField): void {
     (this.fields ??= []).push(field);
-    if (field.refCount > 0) this.liveFields++;
+    if (field.isHeld) this.liveFields++;
   }
 
   protected settleFields(): void {

@@ -4,11 +4,11 @@
 import { Pointer } from "capnp-ts";
 import { readData, readText, writeData, writeText } from "./blobs.js";
 import { Client, hookFrom } from "./client.js";
-import { capsOf, copyPointer, forget } from "./copy.js";
+import { capsOf, copyPointer, forget, writeHook } from "./copy.js";
 import { invalidArgument, invalidState } from "./errors.js";
 import { PointerInfo, type PointerType } from "./info.js";
 import { List } from "./list.js";
-import { clearPointer, isNull, LIST, resolve, STRUCT, writeCapPointer } from "./pointer.js";
+import { clearPointer, isNull, LIST, resolve, STRUCT } from "./pointer.js";
 import type { Segment } from "./segment.js";
 import { Struct } from "./struct.js";
 import type { BuildCaps } from "./caps.js";
@@ -117,5 +117,5 @@ export function writeClient(segment: Segment, at: number, client: Client): void 
   if (caps === null)
     throw invalidState("a capability can only be put into the params or results of a call");
   clearPointer(segment, at); // throws when the message was sent already, before a reference is taken
-  writeCapPointer(segment, at, caps.add(hookFrom(client, caps.giving)));
+  writeHook(segment, at, caps, hookFrom(client, caps.giving));
 }

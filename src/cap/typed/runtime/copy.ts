@@ -3,6 +3,8 @@
 //
 // capnp-ts's own copy throws on a capability and moves words as float64, which may change the bits of a NaN.
 
+import type { Hook } from "../../../hook/hook.js";
+import { BrokenHook } from "../../../hook/results.js";
 import type { Caps } from "./caps.js";
 import { invalidPayload } from "./errors.js";
 import {
@@ -21,14 +23,17 @@ import type { StructState } from "./state.js";
 
 /** Levels of structs and lists in one copy: far over what a received message may have, far under the stack. */
 const MAX_DEPTH = 500;
-/** Words in one copy; a cycle or a web of shared pointers ends here (C-VAL-13, 14). */
-const MAX_WORDS = 64 * 1024 * 1024;
+/**
+ * Words in one copy, beside four times those of the message copied from: a cycle, or a web of shared pointers, ends here
+ * (C-VAL-13, 14).
+ */
+const SPARE_WORDS = 1024 * 1024;
 
 let budget = 0;
 
 /** Copies what the pointer at `from` leads to, and points `to` at the copy (C-VAL-26). */
 export function copyPointer(source: Segment, from: number, target: Segment, to: number): void {
-  budget = MAX_WORDS;
+  allow(source);
   copyAt(source, from, target, to, MAX_DEPTH);
 }
 
@@ -43,7 +48,7 @@ export function copyStruct(
   dataWords: number,
   pointerCount: number,
 ): void {
-  budget = MAX_WORDS;
+  allow(from.segment);
   const words = Math.max((from.dataBytes + 7) >> 3, dataWords);
   const count = Math.max(from.pointerCount, pointerCount);
   const at = allocate(target, (words + count) * 8);
@@ -70,7 +75,7 @@ export function copyOver(
   dataBytes: number,
   pointerCount: number,
 ): void {
-  budget = MAX_WORDS;
+  allow(from.segment);
   const count = Math.min(from.pointerCount, pointerCount);
   const bytes = Math.min(from.dataBytes, dataBytes);
   copySections(
@@ -196,7 +201,21 @@ function copyCap(lo: number, index: number, source: Segment, target: Segment, to
   if (from === null || into === null) return clearPointer(target, to);
   const hook = from.share(index);
   if (hook === null) clearPointer(target, to);
-  else writeCapPointer(target, to, into.add(hook));
+  else writeHook(target, to, into, hook);
+}
+
+/**
+ * Points at a capability, whose reference passes to the table `caps`. The null capability is a null pointer: C++ takes a
+ * pointer to an entry of kind `none` for an error.
+ */
+export function writeHook(segment: Segment, at: number, caps: Caps, hook: Hook): void {
+  const end = hook.resolved();
+  if (!(end instanceof BrokenHook) || !end.isNull) {
+    writeCapPointer(segment, at, caps.add(hook));
+    return;
+  }
+  hook.release();
+  clearPointer(segment, at);
 }
 
 /**
@@ -243,5 +262,11 @@ export function capsOf(segment: Segment): Caps | null {
 
 function spend(words: number): void {
   budget -= words;
-  if (budget < 0) throw invalidPayload(`a message holds more than ${MAX_WORDS} words`);
+  if (budget < 0) throw invalidPayload("a message unfolds to many times its size, or has a cycle");
+}
+
+function allow(source: Segment): void {
+  let bytes = 0;
+  for (const segment of source.message._capnp.segments) bytes += segment.byteLength;
+  budget = SPARE_WORDS + bytes / 2;
 }
