@@ -141,7 +141,11 @@ export class RpcError extends Error {
    * Error is kept, its stack is not (C-DIS-15). Never throws, whatever the value's getters do (C-HOS-19).
    */
   static from(thrown: unknown, code: ErrorCode = "method-failed"): RpcError {
-    if (RpcError.is(thrown)) return thrown;
+    try {
+      if (RpcError.is(thrown)) return thrown;
+    } catch {
+      // A proxy whose traps throw is no error of ours.
+    }
     return new RpcError("failed", code, describeThrown(thrown), { cause: thrown });
   }
 

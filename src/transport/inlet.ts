@@ -140,6 +140,7 @@ export class Inlet {
       this.refuse(thrown);
     } finally {
       this.busy = false;
+      this.frame.clear();
     }
   }
 
@@ -201,6 +202,7 @@ export class Inlet {
       this.owner.message(this.frame);
     } finally {
       this.busy = false;
+      this.frame.clear();
     }
   }
 }

@@ -26,6 +26,12 @@ export class Frame {
   readonly segStart: number[] = [0];
   readonly segEnd: number[] = [0];
 
+  /** Lets go of the bytes: a large message must not stay alive until the next one comes. */
+  clear(): void {
+    this.bytes = NO_BYTES;
+    this.view = NO_VIEW;
+  }
+
   /** A copy of the whole frame: for logs and recorders. */
   copy(): Uint8Array {
     return this.bytes.slice(this.start, this.start + this.length);

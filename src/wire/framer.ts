@@ -63,6 +63,7 @@ export class Framer {
     if (this.error !== null) throw this.error;
     try {
       this.cut(plainBytes(chunk), onFrame);
+      this.frame.clear();
     } catch (thrown) {
       if (thrown instanceof RpcError && thrown.code === "malformed-frame") {
         this.error = thrown;
