@@ -26,42 +26,52 @@ const NO_BYTES = /* @__PURE__ */ new ArrayBuffer(0);
 
 /** One scratch message. */
 export class Builder {
-  private buffer = new ArrayBuffer(START_BYTES);
-  private caps: BuildCaps | null = null;
-  segment!: Segment;
+  private buffer: ArrayBuffer;
+  private readonly caps: BuildCaps;
+  private readonly message: TypedMessage;
+  segment: Segment;
+
+  constructor(scheduler: Scheduler) {
+    this.buffer = new ArrayBuffer(START_BYTES);
+    this.caps = new BuildCaps(scheduler);
+    this.message = new TypedMessage(this.buffer, this.caps);
+    this.segment = new Segment(0, this.message, NO_BYTES);
+  }
 
   /** @param giving whether clients put in are given away (results) or lent (params). */
   begin(scheduler: Scheduler, giving: boolean): void {
-    this.caps = new BuildCaps(scheduler, giving);
-    const message = new TypedMessage(this.buffer, this.caps);
-    this.segment = new Segment(0, message, this.buffer, 8);
-    message._capnp.segments.push(this.segment);
+    this.caps.begin(scheduler, giving);
+    this.segment = new Segment(0, this.message, this.buffer, 8);
+    this.message._capnp.segments[0] = this.segment;
   }
 
   /** What was built, borrowed from this builder until `close`. The references in it pass to the caller. */
   payload(): Payload {
     const bytes = new Uint8Array(this.segment.buffer, 0, this.segment.byteLength);
-    return new Payload(new Content(bytes, null, true), this.caps!.take());
-  }
-
-  /** What was built, as a payload that may be kept. */
-  ownPayload(): Payload {
-    return this.payload().own();
+    return new Payload(new Content(bytes, null, true), this.caps.take());
   }
 
   /** Ends the use of this builder and of every struct built in it. What was not taken is released. */
   close(): void {
-    const segment = this.segment;
-    const used = segment.byteLength;
-    this.buffer =
-      segment.buffer.byteLength > KEEP_BYTES ? new ArrayBuffer(START_BYTES) : segment.buffer;
-    if (this.buffer === segment.buffer) new Uint8Array(this.buffer, 0, used).fill(0);
+    const { segment } = this;
+    if (segment.buffer.byteLength > KEEP_BYTES) this.buffer = new ArrayBuffer(START_BYTES);
+    else {
+      this.buffer = segment.buffer;
+      clear(segment);
+    }
+    (this.message._capnp.arena as { buffer: ArrayBuffer }).buffer = this.buffer;
     (segment as unknown as { _dv: DataView })._dv = closedView;
     segment.buffer = NO_BYTES;
     segment.byteLength = 0;
-    this.caps!.close();
+    this.caps.end();
     depth--;
   }
+}
+
+function clear(segment: Segment): void {
+  const used = segment.byteLength;
+  if (used > 128) new Uint8Array(segment.buffer, 0, used).fill(0);
+  else for (let at = 0; at < used; at += 4) segment.setInt32(at, 0);
 }
 
 const builders: Builder[] = [];
@@ -69,7 +79,7 @@ let depth = 0;
 
 /** A builder of its own for the caller, until it closes it. Builders close in the reverse order of opening. */
 export function openBuilder(scheduler: Scheduler, giving: boolean): Builder {
-  const builder = (builders[depth] ??= new Builder());
+  const builder = (builders[depth] ??= new Builder(scheduler));
   depth++;
   builder.begin(scheduler, giving);
   return builder;

@@ -14,7 +14,7 @@ import {
 } from "../../../hook/results.js";
 import { followPath } from "../../../wire/path.js";
 import { openBuilder } from "./builder.js";
-import { GivenCaps } from "./caps.js";
+import { GivenCaps, noCapability } from "./caps.js";
 import { type Client, hookOf, type InterfaceType } from "./client.js";
 import { capsOf } from "./copy.js";
 import type { MethodInfo } from "./interface.js";
@@ -152,9 +152,11 @@ export class Call implements ResultsObserver {
     if (this.results !== null) return this.results.pipeline(path);
     if (this.error !== null) return brokenHook(this.error, this.hook.scheduler);
     try {
-      const caps = capsOf(this.read().segment)!;
+      const caps = capsOf(this.read().segment);
       const index = followPath(this.payload!.content, path);
-      return (index < 0 ? null : caps.share(index)) ?? nullHook(this.hook.scheduler);
+      if (index < 0) return nullHook(this.hook.scheduler);
+      if (caps === null) return brokenHook(noCapability(index, 0), this.hook.scheduler);
+      return caps.share(index) ?? nullHook(this.hook.scheduler);
     } catch (thrown) {
       return brokenHook(RpcError.from(thrown), this.hook.scheduler);
     }
@@ -194,9 +196,13 @@ export class Call implements ResultsObserver {
   private read(): Struct {
     if (this.value !== null) return this.value;
     const payload = this.payload!;
-    const caps = new GivenCaps(this.hook.scheduler, payload);
-    for (const { client } of this.clients ?? []) caps.closeWith(client);
-    return (this.value = this.type._capnp.read(readMessage(payload.content.flat().bytes, caps), 0));
+    let caps: GivenCaps | null = null;
+    if (payload.caps.length > 0 || this.clients !== null) {
+      caps = new GivenCaps(this.hook.scheduler, payload);
+      for (const { client } of this.clients ?? []) caps.closeWith(client);
+    }
+    const segment = readMessage(payload.content.flat().bytes, caps);
+    return (this.value = this.type._capnp.read(segment, 0));
   }
 }
 

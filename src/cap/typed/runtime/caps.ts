@@ -18,11 +18,16 @@ export interface Holder {
   [Symbol.dispose](): void;
 }
 
+/** A client that was handed out, and the index it was asked for by; -1 for one that only ends with the others. */
+interface Handed {
+  readonly index: number;
+  readonly client: Holder;
+}
+
 /** The capability table of one message; one of the three kinds below. */
 export abstract class Caps implements CapTable {
-  readonly scheduler: Scheduler;
-  private readonly indexes: number[] = [];
-  private readonly clients: Holder[] = [];
+  scheduler: Scheduler;
+  private handed: Handed[] | null = null;
   private closed = false;
 
   constructor(scheduler: Scheduler) {
@@ -39,26 +44,25 @@ export abstract class Caps implements CapTable {
   client<C extends Holder>(index: number, type: new (hook: Hook) => C): C {
     if (this.closed) return new type(brokenHook(disposed(), this.scheduler));
     let first = true;
-    for (let i = 0; i < this.indexes.length; i++) {
-      if (this.indexes[i] !== index) continue;
-      first = false;
-      const known = this.clients[i];
-      if (known instanceof type) return known;
-    }
+    if (this.handed !== null)
+      for (const one of this.handed) {
+        if (one.index !== index) continue;
+        first = false;
+        if (one.client instanceof type) return one.client;
+      }
     const client = new type(
       (first ? this.refer(index, true) : this.share(index)) ?? nullHook(this.scheduler),
     );
-    this.indexes.push(index);
-    this.clients.push(client);
+    (this.handed ??= []).push({ index, client });
     return client;
   }
 
   /** A new reference to capability `index`, null for a null one; the caller owns it. */
   share(index: number): Hook | null {
     if (this.closed) return brokenHook(disposed(), this.scheduler);
-    const known = this.indexes.indexOf(index);
-    if (known < 0) return this.refer(index, false);
-    return this.clients[known]!._hook?.addRef() ?? brokenHook(disposed(), this.scheduler);
+    const known = this.handed?.find((one) => one.index === index);
+    if (known === undefined) return this.refer(index, false);
+    return known.client._hook?.addRef() ?? brokenHook(disposed(), this.scheduler);
   }
 
   /** Adds a reference, which is taken over. @returns its index. @throws for a table that was received. */
@@ -80,25 +84,33 @@ export abstract class Caps implements CapTable {
 
   /** Ends `client` together with this table. */
   closeWith(client: Holder): void {
-    this.indexes.push(-1);
-    this.clients.push(client);
+    (this.handed ??= []).push({ index: -1, client });
   }
 
   /** Ends every client and every reference of this table. Idempotent. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const client of this.clients) client[Symbol.dispose]();
-    this.clients.length = 0;
-    this.indexes.length = 0;
+    this.endClients();
     this.letGo();
+  }
+
+  protected endClients(): void {
+    const handed = this.handed;
+    this.handed = null;
+    if (handed !== null) for (const { client } of handed) client[Symbol.dispose]();
   }
 
   protected pick(hooks: readonly (Hook | null)[], index: number): Hook | null {
     if (index < hooks.length) return hooks[index]!;
-    const message = `a pointer names capability ${index}, but only ${hooks.length} came with the message`;
-    return brokenHook(new RpcError("failed", "invalid-capability", message), this.scheduler);
+    return brokenHook(noCapability(index, hooks.length), this.scheduler);
   }
+}
+
+/** The error of a capability beyond the table (C-VAL-22). */
+export function noCapability(index: number, count: number): RpcError {
+  const message = `a pointer names capability ${index}, but only ${count} came with the message`;
+  return new RpcError("failed", "invalid-capability", message);
 }
 
 function disposed(): RpcError {
@@ -156,12 +168,19 @@ export class GivenCaps extends Caps {
 /** The table of a message being built. */
 export class BuildCaps extends Caps {
   /** Whether clients put into this message are given away with it (results) or lent (params). */
-  readonly giving: boolean;
+  giving = false;
   private hooks: (Hook | null)[] = [];
 
-  constructor(scheduler: Scheduler, giving: boolean) {
-    super(scheduler);
+  /** Makes the table ready for the next message. */
+  begin(scheduler: Scheduler, giving: boolean): void {
+    this.scheduler = scheduler;
     this.giving = giving;
+  }
+
+  /** Ends the message. What was not taken is released. */
+  end(): void {
+    this.endClients();
+    if (this.hooks.length > 0) this.letGo();
   }
 
   override add(hook: Hook): number {
@@ -180,8 +199,9 @@ export class BuildCaps extends Caps {
   /** The references, which pass to the caller. */
   take(): readonly (Hook | null)[] {
     const hooks = this.hooks;
+    if (hooks.length === 0) return NO_CAPS;
     this.hooks = [];
-    return hooks.length === 0 ? NO_CAPS : hooks;
+    return hooks;
   }
 
   protected refer(index: number): Hook | null {

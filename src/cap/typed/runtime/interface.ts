@@ -2,10 +2,10 @@
 // State: tables built at first use, since the classes they name may be defined later in a module. Must not know: calls.
 
 import { NO_PROMISE_PIPELINING } from "../../../hook/hook.js";
-import { nullHook } from "../../../hook/results.js";
+import { brokenHook, nullHook } from "../../../hook/results.js";
 import { processScheduler } from "../../scheduler.js";
 import { AnyPointer, writeClient } from "./any.js";
-import type { BuildCaps } from "./caps.js";
+import { type BuildCaps, noCapability } from "./caps.js";
 import { Client, type InterfaceType } from "./client.js";
 import { capsOf } from "./copy.js";
 import { invalidArgument, invalidPayload, invalidState } from "./errors.js";
@@ -169,7 +169,7 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
         `expected a capability, found ${kind === CAPABILITY ? "an unknown pointer" : KINDS[kind]!}`,
       );
     if (caps === null)
-      throw invalidState("this message has no capability table: it did not come with a call");
+      return new this.type(brokenHook(noCapability(found.hi >>> 0, 0), processScheduler()));
     return caps.client(found.hi >>> 0, this.type);
   }
 
