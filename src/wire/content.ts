@@ -22,7 +22,10 @@ export class Content {
     new Uint8Array([0xfc, 0xff, 0xff, 0xff, 0, 0, 0, 0]),
   );
 
-  /** A multiple of 8 bytes, at least 8. Of a received content: its whole private ArrayBuffer. */
+  /**
+   * A multiple of 8 bytes, at least 8. Of a received content: its whole private ArrayBuffer or, when it is large, its part
+   * of the buffer that its message alone had.
+   */
   readonly bytes: Uint8Array;
   /** Bytes that follow `bytes` in the same segment, zero padded to a word: one large Data that is never copied. */
   readonly tail: Uint8Array | null;

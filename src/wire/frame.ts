@@ -25,6 +25,8 @@ export class Frame {
   segments = 0;
   readonly segStart: number[] = [0];
   readonly segEnd: number[] = [0];
+  /** The bytes belong to this frame alone and are not used again: a large content may stay where it is. */
+  owned = false;
 
   /** Lets go of the bytes: a large message must not stay alive until the next one comes. */
   clear(): void {
@@ -93,6 +95,7 @@ export function pointFrame(
   frame.start = at;
   frame.length = length;
   frame.segments = segments;
+  frame.owned = false;
   let pos = at + headerBytes(segments);
   for (let i = 0; i < segments; i++) {
     frame.segStart[i] = pos;

@@ -17,6 +17,8 @@ export { parseFrame } from "./frame.js";
 
 /** A buffer up to this size is kept for the next frame that straddles two chunks; larger ones are dropped at once. */
 const KEPT_BYTES = 4096;
+/** What is allocated at once for a frame begun, on its header's word alone; beyond, the buffer grows with what came (C-FRM-07). */
+const EAGER_BYTES = 128 * 1024;
 
 /**
  * Turns stream bytes into Frames, whatever the chunking (C-FRM-01). A frame that lies inside one chunk is not copied; one
@@ -125,7 +127,10 @@ export class Framer {
     this.have = 0;
     this.need = 4;
     this.segments = 0;
-    if (buf.length > KEPT_BYTES) this.buf = this.view = null;
+    if (buf.length > KEPT_BYTES) {
+      this.buf = this.view = null;
+      this.frame.owned = true;
+    }
     onFrame(this.frame);
     return at;
   }
@@ -161,7 +166,7 @@ export class Framer {
   private reserve(bytes: number): void {
     const old = this.buf;
     if (old !== null && old.length >= bytes) return;
-    const size = Math.max(bytes, Math.min(this.need, bytes * 2), 512);
+    const size = Math.max(bytes, Math.min(this.need, Math.max(bytes * 2, EAGER_BYTES)), 512);
     const buf = new Uint8Array(size);
     if (old !== null) buf.set(old.subarray(0, this.have));
     this.buf = buf;

@@ -15,6 +15,9 @@ import { ELEMENT_BITS, ElementSize, PointerReader } from "./pointer.js";
 
 const MOST_NESTING = 1000;
 
+/** A content of this many bytes is not copied out of a frame that owns its bytes. */
+const IN_PLACE = 8 * 1024;
+
 /** Lower half of a pointer to a struct of size zero: offset -1. */
 const EMPTY_STRUCT = -4;
 
@@ -120,8 +123,12 @@ export class PayloadCopier {
   /** All was reached by near pointers: one range of one segment. */
   private copyRange(seg: number, pos: number, lo: number, hi: number): Content {
     const low = this.low[seg]!;
-    // One slice, with the word before (the header's at least) giving room for the root: cheaper than allocate and set.
-    const bytes = this.p.frame.bytes.slice(low - 8, this.high[seg]!);
+    const high = this.high[seg]!;
+    const { frame } = this.p;
+    // The word before (the header's at least) gives room for the root: one slice is cheaper than allocate and set. A large
+    // content of a frame with bytes of its own stays where it is: its envelope has been read, and nobody else has them.
+    const stays = frame.owned && high - low >= IN_PLACE;
+    const bytes = stays ? frame.bytes.subarray(low - 8, high) : frame.bytes.slice(low - 8, high);
     putRoot(bytes, pos - low, lo, hi);
     return new Content(bytes);
   }
