@@ -24,6 +24,7 @@ import { Answer, answerUnavailable } from "./answer.js";
 import { checkState, dumpState, type ConnectionStats, statsOf } from "./audit.js";
 import { BootstrapResults, type BootstrapSource } from "./bootstrap.js";
 import { breakEmbargoes, liftEmbargo } from "./embargo.js";
+import { WITHHELD_MESSAGE } from "./flow-gate.js";
 import type { AnswerId } from "./ids.js";
 import { resolveImport } from "./imports.js";
 import { sendBootstrap } from "./question.js";
@@ -368,7 +369,13 @@ export class Connection {
   private handleDisembargo(frame: Frame): void {
     const { reader, state } = this;
     if (reader.contextTag === ContextTag.receiverLoopback) {
-      liftEmbargo(state, reader.embargoId);
+      // Calls that it followed round may be withheld: it must not pass them (C-EMB-01).
+      const { embargoId } = reader;
+      if (state.gate.withheld === 0) liftEmbargo(state, embargoId);
+      else
+        state.gate.withhold(WITHHELD_MESSAGE, () => {
+          if (state.alive) this.guard(() => liftEmbargo(state, embargoId));
+        });
       return;
     }
     if (reader.contextTag !== ContextTag.senderLoopback) {
@@ -379,15 +386,7 @@ export class Connection {
       state.writer.unimplemented(frame); // An operation must not be ignored: the path would lead elsewhere (C-PIP-06).
       return;
     }
-    const { targetKind, targetId, path, embargoId } = reader;
-    if (state.gate.withheld === 0) {
-      this.echo(targetKind, targetId, path, embargoId);
-      return;
-    }
-    // Calls before it are withheld: it takes its place behind them.
-    state.gate.withhold(WITHHELD_DISEMBARGO, () => {
-      if (state.alive) this.guard(() => this.echo(targetKind, targetId, path, embargoId));
-    });
+    this.echo(reader.targetKind, reader.targetId, reader.path, reader.embargoId);
   }
 
   private echo(
@@ -459,9 +458,6 @@ export class Connection {
     this.shutdown(error);
   }
 }
-
-/** What a withheld Disembargo costs of the reserve: without it a flood of them would be free (C-HOS-05). */
-const WITHHELD_DISEMBARGO = 128;
 
 function peerAborted(reason: RpcError): RpcError {
   return new RpcError(

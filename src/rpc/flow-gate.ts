@@ -1,11 +1,15 @@
 // Role: incoming pressure. Counts the bytes of the calls being handled; over the soft limit it withholds the dispatch
 // of a call, never its decoding, so that Returns, Finishes and Releases behind it still get through.
-// State: bytes in use, and the calls (and disembargoes) withheld, in order.
+// State: bytes in use, and what is withheld, in order: calls, and what must not pass them: Disembargoes, and the use of
+// our own capabilities that came home behind them.
 // Must not know: what a call is. A method that awaits a call back from the same peer can wait for ever when that call
 // is withheld behind the limit: limits must leave room for the calls that calls make (C-FLO-17, docs/limits.md).
 
 import type { Limits } from "../base/limits.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
+
+/** What anything withheld costs of the reserve that is no call: without it a flood would be free (C-HOS-05). */
+export const WITHHELD_MESSAGE = 128;
 
 interface Withheld {
   bytes: number;

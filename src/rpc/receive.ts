@@ -5,11 +5,13 @@
 import { RpcError } from "../base/errors.js";
 import { type Caps, NO_CAPS, Payload } from "../hook/payload.js";
 import type { Hook } from "../hook/hook.js";
+import { PromiseHook } from "../hook/promise.js";
 import { brokenHook } from "../hook/results.js";
 import { Content } from "../wire/content.js";
 import { DescriptorKind } from "../wire/descriptors.js";
 import type { MessageReader } from "../wire/message-reader.js";
 import { answerUnavailable } from "./answer.js";
+import { WITHHELD_MESSAGE } from "./flow-gate.js";
 import type { ImportId } from "./ids.js";
 import { receiveImport } from "./imports.js";
 import { type ConnectionState, protocolError } from "./state.js";
@@ -91,7 +93,7 @@ export function receiveCap(
  */
 function receiveOwn(state: ConnectionState, id: number): Hook {
   const entry = state.exports.get(id);
-  if (entry !== undefined) return entry.route();
+  if (entry !== undefined) return behindWithheld(state, entry.route());
   const message = `the peer passed back export ${id}, which it does not hold`;
   return brokenHook(new RpcError("failed", "invalid-capability", message), state.scheduler);
 }
@@ -105,7 +107,21 @@ function receiveAnswerCap(
   const answer = state.answers.get(id);
   if (answer === undefined) return brokenHook(answerUnavailable(id), state.scheduler);
   if (reader.capPathUnknownOp(index)) return brokenHook(unknownOperation(), state.scheduler);
-  return answer.target(reader.capPath(index));
+  return behindWithheld(state, answer.target(reader.capPath(index)));
+}
+
+/**
+ * While calls of the peer's are withheld, a capability of ours that it passes back after them is a promise that resolves
+ * once they are dispatched. Else whoever calls it here would overtake the peer's own calls on it (C-EMB-25, C-FLO-17).
+ */
+function behindWithheld(state: ConnectionState, hook: Hook): Hook {
+  if (state.gate.withheld === 0 || hook.brokenBy !== null) return hook;
+  const door = new PromiseHook(state.scheduler, state.limits.queuedCalls);
+  state.gate.withhold(WITHHELD_MESSAGE, () => {
+    door.resolve(hook);
+    door.release();
+  });
+  return door.addRef();
 }
 
 /** A transform with an operation that is not ours to ignore (C-PIP-06). */

@@ -289,11 +289,13 @@ describe("C-HOS-05: messages that ask for nothing cost nothing that stays", () =
 
     const withheld = attacked({
       limits: limitsWith({ incomingCallBytes: 1, withheldCallBytes: 10_000 }),
-      methods: { 1: () => {} },
+      methods: { 1: () => {}, 2: (c) => c.returns(payload(0, c.params.caps[0]!.addRef())) },
     });
+    const theirs = table(1, 1, () => 50);
+    withheld.send((w) => calls(w, 9, 2, theirs, content(1, 1))); // answered by what is the peer's own
     withheld.send((w) => calls(w, 1, 1, NO_CAPS, content(1)));
     withheld.send((w) => calls(w, 2, 1, NO_CAPS, content(1)));
-    for (let i = 0; i < 100; i++) withheld.send((w) => w.disembargo(0, 0, [], 0, i));
+    for (let i = 0; i < 100; i++) withheld.send((w) => w.disembargo(1, 9, [0], 0, i));
     expect(withheld.connection.readingExhausted).toBe(true); // its owner stops reading
     withheld.unharmed();
   });
