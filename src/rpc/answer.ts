@@ -84,7 +84,8 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
 
   /** Makes the peer's call on `target`, at once or when there is room. Takes both over; `bytes` is what it costs. */
   start(target: Hook, request: CallRequest, bytes: number): void {
-    if (!this.keepsResults) request.returnTo = this.state;
+    // Where no Return is sent, none can say whose results to take.
+    if (!this.keepsResults && !this.pipelineOnly) request.returnTo = this.state;
     const { gate } = this.state;
     if (gate.admits(bytes)) {
       this.charge(bytes);
@@ -208,7 +209,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     if (question.hasFinished) {
       // Given up while the tail call was on its way here: nobody wants the run either (C-TAI-10).
       question.returnedElsewhere(false);
-      this.cancel();
+      question.disowns(this);
       return true;
     }
     // Before the adoption, which may find that only pipelined capabilities were held, and disown at once (C-CAN-02).
@@ -223,12 +224,12 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   }
 
   /**
-   * Nobody here wants the results as a whole. The peer may still send us calls pipelined on this answer, made before it
-   * hears of that, so it goes on until the peer's Finish, which may have come first.
+   * Nobody here wants the results as a whole. With `comesBack` the peer may still send us calls pipelined on this answer,
+   * made before it hears of that, so it goes on until the peer's Finish, which may have come first.
    */
-  disown(): void {
+  disown(comesBack: boolean): void {
     this.adopter = null;
-    if (this.finished && !this.returned) this.cancel();
+    if (!this.returned && (this.finished || !comesBack)) this.cancel();
   }
 
   adoptedCap(path: Path): Hook {

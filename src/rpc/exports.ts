@@ -183,7 +183,8 @@ function describe(state: ConnectionState, hook: Hook): Description {
   const end = hook.resolved();
   if (end.brand === state) {
     const target = targetOf(end);
-    if (target !== null)
+    if (target !== null) {
+      target.described();
       return {
         kind: target.descriptorKind,
         id: target.targetId,
@@ -191,6 +192,7 @@ function describe(state: ConnectionState, hook: Hook): Description {
         route: target.addRef(),
         exported: null,
       };
+    }
   }
   const entry = exportWaitedFor(state, end) ?? exportOf(state, end);
   entry.refs++;

@@ -65,14 +65,18 @@ class PipelineHook extends RemoteTarget {
   protected giveUp(): void {
     this.question.targetReleased();
   }
+
+  override described(): void {
+    this.question.givenAway = true;
+  }
 }
 
 /** What adopts the answer to a call that was sent back to us (`takeFromOtherQuestion`). */
 export interface AdoptedAnswer {
   /** The capability at `path`, as a new reference. */
   adoptedCap(path: Path): Hook;
-  /** Whoever adopted the answer wants it no more (C-TAI-08). */
-  disown(): void;
+  /** Whoever adopted the answer wants it no more (C-TAI-08). @param comesBack calls through it may still come to us. */
+  disown(comesBack: boolean): void;
 }
 
 /** One question: the results of a call over this connection. */
@@ -87,6 +91,14 @@ export class Question extends Results {
   trial: TailTrial | null = null;
   /** The position of the message in what was written, to tell later whether it was ever handed to the transport. */
   position = 0;
+  /** The peer was given a path into the answer, and may call through it at any time. */
+  givenAway = false;
+  /** Calls of ours through paths into the answer that have no Return yet: the peer may still send them back to us. */
+  private underWay = 0;
+  /** The question that this call went through a path of, until the Return. */
+  private via: Question | null = null;
+  /** An answer that was adopted and is wanted no more, but by the calls under way. */
+  private leftBehind: AdoptedAnswer | null = null;
   private gone = false;
   private goneError: RpcError | null = null;
   private returned = false;
@@ -202,6 +214,7 @@ export class Question extends Results {
   returnedByAdoption(source: AdoptedAnswer): void {
     const revived = this.reviveUsed();
     this.returned = true;
+    this.cameBack();
     this.adopting = true;
     this.adopted = source;
     for (const field of this.takeFields() as PromisedField[] as RemotePromise[]) {
@@ -214,9 +227,9 @@ export class Question extends Results {
   }
 
   override pipeline(path: Path): Hook {
-    // What a tail call returns we are never told, so a capability in it is no promise: whoever waited for it to resolve
-    // would wait, and hold the question, for ever.
-    if (this.isTail && !this.settled) return new PipelineHook(this, path);
+    // What a tail call returns, or one of which only the pipeline is wanted, we are never told. So a capability in it is no
+    // promise: whoever waited for it to resolve would wait, and hold the question, for ever.
+    if ((this.isTail || this.isPipelineOnly) && !this.settled) return new PipelineHook(this, path);
     if (this.adopted !== null && !this.settled) {
       const used = this.adoptedFields?.find((field) => samePath(field.path, path));
       return used?.addRef() ?? this.adopted.adoptedCap(path);
@@ -253,6 +266,7 @@ export class Question extends Results {
   /** The peer has no entry for this question: no Finish is owed (C-UNI-02). */
   unknownToPeer(error: RpcError): void {
     this.returned = true;
+    this.cameBack();
     this.free(error);
     this.settle(null, error);
     this.trialEnds()?.echoed();
@@ -309,7 +323,7 @@ export class Question extends Results {
     }
     this.finished = true;
     this.state.writer.finish(this.id, true, false);
-    this.adopted?.disown();
+    if (this.adopted !== null) this.disowns(this.adopted);
     this.adopted = null;
     this.releaseAdopted();
     if (this.isPipelineOnly || this.returned) this.free(null);
@@ -320,8 +334,37 @@ export class Question extends Results {
     if (!this.isTail) this.settle(null, canceledError());
   }
 
+  /**
+   * Gives up an answer that the peer named as the source of our results. It runs on while calls of ours, pipelined on this
+   * question, may come back to us as calls pipelined on that answer: once each has its Return, none will (C-TAI-08, 10).
+   * The peer's Finish alone would not do: C++ 0.9 sends none before the run has ended.
+   */
+  disowns(source: AdoptedAnswer): void {
+    const comesBack = this.givenAway || this.underWay > 0;
+    if (comesBack) this.leftBehind = source;
+    source.disown(comesBack);
+  }
+
+  /** This call was made through a path into the answer to `question`. */
+  goesThrough(question: Question): void {
+    if (this.isPipelineOnly) question.givenAway = true;
+    else {
+      this.via = question;
+      question.underWay++;
+    }
+  }
+
+  private cameBack(): void {
+    const { via } = this;
+    this.via = null;
+    if (via === null || --via.underWay > 0 || via.givenAway) return;
+    via.leftBehind?.disown(false);
+    via.leftBehind = null;
+  }
+
   private concludes(noFinish: boolean, error: RpcError | null): void {
     this.returned = true;
+    this.cameBack();
     if (this.finished || noFinish) this.free(error);
   }
 
@@ -443,6 +486,7 @@ export function sendCall(
     spare?.params.release();
     return refuse(state, params, RpcError.from(thrown, "internal-error").delivered("not-sent"));
   }
+  if (target instanceof PipelineHook) question.goesThrough(target.question);
   question.paramExports = counted;
   question.position = state.outbox.committed;
   announceNew(counted);

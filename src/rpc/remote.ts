@@ -84,6 +84,9 @@ export abstract class RemoteTarget extends Hook {
     other.streamFlow ??= this.streamFlow;
   }
 
+  /** The peer is told this name as one of a capability it may use. */
+  described(): void {}
+
   /** The kind of descriptor that names this to the peer: receiverHosted or receiverAnswer. */
   abstract readonly descriptorKind: number;
 }

@@ -3,6 +3,7 @@
 import { beforeEach, expect, it } from "vitest";
 import { RpcError } from "../../src/base/errors.js";
 import { Scheduler } from "../../src/base/scheduler.js";
+import type { LocalCall } from "../../src/hook/local.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { brokenHook } from "../../src/hook/results.js";
 import { call, outcome, payload, Recorder, request, tell } from "../support/objects.js";
@@ -255,4 +256,56 @@ it("C-TAI-12: an early pipeline stays as it was set when a tail call follows", (
   r.release();
   scheduler.drain();
   expect([early.droppedTimes, late.droppedTimes]).toEqual([1, 1]);
+});
+
+it("C-CAN-05: a call pipelined on a finished one, and waiting for it, keeps it going", () => {
+  const end = new Recorder();
+  let running!: LocalCall;
+  const root = new Recorder({ 1: (c) => void (running = c) });
+  const hook = root.hook(scheduler);
+  const promise = new PromiseHook(scheduler);
+  // child().child().tell(), each given up as soon as the next is made, as every caller does who wants the end of a chain.
+  const one = call(promise, 1, 0);
+  const fieldOne = one.pipeline([0]);
+  const two = call(fieldOne, 1, 0);
+  one.cancel();
+  fieldOne.release();
+  const fieldTwo = two.pipeline([0]);
+  const three = outcome(call(fieldTwo, 7, 7));
+  two.cancel();
+  fieldTwo.release();
+  promise.resolve(hook.addRef());
+  scheduler.drain();
+  expect(running.canceled).toBe(false);
+  running.returns(payload(0, hook.addRef()));
+  scheduler.drain();
+  expect(running.canceled).toBe(false);
+  running.returns(payload(0, end.hook(scheduler)));
+  scheduler.drain();
+  expect(end.seen).toEqual([7]);
+  expect(three.settled).toBe(true);
+  promise.release();
+  hook.release();
+  scheduler.drain();
+  expect([root.droppedTimes, end.droppedTimes]).toEqual([1, 1]);
+});
+
+it("C-CAN-01: when the last call that waits in a chain is given up, all of it is canceled", () => {
+  let running!: LocalCall;
+  const root = new Recorder({ 1: (c) => void (running = c) });
+  const hook = root.hook(scheduler);
+  const one = call(hook, 1, 0);
+  const field = one.pipeline([0]);
+  const two = call(field, 7, 7);
+  one.cancel();
+  field.release();
+  scheduler.drain();
+  expect(running.canceled).toBe(false);
+  two.cancel();
+  scheduler.drain();
+  expect(running.canceled).toBe(true);
+  running.returns();
+  hook.release();
+  scheduler.drain();
+  expect(root.droppedTimes).toBe(1);
 });

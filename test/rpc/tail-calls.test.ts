@@ -228,7 +228,7 @@ it("C-TAI-08: finishing the outer call finishes the tail call", () => {
   end(peer);
 });
 
-it("C-TAI-08: giving the outer call up cancels the run it adopted", () => {
+it("C-TAI-08: giving the outer call up cancels the run it adopted, at once: C++ sends no Finish before it ends", () => {
   const running: LocalCall[] = [];
   const { peer, import7 } = adopting((c) => void running.push(c));
   const results = call(import7, 0, 1);
@@ -240,9 +240,73 @@ it("C-TAI-08: giving the outer call up cancels the run it adopted", () => {
   expect(peer.drain()).toEqual(["finish 0 releaseResults"]);
   expect(running[0]!.canceled).toBe(false); // a pipelined capability is still held, and needs the run
   field.release();
-  expect(running[0]!.canceled).toBe(false); // calls pipelined on the outer call may still come back to us
-  expect(peer.finish(5)).toEqual(["return 5 resultsSentElsewhere"]);
+  expect(peer.drain()).toEqual(["return 5 resultsSentElsewhere"]);
   expect(running[0]!.canceled).toBe(true);
+  peer.finish(5);
+  peer.finish(0);
+  import7.release();
+  running[0]!.returns();
+  peer.drain();
+  peer.done();
+});
+
+it("C-TAI-08: calls pipelined on the outer call that may still come back to us find the run going on", () => {
+  for (const finishFirst of [false, true]) {
+    const running: LocalCall[] = [];
+    const { peer, import7 } = adopting((c) => void running.push(c));
+    const results = call(import7, 0, 1);
+    const field = results.pipeline([0]);
+    const through = outcome(call(field, 3, 4));
+    peer.drain();
+    // C-TAI-10: the outer call may be finished even before the peer says whose results it has.
+    if (finishFirst) {
+      field.release();
+      results.cancel();
+    }
+    peer.drain();
+    peer.call(5, answer(0), { method: 1, to: 1 });
+    peer.returnsTag(0, 4, { other: 5 });
+    if (!finishFirst) {
+      field.release();
+      results.cancel();
+    }
+    peer.drain();
+    expect(running[0]!.canceled).toBe(false);
+    // Now it comes: the call that was pipelined on question 0, as one on answer 5.
+    peer.call(6, answer(5, 0), { method: 3, value: 4, to: 1 });
+    peer.returnsTag(1, 4, { other: 6 });
+    if (!finishFirst) peer.disembargo(answer(5, 0), 1, 0);
+    expect(running[0]!.canceled).toBe(false); // the call that came waits in it
+    const end = new Recorder({ 3: (c, value) => c.returns(payload(value + 1)) });
+    running[0]!.returns(payload(0, end.hook(peer.scheduler)));
+    peer.drain();
+    expect(through.value).toBe(5);
+    peer.finish(5);
+    peer.finish(6);
+    peer.finish(0);
+    import7.release();
+    peer.drain();
+    peer.done();
+    expect(end.droppedTimes).toBe(1);
+  }
+});
+
+it("C-TAI-08: the run ends when the last call that could come back has its Return", () => {
+  const running: LocalCall[] = [];
+  const { peer, import7 } = adopting((c) => void running.push(c));
+  const results = call(import7, 0, 1);
+  const field = results.pipeline([0]);
+  const through = outcome(call(field, 3, 4));
+  field.release();
+  results.cancel();
+  peer.drain();
+  peer.call(5, answer(0), { method: 1, to: 1 });
+  peer.returnsTag(0, 4, { other: 5 });
+  expect(running[0]!.canceled).toBe(false);
+  expect(peer.fails(1, "elsewhere")).toEqual(["finish 1", "return 5 resultsSentElsewhere"]);
+  expect(through.error?.message).toMatch("elsewhere");
+  expect(running[0]!.canceled).toBe(true);
+  peer.finish(5);
   peer.finish(0);
   import7.release();
   running[0]!.returns();
