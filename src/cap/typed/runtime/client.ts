@@ -2,6 +2,7 @@
 // State: one reference to a hook. Must not know: methods, the wire.
 
 import { RpcError } from "../../../base/errors.js";
+import { disposed, releaseWhenCollected } from "../../../hook/collect.js";
 import type { Hook } from "../../../hook/hook.js";
 import type { InterfaceInfo } from "./interface.js";
 
@@ -29,6 +30,7 @@ export class Client<S = unknown> {
   /** @param hook one reference, which the client takes over. */
   constructor(hook: Hook) {
     this._hook = hook;
+    releaseWhenCollected(this, hook);
   }
 
   /** Another client of the same capability, to be disposed on its own. @throws RpcError capability-disposed */
@@ -47,8 +49,10 @@ export class Client<S = unknown> {
   /** Lets the capability go. A second time does nothing (C-GCF-05). Calls already made go on. */
   [Symbol.dispose](): void {
     const hook = this._hook;
+    if (hook === null) return;
     this._hook = null;
-    hook?.release();
+    disposed(this);
+    hook.release();
   }
 }
 
@@ -66,6 +70,7 @@ export function hookFrom(client: Client, give: boolean): Hook {
   const hook = hookOf(client);
   if (!give) return hook.addRef();
   client._hook = null;
+  disposed(client);
   return hook;
 }
 
