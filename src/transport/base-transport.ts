@@ -7,6 +7,9 @@ import type { Batch } from "../wire/outbox.js";
 import { type Framing, Inlet, type InletOwner } from "./inlet.js";
 import type { Timer, Transport, TransportHandler, TransportSettings } from "./transport.js";
 
+/** A queue that is never quite empty must not keep what left it. */
+const COMPACT_AT = 256;
+
 /**
  * The skeleton of a {@link Transport}. A kind gives it the carrier's verbs (`open`, `send`, `endOutput`, `destroy`,
  * `holdInput`, `releaseInput`, `detach`) and tells it the carrier's news (`inlet.accept`, `inlet.refuse`,
@@ -30,6 +33,9 @@ export abstract class BaseTransport implements Transport, InletOwner {
   private peerEnded = false;
   private carrierGone = false;
   private over = false;
+  /** Batches not yet taken, oldest first from `oldest` on: their messages and when they came. */
+  private readonly batches: { readonly count: number; readonly at: number }[] = [];
+  private oldest = 0;
   private waiters: (() => void)[] = [];
   private graceTimer: Timer | undefined;
 
@@ -44,6 +50,13 @@ export abstract class BaseTransport implements Transport, InletOwner {
 
   get bufferedBytes(): number {
     return this.unsent;
+  }
+
+  get backlog(): { messages: number; oldestMs: number } {
+    let messages = 0;
+    for (let i = this.oldest; i < this.batches.length; i++) messages += this.batches[i]!.count;
+    const oldest = this.batches[this.oldest];
+    return { messages, oldestMs: oldest === undefined ? 0 : performance.now() - oldest.at };
   }
 
   /** Attaches what hands over input; `releaseInput` follows. */
@@ -79,6 +92,7 @@ export abstract class BaseTransport implements Transport, InletOwner {
       return;
     }
     this.unsent += batch.bytes;
+    this.batches.push({ count: batch.count, at: performance.now() });
     this.send(batch);
   }
 
@@ -146,6 +160,11 @@ export abstract class BaseTransport implements Transport, InletOwner {
   /** The carrier has taken these bytes, or never will. */
   protected taken(batch: Batch): void {
     this.unsent -= batch.bytes;
+    // Carriers take batches in the order they were given them.
+    if (++this.oldest === this.batches.length || this.oldest === COMPACT_AT) {
+      this.batches.splice(0, this.oldest);
+      this.oldest = 0;
+    }
     batch.release();
     this.roomGrew();
   }

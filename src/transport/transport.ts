@@ -43,6 +43,11 @@ export interface Transport {
   readonly receivedBytes: number;
   /** Bytes written that the carrier has not yet taken. */
   readonly bufferedBytes: number;
+  /**
+   * Messages whose batch the carrier has not yet taken, and the age of the oldest batch in milliseconds (C-FLO-19). A
+   * carrier that copies what it is given, as a browser's WebSocket and a MessagePort do, knows of none.
+   */
+  readonly backlog: { readonly messages: number; readonly oldestMs: number };
   /** Begins to read. Called once; nothing that arrived before is lost. */
   start(handler: TransportHandler): void;
   /** Takes the batch over, and releases it once its bytes are gone or never will be. Writes in order, in one piece. */

@@ -25,7 +25,10 @@ export interface LinkSettings {
   readonly pressureTimeout: number;
   readonly grace: number;
   readonly turnEnd: TurnEnd;
-  readonly connection: Pick<ConnectionOptions, "bootstrap" | "tailCalls">;
+  readonly connection: Pick<
+    ConnectionOptions,
+    "bootstrap" | "tailCalls" | "sendTrace" | "restorer"
+  >;
   /** Told once, when the connection is over and the transport closed: null after an orderly end. */
   readonly over: (cause: RpcError | null) => void;
 }

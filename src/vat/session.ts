@@ -22,6 +22,10 @@ export interface SessionOptions {
   /** Whose jobs the calls are; by default the process's own. Whoever gives one drains it when it wakes. */
   readonly scheduler?: Scheduler | undefined;
   readonly tailCalls?: ConnectionOptions["tailCalls"] | undefined;
+  /** Whether errors sent to this peer say where they come from (C-DIS-13). Default false: it may tell a stranger much. */
+  readonly sendTrace?: boolean | undefined;
+  /** Finds the object that an old peer names in its Bootstrap (C-BST-05). By default such a Bootstrap fails. */
+  readonly restorer?: ConnectionOptions["restorer"] | undefined;
   /**
    * Milliseconds without one byte from the peer, while calls wait for their answers, after which it counts as dead. By
    * default 0, off: a method may take as long as it likes. It finds what nothing else can on a TCP or Unix socket: a peer
@@ -100,6 +104,12 @@ export class Session {
     return this.link.bufferedBytes;
   }
 
+  /** The same in messages, and how long the oldest of them has waited (C-FLO-19). */
+  get backlog(): { readonly bytes: number; readonly messages: number; readonly oldestMs: number } {
+    const { messages, oldestMs } = this.link.transport.backlog;
+    return { bytes: this.bufferedBytes, messages: messages + this.link.outbox.count, oldestMs };
+  }
+
   /**
    * Resolves once no more than `limits.outgoingBytes` wait for the carrier, and also when the connection is over. A caller
    * that floods the peer waits for it; one that does not wait is ended at `limits.outgoingBytesHard`.
@@ -139,6 +149,8 @@ export function sessionSettings(options: SessionOptions): Omit<LinkSettings, "ov
     connection: {
       bootstrap: sourceOf(options.bootstrap ?? null),
       tailCalls: options.tailCalls ?? "observed",
+      sendTrace: options.sendTrace ?? false,
+      restorer: options.restorer ?? null,
     },
   };
 }

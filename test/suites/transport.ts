@@ -29,6 +29,8 @@ export interface TransportKind {
   readonly name: string;
   /** Whether a reader that pauses holds the writer up: false where the carrier cannot be stopped. */
   readonly stoppable: boolean;
+  /** Whether the carrier says when it has taken a batch. */
+  readonly backlog: boolean;
   /** Whether units are chunks of a stream, cut anywhere. */
   readonly stream: boolean;
   /** Whether one side may end and still read what the other sends until that ends too. */
@@ -298,6 +300,11 @@ export function transportSuite(kind: TransportKind): void {
         await turn();
       }
       expect(a.bufferedBytes).toBeGreaterThan(limits.outgoingBytes);
+      if (kind.backlog) {
+        expect(a.backlog.messages).toBeGreaterThan(1);
+        expect(a.backlog.messages).toBeLessThanOrEqual(count);
+        expect(a.backlog.oldestMs).toBeGreaterThan(1);
+      }
       void a.whenWritable().then(() => writable++);
       for (let i = 0; i < 20; i++) await turn();
       expect(writable).toBe(0);
@@ -308,6 +315,20 @@ export function transportSuite(kind: TransportKind): void {
       expect(writable).toBe(1);
       await atB.messages(count);
       await taken(a);
+      expect(a.backlog).toEqual({ messages: 0, oldestMs: 0 });
+    });
+
+    it("counts what waits rightly over many batches that never all leave at once", async () => {
+      const { a, b } = await open();
+      const atB = listenTo(b);
+      listenTo(a);
+      for (let i = 0; i < 1000; i++) {
+        a.write(writer.batch([i], 512));
+        if (i % 100 === 0) await turn();
+      }
+      await atB.messages(1000);
+      await taken(a);
+      expect(a.backlog).toEqual({ messages: 0, oldestMs: 0 });
     });
 
     it("whenWritable resolves at once with room, and when the transport ends", async () => {

@@ -9,6 +9,7 @@ import { transportSuite } from "../suites/transport.js";
 transportSuite({
   name: "memory",
   stoppable: true,
+  backlog: true,
   stream: false,
   halfClose: true,
   pair: async (options) => {

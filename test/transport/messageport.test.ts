@@ -26,6 +26,7 @@ function bare(port: MessagePort): { bytes: number; units: number[]; said: string
 transportSuite({
   name: "messageport",
   stoppable: true,
+  backlog: false,
   stream: false,
   halfClose: true,
   pair: async (options?: TransportOptions) => {

@@ -55,6 +55,7 @@ function kind(name: string, where: () => Where): TransportKind {
   return {
     name,
     stoppable: true,
+    backlog: true,
     stream: true,
     halfClose: true,
     pair: async (options?: TransportOptions) => {

@@ -38,6 +38,7 @@ async function pipe(): Promise<[reader: net.Socket, writer: net.Socket]> {
 transportSuite({
   name: "two pipes",
   stoppable: true,
+  backlog: true,
   stream: true,
   halfClose: true,
   pair: async (options?: TransportOptions) => {

@@ -84,6 +84,7 @@ function kind(
   return {
     name,
     stoppable,
+    backlog: stoppable,
     stream: false,
     halfClose: false,
     pair: async (options) => {

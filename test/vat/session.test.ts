@@ -315,6 +315,9 @@ describe("session", () => {
     const remote = client.bootstrap();
     const answers: Promise<number>[] = [];
     let most = 0;
+    // The Bootstrap, and what began with it.
+    expect(client.backlog.messages).toBeGreaterThanOrEqual(1);
+    expect(client.backlog.bytes).toBe(client.bufferedBytes);
     for (let i = 0; i < 20_000; i++) {
       answers.push(ask(remote, 0, i));
       most = Math.max(most, client.bufferedBytes);
@@ -323,6 +326,7 @@ describe("session", () => {
     await Promise.all(answers);
     expect(recorder.seen.length).toBe(20_000);
     expect(most).toBeLessThan(400_000);
+    expect(client.backlog).toEqual({ bytes: 0, messages: 0, oldestMs: 0 });
     remote.release();
   });
 
