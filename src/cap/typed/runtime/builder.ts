@@ -45,10 +45,14 @@ export class Builder {
     this.message._capnp.segments[0] = this.segment;
   }
 
-  /** What was built, borrowed from this builder until `close`. The references in it pass to the caller. */
+  /**
+   * What was built, borrowed from this builder until `close`; large ones are given away, and travel without a copy. The
+   * references in it pass to the caller.
+   */
   payload(): Payload {
-    const bytes = new Uint8Array(this.segment.buffer, 0, this.segment.byteLength);
-    return new Payload(new Content(bytes, null, true), this.caps.take());
+    const { buffer, byteLength } = this.segment;
+    const bytes = new Uint8Array(buffer, 0, byteLength);
+    return new Payload(new Content(bytes, null, buffer.byteLength <= KEEP_BYTES), this.caps.take());
   }
 
   /** Ends the use of this builder and of every struct built in it. What was not taken is released. */
