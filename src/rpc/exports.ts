@@ -26,9 +26,10 @@ export class Export implements HookWatcher, Routed {
   /** The export that our Resolve counted one reference for, until the peer answers for it. */
   private announcedAs: Export | null = null;
   private resolveEchoed = false;
-  private readonly routes = new Set<ExportRoute>();
+  // These two are rarely needed, and there may be a hundred thousand exports: made when they are.
+  private routes: Set<ExportRoute> | null = null;
   /** Disembargoes of the peer's that came before our Resolve (C-EMB-10). */
-  private early: number[] = [];
+  private early: number[] | null = null;
 
   /** Takes over `hook`, which is at the end of what is known. */
   constructor(state: ConnectionState, hook: Hook) {
@@ -47,12 +48,12 @@ export class Export implements HookWatcher, Routed {
     if (!this.wasPromise) return this.hook.addRef();
     if (this.frozen !== null) return this.frozen.addRef();
     const route = new ExportRoute(this);
-    this.routes.add(route);
+    (this.routes ??= new Set()).add(route);
     return route;
   }
 
   routeReleased(route: ExportRoute): void {
-    this.routes.delete(route);
+    this.routes?.delete(route);
   }
 
   /** Begins to wait for the resolution; a broken capability is announced at once, behind the message just written. */
@@ -87,7 +88,7 @@ export class Export implements HookWatcher, Routed {
     if (this.frozen !== null) echoDisembargo(this.state, this.frozen, embargoId);
     else if (this.watched !== null) {
       parkDisembargo(this.state);
-      this.early.push(embargoId);
+      (this.early ??= []).push(embargoId);
     } else
       throw protocolError(`Disembargo.senderLoopback for export ${this.id}, which is no promise`);
   }
@@ -127,13 +128,14 @@ export class Export implements HookWatcher, Routed {
   }
 
   private settleRoutes(way: Hook): void {
-    for (const route of this.routes) route.settle(way);
-    this.routes.clear();
+    const { routes } = this;
+    this.routes = null;
+    if (routes !== null) for (const route of routes) route.settle(way);
   }
 
   private takeEarly(): number[] {
-    const { early } = this;
-    this.early = [];
+    const early = this.early ?? [];
+    this.early = null;
     this.state.parkedDisembargoes -= early.length;
     return early;
   }
