@@ -176,6 +176,7 @@ function runCapnp(sources: Source[], job: Job): CompiledModule[] {
   const run = spawnSync("capnp", args, {
     maxBuffer: 1024 * 1024 * 1024,
     stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, PWD: process.cwd() },
   });
   if (run.error !== undefined) {
     if ((run.error as NodeJS.ErrnoException).code === "ENOENT") throw new Error(NO_CAPNP);

@@ -49,8 +49,12 @@ function main(args: string[]): number {
 }
 
 function version(): string {
-  const text = fs.readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
+  for (let at = new URL(import.meta.url); ; at = new URL("..", at)) {
+    const file = new URL("package.json", at);
+    if (fs.existsSync(file))
+      return (JSON.parse(fs.readFileSync(file, "utf8")) as { version: string }).version;
+    if (at.pathname === "/") throw new Error("the package.json of capstan was not found");
+  }
 }
 
 process.exitCode = main(process.argv.slice(2));

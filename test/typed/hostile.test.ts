@@ -336,7 +336,6 @@ describe("copying", () => {
 
   it("C-VAL-26, 27: a capability keeps its meaning, and is null where there is no table", async () => {
     const census = new Census();
-    let kept: f.Holder | undefined;
     const everything = host(f.Everything, {
       makeCounter: (_params, _context) => {
         const first = new CounterServer(1, census);
@@ -345,7 +344,7 @@ describe("copying", () => {
       anything: ({ it }) => ({ it: { any: it.any, anyCap: it.anyCap } }),
     } as Partial<f.Everything.Server> as f.Everything.Server);
     const made = await everything.makeCounter();
-    kept = made.inner;
+    const kept: f.Holder = made.inner;
     const plain = new Message().initRoot(f.Holder);
     plain.deeper = kept;
     expect(plain.deeper.hasCounter()).toBe(false);

@@ -1,7 +1,7 @@
 // Stream methods: a promise that says when to send more, one call at a time at the object, poison after a failure.
 
 import { describe, expect, it } from "vitest";
-import { type FlowController, CallRequest } from "../../src/hook/hook.js";
+import type { CallRequest, FlowController } from "../../src/hook/hook.js";
 import { LocalHook } from "../../src/hook/local.js";
 import type { Results } from "../../src/hook/results.js";
 import { StreamFlow } from "../../src/rpc/flow.js";

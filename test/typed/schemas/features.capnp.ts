@@ -18,7 +18,7 @@ function Point$annotations(): $.Annotation[] {
     { id: "cb3c2d6a3c6a9f02", value: "a point" },
     {
       id: "cb3c2d6a3c6a9f04",
-      value: /* @__PURE__ */ $.constant(Point, "AAAAAAEAAQADAAAABAAAAAAAAAAAAAAA"),
+      value: /* @__PURE__ */ $.constant(() => Point, "AAAAAAEAAQADAAAABAAAAAAAAAAAAAAA"),
     },
   ];
 }
@@ -5903,7 +5903,7 @@ export const nothing: number = 0 / 0;
 
 export const greeting: string = 'héllo "wörld"\n';
 
-export const blob: $.Bytes = /* @__PURE__ */ $.constant($.Data, "AQAAACIAAAAA/xCAAAAAAA==");
+export const blob: $.Bytes = /* @__PURE__ */ $.constant(() => $.Data, "AQAAACIAAAAA/xCAAAAAAA==");
 
 export const yes: boolean = true;
 
@@ -5912,34 +5912,34 @@ export const void_: null = null;
 export const favourite: Color = 2;
 
 export const primes: $.List<number> = /* @__PURE__ */ $.constant(
-  $.listOf($.Int32),
+  () => $.listOf($.Int32),
   "AQAAACwAAAACAAAAAwAAAAUAAAAHAAAACwAAAAAAAAA=",
 );
 
 export const words: $.List<string> = /* @__PURE__ */ $.constant(
-  $.listOf($.Text),
+  () => $.listOf($.Text),
   "AQAAABYAAAAFAAAAIgAAAAUAAAAiAAAAb25lAAAAAAB0d28AAAAAAA==",
 );
 
 export const matrix: $.List<$.List<number>> = /* @__PURE__ */ $.constant(
-  $.listOf($.listOf($.Int8)),
+  () => $.listOf($.listOf($.Int8)),
   "AQAAAB4AAAAJAAAAEgAAAAkAAAAKAAAACQAAAAIAAAABAgAAAAAAAAMAAAAAAAAA",
 );
 
 export const origin: Point = /* @__PURE__ */ $.constant(
-  Point,
+  () => Point,
   "AAAAAAEAAQABAAAA/////wEAAAA6AAAAb3JpZ2luAAA=",
 );
 
 export const path: $.List<Point> = /* @__PURE__ */ $.constant(
-  $.listOf(Point),
+  () => $.listOf(Point),
   "AQAAACcAAAAIAAAAAQABAAEAAAAAAAAAAAAAAAAAAAACAAAAAAAAAAEAAAAiAAAAdHdvAAAAAAA=",
 );
 
 export const default_: string = "a reserved word";
 
 export const boxed: Box<string> = /* @__PURE__ */ $.constant(
-  Box.of($.Text),
+  () => Box.of($.Text),
   "AAAAAAEABwAAAAAAAAAAABkAAABKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAaW4gYSBib3gAAAAAAAAAAA==",
 );
 
@@ -5962,7 +5962,7 @@ export const Color$info: $.EnumInfo = {
     green: [
       {
         id: "cb3c2d6a3c6a9f04",
-        value: /* @__PURE__ */ $.constant(Point, "AAAAAAEAAQAFAAAAAAAAAAAAAAAAAAAA"),
+        value: /* @__PURE__ */ $.constant(() => Point, "AAAAAAEAAQAFAAAAAAAAAAAAAAAAAAAA"),
       },
     ],
   },

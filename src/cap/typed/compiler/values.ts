@@ -145,7 +145,7 @@ export function expression(types: Types, type: Type, value: Value, place: Place)
 }
 
 function constant(type: string, base64: string): Doc {
-  return ["/* @__PURE__ */ ", call("$.constant", type, quote(base64))];
+  return ["/* @__PURE__ */ ", call("$.constant", `() => ${type}`, quote(base64))];
 }
 
 /** Whether any of these annotations is written. */

@@ -25,7 +25,10 @@ export function literal(base64: string): Literal {
   return new Literal(base64);
 }
 
-/** A constant of pointer type. It is read-only. */
-export function constant<T>(type: PointerType<T>, base64: string): T {
-  return type._capnp.read(new Literal(base64).segment, 0);
+/**
+ * A constant of pointer type. It is read-only.
+ * @param type gives its type: written as a function, so that nothing runs for a constant that nobody uses.
+ */
+export function constant<T>(type: () => PointerType<T>, base64: string): T {
+  return type()._capnp.read(new Literal(base64).segment, 0);
 }
