@@ -329,6 +329,8 @@ export function transportSuite(kind: TransportKind): void {
       await atB.messages(1000);
       await taken(a);
       expect(a.backlog).toEqual({ messages: 0, oldestMs: 0 });
+      a.write(writer.batch([1000, 1001]));
+      if (kind.backlog) expect(a.backlog.messages).toBe(2);
     });
 
     it("whenWritable resolves at once with room, and when the transport ends", async () => {

@@ -309,8 +309,9 @@ describe("websocket", () => {
     const stopped = performance.now();
     expect(await listener.ended()).toMatchObject({ code: "peer-unresponsive" });
     const took = performance.now() - stopped;
-    expect(took).toBeGreaterThan(200);
-    expect(took).toBeLessThan(600);
+    // Two thirds of it since the last sign of life, which may have come a third before; a busy machine may add some.
+    expect(took).toBeGreaterThan(140);
+    expect(took).toBeLessThan(1000);
     stream.resume();
   });
 

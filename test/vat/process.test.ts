@@ -106,7 +106,7 @@ describe("a peer in another process", () => {
       const took = performance.now() - stopped;
       // Not before two thirds of it, also for a call that began just before a look.
       expect(took).toBeGreaterThan(380);
-      expect(took).toBeLessThan(800);
+      expect(took).toBeLessThan(1100);
       expect(await session.closed).toMatchObject({ code: "peer-unresponsive" });
       remote.release();
     });
@@ -122,7 +122,7 @@ describe("a peer in another process", () => {
     process.kill(child.pid!, "SIGSTOP");
     const stopped = performance.now();
     expect(await session.closed).toMatchObject({ code: "peer-unresponsive" });
-    expect(performance.now() - stopped).toBeLessThan(700);
+    expect(performance.now() - stopped).toBeLessThan(1000);
     expect(await failure(ask(remote, 0, 1))).toMatchObject({ code: "peer-unresponsive" });
     remote.release();
   });

@@ -245,7 +245,7 @@ describe("session", () => {
     const started = performance.now();
     await client.close(new RpcError("failed", "internal-error", "x"));
     expect(performance.now() - started).toBeGreaterThan(50);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(800);
     far.close();
     await turn();
   });
@@ -412,7 +412,7 @@ describe("session", () => {
     expect(await long).toMatchObject({ type: "disconnected", code: "peer-unresponsive" });
     const took = performance.now() - quiet;
     expect(took).toBeGreaterThan(150);
-    expect(took).toBeLessThan(400);
+    expect(took).toBeLessThan(800);
     expect(await watchful.closed).toMatchObject({ code: "peer-unresponsive" });
     remote.release();
   });
