@@ -276,15 +276,20 @@ export class LocalCall extends LocalResults {
     if (used !== undefined) return used.hook.addRef();
     if (!this.settled) return this.earlyCap(path);
     // First used after the return: it is what the results say, but only if the early pipeline said the same.
-    const promised = capIn(this.early, path, this.scheduler);
-    const actual = super.pipeline(path);
-    const agree = this.error !== null || identity(promised, actual) === "same";
-    promised.release();
-    if (agree) return actual;
-    actual.release();
+    if (this.error !== null || this.pipelineKept(path)) return super.pipeline(path);
     const message =
       "the results name another capability here than the pipeline that was set before";
     return brokenHook(new RpcError("failed", "invalid-capability", message), this.scheduler);
+  }
+
+  override pipelineKept(path: Path): boolean {
+    if (this.early === null) return true;
+    const promised = capIn(this.early, path, this.scheduler);
+    const actual = this.capAt(path);
+    const same = identity(promised, actual) === "same";
+    promised.release();
+    actual.release();
+    return same;
   }
 
   private earlyCap(path: Path): Hook {

@@ -85,6 +85,11 @@ export abstract class Results implements Job {
     return false;
   }
 
+  /** Whether settled results name the same capability at `path` as the pipeline that was set before, if there was one. */
+  pipelineKept(_path: Path): boolean {
+    return true;
+  }
+
   /** Registers the one observer. */
   observe(observer: ResultsObserver): void {
     this.observer = observer;

@@ -149,8 +149,16 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     const { scheduler } = this.state;
     if (this.error !== null) return brokenHook(this.error, scheduler);
     if (this.noPipeline) return brokenHook(answerUnavailable(this.id), scheduler);
+    const { results } = this;
+    if (results !== null && (this.routes === null || !results.pipelineKept(path)))
+      return results.pipeline(path);
+    return this.frozenRoute(path);
+  }
+
+  /** Where the Return said that `path` leads (C-RES-19): a new reference. */
+  private frozenRoute(path: Path): Hook {
+    const { scheduler } = this.state;
     if (this.tail !== null) return this.tail.pipeline(path);
-    if (this.results !== null) return this.results.pipeline(path);
     if (this.content === null || this.routes === null)
       return brokenHook(answerUnavailable(this.id), scheduler);
     let index: number;
@@ -171,7 +179,8 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
       this.early.push({ path, embargoId });
       return;
     }
-    const route = this.target(path);
+    // Whatever a pipeline set before led to: the peer embargoes what the Return said.
+    const route = this.frozenRoute(path);
     try {
       echoDisembargo(this.state, route, embargoId);
     } finally {
