@@ -40,63 +40,56 @@ export function statsOf(state: ConnectionState, received: number): ConnectionSta
   };
 }
 
-/** @throws Error naming the first rule found broken. */
+/** @throws Error naming the first rule found broken. Tests run it after each message: it builds no text while all is well. */
 export function checkState(state: ConnectionState): void {
-  for (const question of state.questions.values()) {
-    demand(
-      state.questions.get(question.id) === question,
-      `question ${question.id} stands under another id`,
-    );
-    demand(
-      !(question.hasReturned && question.hasFinished),
-      `question ${question.id} is over but not freed`,
-    );
-  }
-  for (const entry of state.imports.values()) {
-    demand(state.imports.get(entry.id) === entry, `import ${entry.id} stands under another id`);
-    demand(entry.wireRefs > 0, `import ${entry.id} has no reference at the peer`);
-    demand(entry.refCount > 0, `import ${entry.id} is held by nobody and not released`);
-    demand(
-      entry.promise === null || entry.promise.next === null,
-      `import ${entry.id} keeps a resolved promise`,
-    );
-  }
-  for (const entry of state.exports.values()) {
-    demand(state.exports.get(entry.id) === entry, `export ${entry.id} stands under another id`);
-    demand(entry.refs > 0, `export ${entry.id} has no reference and is not freed`);
-    demand(entry.hook.refCount > 0, `export ${entry.id} holds a capability that was released`);
-  }
+  const { questions, imports, exports, answers, gate } = state;
+  if (questions.size > 0)
+    for (const question of questions.values()) {
+      const { id } = question;
+      if (questions.get(id) !== question) broken("question", id, "stands under another id");
+      if (question.hasReturned && question.hasFinished)
+        broken("question", id, "is over but not freed");
+    }
+  if (imports.size > 0)
+    for (const entry of imports.values()) {
+      const { id, promise } = entry;
+      if (imports.get(id) !== entry) broken("import", id, "stands under another id");
+      if (entry.wireRefs <= 0) broken("import", id, "has no reference at the peer");
+      if (entry.refCount <= 0) broken("import", id, "is held by nobody and not released");
+      if (promise !== null && promise.next !== null)
+        broken("import", id, "keeps a resolved promise");
+    }
+  if (exports.size > 0)
+    for (const entry of exports.values()) {
+      const { id } = entry;
+      if (exports.get(id) !== entry) broken("export", id, "stands under another id");
+      if (entry.refs <= 0) broken("export", id, "has no reference and is not freed");
+      if (entry.hook.refCount <= 0) broken("export", id, "holds a capability that was released");
+    }
   for (const [hook, entry] of state.exportsByHook)
-    demand(
-      state.exports.get(entry.id) === entry && hook.refCount > 0,
-      `a stale reverse entry for export ${entry.id}`,
-    );
+    if (exports.get(entry.id) !== entry || hook.refCount <= 0)
+      broken("export", entry.id, "has a stale reverse entry");
   let held = 0;
-  for (const answer of state.answers.values()) {
-    demand(state.answers.get(answer.id) === answer, `answer ${answer.id} stands under another id`);
-    demand(!(answer.hasReturned && answer.isFinished), `answer ${answer.id} is over but not freed`);
-    held += answer.heldBytes;
-  }
+  if (answers.size > 0)
+    for (const answer of answers.values()) {
+      const { id } = answer;
+      if (answers.get(id) !== answer) broken("answer", id, "stands under another id");
+      if (answer.hasReturned && answer.isFinished) broken("answer", id, "is over but not freed");
+      held += answer.heldBytes;
+    }
+  if (held !== state.heldResultBytes)
+    demand(false, `${state.heldResultBytes} bytes of results are accounted for, ${held} held`);
   demand(
-    held === state.heldResultBytes,
-    `${state.heldResultBytes} bytes of results are accounted for, ${held} held`,
-  );
-  demand(
-    state.gate.bytesInUse >= 0 && state.gate.bytesWithheld >= 0,
+    gate.bytesInUse >= 0 && gate.bytesWithheld >= 0,
     "the bytes of incoming calls went below zero",
   );
-  if (state.answers.size === 0)
-    demand(state.gate.bytesInUse === 0, "no answer is open, yet call bytes are in use");
-  if (!state.alive)
-    demand(
-      state.questions.size +
-        state.answers.size +
-        state.imports.size +
-        state.exports.size +
-        state.embargoes.size ===
-        0,
-      "the connection is over but its tables are not empty",
-    );
+  demand(answers.size > 0 || gate.bytesInUse === 0, "no answer is open, yet call bytes are in use");
+  const open = questions.size + answers.size + imports.size + exports.size + state.embargoes.size;
+  demand(state.alive || open === 0, "the connection is over but its tables are not empty");
+}
+
+function broken(kind: string, id: number, what: string): never {
+  throw new Error(`connection check: ${kind} ${id} ${what}`);
 }
 
 function demand(rule: boolean, message: string): asserts rule {

@@ -34,7 +34,9 @@ export class OwnTable<K extends number, T> {
   }
 
   values(): T[] {
-    return this.slots.filter((entry) => entry !== undefined) as T[];
+    const entries: T[] = [];
+    for (const entry of this.slots) if (entry !== undefined) entries.push(entry);
+    return entries;
   }
 
   /** Empties the table and returns what was in it. */
@@ -83,7 +85,10 @@ export class PeerTable<K extends number, T> {
   }
 
   values(): T[] {
-    return [...(this.dense.filter((entry) => entry !== undefined) as T[]), ...this.sparse.values()];
+    const entries: T[] = [];
+    for (const entry of this.dense) if (entry !== undefined) entries.push(entry);
+    for (const entry of this.sparse.values()) entries.push(entry);
+    return entries;
   }
 
   drain(): T[] {
