@@ -1,7 +1,7 @@
 // Role: writes a random program while it runs, so that each operation has something to act on.
 // State: the ids handed out. Must not know: what is right; it only avoids what can have no answer (circles).
 
-import { FAILURE, type Ground, METHODS, NOTHING, type Op } from "./ops.js";
+import { FAILURE, type Ground, NOTHING, type Op } from "./ops.js";
 import { Rng } from "./rng.js";
 import type { Counts } from "./counts.js";
 import type { Call, Ref } from "./shadow.js";
@@ -44,7 +44,7 @@ export class Program {
       this.do({ op: "bootstrap", id: this.id(), vat: b, peer: a });
     }
     const count = this.least + rng.below(this.least);
-    for (let n = 0; n < count; ) {
+    for (let n = 0; n < count;) {
       if (rng.chance(this.eager) && this.deliver()) continue;
       if (this.step(rng.below(this.ground.vats))) n++;
     }
@@ -140,7 +140,8 @@ export class Program {
     const side = this.world.sides[vat]!;
     const { rng } = this;
     if (side.refs.length === 0) return false;
-    const method = METHOD_MIX[rng.below(METHOD_MIX.length)]! % METHODS;
+    const method = METHOD_MIX[rng.below(METHOD_MIX.length)]!;
+    const hint = rng.below(100);
     this.do({
       op: "call",
       id: this.id(),
@@ -149,6 +150,7 @@ export class Program {
       args: this.args(vat, method === 2 || method === 3 || method === 4 ? 1 : 0),
       child: method === 0 || method === 1 || method === 5 ? 0 : this.id(),
       then: rng.chance(15) ? this.id() : 0,
+      ...(hint < 4 ? { hint: "noPipeline" } : hint < 8 ? { hint: "pipelineOnly" } : {}),
       ...this.more(),
     });
     return true;
@@ -160,7 +162,7 @@ export class Program {
     const args: number[] = [];
     const count = Math.max(least, rng.below(4));
     for (let i = 0; i < count && i < 3; i++) {
-      if (rng.chance(6)) args.push(NOTHING);
+      if (refs.length === 0 || rng.chance(6)) args.push(NOTHING);
       else if (rng.chance(12)) args.push(this.fresh(vat));
       else args.push(rng.recent(refs).key);
     }
@@ -185,6 +187,10 @@ export class Program {
 
   private answerOne(call: Call, vat: number, refs: readonly Ref[]): void {
     const { rng } = this;
+    if (rng.chance(10)) {
+      this.do({ op: "early", call: call.id, caps: this.args(vat, 1), ...this.more() });
+      return;
+    }
     if (rng.chance(8)) this.do({ op: "fail", call: call.id, ...this.more() });
     else if (refs.length > 0 && rng.chance(30))
       this.do({
@@ -200,7 +206,7 @@ export class Program {
       this.do({
         op: "answer",
         call: call.id,
-        caps: refs.length === 0 ? [] : this.args(vat, 1),
+        caps: this.args(vat, 1),
         ...this.more(),
       });
   }
@@ -274,5 +280,5 @@ function groundOf(rng: Rng): Ground {
             [1, 2],
           ];
   const tailCalls = rng.chance(75) ? "always" : rng.chance(50) ? "observed" : "never";
-  return { vats, links, tailCalls };
+  return rng.chance(10) ? { vats, links, tailCalls, tight: true } : { vats, links, tailCalls };
 }

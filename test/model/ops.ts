@@ -21,7 +21,6 @@ export const Method = {
   /** Returns a new promise, for a later operation to resolve. */
   freshPromise: 7,
 } as const;
-export const METHODS = 8;
 
 /** Stands for a reference: the null capability as a param or result, or the null reference as a resolution. */
 export const NOTHING = -1;
@@ -47,8 +46,12 @@ export type Op = {
       args: number[];
       child: number;
       then: number;
+      /** The caller will never pipeline, or wants nothing but the pipeline (hints of the Call). */
+      hint?: "noPipeline" | "pipelineOnly";
     }
   | { op: "pipeline"; call: number; slot: number }
+  /** Sets the pipeline of a call that is to return just this later. */
+  | { op: "early"; call: number; caps: number[] }
   | { op: "answer"; call: number; caps: number[] }
   | { op: "fail"; call: number }
   | { op: "tail"; call: number; id: number; on: number; method: number; args: number[] }
@@ -68,6 +71,8 @@ export interface Ground {
   vats: number;
   links: [number, number][];
   tailCalls: "always" | "observed" | "never";
+  /** Limits so tight that calls are withheld. */
+  tight?: boolean;
 }
 
 export function keyOf(id: number, slot: number): number {

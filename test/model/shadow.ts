@@ -4,6 +4,7 @@
 // Must not know: how capabilities travel.
 
 import type { Hook } from "../../src/hook/hook.js";
+import type { Payload } from "../../src/hook/payload.js";
 import type { LocalCall } from "../../src/hook/local.js";
 import type { Results } from "../../src/hook/results.js";
 
@@ -116,6 +117,8 @@ export class Call {
   local: LocalCall | null = null;
   answer: number = AnswerKind.none;
   returned: readonly (Ref | null)[] = [];
+  /** What it set its pipeline to, and will return. */
+  early: Payload | null = null;
   tail: Call | null = null;
   private readonly fields: (Node | undefined)[] = [];
 
@@ -152,6 +155,13 @@ export class Call {
     this.settleFields();
   }
 
+  /** The pipeline is set: fields lead there from now on, and the answer will say the same. */
+  setPipeline(caps: readonly (Ref | null)[], payload: Payload): void {
+    this.returned = caps;
+    this.early = payload;
+    this.settleFields();
+  }
+
   answerError(): void {
     this.answer = AnswerKind.error;
     this.settleFields();
@@ -177,7 +187,7 @@ export class Call {
   }
 
   private settleField(node: Node, slot: number): void {
-    if (this.answer === AnswerKind.caps) {
+    if (this.answer === AnswerKind.caps || this.early !== null) {
       const cap = this.returned[slot] ?? null;
       node.settle(cap === null ? NULL : cap.node, cap);
     } else if (this.answer === AnswerKind.error) node.settle(BROKEN, null);
@@ -251,7 +261,7 @@ export function delivered(call: Call): boolean {
 }
 
 function raise(ref: Ref, seq: number): void {
-  for (let at: Ref | null = ref; at !== null; ) {
+  for (let at: Ref | null = ref; at !== null;) {
     if (at.barrier >= seq) return;
     at.barrier = seq;
     for (let node: Node | null = at.node; node !== null; node = node.next)

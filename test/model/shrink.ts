@@ -93,7 +93,8 @@ function simplerThan(op: Op): Op[] {
   if ((op.op === "call" || op.op === "tail") && op.args.length > 0)
     for (let i = 0; i < op.args.length; i++)
       found.push({ ...op, args: op.args.filter((_, at) => at !== i) });
-  if (op.op === "answer" && op.caps.length > 0) found.push({ ...op, caps: op.caps.slice(0, -1) });
+  if ((op.op === "answer" || op.op === "early") && op.caps.length > 0)
+    found.push({ ...op, caps: op.caps.slice(0, -1) });
   return found;
 }
 
@@ -112,7 +113,7 @@ function* renamed(ops: readonly Op[]): Generator<Op[]> {
 function keysOf(op: Op): number[] {
   const keys: number[] = [];
   if (op.op === "call" || op.op === "tail") keys.push(op.on, ...op.args);
-  else if (op.op === "answer") keys.push(...op.caps);
+  else if (op.op === "answer" || op.op === "early") keys.push(...op.caps);
   else if (op.op === "resolve") keys.push(op.to);
   else if (op.op === "release" || op.op === "watch" || op.op === "wrap") keys.push(op.ref);
   return keys.filter((key) => key >= 0);
@@ -121,7 +122,7 @@ function keysOf(op: Op): number[] {
 function rename(op: Op, old: number, key: number): Op {
   const to = (known: number): number => (known === old ? key : known);
   if (op.op === "call" || op.op === "tail") return { ...op, on: to(op.on), args: op.args.map(to) };
-  if (op.op === "answer") return { ...op, caps: op.caps.map(to) };
+  if (op.op === "answer" || op.op === "early") return { ...op, caps: op.caps.map(to) };
   if (op.op === "resolve") return { ...op, to: to(op.to) };
   if (op.op === "release" || op.op === "watch" || op.op === "wrap")
     return { ...op, ref: to(op.ref) };

@@ -3,7 +3,14 @@
 // Must not know: how programs are chosen.
 
 import { RpcError } from "../../src/base/errors.js";
-import { CallRequest, type Hook, type HookWatcher } from "../../src/hook/hook.js";
+import { type Limits, limitsWith } from "../../src/base/limits.js";
+import {
+  CallRequest,
+  type Hook,
+  type HookWatcher,
+  NO_PROMISE_PIPELINING,
+  ONLY_PROMISE_PIPELINE,
+} from "../../src/hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../../src/hook/local.js";
 import { Membrane } from "../../src/hook/membrane.js";
 import { Payload } from "../../src/hook/payload.js";
@@ -114,14 +121,17 @@ export class World {
   readonly targets: Target[] = [];
   readonly counter: Counter;
   wasCut = false;
+  private readonly limits: { -readonly [name in keyof Limits]: Limits[name] };
   private readonly promises: OwnPromise[] = [];
   private readonly ends: MeshEnd[];
   private failure: unknown = null;
 
   constructor(ground: Ground, counts: Counts) {
     const { mesh } = this;
+    // A record of our own: the tightness has to end before everything else can.
+    this.limits = { ...limitsWith(ground.tight === true ? { incomingCallBytes: 250 } : {}) };
     for (let i = 0; i < ground.vats; i++) {
-      const vat = mesh.vat("abc"[i]!, { tailCalls: ground.tailCalls });
+      const vat = mesh.vat("abc"[i]!, { tailCalls: ground.tailCalls, limits: this.limits });
       const side = new Side(i, vat);
       this.sides.push(side);
       const target = new Target(this, side);
@@ -160,11 +170,14 @@ export class World {
       case "call": {
         const on = this.refs.get(op.on);
         if (on === undefined || !on.live) return null;
-        this.call(op.id, on, op.method, this.some(op.args, on.vat), op.child, op.then);
+        const args = this.some(op.args, on.vat);
+        this.call(op.id, on, op.method, args, op.child, op.then, op.hint);
         return this.sides[on.vat]!;
       }
       case "pipeline":
         return this.pipeline(op.call, op.slot);
+      case "early":
+        return this.early(op.call, op.caps);
       case "answer":
       case "fail":
       case "tail":
@@ -233,15 +246,24 @@ export class World {
     args: readonly (Ref | null)[],
     child: number,
     then: number,
+    hint: "noPipeline" | "pipelineOnly" | undefined = undefined,
   ): void {
     const side = this.sides[on.vat]!;
     const call = new Call(id, on, method, args, child, then);
     this.calls.set(id, call);
-    const request = new CallRequest(0, 0x7e57, method, this.payload(id, args));
+    const flags =
+      hint === "noPipeline"
+        ? NO_PROMISE_PIPELINING
+        : hint === "pipelineOnly"
+          ? ONLY_PROMISE_PIPELINE
+          : 0;
+    const request = new CallRequest(0, 0x7e57, method, this.payload(id, args), flags);
     const results = hookOf(on).call(request);
     call.results = results;
     side.made.push(call);
     results.observe(new Sight(this, call));
+    if (hint === "noPipeline") this.drop(call, false, true);
+    if (hint === "pipelineOnly") this.drop(call, true, false);
   }
 
   private pipeline(id: number, slot: number): Side | null {
@@ -256,7 +278,8 @@ export class World {
     const call = this.calls.get(op.call);
     if (call === undefined || call.local === null) return null;
     const side = this.sideOf(call);
-    if (op.op === "fail") this.answerError(call);
+    if (call.early !== null) this.answerCaps(call, call.returned);
+    else if (op.op === "fail") this.answerError(call);
     else if (op.op === "answer") this.answerCaps(call, this.some(op.caps, side.index));
     else {
       const on = this.refs.get(op.on);
@@ -264,6 +287,18 @@ export class World {
         return null;
       this.answerTail(call, op.id, on, op.method, this.some(op.args, side.index));
     }
+    return side;
+  }
+
+  private early(id: number, caps: readonly number[]): Side | null {
+    const call = this.calls.get(id);
+    if (call === undefined || call.local === null || call.early !== null) return null;
+    const side = this.sideOf(call);
+    const refs = safeFor(call, this.some(caps, side.index));
+    call.local.setPipeline(this.payload(id, refs));
+    call.setPipeline(refs, this.payload(id, refs));
+    for (let of: Call | null = call; of !== null; of = this.handedOver(of))
+      if (of.results !== null && isOpen(of)) this.noteCancel(of);
     return side;
   }
 
@@ -428,9 +463,9 @@ export class World {
   }
 
   private answerCaps(call: Call, caps: readonly (Ref | null)[]): void {
-    const safe = caps.map((cap) => (cap !== null && waitsFor(cap.node, call) ? null : cap));
-    call.answerCaps(safe);
-    const results = this.payload(call.id, safe);
+    const refs = call.early === null ? safeFor(call, caps) : call.returned;
+    call.answerCaps(refs);
+    const results = call.early ?? this.payload(call.id, refs);
     this.endOfMethod(call).returns(results);
   }
 
@@ -546,10 +581,17 @@ export class World {
     taken?.release();
   }
 
+  /** The call whose results are those of `tail`. */
+  private handedOver(tail: Call): Call | null {
+    for (const call of this.calls.values()) if (call.tail === tail) return call;
+    return null;
+  }
+
   /** Something of the unsettled results of `call` was let go: if it was the last, the call is canceled. */
   private noteCancel(call: Call): void {
     if (call.responseHeld || call.pipelineHeld) return;
-    for (let slot = 0; slot < 3; slot++)
+    // Where the pipeline is set, what was pipelined needs the call no more.
+    for (let slot = 0; slot < 3 && !hasSetPipeline(call); slot++)
       if (this.refs.get(keyOf(call.id, slot))?.live === true) return;
     call.cancel();
   }
@@ -591,7 +633,12 @@ export class World {
   finish(): void {
     for (const side of this.sides) this.drain(side);
     this.settle();
-    for (let open = true; open; ) {
+    // Two calls withheld behind each other's ends would wait for ever (C-FLO-17).
+    this.limits.incomingCallBytes = 1 << 30;
+    for (const end of this.ends) end.connection.state.gate.run();
+    for (const side of this.sides) this.drain(side);
+    this.settle();
+    for (let open = true; open;) {
       open = false;
       for (const side of this.sides) {
         while (side.pending.length > 0) {
@@ -618,7 +665,7 @@ export class World {
   }
 
   private settle(): void {
-    for (let n = 0; ; ) {
+    for (let n = 0; ;) {
       let quiet = true;
       for (const from of this.ends)
         if (from.sent.length > 0) {
@@ -680,6 +727,15 @@ export class World {
       if (hook.refCount !== 0)
         throw new Broken(`promise ${id} has ${hook.refCount} holders at the end`);
   }
+}
+
+/** `caps` without what would make the results of `call` wait for themselves. */
+function safeFor(call: Call, caps: readonly (Ref | null)[]): readonly (Ref | null)[] {
+  return caps.map((cap) => (cap !== null && waitsFor(cap.node, call) ? null : cap));
+}
+
+function hasSetPipeline(call: Call): boolean {
+  return call.early !== null || (call.tail !== null && hasSetPipeline(call.tail));
 }
 
 /** Whether `call` has no outcome yet. One that was given up may fail, and yet go on for what is pipelined on it. */
