@@ -69,9 +69,9 @@ export class Membrane {
     if (this.reason !== null) return;
     this.reason =
       error ?? new RpcError("failed", "capability-revoked", "this capability was revoked");
-    for (const call of [...this.calls]) call.revoked(this.reason);
+    for (const call of this.calls) call.revoked(this.reason);
     for (const side of [this.wrappers.inward, this.wrappers.outward])
-      for (const wrapper of [...side.values()]) wrapper.revoked();
+      for (const wrapper of side.values()) wrapper.revoked();
   }
 
   /** Wraps `hook` so that calls on it go in `direction`; unwraps it when it is a wrapper for the other direction. */

@@ -1,7 +1,7 @@
 // Role: from a capability to the object of this vat behind it, for whoever made that object.
 // State: none. Must not know: connections: a capability of theirs is simply no object of this vat.
 
-import { Hook, type HookWatcher } from "./hook.js";
+import type { Hook, HookWatcher } from "./hook.js";
 import { LocalHook, type Server } from "./local.js";
 
 /**

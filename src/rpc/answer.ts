@@ -4,7 +4,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Job } from "../base/scheduler.js";
-import { type CallRequest, type Hook } from "../hook/hook.js";
+import type { CallRequest, Hook } from "../hook/hook.js";
 import type { Path } from "../hook/payload.js";
 import { PromiseHook } from "../hook/promise.js";
 import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hook/results.js";

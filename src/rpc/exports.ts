@@ -4,7 +4,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Hook, HookWatcher } from "../hook/hook.js";
-import { type Caps } from "../hook/payload.js";
+import type { Caps } from "../hook/payload.js";
 import { DescriptorKind, EMPTY_PATH } from "../wire/descriptors.js";
 import { echoDisembargo, parkDisembargo } from "./disembargo.js";
 import type { ExportId } from "./ids.js";

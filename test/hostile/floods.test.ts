@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { limitsWith } from "../../src/base/limits.js";
 import type { Hook } from "../../src/hook/hook.js";
 import type { LocalCall } from "../../src/hook/local.js";
+import { Payload } from "../../src/hook/payload.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { Content } from "../../src/wire/content.js";
 import { Descriptors } from "../../src/wire/descriptors.js";
@@ -205,10 +206,7 @@ describe("C-HOS-03: answers that are never finished", () => {
     const victim = attacked({
       limits: limitsWith({ heldResultBytes: 100_000 }),
       methods: {
-        1: (c) =>
-          c.returns(
-            new (payload(1).constructor as typeof import("../../src/hook/payload.js").Payload)(big),
-          ),
+        1: (c) => c.returns(new Payload(big)),
       },
     });
     flood(victim, 2000, (w, i) => w.call(1 + i, 0, 0, [], 0, 0x7e57, 1, 0, 1, NULL, NO_CAPS));

@@ -7,7 +7,7 @@ import type { Hook } from "../../src/hook/hook.js";
 import type { LocalCall } from "../../src/hook/local.js";
 import type { Results } from "../../src/hook/results.js";
 import { AdaptiveWindow } from "../../src/rpc/adaptive-window.js";
-import { StreamFlow } from "../../src/rpc/flow.js";
+import type { StreamFlow } from "../../src/rpc/flow.js";
 import { Mesh } from "../../src/vat/mesh.js";
 import { Content } from "../../src/wire/content.js";
 import { call, outcome, payload, Recorder, request, tell } from "../support/objects.js";
@@ -519,7 +519,7 @@ it("C-FLO-21: the accounts return to zero after errors, cancellations and the en
         caps: random(3) === 0 ? [hosted(id)] : [],
       });
       open.add(id);
-      for (const old of [...open]) {
+      for (const old of open) {
         if (random(6) > 0) continue;
         peer.finish(old, random(2) === 0, random(2) === 0);
         open.delete(old);

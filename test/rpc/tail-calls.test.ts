@@ -392,17 +392,15 @@ it("C-TAI-11: a tail call to an object here, or over another connection, sends n
   const near = new Recorder({ 7: (x) => x.returns(payload(71)) });
   const b = mesh.vat("b");
   const a = mesh.vat("a");
-  let toFar!: Hook;
-  let toNear!: Hook;
+  const targets: Hook[] = [];
   const server = new Recorder({
-    1: (x) => x.tailCall(toFar, request(7, 1)),
-    2: (x) => x.tailCall(toNear, request(7, 1)),
+    1: (x) => x.tailCall(targets[0]!, request(7, 1)),
+    2: (x) => x.tailCall(targets[1]!, request(7, 1)),
   });
   Object.assign(b.options, { bootstrap: server.hook(b.scheduler) });
   mesh.link("a", "b");
   mesh.link("b", "c");
-  toFar = b.to("c").bootstrap();
-  toNear = near.hook(b.scheduler);
+  targets.push(b.to("c").bootstrap(), near.hook(b.scheduler));
   const cap = a.to("b").bootstrap();
   const seen: number[] = [];
   mesh.taps.push((m) => (seen.push(new DataView(m.buffer).getUint16(16, true)), m));
@@ -411,7 +409,7 @@ it("C-TAI-11: a tail call to an object here, or over another connection, sends n
   mesh.settle();
   expect([one.value, two.value]).toEqual([70, 71]);
   expect(a.to("b").state.peerKnowsTailCalls || c.to("b").state.peerKnowsTailCalls).toBe(false);
-  for (const h of [toFar, toNear, cap]) h.release();
+  for (const h of [...targets, cap]) h.release();
   mesh.settle();
   mesh.assertEmpty();
 });
