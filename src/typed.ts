@@ -11,6 +11,7 @@ export type { CallOptions, Fill } from "./cap/typed/runtime/call.js";
 export {
   Client,
   type InterfaceType,
+  promised,
   type ServerOf,
   whenResolved,
 } from "./cap/typed/runtime/client.js";

@@ -5,6 +5,7 @@ import {
   AnyPointer,
   type Client,
   Message,
+  promised,
   type Pipeline,
   RpcError,
   Text,
@@ -276,6 +277,25 @@ describe("a client", () => {
       expect(use).toThrow(expect.objectContaining({ code: "capability-disposed" }));
     await settle();
     expect(census.alive).toBe(0);
+  });
+
+  it("C-LOC-04: of a promise queues calls in order, and goes on with what the promise gives", async () => {
+    const census = new Census();
+    let resolve: (client: f.Counter) => void = () => {};
+    const counter = promised(f.Counter, new Promise<f.Counter>((r) => (resolve = r)));
+    const calls = [1, 2, 3].map((by) => counter.next({ by }));
+    const real = host(f.Counter, new CounterServer(0, census));
+    resolve(real);
+    expect((await Promise.all(calls)).map((r) => r.value)).toEqual([1, 3, 6]);
+    expect((await counter.next()).value).toBe(7);
+    expect(() => real.next()).toThrow(expect.objectContaining({ code: "capability-disposed" }));
+    counter[Symbol.dispose]();
+    await settle();
+    expect(census.alive).toBe(0);
+    const broken = promised(f.Counter, Promise.reject(new Error("no such counter")));
+    await expect(broken.next()).rejects.toMatchObject({ message: "no such counter" });
+    const disposed = promised(f.Counter, Promise.resolve(real));
+    await expect(disposed.next()).rejects.toMatchObject({ code: "capability-disposed" });
   });
 
   it("of a promise says when it is known, or broken", async () => {

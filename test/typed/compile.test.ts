@@ -198,9 +198,35 @@ describe.skipIf(skip)("generated code", () => {
     const one = await bundle(`import { Color, answer } ${from}\nconsole.log(Color.red, answer);\n`);
     expect(one).toContain("red: 0");
     expect(one).not.toMatch(/class|function|structInfo|constant|literal/);
-    const part = await bundle(`import { Part } ${from}\nconsole.log(Part);\n`);
+    // What a bundler leaves of the classes that are not used must not fail either.
+    const part = await bundle(`import { Part } ${from}\nconsole.log(Part._capnp.dataWords);\n`);
     expect(part).toContain("class Part");
     expect(part).not.toMatch(/class (Whole|Maker|Box)/);
+  });
+
+  it("runs from a bundle, whatever a bundler leaves of the classes that are not used", async () => {
+    const { rolldown } = await import("rolldown");
+    const entry = path.join(folder, "program.ts");
+    const module = JSON.stringify(path.join(schemas, "features.capnp.ts"));
+    const typed = JSON.stringify(path.join(root, "src/typed.ts"));
+    fs.writeFileSync(
+      entry,
+      `import { Message, serve } from ${typed};
+      import { Counter, path, Shape } from ${module};
+      const shape = new Message().initRoot(Shape);
+      shape.set({ polygon: path });
+      const counter = serve(Counter, { next: ({ by }) => ({ value: by + 1 }), reset() {} });
+      console.log(shape.polygon.get(1).label, (await counter.next({ by: 4 })).value);`,
+    );
+    const build = await rolldown({ input: entry, platform: "node", logLevel: "silent" });
+    const file = path.join(folder, "program.mjs");
+    await build.write({ format: "esm", file });
+    await build.close();
+    expect(spawnSync(process.execPath, [file], { encoding: "utf8" })).toMatchObject({
+      status: 0,
+      stdout: "two 5\n",
+      stderr: "",
+    });
   });
 });
 

@@ -35,7 +35,7 @@ function Point$fieldAnnotations(): Record<string, $.Annotation[]> {
 /** A place in the plane. */
 export class Point extends $.Struct {
   static override readonly _capnp: $.StructInfo<Point> = /* @__PURE__ */ $.structInfo(
-    Point,
+    () => Point,
     "features.capnp:Point",
     "d00073ddc501c3a8",
     1,
@@ -99,7 +99,7 @@ export declare namespace Point {
 
 export class Scalars extends $.Struct {
   static override readonly _capnp: $.StructInfo<Scalars> = /* @__PURE__ */ $.structInfo(
-    Scalars,
+    () => Scalars,
     "features.capnp:Scalars",
     "e0371aae82588759",
     6,
@@ -277,7 +277,7 @@ const Defaults$flags = /* @__PURE__ */ $.literal("AQAAABkAAAAFAAAAAAAAAA==");
 
 export class Defaults extends $.Struct {
   static override readonly _capnp: $.StructInfo<Defaults> = /* @__PURE__ */ $.structInfo(
-    Defaults,
+    () => Defaults,
     "features.capnp:Defaults",
     "a43eb013fca47cfc",
     7,
@@ -555,7 +555,7 @@ export declare namespace Defaults {
 
 export class Lists extends $.Struct {
   static override readonly _capnp: $.StructInfo<Lists> = /* @__PURE__ */ $.structInfo(
-    Lists,
+    () => Lists,
     "features.capnp:Lists",
     "84e70246bb42dc9c",
     0,
@@ -979,7 +979,7 @@ const Shape$square$slots: $.Slots = {
 /** An unnamed union, groups inside it, and a named one. */
 export class Shape extends $.Struct {
   static override readonly _capnp: $.StructInfo<Shape> = /* @__PURE__ */ $.structInfo(
-    Shape,
+    () => Shape,
     "features.capnp:Shape",
     "ab28786429103565",
     3,
@@ -1205,7 +1205,7 @@ export class Shape$Pipeline extends $.Pipeline<Shape> {
 
 export class Shape_square extends $.Struct {
   static override readonly _capnp: $.StructInfo<Shape_square> = /* @__PURE__ */ $.structInfo(
-    Shape_square,
+    () => Shape_square,
     "features.capnp:Shape.square",
     "f7342f83dae41fb7",
     3,
@@ -1259,7 +1259,7 @@ const Shape_square_inner$which = ["dot", "text"] as const;
 
 export class Shape_square_inner extends $.Struct {
   static override readonly _capnp: $.StructInfo<Shape_square_inner> = /* @__PURE__ */ $.structInfo(
-    Shape_square_inner,
+    () => Shape_square_inner,
     "features.capnp:Shape.square.inner",
     "b03fa75ae9c2dd0a",
     3,
@@ -1317,7 +1317,7 @@ export declare namespace Shape_square_inner {
 
 export class Shape_style extends $.Struct {
   static override readonly _capnp: $.StructInfo<Shape_style> = /* @__PURE__ */ $.structInfo(
-    Shape_style,
+    () => Shape_style,
     "features.capnp:Shape.style",
     "a1c2267d5e57acb7",
     3,
@@ -1364,7 +1364,7 @@ const Shape_state$which = ["open", "closed"] as const;
 
 export class Shape_state extends $.Struct {
   static override readonly _capnp: $.StructInfo<Shape_state> = /* @__PURE__ */ $.structInfo(
-    Shape_state,
+    () => Shape_state,
     "features.capnp:Shape.state",
     "cffbd7d7644480be",
     3,
@@ -1418,7 +1418,7 @@ export declare namespace Shape_state {
 
 export class Outer extends $.Struct {
   static override readonly _capnp: $.StructInfo<Outer> = /* @__PURE__ */ $.structInfo(
-    Outer,
+    () => Outer,
     "features.capnp:Outer",
     "cbc025ebf19ce7fa",
     1,
@@ -1484,7 +1484,7 @@ export declare namespace Outer {
 
 export class Outer_Inner extends $.Struct {
   static override readonly _capnp: $.StructInfo<Outer_Inner> = /* @__PURE__ */ $.structInfo(
-    Outer_Inner,
+    () => Outer_Inner,
     "features.capnp:Outer.Inner",
     "ea17d6c5a4c998f1",
     0,
@@ -1550,7 +1550,7 @@ export type Outer_Inner_Kind = $.Enum<typeof Outer_Inner_Kind>;
 
 export class Outer_Inner_Deepest extends $.Struct {
   static override readonly _capnp: $.StructInfo<Outer_Inner_Deepest> = /* @__PURE__ */ $.structInfo(
-    Outer_Inner_Deepest,
+    () => Outer_Inner_Deepest,
     "features.capnp:Outer.Inner.Deepest",
     "940775d80d317cb0",
     1,
@@ -1606,7 +1606,7 @@ export declare namespace Outer_Inner_Deepest {
 /** Names that mean something to JavaScript, to capnp-ts or to generated code. */
 export class Awkward extends $.Struct {
   static override readonly _capnp: $.StructInfo<Awkward> = /* @__PURE__ */ $.structInfo(
-    Awkward,
+    () => Awkward,
     "features.capnp:Awkward",
     "ae1e6aab6f160f38",
     2,
@@ -1839,7 +1839,7 @@ export declare namespace Awkward {
 /** Types whose names are those of globals or of the runtime. */
 export class List2 extends $.Struct {
   static override readonly _capnp: $.StructInfo<List2> = /* @__PURE__ */ $.structInfo(
-    List2,
+    () => List2,
     "features.capnp:List2",
     "bfd736d3b674039a",
     0,
@@ -1902,7 +1902,7 @@ export declare namespace List2 {
 
 export class List2_Uint8Array extends $.Struct {
   static override readonly _capnp: $.StructInfo<List2_Uint8Array> = /* @__PURE__ */ $.structInfo(
-    List2_Uint8Array,
+    () => List2_Uint8Array,
     "features.capnp:List2.Uint8Array",
     "ecbe83cc26bb0dfd",
     1,
@@ -1938,7 +1938,7 @@ export declare namespace List2_Uint8Array {
 
 export class List2_Promise extends $.Struct {
   static override readonly _capnp: $.StructInfo<List2_Promise> = /* @__PURE__ */ $.structInfo(
-    List2_Promise,
+    () => List2_Promise,
     "features.capnp:List2.Promise",
     "a70f3b0a24163864",
     1,
@@ -1974,7 +1974,7 @@ export declare namespace List2_Promise {
 
 export class List2_Init extends $.Struct {
   static override readonly _capnp: $.StructInfo<List2_Init> = /* @__PURE__ */ $.structInfo(
-    List2_Init,
+    () => List2_Init,
     "features.capnp:List2.Init",
     "870057ca0f610ca4",
     1,
@@ -2010,7 +2010,7 @@ export declare namespace List2_Init {
 
 export class Promise extends $.Struct {
   static override readonly _capnp: $.StructInfo<Promise> = /* @__PURE__ */ $.structInfo(
-    Promise,
+    () => Promise,
     "features.capnp:Promise",
     "f67d0fb645ec66b6",
     1,
@@ -2046,7 +2046,7 @@ export declare namespace Promise {
 
 export class Struct extends $.Struct {
   static override readonly _capnp: $.StructInfo<Struct> = /* @__PURE__ */ $.structInfo(
-    Struct,
+    () => Struct,
     "features.capnp:Struct",
     "dbb3066609a87f82",
     1,
@@ -2097,7 +2097,7 @@ export declare namespace Struct {
 
 export class Object extends $.Struct {
   static override readonly _capnp: $.StructInfo<Object> = /* @__PURE__ */ $.structInfo(
-    Object,
+    () => Object,
     "features.capnp:Object",
     "84dcf1e42aeb8885",
     1,
@@ -2133,7 +2133,7 @@ export declare namespace Object {
 
 export class Anything extends $.Struct {
   static override readonly _capnp: $.StructInfo<Anything> = /* @__PURE__ */ $.structInfo(
-    Anything,
+    () => Anything,
     "features.capnp:Anything",
     "c6325f7ad687e656",
     0,
@@ -2238,7 +2238,7 @@ const Box$which = ["none", "some"] as const;
 
 export class Box<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Box> = /* @__PURE__ */ $.structInfo<Box>(
-    Box,
+    () => Box,
     "features.capnp:Box",
     "80a84f67f19aa359",
     1,
@@ -2446,7 +2446,7 @@ export class Box$Pipeline<T = $.AnyPointer> extends $.Pipeline<Box<T>> {
 export class Box_group<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Box_group> =
     /* @__PURE__ */ $.structInfo<Box_group>(
-      Box_group,
+      () => Box_group,
       "features.capnp:Box.group",
       "8b3f2bf8e8f83b51",
       1,
@@ -2501,7 +2501,7 @@ export class Box_group$Pipeline<T = $.AnyPointer> extends $.Pipeline<Box_group<T
 
 export class Box_Lid<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Box_Lid> = /* @__PURE__ */ $.structInfo<Box_Lid>(
-    Box_Lid,
+    () => Box_Lid,
     "features.capnp:Box.Lid",
     "949bfb6d415a6d86",
     0,
@@ -2579,7 +2579,7 @@ export class Box_Lid$Pipeline<T = $.AnyPointer> extends $.Pipeline<Box_Lid<T>> {
 
 export class Pair<A = $.AnyPointer, B = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Pair> = /* @__PURE__ */ $.structInfo<Pair>(
-    Pair,
+    () => Pair,
     "features.capnp:Pair",
     "d065c26a3a63c240",
     0,
@@ -2648,7 +2648,7 @@ export class Pair$Pipeline<A = $.AnyPointer, B = $.AnyPointer> extends $.Pipelin
 
 export class Bindings extends $.Struct {
   static override readonly _capnp: $.StructInfo<Bindings> = /* @__PURE__ */ $.structInfo(
-    Bindings,
+    () => Bindings,
     "features.capnp:Bindings",
     "88805d3c6faf7c3a",
     0,
@@ -2906,7 +2906,7 @@ export class Bindings$Pipeline extends $.Pipeline<Bindings> {
 
 export class Counter_next$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Counter_next$Params> = /* @__PURE__ */ $.structInfo(
-    Counter_next$Params,
+    () => Counter_next$Params,
     "features.capnp:Counter.next$Params",
     "e5bf36d940c6e100",
     1,
@@ -2943,7 +2943,7 @@ export declare namespace Counter_next$Params {
 export class Counter_next$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Counter_next$Results> =
     /* @__PURE__ */ $.structInfo(
-      Counter_next$Results,
+      () => Counter_next$Results,
       "features.capnp:Counter.next$Results",
       "b7ad9471f4dc9ba1",
       1,
@@ -2980,7 +2980,7 @@ export declare namespace Counter_next$Results {
 export class Counter_reset$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Counter_reset$Params> =
     /* @__PURE__ */ $.structInfo(
-      Counter_reset$Params,
+      () => Counter_reset$Params,
       "features.capnp:Counter.reset$Params",
       "f200fab5fb679413",
       0,
@@ -3003,7 +3003,7 @@ export declare namespace Counter_reset$Params {
 export class Counter_reset$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Counter_reset$Results> =
     /* @__PURE__ */ $.structInfo(
-      Counter_reset$Results,
+      () => Counter_reset$Results,
       "features.capnp:Counter.reset$Results",
       "b78742ccc923dcd4",
       0,
@@ -3035,7 +3035,7 @@ function Counter$members(): $.Members {
 
 export class Counter extends $.Client<Counter.Server> {
   static readonly _capnp: $.InterfaceInfo<Counter> = /* @__PURE__ */ $.interfaceInfo(
-    Counter,
+    () => Counter,
     "features.capnp:Counter",
     "81704b6303335a0b",
     Counter$members,
@@ -3087,7 +3087,7 @@ export declare namespace Counter {
 
 export class Named_name$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Named_name$Params> = /* @__PURE__ */ $.structInfo(
-    Named_name$Params,
+    () => Named_name$Params,
     "features.capnp:Named.name$Params",
     "b9d0319a67d3ea7a",
     0,
@@ -3109,7 +3109,7 @@ export declare namespace Named_name$Params {
 
 export class Named_name$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Named_name$Results> = /* @__PURE__ */ $.structInfo(
-    Named_name$Results,
+    () => Named_name$Results,
     "features.capnp:Named.name$Results",
     "a8dddad4e0ede235",
     0,
@@ -3153,7 +3153,7 @@ function Named$members(): $.Members {
 
 export class Named extends $.Client<Named.Server> {
   static readonly _capnp: $.InterfaceInfo<Named> = /* @__PURE__ */ $.interfaceInfo(
-    Named,
+    () => Named,
     "features.capnp:Named",
     "864c61db1ef6edde",
     Named$members,
@@ -3189,7 +3189,7 @@ function NamedCounter_rename$Params$fieldAnnotations(): Record<string, $.Annotat
 export class NamedCounter_rename$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<NamedCounter_rename$Params> =
     /* @__PURE__ */ $.structInfo(
-      NamedCounter_rename$Params,
+      () => NamedCounter_rename$Params,
       "features.capnp:NamedCounter.rename$Params",
       "b5297d01104544c0",
       0,
@@ -3232,7 +3232,7 @@ export declare namespace NamedCounter_rename$Params {
 export class NamedCounter_rename$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<NamedCounter_rename$Results> =
     /* @__PURE__ */ $.structInfo(
-      NamedCounter_rename$Results,
+      () => NamedCounter_rename$Results,
       "features.capnp:NamedCounter.rename$Results",
       "9532e4886aac750e",
       0,
@@ -3281,7 +3281,7 @@ function NamedCounter$members(): $.Members {
 
 export class NamedCounter extends $.Client<NamedCounter.Server> {
   static readonly _capnp: $.InterfaceInfo<NamedCounter> = /* @__PURE__ */ $.interfaceInfo(
-    NamedCounter,
+    () => NamedCounter,
     "features.capnp:NamedCounter",
     "ce2ab1dfb0a4f76a",
     NamedCounter$members,
@@ -3356,7 +3356,7 @@ export declare namespace NamedCounter {
 export class Map_get$Params<Key = $.AnyPointer, Value = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Map_get$Params> =
     /* @__PURE__ */ $.structInfo<Map_get$Params>(
-      Map_get$Params,
+      () => Map_get$Params,
       "features.capnp:Map.get$Params",
       "813d66b5bfce06ef",
       0,
@@ -3415,7 +3415,7 @@ export class Map_get$Params$Pipeline<Key = $.AnyPointer, Value = $.AnyPointer> e
 export class Map_get$Results<Key = $.AnyPointer, Value = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Map_get$Results> =
     /* @__PURE__ */ $.structInfo<Map_get$Results>(
-      Map_get$Results,
+      () => Map_get$Results,
       "features.capnp:Map.get$Results",
       "a6d5b063556d875d",
       1,
@@ -3485,7 +3485,7 @@ export class Map_get$Results$Pipeline<Key = $.AnyPointer, Value = $.AnyPointer> 
 export class Map_put$Params<Key = $.AnyPointer, Value = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Map_put$Params> =
     /* @__PURE__ */ $.structInfo<Map_put$Params>(
-      Map_put$Params,
+      () => Map_put$Params,
       "features.capnp:Map.put$Params",
       "941d93e2cc83c2ca",
       0,
@@ -3563,7 +3563,7 @@ export class Map_put$Params$Pipeline<Key = $.AnyPointer, Value = $.AnyPointer> e
 export class Map_put$Results<Key = $.AnyPointer, Value = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Map_put$Results> =
     /* @__PURE__ */ $.structInfo<Map_put$Results>(
-      Map_put$Results,
+      () => Map_put$Results,
       "features.capnp:Map.put$Results",
       "ce13fbc5a6c3fb0d",
       0,
@@ -3631,7 +3631,7 @@ export class Map_put$Results$Pipeline<Key = $.AnyPointer, Value = $.AnyPointer> 
 export class Map_entries$Params<Key = $.AnyPointer, Value = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Map_entries$Params> =
     /* @__PURE__ */ $.structInfo<Map_entries$Params>(
-      Map_entries$Params,
+      () => Map_entries$Params,
       "features.capnp:Map.entries$Params",
       "9838acde817a19e6",
       0,
@@ -3664,7 +3664,7 @@ export declare namespace Map_entries$Params {
 export class Map_entries$Results<Key = $.AnyPointer, Value = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Map_entries$Results> =
     /* @__PURE__ */ $.structInfo<Map_entries$Results>(
-      Map_entries$Results,
+      () => Map_entries$Results,
       "features.capnp:Map.entries$Results",
       "f29d1f4ce6bcee9a",
       0,
@@ -3733,7 +3733,7 @@ export declare namespace Map_entries$Results {
 export class Map_sub$Params<Key = $.AnyPointer, Value = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Map_sub$Params> =
     /* @__PURE__ */ $.structInfo<Map_sub$Params>(
-      Map_sub$Params,
+      () => Map_sub$Params,
       "features.capnp:Map.sub$Params",
       "ea45b61d4be74231",
       0,
@@ -3766,7 +3766,7 @@ export declare namespace Map_sub$Params {
 export class Map_sub$Results<Key = $.AnyPointer, Value = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Map_sub$Results> =
     /* @__PURE__ */ $.structInfo<Map_sub$Results>(
-      Map_sub$Results,
+      () => Map_sub$Results,
       "features.capnp:Map.sub$Results",
       "cdfa8f1727222ab2",
       0,
@@ -3859,7 +3859,7 @@ export class Map<Key = $.AnyPointer, Value = $.AnyPointer> extends $.Client<
   Map.Server<Key, Value>
 > {
   static readonly _capnp: $.InterfaceInfo<Map> = /* @__PURE__ */ $.interfaceInfo<Map>(
-    Map,
+    () => Map,
     "features.capnp:Map",
     "dedade31ccb6904e",
     Map$members,
@@ -3955,7 +3955,7 @@ export declare namespace Map {
 export class Map_Entry<Key = $.AnyPointer, Value = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Map_Entry> =
     /* @__PURE__ */ $.structInfo<Map_Entry>(
-      Map_Entry,
+      () => Map_Entry,
       "features.capnp:Map.Entry",
       "a475c8084f95cb79",
       0,
@@ -4032,7 +4032,7 @@ export class Map_Entry$Pipeline<Key = $.AnyPointer, Value = $.AnyPointer> extend
 
 export class TextMap_size$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<TextMap_size$Params> = /* @__PURE__ */ $.structInfo(
-    TextMap_size$Params,
+    () => TextMap_size$Params,
     "features.capnp:TextMap.size$Params",
     "c2101fb26a054dd3",
     0,
@@ -4055,7 +4055,7 @@ export declare namespace TextMap_size$Params {
 export class TextMap_size$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<TextMap_size$Results> =
     /* @__PURE__ */ $.structInfo(
-      TextMap_size$Results,
+      () => TextMap_size$Results,
       "features.capnp:TextMap.size$Results",
       "ade9b9884680f250",
       1,
@@ -4098,7 +4098,7 @@ function TextMap$members(): $.Members {
 
 export class TextMap extends $.Client<TextMap.Server> {
   static readonly _capnp: $.InterfaceInfo<TextMap> = /* @__PURE__ */ $.interfaceInfo(
-    TextMap,
+    () => TextMap,
     "features.capnp:TextMap",
     "b944e786f0a8a1d8",
     TextMap$members,
@@ -4189,7 +4189,7 @@ export declare namespace TextMap {
 export class Generic_identity$Params<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Generic_identity$Params> =
     /* @__PURE__ */ $.structInfo<Generic_identity$Params>(
-      Generic_identity$Params,
+      () => Generic_identity$Params,
       "features.capnp:Generic.identity$Params",
       "d97f249568f29e1b",
       0,
@@ -4242,7 +4242,7 @@ export class Generic_identity$Params$Pipeline<T = $.AnyPointer> extends $.Pipeli
 export class Generic_identity$Results<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Generic_identity$Results> =
     /* @__PURE__ */ $.structInfo<Generic_identity$Results>(
-      Generic_identity$Results,
+      () => Generic_identity$Results,
       "features.capnp:Generic.identity$Results",
       "e43a7349d858faab",
       0,
@@ -4295,7 +4295,7 @@ export class Generic_identity$Results$Pipeline<T = $.AnyPointer> extends $.Pipel
 export class Generic_swap$Params<A = $.AnyPointer, B = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Generic_swap$Params> =
     /* @__PURE__ */ $.structInfo<Generic_swap$Params>(
-      Generic_swap$Params,
+      () => Generic_swap$Params,
       "features.capnp:Generic.swap$Params",
       "813ca715c2de11d6",
       0,
@@ -4364,7 +4364,7 @@ export class Generic_swap$Params$Pipeline<A = $.AnyPointer, B = $.AnyPointer> ex
 export class Generic_swap$Results<A = $.AnyPointer, B = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Generic_swap$Results> =
     /* @__PURE__ */ $.structInfo<Generic_swap$Results>(
-      Generic_swap$Results,
+      () => Generic_swap$Results,
       "features.capnp:Generic.swap$Results",
       "f23c6c34a092c4d4",
       0,
@@ -4443,7 +4443,7 @@ function Generic$members(): $.Members {
 
 export class Generic extends $.Client<Generic.Server> {
   static readonly _capnp: $.InterfaceInfo<Generic> = /* @__PURE__ */ $.interfaceInfo(
-    Generic,
+    () => Generic,
     "features.capnp:Generic",
     "ecdd7e68f63ae8f3",
     Generic$members,
@@ -4526,7 +4526,7 @@ export declare namespace Generic {
 export class Everything_shapes$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_shapes$Params> =
     /* @__PURE__ */ $.structInfo(
-      Everything_shapes$Params,
+      () => Everything_shapes$Params,
       "features.capnp:Everything.shapes$Params",
       "a6851dd7dfc289e9",
       0,
@@ -4577,7 +4577,7 @@ export class Everything_shapes$Params$Pipeline extends $.Pipeline<Everything_sha
 export class Everything_shapes$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_shapes$Results> =
     /* @__PURE__ */ $.structInfo(
-      Everything_shapes$Results,
+      () => Everything_shapes$Results,
       "features.capnp:Everything.shapes$Results",
       "8f19fdb4ba9d7fef",
       0,
@@ -4628,7 +4628,7 @@ export class Everything_shapes$Results$Pipeline extends $.Pipeline<Everything_sh
 export class Everything_callback$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_callback$Params> =
     /* @__PURE__ */ $.structInfo(
-      Everything_callback$Params,
+      () => Everything_callback$Params,
       "features.capnp:Everything.callback$Params",
       "eec499fa2308bec2",
       1,
@@ -4686,7 +4686,7 @@ export class Everything_callback$Params$Pipeline extends $.Pipeline<Everything_c
 export class Everything_callback$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_callback$Results> =
     /* @__PURE__ */ $.structInfo(
-      Everything_callback$Results,
+      () => Everything_callback$Results,
       "features.capnp:Everything.callback$Results",
       "f6a51540934eb9eb",
       1,
@@ -4723,7 +4723,7 @@ export declare namespace Everything_callback$Results {
 export class Everything_makeCounter$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_makeCounter$Params> =
     /* @__PURE__ */ $.structInfo(
-      Everything_makeCounter$Params,
+      () => Everything_makeCounter$Params,
       "features.capnp:Everything.makeCounter$Params",
       "f81a8b1abcb0524d",
       1,
@@ -4760,7 +4760,7 @@ export declare namespace Everything_makeCounter$Params {
 export class Everything_makeCounter$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_makeCounter$Results> =
     /* @__PURE__ */ $.structInfo(
-      Everything_makeCounter$Results,
+      () => Everything_makeCounter$Results,
       "features.capnp:Everything.makeCounter$Results",
       "bbd3461b4d2bd79d",
       0,
@@ -4830,7 +4830,7 @@ export class Everything_makeCounter$Results$Pipeline extends $.Pipeline<Everythi
 export class Everything_write$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_write$Params> =
     /* @__PURE__ */ $.structInfo(
-      Everything_write$Params,
+      () => Everything_write$Params,
       "features.capnp:Everything.write$Params",
       "ccfb2bb99d42e69a",
       0,
@@ -4875,7 +4875,7 @@ export declare namespace Everything_write$Params {
 export class Everything_event$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_event$Params> =
     /* @__PURE__ */ $.structInfo(
-      Everything_event$Params,
+      () => Everything_event$Params,
       "features.capnp:Everything.event$Params",
       "c3e3ce2d2f86797f",
       0,
@@ -4935,7 +4935,7 @@ export declare namespace Everything_event$Params {
 export class Everything_imported$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_imported$Params> =
     /* @__PURE__ */ $.structInfo(
-      Everything_imported$Params,
+      () => Everything_imported$Params,
       "features.capnp:Everything.imported$Params",
       "c989ae7996b4c0ca",
       0,
@@ -4980,7 +4980,7 @@ export declare namespace Everything_imported$Params {
 export class Everything_imported$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_imported$Results> =
     /* @__PURE__ */ $.structInfo(
-      Everything_imported$Results,
+      () => Everything_imported$Results,
       "features.capnp:Everything.imported$Results",
       "f84fcb6881b0fd40",
       0,
@@ -5046,7 +5046,7 @@ export class Everything_imported$Results$Pipeline extends $.Pipeline<Everything_
 export class Everything_anything$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_anything$Params> =
     /* @__PURE__ */ $.structInfo(
-      Everything_anything$Params,
+      () => Everything_anything$Params,
       "features.capnp:Everything.anything$Params",
       "d6f860b290cad72b",
       0,
@@ -5097,7 +5097,7 @@ export class Everything_anything$Params$Pipeline extends $.Pipeline<Everything_a
 export class Everything_anything$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_anything$Results> =
     /* @__PURE__ */ $.structInfo(
-      Everything_anything$Results,
+      () => Everything_anything$Results,
       "features.capnp:Everything.anything$Results",
       "8cf8c8f8718929ce",
       0,
@@ -5148,7 +5148,7 @@ export class Everything_anything$Results$Pipeline extends $.Pipeline<Everything_
 export class Everything_class$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_class$Params> =
     /* @__PURE__ */ $.structInfo(
-      Everything_class$Params,
+      () => Everything_class$Params,
       "features.capnp:Everything.class$Params",
       "d23d03df5299fb63",
       0,
@@ -5171,7 +5171,7 @@ export declare namespace Everything_class$Params {
 export class Everything_class$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_class$Results> =
     /* @__PURE__ */ $.structInfo(
-      Everything_class$Results,
+      () => Everything_class$Results,
       "features.capnp:Everything.class$Results",
       "a63089c4307ab364",
       0,
@@ -5194,7 +5194,7 @@ export declare namespace Everything_class$Results {
 export class Everything_then$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_then$Params> =
     /* @__PURE__ */ $.structInfo(
-      Everything_then$Params,
+      () => Everything_then$Params,
       "features.capnp:Everything.then$Params",
       "e74c87301fd45778",
       1,
@@ -5231,7 +5231,7 @@ export declare namespace Everything_then$Params {
 export class Everything_then$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_then$Results> =
     /* @__PURE__ */ $.structInfo(
-      Everything_then$Results,
+      () => Everything_then$Results,
       "features.capnp:Everything.then$Results",
       "994de2f5f6e35922",
       1,
@@ -5268,7 +5268,7 @@ export declare namespace Everything_then$Results {
 export class Everything_shadow$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_shadow$Params> =
     /* @__PURE__ */ $.structInfo(
-      Everything_shadow$Params,
+      () => Everything_shadow$Params,
       "features.capnp:Everything.shadow$Params",
       "b3eed2c743620529",
       0,
@@ -5339,7 +5339,7 @@ export declare namespace Everything_shadow$Params {
 export class Everything_shadow$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_shadow$Results> =
     /* @__PURE__ */ $.structInfo(
-      Everything_shadow$Results,
+      () => Everything_shadow$Results,
       "features.capnp:Everything.shadow$Results",
       "e9205c2938423e07",
       0,
@@ -5398,7 +5398,7 @@ function Everything$members(): $.Members {
 
 export class Everything extends $.Client<Everything.Server> {
   static readonly _capnp: $.InterfaceInfo<Everything> = /* @__PURE__ */ $.interfaceInfo(
-    Everything,
+    () => Everything,
     "features.capnp:Everything",
     "9f2e19ebdc458b40",
     Everything$members,
@@ -5702,7 +5702,7 @@ export declare namespace Everything {
 
 export class Holder extends $.Struct {
   static override readonly _capnp: $.StructInfo<Holder> = /* @__PURE__ */ $.structInfo(
-    Holder,
+    () => Holder,
     "features.capnp:Holder",
     "9027b064adcfb98d",
     0,
@@ -5843,7 +5843,7 @@ export class Holder$Pipeline extends $.Pipeline<Holder> {
 
 export class Holder_group extends $.Struct {
   static override readonly _capnp: $.StructInfo<Holder_group> = /* @__PURE__ */ $.structInfo(
-    Holder_group,
+    () => Holder_group,
     "features.capnp:Holder.group",
     "92d6008754752b72",
     0,

@@ -4,7 +4,7 @@ import * as $ from "../../../src/typed.js";
 
 export class Item extends $.Struct {
   static override readonly _capnp: $.StructInfo<Item> = /* @__PURE__ */ $.structInfo(
-    Item,
+    () => Item,
     "newer.capnp:Item",
     "dab1c0ffee000010",
     2,
@@ -94,7 +94,7 @@ export declare namespace Item {
 
 export class Item_detail extends $.Struct {
   static override readonly _capnp: $.StructInfo<Item_detail> = /* @__PURE__ */ $.structInfo(
-    Item_detail,
+    () => Item_detail,
     "newer.capnp:Item.detail",
     "b0786d6a5ae01c3c",
     2,
@@ -151,7 +151,7 @@ export type Level = $.Enum<typeof Level>;
 
 export class Number extends $.Struct {
   static override readonly _capnp: $.StructInfo<Number> = /* @__PURE__ */ $.structInfo(
-    Number,
+    () => Number,
     "newer.capnp:Number",
     "b0432c0174c7e377",
     1,
@@ -198,7 +198,7 @@ export declare namespace Number {
 
 export class Name extends $.Struct {
   static override readonly _capnp: $.StructInfo<Name> = /* @__PURE__ */ $.structInfo(
-    Name,
+    () => Name,
     "newer.capnp:Name",
     "bab8018c8d9e67bb",
     0,
@@ -253,7 +253,7 @@ export declare namespace Name {
 
 export class Nothing extends $.Struct {
   static override readonly _capnp: $.StructInfo<Nothing> = /* @__PURE__ */ $.structInfo(
-    Nothing,
+    () => Nothing,
     "newer.capnp:Nothing",
     "b7f88d88a1e5d762",
     0,
@@ -293,7 +293,7 @@ export declare namespace Nothing {
 
 export class Peer extends $.Struct {
   static override readonly _capnp: $.StructInfo<Peer> = /* @__PURE__ */ $.structInfo(
-    Peer,
+    () => Peer,
     "newer.capnp:Peer",
     "fbade96a333e6ccf",
     0,
@@ -360,7 +360,7 @@ const Record$extra = /* @__PURE__ */ $.literal(
 
 export class Record extends $.Struct {
   static override readonly _capnp: $.StructInfo<Record> = /* @__PURE__ */ $.structInfo(
-    Record,
+    () => Record,
     "newer.capnp:Record",
     "dab1c0ffee000012",
     3,
@@ -644,7 +644,7 @@ export declare namespace Record {
 
 export class Base_ping$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Base_ping$Params> = /* @__PURE__ */ $.structInfo(
-    Base_ping$Params,
+    () => Base_ping$Params,
     "newer.capnp:Base.ping$Params",
     "936508ee340fbf85",
     0,
@@ -666,7 +666,7 @@ export declare namespace Base_ping$Params {
 
 export class Base_ping$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Base_ping$Results> = /* @__PURE__ */ $.structInfo(
-    Base_ping$Results,
+    () => Base_ping$Results,
     "newer.capnp:Base.ping$Results",
     "f8258aa549ab783d",
     1,
@@ -706,7 +706,7 @@ function Base$members(): $.Members {
 
 export class Base extends $.Client<Base.Server> {
   static readonly _capnp: $.InterfaceInfo<Base> = /* @__PURE__ */ $.interfaceInfo(
-    Base,
+    () => Base,
     "newer.capnp:Base",
     "fc9ea0016845f93f",
     Base$members,
@@ -730,7 +730,7 @@ export declare namespace Base {
 
 export class Service_echo$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_echo$Params> = /* @__PURE__ */ $.structInfo(
-    Service_echo$Params,
+    () => Service_echo$Params,
     "newer.capnp:Service.echo$Params",
     "bcf532e15416a4fb",
     1,
@@ -786,7 +786,7 @@ export declare namespace Service_echo$Params {
 export class Service_echo$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_echo$Results> =
     /* @__PURE__ */ $.structInfo(
-      Service_echo$Results,
+      () => Service_echo$Results,
       "newer.capnp:Service.echo$Results",
       "be0ce08cb0b61c54",
       1,
@@ -842,7 +842,7 @@ export declare namespace Service_echo$Results {
 export class Service_greet$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_greet$Params> =
     /* @__PURE__ */ $.structInfo(
-      Service_greet$Params,
+      () => Service_greet$Params,
       "newer.capnp:Service.greet$Params",
       "a1a8f8f2d75af35a",
       1,
@@ -894,7 +894,7 @@ export declare namespace Service_greet$Params {
 export class Service_greet$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_greet$Results> =
     /* @__PURE__ */ $.structInfo(
-      Service_greet$Results,
+      () => Service_greet$Results,
       "newer.capnp:Service.greet$Results",
       "ff177992df2ddee9",
       0,
@@ -949,7 +949,7 @@ export declare namespace Service_greet$Results {
 
 export class Service_send$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_send$Params> = /* @__PURE__ */ $.structInfo(
-    Service_send$Params,
+    () => Service_send$Params,
     "newer.capnp:Service.send$Params",
     "9f16fc0021172f60",
     0,
@@ -994,7 +994,7 @@ export declare namespace Service_send$Params {
 export class Service_added$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_added$Params> =
     /* @__PURE__ */ $.structInfo(
-      Service_added$Params,
+      () => Service_added$Params,
       "newer.capnp:Service.added$Params",
       "b631fa946be442f3",
       0,
@@ -1017,7 +1017,7 @@ export declare namespace Service_added$Params {
 export class Service_added$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_added$Results> =
     /* @__PURE__ */ $.structInfo(
-      Service_added$Results,
+      () => Service_added$Results,
       "newer.capnp:Service.added$Results",
       "9b11c9781b4aca4a",
       0,
@@ -1051,7 +1051,7 @@ function Service$members(): $.Members {
 
 export class Service extends $.Client<Service.Server> {
   static readonly _capnp: $.InterfaceInfo<Service> = /* @__PURE__ */ $.interfaceInfo(
-    Service,
+    () => Service,
     "newer.capnp:Service",
     "dab1c0ffee000013",
     Service$members,

@@ -4,7 +4,7 @@ import * as $ from "../../../src/typed.js";
 
 export class Item extends $.Struct {
   static override readonly _capnp: $.StructInfo<Item> = /* @__PURE__ */ $.structInfo(
-    Item,
+    () => Item,
     "older.capnp:Item",
     "dab1c0ffee000010",
     1,
@@ -64,7 +64,7 @@ const Record$which = ["none", "count"] as const;
 
 export class Record extends $.Struct {
   static override readonly _capnp: $.StructInfo<Record> = /* @__PURE__ */ $.structInfo(
-    Record,
+    () => Record,
     "older.capnp:Record",
     "dab1c0ffee000012",
     1,
@@ -275,7 +275,7 @@ export declare namespace Record {
 
 export class Service_echo$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_echo$Params> = /* @__PURE__ */ $.structInfo(
-    Service_echo$Params,
+    () => Service_echo$Params,
     "older.capnp:Service.echo$Params",
     "bcf532e15416a4fb",
     0,
@@ -320,7 +320,7 @@ export declare namespace Service_echo$Params {
 export class Service_echo$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_echo$Results> =
     /* @__PURE__ */ $.structInfo(
-      Service_echo$Results,
+      () => Service_echo$Results,
       "older.capnp:Service.echo$Results",
       "be0ce08cb0b61c54",
       0,
@@ -365,7 +365,7 @@ export declare namespace Service_echo$Results {
 export class Service_greet$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_greet$Params> =
     /* @__PURE__ */ $.structInfo(
-      Service_greet$Params,
+      () => Service_greet$Params,
       "older.capnp:Service.greet$Params",
       "a1a8f8f2d75af35a",
       0,
@@ -406,7 +406,7 @@ export declare namespace Service_greet$Params {
 export class Service_greet$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_greet$Results> =
     /* @__PURE__ */ $.structInfo(
-      Service_greet$Results,
+      () => Service_greet$Results,
       "older.capnp:Service.greet$Results",
       "ff177992df2ddee9",
       0,
@@ -446,7 +446,7 @@ export declare namespace Service_greet$Results {
 
 export class Service_send$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_send$Params> = /* @__PURE__ */ $.structInfo(
-    Service_send$Params,
+    () => Service_send$Params,
     "older.capnp:Service.send$Params",
     "9f16fc0021172f60",
     0,
@@ -491,7 +491,7 @@ export declare namespace Service_send$Params {
 export class Service_send$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Service_send$Results> =
     /* @__PURE__ */ $.structInfo(
-      Service_send$Results,
+      () => Service_send$Results,
       "older.capnp:Service.send$Results",
       "be61a7dd54da83cd",
       0,
@@ -524,7 +524,7 @@ function Service$members(): $.Members {
 
 export class Service extends $.Client<Service.Server> {
   static readonly _capnp: $.InterfaceInfo<Service> = /* @__PURE__ */ $.interfaceInfo(
-    Service,
+    () => Service,
     "older.capnp:Service",
     "dab1c0ffee000013",
     Service$members,

@@ -150,7 +150,12 @@ class InterfaceWriter {
   class(): Doc {
     const { name, own, node } = this;
     const info = own === "" ? "$.interfaceInfo" : `$.interfaceInfo<${name}>`;
-    const args: Doc[] = [name, quote(node.displayName), quote(hex(node.id)), `${name}$members`];
+    const args: Doc[] = [
+      `() => ${name}`,
+      quote(node.displayName),
+      quote(hex(node.id)),
+      `${name}$members`,
+    ];
     if (has(this.types, node.annotations)) args.push(`${name}$annotations`);
     const head0 = `static readonly _capnp: $.InterfaceInfo<${name}>`;
     const body: Doc[] = [assign(head0, true, call(info, ...args), `${info}(`)];

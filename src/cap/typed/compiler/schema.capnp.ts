@@ -36,7 +36,7 @@ const Node$annotation$slots: $.Slots = {
 
 export class Node extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node> = /* @__PURE__ */ $.structInfo(
-    Node,
+    () => Node,
     "schema.capnp:Node",
     "e682ab4cf923a417",
     5,
@@ -328,7 +328,7 @@ export class Node$Pipeline extends $.Pipeline<Node> {
 
 export class Node_struct extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_struct> = /* @__PURE__ */ $.structInfo(
-    Node_struct,
+    () => Node_struct,
     "schema.capnp:Node.struct",
     "9ea0b19b37fb4435",
     5,
@@ -529,7 +529,7 @@ export declare namespace Node_struct {
 
 export class Node_enum extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_enum> = /* @__PURE__ */ $.structInfo(
-    Node_enum,
+    () => Node_enum,
     "schema.capnp:Node.enum",
     "b54ab3364333f598",
     5,
@@ -573,7 +573,7 @@ export declare namespace Node_enum {
 
 export class Node_interface extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_interface> = /* @__PURE__ */ $.structInfo(
-    Node_interface,
+    () => Node_interface,
     "schema.capnp:Node.interface",
     "e82753cff0c2218f",
     5,
@@ -638,7 +638,7 @@ export declare namespace Node_interface {
 
 export class Node_const extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_const> = /* @__PURE__ */ $.structInfo(
-    Node_const,
+    () => Node_const,
     "schema.capnp:Node.const",
     "b18aa5ac7a0d9420",
     5,
@@ -705,7 +705,7 @@ export class Node_const$Pipeline extends $.Pipeline<Node_const> {
 
 export class Node_annotation extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_annotation> = /* @__PURE__ */ $.structInfo(
-    Node_annotation,
+    () => Node_annotation,
     "schema.capnp:Node.annotation",
     "ec1619d4400a0290",
     5,
@@ -880,7 +880,7 @@ export declare namespace Node_annotation {
 /** Information about one of the node's parameters. */
 export class Node_Parameter extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_Parameter> = /* @__PURE__ */ $.structInfo(
-    Node_Parameter,
+    () => Node_Parameter,
     "schema.capnp:Node.Parameter",
     "b9521bccf10fa3b1",
     0,
@@ -920,7 +920,7 @@ export declare namespace Node_Parameter {
 
 export class Node_NestedNode extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_NestedNode> = /* @__PURE__ */ $.structInfo(
-    Node_NestedNode,
+    () => Node_NestedNode,
     "schema.capnp:Node.NestedNode",
     "debf55bbfa0fc242",
     1,
@@ -995,7 +995,7 @@ export declare namespace Node_NestedNode {
  */
 export class Node_SourceInfo extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_SourceInfo> = /* @__PURE__ */ $.structInfo(
-    Node_SourceInfo,
+    () => Node_SourceInfo,
     "schema.capnp:Node.SourceInfo",
     "f38e1de3041357ae",
     1,
@@ -1084,7 +1084,7 @@ export declare namespace Node_SourceInfo {
 export class Node_SourceInfo_Member extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_SourceInfo_Member> =
     /* @__PURE__ */ $.structInfo(
-      Node_SourceInfo_Member,
+      () => Node_SourceInfo_Member,
       "schema.capnp:Node.SourceInfo.Member",
       "c2ba9038898e1fa2",
       0,
@@ -1141,7 +1141,7 @@ const Field$group$slots: $.Slots = {
 /** Schema for a field of a struct. */
 export class Field extends $.Struct {
   static override readonly _capnp: $.StructInfo<Field> = /* @__PURE__ */ $.structInfo(
-    Field,
+    () => Field,
     "schema.capnp:Field",
     "9aad50a41f4af45f",
     3,
@@ -1298,7 +1298,7 @@ export class Field$Pipeline extends $.Pipeline<Field> {
 /** A regular, non-group, non-fixed-list field. */
 export class Field_slot extends $.Struct {
   static override readonly _capnp: $.StructInfo<Field_slot> = /* @__PURE__ */ $.structInfo(
-    Field_slot,
+    () => Field_slot,
     "schema.capnp:Field.slot",
     "c42305476bb4746f",
     3,
@@ -1410,7 +1410,7 @@ export class Field_slot$Pipeline extends $.Pipeline<Field_slot> {
 /** A group. */
 export class Field_group extends $.Struct {
   static override readonly _capnp: $.StructInfo<Field_group> = /* @__PURE__ */ $.structInfo(
-    Field_group,
+    () => Field_group,
     "schema.capnp:Field.group",
     "cafccddb68db1d11",
     3,
@@ -1448,7 +1448,7 @@ const Field_ordinal$which = ["implicit", "explicit"] as const;
 
 export class Field_ordinal extends $.Struct {
   static override readonly _capnp: $.StructInfo<Field_ordinal> = /* @__PURE__ */ $.structInfo(
-    Field_ordinal,
+    () => Field_ordinal,
     "schema.capnp:Field.ordinal",
     "bb90d5c287870be6",
     3,
@@ -1515,7 +1515,7 @@ export declare namespace Field_ordinal {
 /** Schema for member of an enum. */
 export class Enumerant extends $.Struct {
   static override readonly _capnp: $.StructInfo<Enumerant> = /* @__PURE__ */ $.structInfo(
-    Enumerant,
+    () => Enumerant,
     "schema.capnp:Enumerant",
     "978a7cebdc549a4d",
     1,
@@ -1593,7 +1593,7 @@ export declare namespace Enumerant {
 
 export class Superclass extends $.Struct {
   static override readonly _capnp: $.StructInfo<Superclass> = /* @__PURE__ */ $.structInfo(
-    Superclass,
+    () => Superclass,
     "schema.capnp:Superclass",
     "a9962a9ed0a4d7f8",
     1,
@@ -1649,7 +1649,7 @@ export declare namespace Superclass {
 /** Schema for method of an interface. */
 export class Method extends $.Struct {
   static override readonly _capnp: $.StructInfo<Method> = /* @__PURE__ */ $.structInfo(
-    Method,
+    () => Method,
     "schema.capnp:Method",
     "9500cce23b334d80",
     3,
@@ -1891,7 +1891,7 @@ const Type$anyPointer$slots: $.Slots = {
 /** Represents a type expression. */
 export class Type extends $.Struct {
   static override readonly _capnp: $.StructInfo<Type> = /* @__PURE__ */ $.structInfo(
-    Type,
+    () => Type,
     "schema.capnp:Type",
     "d07378ede1f9cc60",
     3,
@@ -2160,7 +2160,7 @@ export declare namespace Type {
 
 export class Type_list extends $.Struct {
   static override readonly _capnp: $.StructInfo<Type_list> = /* @__PURE__ */ $.structInfo(
-    Type_list,
+    () => Type_list,
     "schema.capnp:Type.list",
     "87e739250a60ea97",
     3,
@@ -2202,7 +2202,7 @@ export declare namespace Type_list {
 
 export class Type_enum extends $.Struct {
   static override readonly _capnp: $.StructInfo<Type_enum> = /* @__PURE__ */ $.structInfo(
-    Type_enum,
+    () => Type_enum,
     "schema.capnp:Type.enum",
     "9e0e78711a7f87a9",
     3,
@@ -2255,7 +2255,7 @@ export declare namespace Type_enum {
 
 export class Type_struct extends $.Struct {
   static override readonly _capnp: $.StructInfo<Type_struct> = /* @__PURE__ */ $.structInfo(
-    Type_struct,
+    () => Type_struct,
     "schema.capnp:Type.struct",
     "ac3a6f60ef4cc6d3",
     3,
@@ -2308,7 +2308,7 @@ export declare namespace Type_struct {
 
 export class Type_interface extends $.Struct {
   static override readonly _capnp: $.StructInfo<Type_interface> = /* @__PURE__ */ $.structInfo(
-    Type_interface,
+    () => Type_interface,
     "schema.capnp:Type.interface",
     "ed8bca69f7fb0cbf",
     3,
@@ -2381,7 +2381,7 @@ const Type_anyPointer$implicitMethodParameter$slots: $.Slots = {
 
 export class Type_anyPointer extends $.Struct {
   static override readonly _capnp: $.StructInfo<Type_anyPointer> = /* @__PURE__ */ $.structInfo(
-    Type_anyPointer,
+    () => Type_anyPointer,
     "schema.capnp:Type.anyPointer",
     "c2573fe8a23e49f1",
     3,
@@ -2494,7 +2494,7 @@ const Type_anyPointer_unconstrained$which = ["anyKind", "struct", "list", "capab
 export class Type_anyPointer_unconstrained extends $.Struct {
   static override readonly _capnp: $.StructInfo<Type_anyPointer_unconstrained> =
     /* @__PURE__ */ $.structInfo(
-      Type_anyPointer_unconstrained,
+      () => Type_anyPointer_unconstrained,
       "schema.capnp:Type.anyPointer.unconstrained",
       "8e3b5f79fe593656",
       3,
@@ -2581,7 +2581,7 @@ export declare namespace Type_anyPointer_unconstrained {
 export class Type_anyPointer_parameter extends $.Struct {
   static override readonly _capnp: $.StructInfo<Type_anyPointer_parameter> =
     /* @__PURE__ */ $.structInfo(
-      Type_anyPointer_parameter,
+      () => Type_anyPointer_parameter,
       "schema.capnp:Type.anyPointer.parameter",
       "9dd1f724f4614a85",
       3,
@@ -2641,7 +2641,7 @@ export declare namespace Type_anyPointer_parameter {
 export class Type_anyPointer_implicitMethodParameter extends $.Struct {
   static override readonly _capnp: $.StructInfo<Type_anyPointer_implicitMethodParameter> =
     /* @__PURE__ */ $.structInfo(
-      Type_anyPointer_implicitMethodParameter,
+      () => Type_anyPointer_implicitMethodParameter,
       "schema.capnp:Type.anyPointer.implicitMethodParameter",
       "baefc9120c56e274",
       3,
@@ -2679,7 +2679,7 @@ export declare namespace Type_anyPointer_implicitMethodParameter {
  */
 export class Brand extends $.Struct {
   static override readonly _capnp: $.StructInfo<Brand> = /* @__PURE__ */ $.structInfo(
-    Brand,
+    () => Brand,
     "schema.capnp:Brand",
     "903455f06065422b",
     0,
@@ -2735,7 +2735,7 @@ const Brand_Scope$which = ["bind", "inherit"] as const;
 
 export class Brand_Scope extends $.Struct {
   static override readonly _capnp: $.StructInfo<Brand_Scope> = /* @__PURE__ */ $.structInfo(
-    Brand_Scope,
+    () => Brand_Scope,
     "schema.capnp:Brand.Scope",
     "abd73485a9636bc9",
     2,
@@ -2851,7 +2851,7 @@ const Brand_Binding$which = ["unbound", "type"] as const;
 
 export class Brand_Binding extends $.Struct {
   static override readonly _capnp: $.StructInfo<Brand_Binding> = /* @__PURE__ */ $.structInfo(
-    Brand_Binding,
+    () => Brand_Binding,
     "schema.capnp:Brand.Binding",
     "c863cd16969ee7fc",
     1,
@@ -2941,7 +2941,7 @@ const Value$which = [
  */
 export class Value extends $.Struct {
   static override readonly _capnp: $.StructInfo<Value> = /* @__PURE__ */ $.structInfo(
-    Value,
+    () => Value,
     "schema.capnp:Value",
     "ce23dcd2d7b00c9b",
     2,
@@ -3268,7 +3268,7 @@ export class Value$Pipeline extends $.Pipeline<Value> {
  */
 export class Annotation extends $.Struct {
   static override readonly _capnp: $.StructInfo<Annotation> = /* @__PURE__ */ $.structInfo(
-    Annotation,
+    () => Annotation,
     "schema.capnp:Annotation",
     "f1c8950dab257542",
     1,
@@ -3378,7 +3378,7 @@ export type ElementSize = $.Enum<typeof ElementSize>;
 
 export class CapnpVersion extends $.Struct {
   static override readonly _capnp: $.StructInfo<CapnpVersion> = /* @__PURE__ */ $.structInfo(
-    CapnpVersion,
+    () => CapnpVersion,
     "schema.capnp:CapnpVersion",
     "d85d305b7d839963",
     1,
@@ -3437,7 +3437,7 @@ export declare namespace CapnpVersion {
 export class CodeGeneratorRequest extends $.Struct {
   static override readonly _capnp: $.StructInfo<CodeGeneratorRequest> =
     /* @__PURE__ */ $.structInfo(
-      CodeGeneratorRequest,
+      () => CodeGeneratorRequest,
       "schema.capnp:CodeGeneratorRequest",
       "bfc546f6210ad7ce",
       0,
@@ -3573,7 +3573,7 @@ export declare namespace CodeGeneratorRequest {
 export class CodeGeneratorRequest_RequestedFile extends $.Struct {
   static override readonly _capnp: $.StructInfo<CodeGeneratorRequest_RequestedFile> =
     /* @__PURE__ */ $.structInfo(
-      CodeGeneratorRequest_RequestedFile,
+      () => CodeGeneratorRequest_RequestedFile,
       "schema.capnp:CodeGeneratorRequest.RequestedFile",
       "cfea0eb02e810062",
       1,
@@ -3656,7 +3656,7 @@ export declare namespace CodeGeneratorRequest_RequestedFile {
 export class CodeGeneratorRequest_RequestedFile_Import extends $.Struct {
   static override readonly _capnp: $.StructInfo<CodeGeneratorRequest_RequestedFile_Import> =
     /* @__PURE__ */ $.structInfo(
-      CodeGeneratorRequest_RequestedFile_Import,
+      () => CodeGeneratorRequest_RequestedFile_Import,
       "schema.capnp:CodeGeneratorRequest.RequestedFile.Import",
       "ae504193122357e5",
       1,

@@ -200,7 +200,7 @@ class StructWriter {
     const { node, name } = this;
     const info = this.own === "" ? "$.structInfo" : `$.structInfo<${name}>`;
     const args: Doc[] = [
-      name,
+      `() => ${name}`,
       quote(node.displayName),
       quote(hex(node.id)),
       String(node.struct.dataWordCount),

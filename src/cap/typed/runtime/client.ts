@@ -3,7 +3,10 @@
 
 import { RpcError } from "../../../base/errors.js";
 import { disposed, releaseWhenCollected } from "../../../hook/collect.js";
+import type { Scheduler } from "../../../base/scheduler.js";
 import type { Hook } from "../../../hook/hook.js";
+import { PromiseHook } from "../../../hook/promise.js";
+import { processScheduler } from "../../scheduler.js";
 import type { InterfaceInfo } from "./interface.js";
 
 /** A generated interface class: the class of its clients, and the description of the interface. */
@@ -72,6 +75,32 @@ export function hookFrom(client: Client, give: boolean): Hook {
   client._hook = null;
   disposed(client);
   return hook;
+}
+
+/**
+ * A client of a capability that will be known later. Calls made before wait in order (C-LOC-04).
+ *
+ * @param promise gives the client, which is given away to the one returned; when it rejects, every call fails with that.
+ * @param options `scheduler`: whose jobs the calls are; by default the process's own.
+ * @example const file = promised(File, openLater());
+ */
+export function promised<C extends Client>(
+  type: InterfaceType<C>,
+  promise: PromiseLike<C>,
+  options?: { scheduler?: Scheduler },
+): C {
+  const hook = new PromiseHook(options?.scheduler ?? processScheduler());
+  promise.then(
+    (client) => {
+      try {
+        hook.resolve(hookFrom(client, true));
+      } catch (thrown) {
+        hook.reject(RpcError.from(thrown));
+      }
+    },
+    (reason: unknown) => hook.reject(RpcError.from(reason)),
+  );
+  return new type(hook);
 }
 
 /**

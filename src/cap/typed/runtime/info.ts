@@ -17,6 +17,15 @@ export interface PointerType<out T> {
   readonly _capnp: PointerInfo<T>;
 }
 
+/** A class, or a function that gives it; the class itself stands in code that was generated before the function did. */
+export type Given<C> = C | (() => C);
+
+/** The class, asked for when it is first needed. */
+export function given<C>(type: Given<C>): C {
+  const isClass = (type as { prototype?: unknown }).prototype !== undefined;
+  return isClass ? (type as C) : (type as () => C)();
+}
+
 /** Element codes of the encoding. */
 export const VOID = 0;
 export const BIT = 1;

@@ -9,7 +9,7 @@ import { type BuildCaps, noCapability } from "./caps.js";
 import { Client, type InterfaceType } from "./client.js";
 import { capsOf } from "./copy.js";
 import { invalidArgument, invalidPayload, invalidState } from "./errors.js";
-import { PointerInfo, type PointerType } from "./info.js";
+import { type Given, given, PointerInfo, type PointerType } from "./info.js";
 import { CAPABILITY, clearPointer, found, resolve, writeCapPointer } from "./pointer.js";
 import type { Segment } from "./segment.js";
 import { hookOfServer } from "./server.js";
@@ -85,14 +85,15 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
   readonly lo: number;
   readonly bindings: readonly PointerType<unknown>[];
   private readonly notes: (() => Annotation[]) | undefined;
-  readonly type: InterfaceType<C>;
+  private readonly loadType: Given<InterfaceType<C>>;
+  private loadedType: InterfaceType<C> | null = null;
   private readonly load: Load;
   private members: Members | null = null;
   private bound: InterfaceType<Client>[] = [];
   private lineage: InterfaceInfo[] | null = null;
 
   constructor(
-    type: InterfaceType<C>,
+    type: Given<InterfaceType<C>>,
     displayName: string,
     id: string,
     load: Load,
@@ -100,7 +101,7 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
     annotations: (() => Annotation[]) | undefined,
   ) {
     super();
-    this.type = type;
+    this.loadType = type;
     this.displayName = displayName;
     this.id = id;
     this.hi = Number.parseInt(id.slice(0, 8), 16) | 0;
@@ -108,6 +109,11 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
     this.load = load;
     this.bindings = bindings;
     this.notes = annotations;
+  }
+
+  /** The class of its clients. */
+  get type(): InterfaceType<C> {
+    return (this.loadedType ??= given(this.loadType));
   }
 
   /** The annotations applied to the interface. */
@@ -148,7 +154,7 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
     }
     const bound = Bound as unknown as InterfaceType<C>;
     Bound._capnp = new InterfaceInfo<C>(
-      bound,
+      () => bound,
       this.displayName,
       this.id,
       this.load,
@@ -189,10 +195,11 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
 
 /**
  * Describes a generated interface class.
+ * @param type gives the class: as a function, since a bundler may take the call out of the class it stands in.
  * @param id the interface's id, 16 hex digits. @param load makes the tables.
  */
 export function interfaceInfo<C extends Client>(
-  type: InterfaceType<C>,
+  type: Given<InterfaceType<C>>,
   displayName: string,
   id: string,
   load: Load,
@@ -216,7 +223,7 @@ export const Capability: PointerType<Client> = { _capnp: /* @__PURE__ */ capabil
 
 function capabilityInfo(): PointerInfo<Client> {
   return new InterfaceInfo<Client>(
-    Client as unknown as InterfaceType<Client>,
+    () => Client as unknown as InterfaceType<Client>,
     "Capability",
     "0000000000000000",
     () => ({ methods: [], supers: [] }),

@@ -4,7 +4,7 @@
 import { ObjectSize, Struct as CapnpStruct } from "capnp-ts";
 import { capsOf, copyOver, copyStruct } from "./copy.js";
 import { invalidArgument } from "./errors.js";
-import { COMPOSITE, PointerInfo, type PointerType } from "./info.js";
+import { COMPOSITE, type Given, given, PointerInfo, type PointerType } from "./info.js";
 import type { ListState } from "./list-state.js";
 import { clearPointer, writeStructPointer } from "./pointer.js";
 import { allocate, ReadSegment, type Segment } from "./segment.js";
@@ -81,13 +81,14 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
   readonly pointerCount: number;
   /** The types bound to the type parameters, outermost scope first; empty when nothing is bound. */
   readonly bindings: readonly PointerType<unknown>[];
-  readonly type: StructType<S>;
+  private readonly load: Given<StructType<S>>;
+  private loaded: StructType<S> | null = null;
   private readonly notes: (() => Annotation[]) | undefined;
   private readonly fieldNotes: (() => Record<string, Annotation[]>) | undefined;
   private bound: StructType<Struct>[] = [];
 
   constructor(
-    type: StructType<S>,
+    load: Given<StructType<S>>,
     displayName: string,
     id: string,
     dataWords: number,
@@ -97,7 +98,7 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
     bindings: readonly PointerType<unknown>[],
   ) {
     super();
-    this.type = type;
+    this.load = load;
     this.displayName = displayName;
     this.id = id;
     this.dataWords = dataWords;
@@ -110,6 +111,11 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
 
   override get code(): number {
     return COMPOSITE;
+  }
+
+  /** The class. */
+  get type(): StructType<S> {
+    return (this.loaded ??= given(this.load));
   }
 
   /** The annotations applied to the struct. */
@@ -134,7 +140,7 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
     const bound = Bound as unknown as StructType<S>;
     const { displayName, id, dataWords, pointerCount, notes, fieldNotes } = this;
     Bound._capnp = new StructInfo<S>(
-      bound,
+      () => bound,
       displayName,
       id,
       dataWords,
@@ -199,10 +205,11 @@ export class StructInfo<out S extends Struct = Struct> extends PointerInfo<S> {
 
 /**
  * Describes a generated struct class.
+ * @param type gives the class: as a function, since a bundler may take the call out of the class it stands in.
  * @param id the type's id in hex, as capnp-ts keeps it. @param dataWords, pointerCount its size in this schema.
  */
 export function structInfo<S extends Struct>(
-  type: StructType<S>,
+  type: Given<StructType<S>>,
   displayName: string,
   id: string,
   dataWords: number,
@@ -225,7 +232,7 @@ export function structInfo<S extends Struct>(
 /** The results of a `-> stream` method: nothing. */
 export class StreamResult extends Struct {
   static override readonly _capnp: StructInfo<StreamResult> = /* @__PURE__ */ structInfo(
-    StreamResult,
+    () => StreamResult,
     "capnp/stream.capnp:StreamResult",
     "995f9a3377c0b16e",
     0,

@@ -88,7 +88,7 @@ export class Persistent<SturdyRef = $.AnyPointer, Owner = $.AnyPointer> extends 
   Persistent.Server<SturdyRef, Owner>
 > {
   static readonly _capnp: $.InterfaceInfo<Persistent> = /* @__PURE__ */ $.interfaceInfo<Persistent>(
-    Persistent,
+    () => Persistent,
     "capnp/persistent.capnp:Persistent",
     "c8cb212fcd9f5691",
     Persistent$members,
@@ -154,7 +154,7 @@ export class Persistent_SaveParams<SturdyRef = $.AnyPointer, Owner = $.AnyPointe
 {
   static override readonly _capnp: $.StructInfo<Persistent_SaveParams> =
     /* @__PURE__ */ $.structInfo<Persistent_SaveParams>(
-      Persistent_SaveParams,
+      () => Persistent_SaveParams,
       "capnp/persistent.capnp:Persistent.SaveParams",
       "f76fba59183073a5",
       0,
@@ -236,7 +236,7 @@ export class Persistent_SaveResults<SturdyRef = $.AnyPointer, Owner = $.AnyPoint
 {
   static override readonly _capnp: $.StructInfo<Persistent_SaveResults> =
     /* @__PURE__ */ $.structInfo<Persistent_SaveResults>(
-      Persistent_SaveResults,
+      () => Persistent_SaveResults,
       "capnp/persistent.capnp:Persistent.SaveResults",
       "b76848c18c40efbf",
       0,

@@ -6,7 +6,7 @@ import * as $persistent from "../capnp/persistent.capnp.js";
 
 export class Imported extends $.Struct {
   static override readonly _capnp: $.StructInfo<Imported> = /* @__PURE__ */ $.structInfo(
-    Imported,
+    () => Imported,
     "imported/other.capnp:Imported",
     "a9756c0143d29b1e",
     1,
@@ -68,7 +68,7 @@ export type Imported_Kind = $.Enum<typeof Imported_Kind>;
 
 export class Peer_point$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Peer_point$Params> = /* @__PURE__ */ $.structInfo(
-    Peer_point$Params,
+    () => Peer_point$Params,
     "imported/other.capnp:Peer.point$Params",
     "8bd7e8c5ff663695",
     0,
@@ -90,7 +90,7 @@ export declare namespace Peer_point$Params {
 
 export class Peer_point$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Peer_point$Results> = /* @__PURE__ */ $.structInfo(
-    Peer_point$Results,
+    () => Peer_point$Results,
     "imported/other.capnp:Peer.point$Results",
     "9d48cd03b32eab3c",
     0,
@@ -141,7 +141,7 @@ function Peer$members(): $.Members {
 
 export class Peer extends $.Client<Peer.Server> {
   static readonly _capnp: $.InterfaceInfo<Peer> = /* @__PURE__ */ $.interfaceInfo(
-    Peer,
+    () => Peer,
     "imported/other.capnp:Peer",
     "bfa7a5d8bfc4af91",
     Peer$members,
