@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { CallRequest } from "../../src/hook/hook.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { Mesh } from "../../src/vat/mesh.js";
 import { call, outcome, payload, Recorder, tell } from "../support/objects.js";
@@ -92,15 +93,7 @@ it("answers a reflected call by a tail call", () => {
   const server = new Recorder({
     1: (c) => {
       const target = c.params.caps[0]!.addRef();
-      c.tailCall(target, {
-        ...({} as never),
-        interfaceHi: 0,
-        interfaceLo: 0x7e57,
-        methodId: 0,
-        params: payload(77),
-        flags: 0,
-        returnTo: null,
-      });
+      c.tailCall(target, new CallRequest(0, 0x7e57, 0, payload(77)));
       target.release();
     },
   });
