@@ -172,7 +172,10 @@ describe("our embargo", () => {
     const again = more.pipeline([0]);
     tell(again, 3);
     const seen = outcome(more);
-    expect(peer.drain()).toEqual(["call 2 import 7 method=0", "call 1 answer 2.0 method=0 value=3"]);
+    expect(peer.drain()).toEqual([
+      "call 2 import 7 method=0",
+      "call 1 answer 2.0 method=0 value=3",
+    ]);
     expect(peer.returns(2, { caps: [yours(1)] })).toEqual([
       "disembargo senderLoopback 0 answer 2.0",
       "finish 2",

@@ -26,6 +26,7 @@ function holding(options: ConstructorParameters<typeof RawPeer>[0] = {}) {
 }
 
 function ends(peer: RawPeer): void {
+  expect(peer.over, "what ended the connection").toBe(null);
   peer.release(0);
   peer.done();
 }

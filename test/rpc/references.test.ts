@@ -52,6 +52,7 @@ function serving(options: ConstructorParameters<typeof RawPeer>[0] = {}) {
 }
 
 function ends(peer: RawPeer): void {
+  expect(peer.over, "what ended the connection").toBe(null);
   peer.release(0);
   peer.done();
 }

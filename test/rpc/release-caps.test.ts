@@ -22,6 +22,7 @@ function serving() {
 }
 
 function ends(peer: RawPeer): void {
+  expect(peer.over, "what ended the connection").toBe(null);
   peer.release(0);
   peer.done();
 }

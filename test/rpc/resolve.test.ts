@@ -351,7 +351,7 @@ describe("a promise of theirs", () => {
       peer.returns(0);
       for (const hook of [used, unused]) hook!.release();
       peer.finish(1);
-      peer.release(1, 2);
+      peer.release(1);
       ends();
     },
   );

@@ -275,7 +275,10 @@ export class RawPeer {
     return lines;
   }
 
-  /** Zero residue, once the methods that still run have ended: the tables are empty, nothing is unread, and every object of ours is let go of, once. */
+  /**
+   * Zero residue, once the methods that still run have ended: the tables are empty, nothing is unread, and every object
+   * of ours is let go of, once. Says nothing of an Abort that the test has read: see `aborted`.
+   */
   done(): void {
     expect(this.drain(), "lines that nobody read").toEqual([]);
     const { connection } = this;
@@ -348,7 +351,9 @@ export class ServedPeer extends RawPeer {
     return line!.match(/caps=\[(.*)\]/)![1]!;
   }
 
+  /** The end of a test after which the connection lives: the peer lets go of our server, and nothing is left. */
   ends(): void {
+    expect(this.over, "what ended the connection").toBe(null);
     this.release(0);
     this.done();
   }
