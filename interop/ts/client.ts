@@ -40,7 +40,7 @@ async function mustBeEmpty(run: Run, { connection }: Session): Promise<void> {
 }
 
 async function play(address: string, scenario: Scenario): Promise<string[]> {
-  await using session = await connect(address, { tailCalls: "always" });
+  await using session = await connect(address);
   const run = new Run(session, address);
   await scenario(run);
   if (session.error === null) await mustBeEmpty(run, session);

@@ -12,11 +12,11 @@ async function bulk(run: Run): Promise<void> {
   using server = run.interop();
   using answer = await server.bulk((params) => {
     const parts = params.initParts(count);
-    for (let i = 0; i < count; i++)
-      parts.set(
-        i,
-        Uint8Array.from({ length: PART_SIZE }, (_, j) => (i * 31 + j) % 251),
-      );
+    const part = new Uint8Array(PART_SIZE);
+    for (let i = 0; i < count; i++) {
+      for (let j = 0; j < PART_SIZE; j++) part[j] = (i * 31 + j) % 251;
+      parts.set(i, part);
+    }
   });
   const { parts } = answer;
   expect(parts.length, count, "number of parts");

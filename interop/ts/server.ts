@@ -15,7 +15,6 @@ dieWithParent();
 const bootstrap = name === "interop" ? makeInteropServer(new Tally()) : makeCalculator();
 const listener = await listen(address, {
   bootstrap,
-  tailCalls: "always",
   onError: (error) => console.error(error.message),
 });
 console.log(`listening ${listener.url}`);

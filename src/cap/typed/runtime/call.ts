@@ -18,7 +18,7 @@ import { GivenCaps, noCapability } from "./caps.js";
 import { type Client, hookOf, type InterfaceType } from "./client.js";
 import { capsOf } from "./copy.js";
 import type { MethodInfo } from "./interface.js";
-import { readMessage } from "./segment.js";
+import { readContent } from "./segment.js";
 import { Struct, type StructType } from "./struct.js";
 
 /** Options of one call. */
@@ -201,8 +201,8 @@ export class Call implements ResultsObserver {
       caps = new GivenCaps(this.hook.scheduler, payload);
       for (const { client } of this.clients ?? []) caps.closeWith(client);
     }
-    const segment = readMessage(payload.content.flat().bytes, caps);
-    return (this.value = this.type._capnp.read(segment, 0));
+    const segment = readContent(payload.content, caps);
+    return (this.value = this.type._capnp.read(segment, segment.root));
   }
 }
 

@@ -8,6 +8,7 @@
 import { Message } from "capnp-ts";
 import { Segment } from "capnp-ts/src/serialization/segment.js";
 import type { Scheduler } from "../../../base/scheduler.js";
+import type { Content } from "../../../wire/content.js";
 import { invalidArgument, invalidState } from "./errors.js";
 
 export { Message, Segment };
@@ -18,6 +19,9 @@ const READ_ONLY =
 
 /** A segment whose bytes never change. */
 export class ReadSegment extends Segment {
+  /** Where the root pointer is. */
+  root = 0;
+
   override allocate(): never {
     throw invalidState(READ_ONLY);
   }
@@ -104,6 +108,21 @@ export class TypedMessage extends Message {
     this._capnp.traversalLimit = Infinity;
     this.caps = caps;
   }
+}
+
+/**
+ * A read-only message over received content. Content that nobody else writes to is read where it is: a large one is a part
+ * of the buffer that its message came in, and copying each would double what a stream leaves to the garbage collector.
+ */
+export function readContent(content: Content, caps: CapTable | null): ReadSegment {
+  const { bytes, borrowed } = content.flat();
+  const { buffer, byteOffset, length } = bytes;
+  if (borrowed || !(buffer instanceof ArrayBuffer)) return readMessage(bytes, caps);
+  const message = new TypedMessage(buffer, caps);
+  const segment = new ReadSegment(0, message, buffer, byteOffset + length);
+  segment.root = byteOffset;
+  message._capnp.segments.push(segment);
+  return segment;
 }
 
 /** A read-only message over bytes that span their buffer exactly; else over a private copy of them. */

@@ -16,7 +16,7 @@ import { invalidState } from "./errors.js";
 import type { Later } from "./generic.js";
 import type { InterfaceInfo, MethodInfo } from "./interface.js";
 import type { Pipeline } from "./pipeline.js";
-import { readMessage } from "./segment.js";
+import { readContent } from "./segment.js";
 import { type StreamResult, Struct } from "./struct.js";
 
 /** What a method may return: the results as an object, a struct to copy, a function that fills them, or a tail call. */
@@ -141,10 +141,8 @@ export class CallContext<R extends Struct, I> {
   get params(): Struct {
     const { params, scheduler } = this.call;
     if (params.caps.length > 0) this.lent ??= new LentCaps(scheduler, params);
-    return this.method.params._capnp.read(
-      readMessage(params.content.flat().bytes, this.lent ?? null),
-      0,
-    );
+    const segment = readContent(params.content, this.lent);
+    return this.method.params._capnp.read(segment, segment.root);
   }
 
   /**
