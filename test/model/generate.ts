@@ -4,13 +4,15 @@
 import { FAILURE, type Ground, NOTHING, type Op } from "./ops.js";
 import { Rng } from "./rng.js";
 import type { Counts } from "./counts.js";
-import type { Call, Ref } from "./shadow.js";
+import { type Call, NodeKind, type Ref } from "./shadow.js";
 import { World } from "./world.js";
 
 const LEAST_OPERATIONS = 30;
 
 /** Which methods a call has, the ones that make races more often. */
 const METHOD_MIX = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 6, 7, 7, 7];
+/** In a focused program: few calls that stay open, many promises. */
+const FOCUSED_MIX = [0, 1, 1, 1, 1, 1, 1, 1, 3, 4, 7, 7];
 
 export class Program {
   readonly seed: number;
@@ -21,6 +23,8 @@ export class Program {
   private readonly rng: Rng;
   private readonly mayCut: boolean;
   private readonly wraps: boolean;
+  /** Most is done with promises: the long races are between promises that resolve to one another. */
+  private readonly focused: boolean;
   private readonly eager: number;
   private nextId = 1;
 
@@ -32,6 +36,7 @@ export class Program {
     this.ground = groundOf(rng);
     this.mayCut = rng.chance(15);
     this.wraps = rng.chance(15);
+    this.focused = rng.chance(50);
     this.eager = 20 + rng.below(50);
     this.world = new World(this.ground, counts);
   }
@@ -140,12 +145,13 @@ export class Program {
     const side = this.world.sides[vat]!;
     const { rng } = this;
     if (side.refs.length === 0) return false;
-    const method = METHOD_MIX[rng.below(METHOD_MIX.length)]!;
+    const mix = this.focused ? FOCUSED_MIX : METHOD_MIX;
+    const method = mix[rng.below(mix.length)]!;
     const hint = rng.below(100);
     this.do({
       op: "call",
       id: this.id(),
-      on: rng.recent(side.refs).key,
+      on: this.pick(side.refs).key,
       method,
       args: this.args(vat, method === 2 || method === 3 || method === 4 ? 1 : 0),
       child: method === 0 || method === 1 || method === 5 ? 0 : this.id(),
@@ -156,6 +162,14 @@ export class Program {
     return true;
   }
 
+  private pick(refs: readonly Ref[]): Ref {
+    const { rng } = this;
+    let ref = rng.recent(refs);
+    if (this.focused)
+      for (let i = 0; i < 3 && ref.node.kind === NodeKind.object; i++) ref = rng.recent(refs);
+    return ref;
+  }
+
   private args(vat: number, least: number): number[] {
     const { rng } = this;
     const { refs } = this.world.sides[vat]!;
@@ -163,16 +177,16 @@ export class Program {
     const count = Math.max(least, rng.below(4));
     for (let i = 0; i < count && i < 3; i++) {
       if (refs.length === 0 || rng.chance(6)) args.push(NOTHING);
-      else if (rng.chance(12)) args.push(this.fresh(vat));
-      else args.push(rng.recent(refs).key);
+      else if (rng.chance(12)) args.push(this.fresh(vat, this.focused ? 10 : 50));
+      else args.push(this.pick(refs).key);
     }
     return args;
   }
 
   /** A new object or promise of this vat. */
-  private fresh(vat: number): number {
+  private fresh(vat: number, objects = 50): number {
     const id = this.id();
-    this.do({ op: this.rng.chance(50) ? "object" : "promise", id, vat, more: true });
+    this.do({ op: this.rng.chance(objects) ? "object" : "promise", id, vat, more: true });
     return 8 * id + 6;
   }
 
@@ -221,7 +235,7 @@ export class Program {
     if (draw < 5) to = FAILURE;
     else if (draw < 10) to = NOTHING;
     else if (draw < 25 || side.refs.length === 0) to = this.fresh(vat);
-    else to = rng.recent(side.refs).key;
+    else to = this.pick(side.refs).key;
     this.do({ op: "resolve", promise: id, to, ...this.more() });
     return true;
   }

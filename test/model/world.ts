@@ -67,6 +67,8 @@ class Side {
   /** Calls made here of whose results something is held. */
   readonly made: Call[] = [];
   membrane: Membrane | null = null;
+  /** Operations were done and their jobs not run: their turn is not over. */
+  midTurn = false;
 
   constructor(index: number, vat: MeshVat) {
     this.index = index;
@@ -154,6 +156,7 @@ export class World {
   run(op: Op): void {
     const side = this.act(op);
     if (side !== null && op.more !== true) this.drain(side);
+    else if (side !== null) side.midTurn = true;
     this.check();
   }
 
@@ -365,7 +368,7 @@ export class World {
   deliver(from: number, to: number): void {
     const end = this.end(from, to);
     if (end === undefined || end.sent.length === 0) return;
-    this.drain(this.sides[to]!);
+    if (this.sides[to]!.midTurn) this.drain(this.sides[to]!);
     this.counter.before(end);
     this.mesh.deliver(end);
     this.counter.after(end);
@@ -387,6 +390,7 @@ export class World {
   }
 
   private drain(side: Side): void {
+    side.midTurn = false;
     side.vat.scheduler.drain();
     for (const end of side.ends) {
       end.flush();
@@ -638,6 +642,7 @@ export class World {
     for (const end of this.ends) end.connection.state.gate.run();
     for (const side of this.sides) this.drain(side);
     this.settle();
+    this.judgeCancellation();
     for (let open = true; open;) {
       open = false;
       for (const side of this.sides) {
@@ -679,6 +684,25 @@ export class World {
       if (quiet) return;
       if (++n > 10_000) throw new Broken("the vats send messages in circles");
     }
+  }
+
+  /** Who gave a call up for good, with everything in it, has stopped the method by now, however far away it runs. */
+  private judgeCancellation(): void {
+    if (this.wasCut) return; // Then calls count as canceled that may only be lost.
+    for (const side of this.sides)
+      for (const call of side.pending) {
+        let asked = call;
+        for (let of = this.handedOver(asked); of !== null; of = this.handedOver(of)) asked = of;
+        if (!asked.canceled || asked.results === null || this.wasUsed(asked)) continue;
+        if (!call.local!.canceled)
+          throw new Broken(`call ${call.id} was given up, and its method was not told`);
+      }
+  }
+
+  /** Whether anything in the results of `call` was ever asked for. */
+  private wasUsed(call: Call): boolean {
+    for (let slot = 0; slot < 3; slot++) if (this.refs.has(keyOf(call.id, slot))) return true;
+    return false;
   }
 
   private judgeCalls(): void {
