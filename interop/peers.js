@@ -22,15 +22,24 @@ const END_MS = 5_000;
  * @typedef {{ title: string, server: string[], client: string[] }} Language
  */
 
+/** @param {string} name @returns {string[]} the command of a program in `ts/`, as `npm run build` leaves it */
+const tsProgram = (name) => [
+  process.execPath,
+  join(here, `../build/programs/interop/ts/${name}.js`),
+];
+
 /** @type {Record<string, Language>} */
 export const LANGUAGES = {
   cxx: { title: "C++", server: [program("server")], client: [program("client")] },
   ts: {
     title: "TS",
-    server: [process.execPath, join(here, "../build/programs/interop/ts/server.js")],
-    client: [process.execPath, join(here, "../build/programs/interop/ts/client.js")],
+    server: tsProgram("server"),
+    client: tsProgram("client"),
   },
 };
+
+/** The client of workerd's debug port. */
+export const WORKERD_SMOKE = tsProgram("workerd-smoke");
 
 /**
  * @param {string} name
@@ -108,14 +117,14 @@ export async function startServer(language, address, bootstrap) {
 /**
  * Runs a client to its end.
  *
- * @param {Language} language
+ * @param {readonly string[]} command
  * @param {string} address
  * @param {string} scenario
  * @param {number} limitMs after which it is killed
  * @returns {Promise<{ ok: boolean, signal: string | null, notes: string[], error: string }>}
  */
-export async function runClient(language, address, scenario, limitMs) {
-  const client = new Program([...language.client, address, scenario]);
+export async function runClient(command, address, scenario, limitMs) {
+  const client = new Program([...command, address, scenario]);
   let late = false;
   const timer = setTimeout(() => {
     late = true;

@@ -2,7 +2,7 @@
 // Writes the list of scenarios and the table of results into README.md, between their marks; the rest of that file is prose.
 
 import { readFile, writeFile } from "node:fs/promises";
-import { SCENARIOS } from "./scenarios.js";
+import { SCENARIOS, WORKERD } from "./scenarios.js";
 
 /**
  * @param {string} text
@@ -26,7 +26,7 @@ export async function writeResults(results) {
     return `| ${scenario} | ${direction} | ${ok ? "pass" : "FAIL"} | ${text} |`;
   });
   const table = ["| scenario | direction | result | notes |", "|---|---|---|---|", ...rows];
-  const list = SCENARIOS.map(({ name, shows }) => `- **${name}**: ${shows}`);
+  const list = [...SCENARIOS, WORKERD].map(({ name, shows }) => `- **${name}**: ${shows}`);
   const old = await readFile(file, "utf8");
   await writeFile(
     file,

@@ -10,10 +10,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build as buildCxx } from "./cxx/build.js";
-import { languageOf, runClient, startServer } from "./peers.js";
+import { languageOf, runClient, startServer, WORKERD_SMOKE } from "./peers.js";
 import { writeResults } from "./results.js";
-import { SCENARIOS } from "./scenarios.js";
+import { SCENARIOS, WORKERD } from "./scenarios.js";
 import { openTap } from "./tap.js";
+import { OBJECT, startWorkerd } from "./workerd/workerd.js";
 
 /**
  * @typedef {import("./peers.js").Language} Language
@@ -79,7 +80,7 @@ async function play(scenario, clientLanguage, serverLanguage) {
 
     const notes = [];
     for (const client of scenario.clients ?? [scenario.name]) {
-      const result = await runClient(clientLanguage, address, client, LIMIT_MS);
+      const result = await runClient(clientLanguage.client, address, client, LIMIT_MS);
       const mustDie = scenario.killed?.includes(client) ?? false;
       if (mustDie ? result.signal !== "SIGKILL" : !result.ok) {
         const said = server.stderr.trim();
@@ -97,12 +98,37 @@ async function play(scenario, clientLanguage, serverLanguage) {
   }
 }
 
+/**
+ * The smoke test against the C++ v2 implementation: TS client, workerd as the server.
+ *
+ * @returns {Promise<Outcome>}
+ */
+async function playWorkerd() {
+  const folder = await mkdtemp(join(tmpdir(), "capstan-interop-"));
+  try {
+    const workerd = await startWorkerd(folder);
+    try {
+      const address = `unix:${workerd.path}`;
+      const result = await runClient(WORKERD_SMOKE, address, JSON.stringify(OBJECT), LIMIT_MS);
+      if (!result.ok) return { ok: false, notes: [`${workerd.version}: ${result.error}`] };
+      return { ok: true, notes: [workerd.version, ...result.notes] };
+    } finally {
+      await workerd.stop();
+    }
+  } catch (error) {
+    return { ok: false, notes: [error instanceof Error ? error.message : String(error)] };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 async function main() {
   const { values } = parseArgs({
     options: { only: { type: "string" }, pairs: { type: "string" } },
   });
-  const only = values.only?.split(",") ?? SCENARIOS.map(({ name }) => name);
-  const unknown = only.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
+  const all = [...SCENARIOS.map(({ name }) => name), WORKERD.name];
+  const only = values.only?.split(",") ?? all;
+  const unknown = only.filter((name) => !all.includes(name));
   if (unknown.length > 0) throw new Error(`no such scenario: ${unknown.join(", ")}`);
 
   await buildCxx();
@@ -111,17 +137,23 @@ async function main() {
     return { client: languageOf(client), server: languageOf(server) };
   });
 
+  /** @type {{ scenario: string, direction: string, ok: boolean, notes: string[] }[]} */
   const results = [];
-  for (const scenario of SCENARIOS.filter(({ name }) => only.includes(name))) {
-    for (const { client, server } of pairs) {
-      const direction = `${client.title} client, ${server.title} server`;
-      const start = Date.now();
-      const { ok, notes } = await play(scenario, client, server);
-      const head = `${ok ? "pass" : "FAIL"}  ${scenario.name.padEnd(17)} ${direction}`;
-      console.log(`${head}  ${Date.now() - start} ms  ${notes.join("; ")}`);
-      results.push({ scenario: scenario.name, direction, ok, notes });
-    }
-  }
+  /** @param {string} scenario @param {string} direction @param {() => Promise<Outcome>} run */
+  const record = async (scenario, direction, run) => {
+    const start = Date.now();
+    const { ok, notes } = await run();
+    const head = `${ok ? "pass" : "FAIL"}  ${scenario.padEnd(17)} ${direction}`;
+    console.log(`${head}  ${Date.now() - start} ms  ${notes.join("; ")}`);
+    results.push({ scenario, direction, ok, notes });
+  };
+  for (const scenario of SCENARIOS.filter(({ name }) => only.includes(name)))
+    for (const { client, server } of pairs)
+      await record(scenario.name, `${client.title} client, ${server.title} server`, () =>
+        play(scenario, client, server),
+      );
+  if (only.includes(WORKERD.name) && (values.pairs === undefined || values.only !== undefined))
+    await record(WORKERD.name, "TS client, workerd", playWorkerd);
   if (values.only === undefined && values.pairs === undefined) await writeResults(results);
 
   const failed = results.filter(({ ok }) => !ok).length;

@@ -119,3 +119,10 @@ export const SCENARIOS = [
   { name: "tcp-pipelining", shows: "pipelining over TCP", clients: ["pipelining"], on: "tcp" },
   { name: "tcp-bulk", shows: "50 MB there and back over TCP", clients: ["bulk"], on: "tcp" },
 ];
+
+/** The smoke test, which has one direction and a program of its own, `ts/workerd-smoke.ts`. */
+export const WORKERD = {
+  name: "workerd",
+  shows:
+    "C++ v2, through workerd's debug port: bootstrap, getActor and a method called, all in one flight; then nothing left",
+};

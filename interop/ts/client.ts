@@ -3,7 +3,7 @@
 // Connects, plays one scenario, prints one line of JSON, {"scenario", "ok", "notes" or "error"}, and exits 0 when all was as
 // expected and 1 when not. Without arguments lists the scenarios.
 
-import { connect, type Session } from "capstan/node";
+import { connect } from "capstan/node";
 import { Run, type Scenario } from "./scenario.js";
 import { CALCULATOR_SCENARIOS } from "./scenarios-calculator.js";
 import { ENDING_SCENARIOS } from "./scenarios-endings.js";
@@ -11,7 +11,7 @@ import { FLOW_SCENARIOS } from "./scenarios-flow.js";
 import { OBJECT_SCENARIOS } from "./scenarios-objects.js";
 import { REFLECTION_SCENARIOS } from "./scenarios-reflection.js";
 import { VALUE_SCENARIOS } from "./scenarios-values.js";
-import { dieWithParent } from "./support.js";
+import { dieWithParent, mustBeEmpty } from "./support.js";
 
 const SCENARIOS: Record<string, Scenario> = {
   ...VALUE_SCENARIOS,
@@ -22,28 +22,12 @@ const SCENARIOS: Record<string, Scenario> = {
   ...CALCULATOR_SCENARIOS,
 };
 
-/** What must not remain on a connection after all of a scenario's clients and calls are disposed. */
-const TABLES = ["questions", "answers", "imports", "exports", "embargoes"] as const;
-
-/** A scenario that disposed everything leaves the connection empty, as soon as the server has answered all. */
-async function mustBeEmpty(run: Run, { connection }: Session): Promise<void> {
-  const left = (): string[] => {
-    const stats = connection.stats();
-    return TABLES.filter((table) => stats[table] > 0);
-  };
-  const end = performance.now() + 5000;
-  while (left().length > 0 && performance.now() < end)
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  connection.check();
-  if (left().length > 0) throw new Error(`not empty at the end: ${connection.dump()}`);
-  if (run.tally.objects > 0) throw new Error(`${run.tally.objects} lent objects are not let go`);
-}
-
 async function play(address: string, scenario: Scenario): Promise<string[]> {
   await using session = await connect(address);
   const run = new Run(session, address);
   await scenario(run);
-  if (session.error === null) await mustBeEmpty(run, session);
+  if (session.error === null) await mustBeEmpty(session);
+  if (run.tally.objects > 0) throw new Error(`${run.tally.objects} lent objects are not let go`);
   return run.notes;
 }
 

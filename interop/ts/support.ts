@@ -2,7 +2,7 @@
 // Knows nothing of any scenario.
 
 import { readFileSync } from "node:fs";
-import { brokenHook, processScheduler, PromiseHook, RpcError } from "capstan/node";
+import { brokenHook, processScheduler, PromiseHook, RpcError, type Session } from "capstan/node";
 import { type CallContext, type Client, type InterfaceType, type Struct } from "capstan/typed";
 
 /** What this process has made and not yet lost. A server answers it as `Counts`; a client reads its own. */
@@ -97,4 +97,19 @@ export function turn(): Promise<void> {
 export function expect(actual: unknown, expected: unknown, what: string): void {
   if (!Object.is(actual, expected))
     throw new Error(`${what}: ${String(actual)}, not ${String(expected)}`);
+}
+
+/** What must not remain on a connection after all clients and calls are disposed. */
+const TABLES = ["questions", "answers", "imports", "exports", "embargoes"] as const;
+
+/** Waits until nothing is left on the connection, as is so once the peer has answered all. */
+export async function mustBeEmpty({ connection }: Session): Promise<void> {
+  const isEmpty = (): boolean => {
+    const stats = connection.stats();
+    return TABLES.every((table) => stats[table] === 0);
+  };
+  const end = performance.now() + 5000;
+  while (!isEmpty() && performance.now() < end) await sleep(5);
+  connection.check();
+  if (!isEmpty()) throw new Error(`not empty at the end: ${connection.dump()}`);
 }
