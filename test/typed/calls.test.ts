@@ -1,6 +1,7 @@
 // Typed clients and servers, over hooks of one process: calls, errors, generics.
 
 import { describe, expect, it } from "vitest";
+import { openBuilder } from "../../src/cap/typed/runtime/builder.js";
 import {
   AnyPointer,
   type Client,
@@ -11,7 +12,15 @@ import {
   Text,
   whenResolved,
 } from "../../src/typed.js";
-import { Census, CounterServer, host, maker, NamedCounterServer, settle } from "./kit.js";
+import {
+  Census,
+  CounterServer,
+  host,
+  maker,
+  NamedCounterServer,
+  scheduler,
+  settle,
+} from "./kit.js";
 import * as f from "./schemas/features.capnp.js";
 
 describe("a call", () => {
@@ -68,6 +77,19 @@ describe("a call", () => {
     expect(() => (kept!.by = 1000)).toThrow(expect.objectContaining({ code: "invalid-state" }));
     expect(() => kept!.by).toThrow(RpcError);
     expect((await counter.next({ by: 1 })).value).toBe(3);
+  });
+
+  it("uses one scratch message per level of nesting, over and over", () => {
+    const one = scheduler();
+    const outer = openBuilder(one, false);
+    const inner = openBuilder(one, false);
+    inner.close();
+    outer.close();
+    for (let i = 0; i < 3; i++) {
+      const again = openBuilder(one, false);
+      expect(again).toBe(outer);
+      again.close();
+    }
   });
 
   it("made inside the params callback of another does not mix with it", async () => {

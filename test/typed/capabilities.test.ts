@@ -1,8 +1,9 @@
 // Typed capabilities in params and results, and calls on results that are not there yet.
 
 import { describe, expect, it } from "vitest";
+import { LocalHook } from "../../src/hook/local.js";
 import { any, Message, RpcError, serve } from "../../src/typed.js";
-import { Census, CounterServer, host, maker, settle } from "./kit.js";
+import { Census, CounterServer, host, maker, scheduler, settle } from "./kit.js";
 import * as f from "./schemas/features.capnp.js";
 
 describe("pipelining", () => {
@@ -42,6 +43,61 @@ describe("pipelining", () => {
     expect(made.counter).toBe(early);
     expect((await made.inner.counter.next()).value).toBe(101);
     made[Symbol.dispose]();
+    await settle();
+    expect(census.alive).toBe(0);
+  });
+
+  it("one capability is one client, however often it is read, and another by another interface", async () => {
+    const census = new Census();
+    const everything = maker(census, {
+      anything: ({ it }) => {
+        const given = it.any.as(f.Counter);
+        expect(it.any.as(f.Counter)).toBe(given);
+        expect(it.any.as(f.NamedCounter)).not.toBe(given);
+        expect(it.any.as(f.NamedCounter)).toBe(it.any.as(f.NamedCounter));
+        return { it: { any: it.any } };
+      },
+    });
+    const call = everything.anything({ it: { any: any(f.Counter, new CounterServer(0, census)) } });
+    const early = call.it.any.as(f.Counter);
+    expect(call.it.any.as(f.Counter)).toBe(early);
+    const cast = call.it.any.as(f.NamedCounter);
+    expect(call.it.any.as(f.NamedCounter)).toBe(cast);
+    expect(cast._hook).toBe(early._hook); // one way to the object, so one order
+    expect(
+      (await Promise.all([early.next(), cast.next(), early.next()])).map((r) => r.value),
+    ).toEqual([1, 2, 3]);
+    const results = await call;
+    expect(results.it.any.as(f.Counter)).toBe(results.it.any.as(f.Counter));
+    results[Symbol.dispose]();
+    await settle();
+    expect(census.alive).toBe(0);
+  });
+
+  it("awaiting a struct that the results have no room for gives one with no field set", async () => {
+    const hook = new LocalHook({ dispatch: (call) => call.returns() }, scheduler());
+    const made = new f.Everything(hook).makeCounter();
+    const inner = await made.inner;
+    expect(inner.hasCounter()).toBe(false);
+    const deeper = await made.inner.deeper;
+    expect(deeper).toBeInstanceOf(f.Holder);
+    await expect(deeper.counter.next()).rejects.toMatchObject({ code: "null-capability" });
+  });
+
+  it("disposing the results ends the clients that were pipelined from them", async () => {
+    const census = new Census();
+    const call = maker(census).makeCounter();
+    const early = call.counter;
+    const deep = call.inner.deeper.counter;
+    let late: f.Counter;
+    {
+      using results = await call;
+      expect((await results.counter.next()).value).toBe(1);
+      expect((await early.next()).value).toBe(2);
+      late = call.inner.counter;
+    }
+    for (const client of [early, deep, late])
+      expect(() => client.next()).toThrow(expect.objectContaining({ code: "capability-disposed" }));
     await settle();
     expect(census.alive).toBe(0);
   });

@@ -167,6 +167,22 @@ describe("the context of a call", () => {
     expect(census.alive).toBe(0);
   });
 
+  it("a client for a tail call that is not made lets go at the end of the call", async () => {
+    const census = new Census();
+    const backend = host(f.Counter, new CounterServer(0, census));
+    const front = host(f.Counter, {
+      next(_params, context) {
+        context.tailCall(backend);
+        return { value: 1 };
+      },
+      reset() {},
+    });
+    await front.next();
+    backend[Symbol.dispose]();
+    await settle();
+    expect(census.alive).toBe(0);
+  });
+
   it("a client for a tail call makes one call", async () => {
     const backend = host(f.Counter, new CounterServer());
     const seen: unknown[] = [];

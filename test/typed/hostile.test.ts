@@ -10,7 +10,14 @@ import { LocalHook } from "../../src/hook/local.js";
 import { Content } from "../../src/wire/content.js";
 import { Frame, parseFrame } from "../../src/wire/frame.js";
 import { PayloadCopier } from "../../src/wire/validate.js";
-import { Message, RpcError, type Struct, type StructType } from "../../src/typed.js";
+import {
+  any,
+  AnyPointer,
+  Message,
+  RpcError,
+  type Struct,
+  type StructType,
+} from "../../src/typed.js";
 import { Census, CounterServer, host, scheduler, settle } from "./kit.js";
 import * as f from "./schemas/features.capnp.js";
 
@@ -330,7 +337,7 @@ describe("copying", () => {
     pairs.push([0, 0], [0, 0]);
     const any = received(f.Anything, words(...pairs));
     const to = new Message().initRoot(f.Anything);
-    expect(() => (to.any = any.any)).toThrow(RpcError);
+    expect(() => (to.any = any.any)).toThrow(invalid);
     expect(() => copied(f.Anything, words(...pairs))).toThrow(invalid);
   });
 
@@ -348,6 +355,9 @@ describe("copying", () => {
     const plain = new Message().initRoot(f.Holder);
     plain.deeper = kept;
     expect(plain.deeper.hasCounter()).toBe(false);
+    plain.any = "something before";
+    plain.any = new AnyPointer(kept.segment, kept._capnp.pointers);
+    expect(plain.any.kind).toBe("null");
     // In the call below the capability has another index than in the results it comes from.
     const { it: back } = await everything.anything({ it: { anyCap: made.counter, any: kept } });
     expect((await back.any.as(f.Holder).counter.next()).value).toBe(51);
@@ -374,6 +384,47 @@ describe("copying", () => {
     });
     expect((await it.anyCap.castAs(f.Counter).next()).value).toBe(11);
     expect((await it.any.as(f.Counter).next()).value).toBe(21);
+  });
+});
+
+describe("the capability table of params", () => {
+  it("C-VAL-28: has an empty entry for what was overwritten, in a field, a list, an AnyPointer, a struct", async () => {
+    const tables: (boolean | null)[][] = [];
+    const census = new Census();
+    const hook = new LocalHook(
+      {
+        dispatch(call) {
+          tables.push(call.params.caps.map((one) => one !== null));
+          call.returns();
+        },
+      },
+      scheduler(),
+    );
+    const client = new f.Everything(hook);
+    const one = (): CounterServer => new CounterServer(0, census);
+    await client.callback((params) => {
+      params.target = one();
+      params.target = one();
+    });
+    await client.anything((params) => {
+      const it = params.initIt();
+      it.any = any(f.Lists, { caps: [one(), one()] });
+      const caps = it.any.as(f.Lists).caps;
+      caps.set(0, one());
+      it.anyCap = client;
+      it.any = any(f.Holder, { deeper: { counter: one(), group: { counter: one() } } });
+      it.any.as(f.Holder).deeper = null;
+      it.any = any(f.Bindings, { cap: { value: one() } });
+      params.it = { any: any(f.Counter, one()) };
+    });
+    await client.callback({ target: null });
+    expect(tables).toEqual([
+      [false, true],
+      [false, false, false, false, false, false, false, true],
+      [],
+    ]);
+    await settle();
+    expect(census.alive).toBe(0);
   });
 });
 

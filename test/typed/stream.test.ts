@@ -68,6 +68,23 @@ describe("a stream method", () => {
     );
   });
 
+  it("nothing of an earlier chunk travels in the padding of a later one", async () => {
+    const contents: number[][] = [];
+    const hook = new LocalHook(
+      {
+        dispatch(call) {
+          contents.push([...call.params.content.bytes.subarray(16)]);
+          call.returns();
+        },
+      },
+      scheduler(),
+    );
+    const client = new f.Everything(hook);
+    await client.write({ chunk: new Uint8Array(32).fill(0xee) });
+    await client.write({ chunk: new Uint8Array([1, 2, 3]) });
+    expect(contents[1]).toEqual([1, 2, 3, 0, 0, 0, 0, 0]);
+  });
+
   it("the data that a method sees is bounded to its own bytes", async () => {
     let seen: Uint8Array | undefined;
     const client = host(f.Everything, {
@@ -171,6 +188,10 @@ describe("a window", () => {
   it("C-FLO-07: one failure rejects what waits and every later write", async () => {
     const { client, waiting, failure } = windowed();
     const blocked = client.write({ chunk: new Uint8Array(80) });
+    const unhandled: unknown[] = [];
+    const listener = (reason: unknown): void => void unhandled.push(reason);
+    process.on("unhandledRejection", listener);
+    void client.write({ chunk: new Uint8Array(80) });
     await settle();
     failure.error = new RpcError("failed", "method-failed", "no");
     waiting.splice(0).forEach((answer) => answer());
@@ -179,5 +200,8 @@ describe("a window", () => {
       message: "no",
     });
     await expect(whenStreamed(client)).rejects.toMatchObject({ message: "no" });
+    await settle();
+    process.off("unhandledRejection", listener);
+    expect(unhandled).toEqual([]);
   });
 });

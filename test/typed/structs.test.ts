@@ -296,7 +296,11 @@ describe("unions and groups", () => {
     s.style.width = 7;
     expect(s.square.inner.text).toBe("t");
     s.flag = true;
-    expect(s.initSquare().inner.which).toBe("dot");
+    const again = s.initSquare();
+    expect(again.inner.which).toBe("dot");
+    setTag(again._capnp, 4, 1); // to the text, which was set before
+    expect(again.inner.which).toBe("text");
+    expect(again.inner.text).toBe("");
     expect(s.style.width).toBe(7);
   });
 
@@ -365,6 +369,9 @@ describe("generic structs", () => {
   it("the same types give the same class", () => {
     expect(f.Box.of(Text)).toBe(f.Box.of(Text));
     expect(f.Box.of(Text)).not.toBe(f.Box.of(f.Point));
+    expect(f.Map.of(Text, f.Point)).toBe(f.Map.of(Text, f.Point));
+    expect(f.Map.of(Text, f.Point)).not.toBe(f.Map.of(Text, Text));
+    expect(f.Pair.of(Text, f.Point)).not.toBe(f.Pair.of(Text, Text));
     expect(listOf(f.Point)).toBe(listOf(f.Point));
   });
 });

@@ -145,6 +145,7 @@ export class Call implements ResultsObserver {
       before === undefined ? this.capability(path) : hookOf(before.client).addRef(),
     );
     (this.clients ??= []).push({ path, client });
+    if (this.value !== null) capsOf(this.value.segment)?.closeWith(client);
     return client;
   }
 
