@@ -38,8 +38,11 @@ export const CEILING = 1024 * 1024 * 1024;
 /** The startup doubles until the rate grew by less than this for so many rounds. */
 const GROWTH = 1.25;
 const FLAT_ROUNDS = 3;
-/** One round to probe, one to drain, the rest with a little more than fits, since acknowledgements come in lumps. */
-const GAINS = [1.25, 7 / 8, 1.125, 1.125, 1.125, 1.125, 1.125, 1.125];
+/**
+ * One round to probe, one to drain, the rest with two pipefuls. With one, every delay that is no distance (a process
+ * asleep, acknowledgements in lumps) leaves the pipe idle, the rate falls, and the window follows it down.
+ */
+const GAINS = [2.5, 7 / 8, 2, 2, 2, 2, 2, 2];
 /** Rounds that the fastest rate is remembered, and milliseconds that the shortest round trip is. */
 const RATE_ROUNDS = 10;
 const ROUND_TRIP_MS = 10_000;
@@ -59,6 +62,7 @@ const PAUSE = 1 / 8;
 export class AdaptiveWindow implements StreamWindow {
   bytes: number;
   private readonly floor: number;
+  private readonly ceiling: number;
   private readonly now: () => number;
   private delivered = 0;
   private deliveredAt: number;
@@ -83,9 +87,11 @@ export class AdaptiveWindow implements StreamWindow {
   /**
    * @param start bytes to begin with; when less than {@link FLOOR}, the window never gets smaller than that instead.
    * @param now a clock in milliseconds, as fine as there is; it never goes back.
+   * @param ceiling bytes that it never grows beyond, whatever it measures.
    */
-  constructor(start: number, now: () => number) {
+  constructor(start: number, now: () => number, ceiling = CEILING) {
     this.bytes = start;
+    this.ceiling = Math.max(start, ceiling);
     this.floor = Math.min(start, FLOOR);
     this.now = now;
     this.deliveredAt = this.roomSince = now();
@@ -180,6 +186,6 @@ export class AdaptiveWindow implements StreamWindow {
   }
 
   private set(bytes: number): void {
-    this.bytes = Math.round(Math.min(CEILING, Math.max(this.floor, bytes)));
+    this.bytes = Math.round(Math.min(this.ceiling, Math.max(this.floor, bytes)));
   }
 }

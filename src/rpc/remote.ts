@@ -52,7 +52,9 @@ export abstract class RemoteTarget extends Hook {
 
   override get flow(): FlowController {
     const { limits, now } = this.state;
-    return (this.streamFlow ??= new StreamFlow(new AdaptiveWindow(limits.streamWindow, now)));
+    return (this.streamFlow ??= new StreamFlow(
+      new AdaptiveWindow(limits.streamWindow, now, limits.outgoingBytes),
+    ));
   }
 
   /** The flow, if anything was streamed here. */

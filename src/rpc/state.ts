@@ -22,6 +22,9 @@ import { OwnTable, PeerTable } from "./tables.js";
  * When calls that lead straight back to the peer are sent as tail calls (`sendResultsTo.yourself`, C-TAI-14):
  * `observed` once the peer has shown that it knows them, by sending one; `always`, with the first one as a trial
  * (tail-trial.ts); `never`. A peer that echoes one as unknown gets no more of them (C-TAI-13).
+ *
+ * `always` is not for a C++ peer: that says that it has run a tail call only once we have finished it, and the trial waits for
+ * its word before it does. With `observed` there is no trial.
  */
 export type TailCallPolicy = "observed" | "always" | "never";
 
