@@ -68,6 +68,7 @@ describe("pipelining", () => {
       (await Promise.all([early.next(), cast.next(), early.next()])).map((r) => r.value),
     ).toEqual([1, 2, 3]);
     const results = await call;
+    expect(call.it.any.as(f.Named)._hook).toBe(early._hook); // and still, when it is known
     expect(results.it.any.as(f.Counter)).toBe(results.it.any.as(f.Counter));
     results[Symbol.dispose]();
     await settle();
