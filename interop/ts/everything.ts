@@ -14,13 +14,11 @@ import {
 
 /** Fields whose values need nothing but the right reading. */
 const FIELDS = [
-  ...["flag", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"],
-  ...["float32", "float64", "text", "data", "point", "color"],
-  ...["voids", "flags", "int8s", "int16s", "int32s", "int64s", "uint8s", "uint16s", "uint32s"],
-  ...["uint64s", "float32s", "float64s", "texts", "datas", "points", "colors", "matrix"],
-  ...["defaultFlag", "defaultInt", "defaultLong", "defaultFloat", "defaultColor", "defaultText"],
-  ...["defaultData", "defaultPoint", "defaultInts"],
-] as Exclude<keyof Everything, symbol>[];
+  "flag int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 text data point",
+  "color voids flags int8s int16s int32s int64s uint8s uint16s uint32s uint64s float32s",
+  "float64s texts datas points colors matrix defaultFlag defaultInt defaultLong",
+  "defaultFloat defaultColor defaultText defaultData defaultPoint defaultInts",
+].flatMap((line) => line.split(" ")) as Exclude<keyof Everything, symbol>[];
 
 function constantOf(sample: Sample): Everything {
   switch (sample) {

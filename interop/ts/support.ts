@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { brokenHook, processScheduler, PromiseHook, RpcError, type Session } from "capstan/node";
-import { type CallContext, type Client, type InterfaceType, type Struct } from "capstan/typed";
+import type { CallContext, Client, InterfaceType, Struct } from "capstan/typed";
 
 /** What this process has made and not yet lost. A server answers it as `Counts`; a client reads its own. */
 export class Tally {
