@@ -2995,7 +2995,7 @@ export class Counter_reset$Params extends $.Struct {
 }
 
 export declare namespace Counter_reset$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Counter_reset$Params | Init | null;
 }
@@ -3018,7 +3018,7 @@ export class Counter_reset$Results extends $.Struct {
 }
 
 export declare namespace Counter_reset$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Counter_reset$Results | Init | null;
 }
@@ -3102,7 +3102,7 @@ export class Named_name$Params extends $.Struct {
 }
 
 export declare namespace Named_name$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Named_name$Params | Init | null;
 }
@@ -3247,7 +3247,7 @@ export class NamedCounter_rename$Results extends $.Struct {
 }
 
 export declare namespace NamedCounter_rename$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = NamedCounter_rename$Results | Init | null;
 }
@@ -3653,7 +3653,7 @@ export class Map_entries$Params<Key = $.AnyPointer, Value = $.AnyPointer> extend
 }
 
 export declare namespace Map_entries$Params {
-  interface Init<Key = $.AnyPointer, Value = $.AnyPointer> {}
+  type Init<_Key = $.AnyPointer, _Value = $.AnyPointer> = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From<Key = $.AnyPointer, Value = $.AnyPointer> =
     | Map_entries$Params<Key, Value>
@@ -3755,7 +3755,7 @@ export class Map_sub$Params<Key = $.AnyPointer, Value = $.AnyPointer> extends $.
 }
 
 export declare namespace Map_sub$Params {
-  interface Init<Key = $.AnyPointer, Value = $.AnyPointer> {}
+  type Init<_Key = $.AnyPointer, _Value = $.AnyPointer> = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From<Key = $.AnyPointer, Value = $.AnyPointer> =
     | Map_sub$Params<Key, Value>
@@ -4047,7 +4047,7 @@ export class TextMap_size$Params extends $.Struct {
 }
 
 export declare namespace TextMap_size$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = TextMap_size$Params | Init | null;
 }
@@ -5163,7 +5163,7 @@ export class Everything_class$Params extends $.Struct {
 }
 
 export declare namespace Everything_class$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Everything_class$Params | Init | null;
 }
@@ -5186,7 +5186,7 @@ export class Everything_class$Results extends $.Struct {
 }
 
 export declare namespace Everything_class$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Everything_class$Results | Init | null;
 }

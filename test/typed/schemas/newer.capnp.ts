@@ -659,7 +659,7 @@ export class Base_ping$Params extends $.Struct {
 }
 
 export declare namespace Base_ping$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Base_ping$Params | Init | null;
 }
@@ -1009,7 +1009,7 @@ export class Service_added$Params extends $.Struct {
 }
 
 export declare namespace Service_added$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Service_added$Params | Init | null;
 }
@@ -1032,7 +1032,7 @@ export class Service_added$Results extends $.Struct {
 }
 
 export declare namespace Service_added$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Service_added$Results | Init | null;
 }

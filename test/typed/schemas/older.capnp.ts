@@ -506,7 +506,7 @@ export class Service_send$Results extends $.Struct {
 }
 
 export declare namespace Service_send$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Service_send$Results | Init | null;
 }

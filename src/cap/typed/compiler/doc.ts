@@ -52,7 +52,7 @@ export function list(open: string, items: readonly Doc[], close: string): Doc {
 /** Type arguments: like `list`, without a comma at the end. */
 export function typeArgs(name: string, items: readonly Doc[]): Doc {
   if (items.length === 0) return name;
-  return [`${name}`, group("<", indent(softline, join([",", line], items)), softline, ">")];
+  return [name, group("<", indent(softline, join([",", line], items)), softline, ">")];
 }
 
 /** A method of an interface: on one line, or one parameter a line. */

@@ -430,7 +430,10 @@ class StructWriter {
       return [docComment(member.doc), union(`${member.name}?:`, `${type} | undefined`, ";")];
     });
     const declared = this.types.declare(this.node.id);
-    const init = block(`interface Init${declared}`, fields);
+    const init =
+      fields.length === 0
+        ? `type Init${declared.replace(/<|, /g, "$&_")} = object;`
+        : block(`interface Init${declared}`, fields);
     const doc = docComment(
       "What a field of this type is set from: a struct to copy, or its fields.",
     );

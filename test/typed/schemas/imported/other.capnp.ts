@@ -83,7 +83,7 @@ export class Peer_point$Params extends $.Struct {
 }
 
 export declare namespace Peer_point$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Peer_point$Params | Init | null;
 }
