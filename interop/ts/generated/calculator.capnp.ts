@@ -5,7 +5,7 @@ import * as $ from "capstan/typed";
 export class Calculator_evaluate$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_evaluate$Params> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_evaluate$Params,
+      () => Calculator_evaluate$Params,
       "calculator.capnp:Calculator.evaluate$Params",
       "bb0eaae1557a36d4",
       0,
@@ -61,7 +61,7 @@ export class Calculator_evaluate$Params$Pipeline extends $.Pipeline<Calculator_e
 export class Calculator_evaluate$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_evaluate$Results> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_evaluate$Results,
+      () => Calculator_evaluate$Results,
       "calculator.capnp:Calculator.evaluate$Results",
       "81b1a3f55887a611",
       0,
@@ -108,7 +108,7 @@ export class Calculator_evaluate$Results$Pipeline extends $.Pipeline<Calculator_
 export class Calculator_defFunction$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_defFunction$Params> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_defFunction$Params,
+      () => Calculator_defFunction$Params,
       "calculator.capnp:Calculator.defFunction$Params",
       "f287bcba4556dc89",
       1,
@@ -175,7 +175,7 @@ export class Calculator_defFunction$Params$Pipeline extends $.Pipeline<Calculato
 export class Calculator_defFunction$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_defFunction$Results> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_defFunction$Results,
+      () => Calculator_defFunction$Results,
       "calculator.capnp:Calculator.defFunction$Results",
       "8d24f465047cd6c8",
       0,
@@ -222,7 +222,7 @@ export class Calculator_defFunction$Results$Pipeline extends $.Pipeline<Calculat
 export class Calculator_getOperator$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_getOperator$Params> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_getOperator$Params,
+      () => Calculator_getOperator$Params,
       "calculator.capnp:Calculator.getOperator$Params",
       "8a8dceb4f4a3c530",
       1,
@@ -259,7 +259,7 @@ export declare namespace Calculator_getOperator$Params {
 export class Calculator_getOperator$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_getOperator$Results> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_getOperator$Results,
+      () => Calculator_getOperator$Results,
       "calculator.capnp:Calculator.getOperator$Results",
       "d18fbb7763c08c20",
       0,
@@ -319,7 +319,7 @@ function Calculator$members(): $.Members {
  */
 export class Calculator extends $.Client<Calculator.Server> {
   static readonly _capnp: $.InterfaceInfo<Calculator> = /* @__PURE__ */ $.interfaceInfo(
-    Calculator,
+    () => Calculator,
     "calculator.capnp:Calculator",
     "97983392df35cc36",
     Calculator$members,
@@ -409,7 +409,7 @@ const Calculator_Expression$call$slots: $.Slots = {
 export class Calculator_Expression extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_Expression> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_Expression,
+      () => Calculator_Expression,
       "calculator.capnp:Calculator.Expression",
       "d438d7caf5548d15",
       2,
@@ -521,7 +521,7 @@ export class Calculator_Expression$Pipeline extends $.Pipeline<Calculator_Expres
 export class Calculator_Expression_call extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_Expression_call> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_Expression_call,
+      () => Calculator_Expression_call,
       "calculator.capnp:Calculator.Expression.call",
       "d99522a3d3878d66",
       2,
@@ -585,7 +585,7 @@ export class Calculator_Expression_call$Pipeline extends $.Pipeline<Calculator_E
 export class Calculator_Value_read$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_Value_read$Params> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_Value_read$Params,
+      () => Calculator_Value_read$Params,
       "calculator.capnp:Calculator.Value.read$Params",
       "d3532574d58db558",
       0,
@@ -600,7 +600,7 @@ export class Calculator_Value_read$Params extends $.Struct {
 }
 
 export declare namespace Calculator_Value_read$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Calculator_Value_read$Params | Init | null;
 }
@@ -608,7 +608,7 @@ export declare namespace Calculator_Value_read$Params {
 export class Calculator_Value_read$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_Value_read$Results> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_Value_read$Results,
+      () => Calculator_Value_read$Results,
       "calculator.capnp:Calculator.Value.read$Results",
       "e6be6723122ae822",
       1,
@@ -651,7 +651,7 @@ function Calculator_Value$members(): $.Members {
 
 export class Calculator_Value extends $.Client<Calculator_Value.Server> {
   static readonly _capnp: $.InterfaceInfo<Calculator_Value> = /* @__PURE__ */ $.interfaceInfo(
-    Calculator_Value,
+    () => Calculator_Value,
     "calculator.capnp:Calculator.Value",
     "c3e69d34d3ee48d2",
     Calculator_Value$members,
@@ -686,7 +686,7 @@ export declare namespace Calculator_Value {
 export class Calculator_Function_call$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_Function_call$Params> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_Function_call$Params,
+      () => Calculator_Function_call$Params,
       "calculator.capnp:Calculator.Function.call$Params",
       "b19160df70b87717",
       0,
@@ -731,7 +731,7 @@ export declare namespace Calculator_Function_call$Params {
 export class Calculator_Function_call$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Calculator_Function_call$Results> =
     /* @__PURE__ */ $.structInfo(
-      Calculator_Function_call$Results,
+      () => Calculator_Function_call$Results,
       "calculator.capnp:Calculator.Function.call$Results",
       "c0e0abf76914dead",
       1,
@@ -779,7 +779,7 @@ function Calculator_Function$members(): $.Members {
  */
 export class Calculator_Function extends $.Client<Calculator_Function.Server> {
   static readonly _capnp: $.InterfaceInfo<Calculator_Function> = /* @__PURE__ */ $.interfaceInfo(
-    Calculator_Function,
+    () => Calculator_Function,
     "calculator.capnp:Calculator.Function",
     "ede83a3d96840394",
     Calculator_Function$members,

@@ -5,7 +5,7 @@ import * as $ from "capstan/typed";
 export class DebugPort_getEntrypoint$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<DebugPort_getEntrypoint$Params> =
     /* @__PURE__ */ $.structInfo(
-      DebugPort_getEntrypoint$Params,
+      () => DebugPort_getEntrypoint$Params,
       "debug-port.capnp:DebugPort.getEntrypoint$Params",
       "a4f0e07d482a8422",
       0,
@@ -82,7 +82,7 @@ export class DebugPort_getEntrypoint$Params$Pipeline extends $.Pipeline<DebugPor
 export class DebugPort_getEntrypoint$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<DebugPort_getEntrypoint$Results> =
     /* @__PURE__ */ $.structInfo(
-      DebugPort_getEntrypoint$Results,
+      () => DebugPort_getEntrypoint$Results,
       "debug-port.capnp:DebugPort.getEntrypoint$Results",
       "8b6cfbc7c8f6b69e",
       0,
@@ -129,7 +129,7 @@ export class DebugPort_getEntrypoint$Results$Pipeline extends $.Pipeline<DebugPo
 export class DebugPort_getActor$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<DebugPort_getActor$Params> =
     /* @__PURE__ */ $.structInfo(
-      DebugPort_getActor$Params,
+      () => DebugPort_getActor$Params,
       "debug-port.capnp:DebugPort.getActor$Params",
       "f4285ead10eadfb3",
       0,
@@ -200,7 +200,7 @@ export declare namespace DebugPort_getActor$Params {
 export class DebugPort_getActor$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<DebugPort_getActor$Results> =
     /* @__PURE__ */ $.structInfo(
-      DebugPort_getActor$Results,
+      () => DebugPort_getActor$Results,
       "debug-port.capnp:DebugPort.getActor$Results",
       "e3629c1463b5bf26",
       0,
@@ -257,7 +257,7 @@ function DebugPort$members(): $.Members {
 /** The bootstrap object. Gives access to everything in the process. */
 export class DebugPort extends $.Client<DebugPort.Server> {
   static readonly _capnp: $.InterfaceInfo<DebugPort> = /* @__PURE__ */ $.interfaceInfo(
-    DebugPort,
+    () => DebugPort,
     "debug-port.capnp:DebugPort",
     "ea5b0b487aea7327",
     DebugPort$members,
@@ -312,7 +312,7 @@ export declare namespace DebugPort {
 export class WorkerBootstrap_startEvent$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<WorkerBootstrap_startEvent$Params> =
     /* @__PURE__ */ $.structInfo(
-      WorkerBootstrap_startEvent$Params,
+      () => WorkerBootstrap_startEvent$Params,
       "debug-port.capnp:WorkerBootstrap.startEvent$Params",
       "a4f80d56b4c8c13d",
       1,
@@ -364,7 +364,7 @@ export declare namespace WorkerBootstrap_startEvent$Params {
 export class WorkerBootstrap_startEvent$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<WorkerBootstrap_startEvent$Results> =
     /* @__PURE__ */ $.structInfo(
-      WorkerBootstrap_startEvent$Results,
+      () => WorkerBootstrap_startEvent$Results,
       "debug-port.capnp:WorkerBootstrap.startEvent$Results",
       "c1e7ad2567899fb3",
       0,
@@ -419,7 +419,7 @@ function WorkerBootstrap$members(): $.Members {
 
 export class WorkerBootstrap extends $.Client<WorkerBootstrap.Server> {
   static readonly _capnp: $.InterfaceInfo<WorkerBootstrap> = /* @__PURE__ */ $.interfaceInfo(
-    WorkerBootstrap,
+    () => WorkerBootstrap,
     "debug-port.capnp:WorkerBootstrap",
     "878048cda334ade3",
     WorkerBootstrap$members,
@@ -457,7 +457,7 @@ export declare namespace WorkerBootstrap {
 export class EventDispatcher_getHttpService$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_getHttpService$Params> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_getHttpService$Params,
+      () => EventDispatcher_getHttpService$Params,
       "debug-port.capnp:EventDispatcher.getHttpService$Params",
       "f1e26fc9c712e732",
       0,
@@ -472,7 +472,7 @@ export class EventDispatcher_getHttpService$Params extends $.Struct {
 }
 
 export declare namespace EventDispatcher_getHttpService$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_getHttpService$Params | Init | null;
 }
@@ -480,7 +480,7 @@ export declare namespace EventDispatcher_getHttpService$Params {
 export class EventDispatcher_getHttpService$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_getHttpService$Results> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_getHttpService$Results,
+      () => EventDispatcher_getHttpService$Results,
       "debug-port.capnp:EventDispatcher.getHttpService$Results",
       "cde4704fb40081e1",
       0,
@@ -527,7 +527,7 @@ export class EventDispatcher_getHttpService$Results$Pipeline extends $.Pipeline<
 export class EventDispatcher_unused1$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused1$Params> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused1$Params,
+      () => EventDispatcher_unused1$Params,
       "debug-port.capnp:EventDispatcher.unused1$Params",
       "847bff55904a0744",
       0,
@@ -542,7 +542,7 @@ export class EventDispatcher_unused1$Params extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused1$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused1$Params | Init | null;
 }
@@ -550,7 +550,7 @@ export declare namespace EventDispatcher_unused1$Params {
 export class EventDispatcher_unused1$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused1$Results> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused1$Results,
+      () => EventDispatcher_unused1$Results,
       "debug-port.capnp:EventDispatcher.unused1$Results",
       "a752e5afb9440d3c",
       0,
@@ -565,7 +565,7 @@ export class EventDispatcher_unused1$Results extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused1$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused1$Results | Init | null;
 }
@@ -573,7 +573,7 @@ export declare namespace EventDispatcher_unused1$Results {
 export class EventDispatcher_unused2$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused2$Params> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused2$Params,
+      () => EventDispatcher_unused2$Params,
       "debug-port.capnp:EventDispatcher.unused2$Params",
       "97a31827120299f1",
       0,
@@ -588,7 +588,7 @@ export class EventDispatcher_unused2$Params extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused2$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused2$Params | Init | null;
 }
@@ -596,7 +596,7 @@ export declare namespace EventDispatcher_unused2$Params {
 export class EventDispatcher_unused2$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused2$Results> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused2$Results,
+      () => EventDispatcher_unused2$Results,
       "debug-port.capnp:EventDispatcher.unused2$Results",
       "d1fff52699af44a2",
       0,
@@ -611,7 +611,7 @@ export class EventDispatcher_unused2$Results extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused2$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused2$Results | Init | null;
 }
@@ -619,7 +619,7 @@ export declare namespace EventDispatcher_unused2$Results {
 export class EventDispatcher_unused3$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused3$Params> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused3$Params,
+      () => EventDispatcher_unused3$Params,
       "debug-port.capnp:EventDispatcher.unused3$Params",
       "b1bf6066c77038ff",
       0,
@@ -634,7 +634,7 @@ export class EventDispatcher_unused3$Params extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused3$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused3$Params | Init | null;
 }
@@ -642,7 +642,7 @@ export declare namespace EventDispatcher_unused3$Params {
 export class EventDispatcher_unused3$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused3$Results> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused3$Results,
+      () => EventDispatcher_unused3$Results,
       "debug-port.capnp:EventDispatcher.unused3$Results",
       "da960bc04a277708",
       0,
@@ -657,7 +657,7 @@ export class EventDispatcher_unused3$Results extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused3$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused3$Results | Init | null;
 }
@@ -665,7 +665,7 @@ export declare namespace EventDispatcher_unused3$Results {
 export class EventDispatcher_unused4$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused4$Params> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused4$Params,
+      () => EventDispatcher_unused4$Params,
       "debug-port.capnp:EventDispatcher.unused4$Params",
       "cfb0fc83e4814370",
       0,
@@ -680,7 +680,7 @@ export class EventDispatcher_unused4$Params extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused4$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused4$Params | Init | null;
 }
@@ -688,7 +688,7 @@ export declare namespace EventDispatcher_unused4$Params {
 export class EventDispatcher_unused4$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused4$Results> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused4$Results,
+      () => EventDispatcher_unused4$Results,
       "debug-port.capnp:EventDispatcher.unused4$Results",
       "ceec351c500d34f7",
       0,
@@ -703,7 +703,7 @@ export class EventDispatcher_unused4$Results extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused4$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused4$Results | Init | null;
 }
@@ -711,7 +711,7 @@ export declare namespace EventDispatcher_unused4$Results {
 export class EventDispatcher_unused5$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused5$Params> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused5$Params,
+      () => EventDispatcher_unused5$Params,
       "debug-port.capnp:EventDispatcher.unused5$Params",
       "95536fa5ccd9ab64",
       0,
@@ -726,7 +726,7 @@ export class EventDispatcher_unused5$Params extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused5$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused5$Params | Init | null;
 }
@@ -734,7 +734,7 @@ export declare namespace EventDispatcher_unused5$Params {
 export class EventDispatcher_unused5$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused5$Results> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused5$Results,
+      () => EventDispatcher_unused5$Results,
       "debug-port.capnp:EventDispatcher.unused5$Results",
       "d84bb832426f42d9",
       0,
@@ -749,7 +749,7 @@ export class EventDispatcher_unused5$Results extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused5$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused5$Results | Init | null;
 }
@@ -757,7 +757,7 @@ export declare namespace EventDispatcher_unused5$Results {
 export class EventDispatcher_unused6$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused6$Params> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused6$Params,
+      () => EventDispatcher_unused6$Params,
       "debug-port.capnp:EventDispatcher.unused6$Params",
       "94e2ce9d88703461",
       0,
@@ -772,7 +772,7 @@ export class EventDispatcher_unused6$Params extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused6$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused6$Params | Init | null;
 }
@@ -780,7 +780,7 @@ export declare namespace EventDispatcher_unused6$Params {
 export class EventDispatcher_unused6$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused6$Results> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused6$Results,
+      () => EventDispatcher_unused6$Results,
       "debug-port.capnp:EventDispatcher.unused6$Results",
       "c8e95044a211b124",
       0,
@@ -795,7 +795,7 @@ export class EventDispatcher_unused6$Results extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused6$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused6$Results | Init | null;
 }
@@ -803,7 +803,7 @@ export declare namespace EventDispatcher_unused6$Results {
 export class EventDispatcher_unused7$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused7$Params> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused7$Params,
+      () => EventDispatcher_unused7$Params,
       "debug-port.capnp:EventDispatcher.unused7$Params",
       "eab1dcc548937750",
       0,
@@ -818,7 +818,7 @@ export class EventDispatcher_unused7$Params extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused7$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused7$Params | Init | null;
 }
@@ -826,7 +826,7 @@ export declare namespace EventDispatcher_unused7$Params {
 export class EventDispatcher_unused7$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused7$Results> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused7$Results,
+      () => EventDispatcher_unused7$Results,
       "debug-port.capnp:EventDispatcher.unused7$Results",
       "f261341449bef7cd",
       0,
@@ -841,7 +841,7 @@ export class EventDispatcher_unused7$Results extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused7$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused7$Results | Init | null;
 }
@@ -849,7 +849,7 @@ export declare namespace EventDispatcher_unused7$Results {
 export class EventDispatcher_unused8$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused8$Params> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused8$Params,
+      () => EventDispatcher_unused8$Params,
       "debug-port.capnp:EventDispatcher.unused8$Params",
       "89670df595b97ebc",
       0,
@@ -864,7 +864,7 @@ export class EventDispatcher_unused8$Params extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused8$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused8$Params | Init | null;
 }
@@ -872,7 +872,7 @@ export declare namespace EventDispatcher_unused8$Params {
 export class EventDispatcher_unused8$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_unused8$Results> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_unused8$Results,
+      () => EventDispatcher_unused8$Results,
       "debug-port.capnp:EventDispatcher.unused8$Results",
       "89fb950ab2f35d0b",
       0,
@@ -887,7 +887,7 @@ export class EventDispatcher_unused8$Results extends $.Struct {
 }
 
 export declare namespace EventDispatcher_unused8$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_unused8$Results | Init | null;
 }
@@ -895,7 +895,7 @@ export declare namespace EventDispatcher_unused8$Results {
 export class EventDispatcher_jsRpcSession$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_jsRpcSession$Params> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_jsRpcSession$Params,
+      () => EventDispatcher_jsRpcSession$Params,
       "debug-port.capnp:EventDispatcher.jsRpcSession$Params",
       "a1245fde06d25dbd",
       0,
@@ -910,7 +910,7 @@ export class EventDispatcher_jsRpcSession$Params extends $.Struct {
 }
 
 export declare namespace EventDispatcher_jsRpcSession$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = EventDispatcher_jsRpcSession$Params | Init | null;
 }
@@ -918,7 +918,7 @@ export declare namespace EventDispatcher_jsRpcSession$Params {
 export class EventDispatcher_jsRpcSession$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<EventDispatcher_jsRpcSession$Results> =
     /* @__PURE__ */ $.structInfo(
-      EventDispatcher_jsRpcSession$Results,
+      () => EventDispatcher_jsRpcSession$Results,
       "debug-port.capnp:EventDispatcher.jsRpcSession$Results",
       "8748a2025da892e9",
       0,
@@ -1010,7 +1010,7 @@ function EventDispatcher$members(): $.Members {
 /** One event; the method called on it says of which kind. */
 export class EventDispatcher extends $.Client<EventDispatcher.Server> {
   static readonly _capnp: $.InterfaceInfo<EventDispatcher> = /* @__PURE__ */ $.interfaceInfo(
-    EventDispatcher,
+    () => EventDispatcher,
     "debug-port.capnp:EventDispatcher",
     "f20697475ec1752d",
     EventDispatcher$members,
@@ -1221,7 +1221,7 @@ function JsRpcSession$members(): $.Members {
 
 export class JsRpcSession extends $.Client<JsRpcSession.Server> {
   static readonly _capnp: $.InterfaceInfo<JsRpcSession> = /* @__PURE__ */ $.interfaceInfo(
-    JsRpcSession,
+    () => JsRpcSession,
     "debug-port.capnp:JsRpcSession",
     "bbfec607777f1620",
     JsRpcSession$members,
@@ -1241,7 +1241,7 @@ function ExternalPusher$members(): $.Members {
 /** Its methods carry streams, which the smoke test has none of. */
 export class ExternalPusher extends $.Client<ExternalPusher.Server> {
   static readonly _capnp: $.InterfaceInfo<ExternalPusher> = /* @__PURE__ */ $.interfaceInfo(
-    ExternalPusher,
+    () => ExternalPusher,
     "debug-port.capnp:ExternalPusher",
     "ee2eb0d2e1aad430",
     ExternalPusher$members,
@@ -1260,7 +1260,7 @@ function JsRpcTarget$members(): $.Members {
 
 export class JsRpcTarget extends $.Client<JsRpcTarget.Server> {
   static readonly _capnp: $.InterfaceInfo<JsRpcTarget> = /* @__PURE__ */ $.interfaceInfo(
-    JsRpcTarget,
+    () => JsRpcTarget,
     "debug-port.capnp:JsRpcTarget",
     "a1a96525142a9d98",
     JsRpcTarget$members,
@@ -1296,7 +1296,7 @@ const CallParams$which = ["methodName", "methodPath"] as const;
 
 export class CallParams extends $.Struct {
   static override readonly _capnp: $.StructInfo<CallParams> = /* @__PURE__ */ $.structInfo(
-    CallParams,
+    () => CallParams,
     "debug-port.capnp:CallParams",
     "c4a98d3fccf48a06",
     1,
@@ -1402,7 +1402,7 @@ const CallParams_operation$which = ["callWithArgs", "getProperty"] as const;
 export class CallParams_operation extends $.Struct {
   static override readonly _capnp: $.StructInfo<CallParams_operation> =
     /* @__PURE__ */ $.structInfo(
-      CallParams_operation,
+      () => CallParams_operation,
       "debug-port.capnp:CallParams.operation",
       "b3b11bfa6f329593",
       1,
@@ -1476,7 +1476,7 @@ const CallParams_resultsStreamHandler$which = ["obsolete", "externalPusher"] as 
 export class CallParams_resultsStreamHandler extends $.Struct {
   static override readonly _capnp: $.StructInfo<CallParams_resultsStreamHandler> =
     /* @__PURE__ */ $.structInfo(
-      CallParams_resultsStreamHandler,
+      () => CallParams_resultsStreamHandler,
       "debug-port.capnp:CallParams.resultsStreamHandler",
       "e443ca1a30ff2ec2",
       1,
@@ -1551,7 +1551,7 @@ export class CallParams_resultsStreamHandler$Pipeline extends $.Pipeline<CallPar
 
 export class CallResults extends $.Struct {
   static override readonly _capnp: $.StructInfo<CallResults> = /* @__PURE__ */ $.structInfo(
-    CallResults,
+    () => CallResults,
     "debug-port.capnp:CallResults",
     "e2cb0d1f783162a5",
     1,
@@ -1650,7 +1650,7 @@ export class CallResults$Pipeline extends $.Pipeline<CallResults> {
 
 export class JsValue extends $.Struct {
   static override readonly _capnp: $.StructInfo<JsValue> = /* @__PURE__ */ $.structInfo(
-    JsValue,
+    () => JsValue,
     "debug-port.capnp:JsValue",
     "dda6d225ab7eb41d",
     0,

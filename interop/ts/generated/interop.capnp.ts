@@ -4,7 +4,7 @@ import * as $ from "capstan/typed";
 
 export class Basics_hello$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_hello$Params> = /* @__PURE__ */ $.structInfo(
-    Basics_hello$Params,
+    () => Basics_hello$Params,
     "interop.capnp:Basics.hello$Params",
     "d6ea1b65fbca3fce",
     0,
@@ -45,7 +45,7 @@ export declare namespace Basics_hello$Params {
 export class Basics_hello$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_hello$Results> =
     /* @__PURE__ */ $.structInfo(
-      Basics_hello$Results,
+      () => Basics_hello$Results,
       "interop.capnp:Basics.hello$Results",
       "fb1a5b4f88467dea",
       0,
@@ -86,7 +86,7 @@ export declare namespace Basics_hello$Results {
 export class Basics_exchange$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_exchange$Params> =
     /* @__PURE__ */ $.structInfo(
-      Basics_exchange$Params,
+      () => Basics_exchange$Params,
       "interop.capnp:Basics.exchange$Params",
       "ccf7f279798ca668",
       1,
@@ -148,7 +148,7 @@ export class Basics_exchange$Params$Pipeline extends $.Pipeline<Basics_exchange$
 export class Basics_exchange$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_exchange$Results> =
     /* @__PURE__ */ $.structInfo(
-      Basics_exchange$Results,
+      () => Basics_exchange$Results,
       "interop.capnp:Basics.exchange$Results",
       "9409563901188707",
       0,
@@ -198,7 +198,7 @@ export class Basics_exchange$Results$Pipeline extends $.Pipeline<Basics_exchange
 
 export class Basics_copy$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_copy$Params> = /* @__PURE__ */ $.structInfo(
-    Basics_copy$Params,
+    () => Basics_copy$Params,
     "interop.capnp:Basics.copy$Params",
     "edab3533d7b43838",
     0,
@@ -248,7 +248,7 @@ export class Basics_copy$Params$Pipeline extends $.Pipeline<Basics_copy$Params> 
 
 export class Basics_copy$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_copy$Results> = /* @__PURE__ */ $.structInfo(
-    Basics_copy$Results,
+    () => Basics_copy$Results,
     "interop.capnp:Basics.copy$Results",
     "9f1710c69fa5d8fe",
     0,
@@ -298,7 +298,7 @@ export class Basics_copy$Results$Pipeline extends $.Pipeline<Basics_copy$Results
 
 export class Basics_fail$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_fail$Params> = /* @__PURE__ */ $.structInfo(
-    Basics_fail$Params,
+    () => Basics_fail$Params,
     "interop.capnp:Basics.fail$Params",
     "a1bac62e744f0db1",
     1,
@@ -349,7 +349,7 @@ export declare namespace Basics_fail$Params {
 
 export class Basics_fail$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_fail$Results> = /* @__PURE__ */ $.structInfo(
-    Basics_fail$Results,
+    () => Basics_fail$Results,
     "interop.capnp:Basics.fail$Results",
     "e985dc47fb117d43",
     0,
@@ -396,7 +396,7 @@ export class Basics_fail$Results$Pipeline extends $.Pipeline<Basics_fail$Results
 export class Basics_identity$Params<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_identity$Params> =
     /* @__PURE__ */ $.structInfo<Basics_identity$Params>(
-      Basics_identity$Params,
+      () => Basics_identity$Params,
       "interop.capnp:Basics.identity$Params",
       "bf0fb53e1e04d1bb",
       0,
@@ -449,7 +449,7 @@ export class Basics_identity$Params$Pipeline<T = $.AnyPointer> extends $.Pipelin
 export class Basics_identity$Results<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_identity$Results> =
     /* @__PURE__ */ $.structInfo<Basics_identity$Results>(
-      Basics_identity$Results,
+      () => Basics_identity$Results,
       "interop.capnp:Basics.identity$Results",
       "a651e175dbacc9a4",
       0,
@@ -502,7 +502,7 @@ export class Basics_identity$Results$Pipeline<T = $.AnyPointer> extends $.Pipeli
 export class Basics_makeCell$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_makeCell$Params> =
     /* @__PURE__ */ $.structInfo(
-      Basics_makeCell$Params,
+      () => Basics_makeCell$Params,
       "interop.capnp:Basics.makeCell$Params",
       "9bf2dfc9aade473f",
       0,
@@ -543,7 +543,7 @@ export declare namespace Basics_makeCell$Params {
 export class Basics_makeCell$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Basics_makeCell$Results> =
     /* @__PURE__ */ $.structInfo(
-      Basics_makeCell$Results,
+      () => Basics_makeCell$Results,
       "interop.capnp:Basics.makeCell$Results",
       "c0256c243954ad15",
       0,
@@ -603,7 +603,7 @@ function Basics$members(): $.Members {
 
 export class Basics extends $.Client<Basics.Server> {
   static readonly _capnp: $.InterfaceInfo<Basics> = /* @__PURE__ */ $.interfaceInfo(
-    Basics,
+    () => Basics,
     "interop.capnp:Basics",
     "a320978a39df1e2f",
     Basics$members,
@@ -774,7 +774,7 @@ export type ErrorKind = $.Enum<typeof ErrorKind>;
 export class Cell_get$Params<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Cell_get$Params> =
     /* @__PURE__ */ $.structInfo<Cell_get$Params>(
-      Cell_get$Params,
+      () => Cell_get$Params,
       "interop.capnp:Cell.get$Params",
       "f40972d295002d86",
       0,
@@ -793,7 +793,7 @@ export class Cell_get$Params<T = $.AnyPointer> extends $.Struct {
 }
 
 export declare namespace Cell_get$Params {
-  interface Init<T = $.AnyPointer> {}
+  type Init<T = $.AnyPointer> = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From<T = $.AnyPointer> = Cell_get$Params<T> | Init<T> | null;
 }
@@ -801,7 +801,7 @@ export declare namespace Cell_get$Params {
 export class Cell_get$Results<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Cell_get$Results> =
     /* @__PURE__ */ $.structInfo<Cell_get$Results>(
-      Cell_get$Results,
+      () => Cell_get$Results,
       "interop.capnp:Cell.get$Results",
       "9e2f3bd583f8102a",
       0,
@@ -852,7 +852,7 @@ export class Cell_get$Results$Pipeline<T = $.AnyPointer> extends $.Pipeline<Cell
 export class Cell_set$Params<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Cell_set$Params> =
     /* @__PURE__ */ $.structInfo<Cell_set$Params>(
-      Cell_set$Params,
+      () => Cell_set$Params,
       "interop.capnp:Cell.set$Params",
       "d5d43db20a48c06f",
       0,
@@ -903,7 +903,7 @@ export class Cell_set$Params$Pipeline<T = $.AnyPointer> extends $.Pipeline<Cell_
 export class Cell_set$Results<T = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Cell_set$Results> =
     /* @__PURE__ */ $.structInfo<Cell_set$Results>(
-      Cell_set$Results,
+      () => Cell_set$Results,
       "interop.capnp:Cell.set$Results",
       "96fe2c4cdd73def5",
       0,
@@ -963,7 +963,7 @@ function Cell$members(T: $.PointerType<$.AnyPointer>): $.Members {
 
 export class Cell<T = $.AnyPointer> extends $.Client<Cell.Server<T>> {
   static readonly _capnp: $.InterfaceInfo<Cell> = /* @__PURE__ */ $.interfaceInfo<Cell>(
-    Cell,
+    () => Cell,
     "interop.capnp:Cell",
     "c4d0782625c3521a",
     Cell$members,
@@ -1024,7 +1024,7 @@ export type Color = $.Enum<typeof Color>;
 
 export class Point extends $.Struct {
   static override readonly _capnp: $.StructInfo<Point> = /* @__PURE__ */ $.structInfo(
-    Point,
+    () => Point,
     "interop.capnp:Point",
     "cfbb4cc5f44993d9",
     1,
@@ -1086,7 +1086,7 @@ export declare namespace Point {
 
 export class Pair<A = $.AnyPointer, B = $.AnyPointer> extends $.Struct {
   static override readonly _capnp: $.StructInfo<Pair> = /* @__PURE__ */ $.structInfo<Pair>(
-    Pair,
+    () => Pair,
     "interop.capnp:Pair",
     "e79d006999f42718",
     0,
@@ -1168,7 +1168,7 @@ const Everything$defaultInts = /* @__PURE__ */ $.literal("AQAAABwAAAAKAAAA7P///x
  */
 export class Everything extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything> = /* @__PURE__ */ $.structInfo(
-    Everything,
+    () => Everything,
     "interop.capnp:Everything",
     "e9f184ec071d793e",
     11,
@@ -1976,7 +1976,7 @@ export class Everything$Pipeline extends $.Pipeline<Everything> {
 
 export class Everything_location extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_location> = /* @__PURE__ */ $.structInfo(
-    Everything_location,
+    () => Everything_location,
     "interop.capnp:Everything.location",
     "caa7c407f2625458",
     11,
@@ -2033,7 +2033,7 @@ const Everything_choice$place$slots: $.Slots = {
 
 export class Everything_choice extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_choice> = /* @__PURE__ */ $.structInfo(
-    Everything_choice,
+    () => Everything_choice,
     "interop.capnp:Everything.choice",
     "da9570fde7806ab0",
     11,
@@ -2141,7 +2141,7 @@ export declare namespace Everything_choice {
 export class Everything_choice_place extends $.Struct {
   static override readonly _capnp: $.StructInfo<Everything_choice_place> =
     /* @__PURE__ */ $.structInfo(
-      Everything_choice_place,
+      () => Everything_choice_place,
       "interop.capnp:Everything.choice.place",
       "d72ee202c0b537e5",
       11,
@@ -2186,7 +2186,7 @@ export declare namespace Everything_choice_place {
 
 export class Node_path$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_path$Params> = /* @__PURE__ */ $.structInfo(
-    Node_path$Params,
+    () => Node_path$Params,
     "interop.capnp:Node.path$Params",
     "d64fea47e0a99f32",
     0,
@@ -2201,14 +2201,14 @@ export class Node_path$Params extends $.Struct {
 }
 
 export declare namespace Node_path$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Node_path$Params | Init | null;
 }
 
 export class Node_path$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_path$Results> = /* @__PURE__ */ $.structInfo(
-    Node_path$Results,
+    () => Node_path$Results,
     "interop.capnp:Node.path$Results",
     "8bb34fc17b9aa4ab",
     0,
@@ -2248,7 +2248,7 @@ export declare namespace Node_path$Results {
 
 export class Node_child$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_child$Params> = /* @__PURE__ */ $.structInfo(
-    Node_child$Params,
+    () => Node_child$Params,
     "interop.capnp:Node.child$Params",
     "b0187ddbfc04ed9f",
     0,
@@ -2288,7 +2288,7 @@ export declare namespace Node_child$Params {
 
 export class Node_child$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Node_child$Results> = /* @__PURE__ */ $.structInfo(
-    Node_child$Results,
+    () => Node_child$Results,
     "interop.capnp:Node.child$Results",
     "a6413116cb47e174",
     0,
@@ -2360,7 +2360,7 @@ function Node$members(): $.Members {
 /** An object of a tree that grows as it is asked for. */
 export class Node extends $.Client<Node.Server> {
   static readonly _capnp: $.InterfaceInfo<Node> = /* @__PURE__ */ $.interfaceInfo(
-    Node,
+    () => Node,
     "interop.capnp:Node",
     "c55712fe45607256",
     Node$members,
@@ -2404,7 +2404,7 @@ export declare namespace Node {
 
 export class Gate_pass$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Gate_pass$Params> = /* @__PURE__ */ $.structInfo(
-    Gate_pass$Params,
+    () => Gate_pass$Params,
     "interop.capnp:Gate.pass$Params",
     "e1ef9c1ab5ba5ea5",
     0,
@@ -2419,14 +2419,14 @@ export class Gate_pass$Params extends $.Struct {
 }
 
 export declare namespace Gate_pass$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Gate_pass$Params | Init | null;
 }
 
 export class Gate_pass$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Gate_pass$Results> = /* @__PURE__ */ $.structInfo(
-    Gate_pass$Results,
+    () => Gate_pass$Results,
     "interop.capnp:Gate.pass$Results",
     "b44a853f20f1710b",
     0,
@@ -2441,7 +2441,7 @@ export class Gate_pass$Results extends $.Struct {
 }
 
 export declare namespace Gate_pass$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Gate_pass$Results | Init | null;
 }
@@ -2452,7 +2452,7 @@ function Gate$members(): $.Members {
 
 export class Gate extends $.Client<Gate.Server> {
   static readonly _capnp: $.InterfaceInfo<Gate> = /* @__PURE__ */ $.interfaceInfo(
-    Gate,
+    () => Gate,
     "interop.capnp:Gate",
     "a871218f3f7e6cbd",
     Gate$members,
@@ -2479,7 +2479,7 @@ export declare namespace Gate {
 export class Recorder_mark$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Recorder_mark$Params> =
     /* @__PURE__ */ $.structInfo(
-      Recorder_mark$Params,
+      () => Recorder_mark$Params,
       "interop.capnp:Recorder.mark$Params",
       "eed2fd5d44abf773",
       1,
@@ -2516,7 +2516,7 @@ export declare namespace Recorder_mark$Params {
 export class Recorder_mark$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Recorder_mark$Results> =
     /* @__PURE__ */ $.structInfo(
-      Recorder_mark$Results,
+      () => Recorder_mark$Results,
       "interop.capnp:Recorder.mark$Results",
       "b3115908927fc189",
       1,
@@ -2559,7 +2559,7 @@ function Recorder$members(): $.Members {
 
 export class Recorder extends $.Client<Recorder.Server> {
   static readonly _capnp: $.InterfaceInfo<Recorder> = /* @__PURE__ */ $.interfaceInfo(
-    Recorder,
+    () => Recorder,
     "interop.capnp:Recorder",
     "81a852d349921dee",
     Recorder$members,
@@ -2602,7 +2602,7 @@ export declare namespace Recorder {
 export class Callback_call$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Callback_call$Params> =
     /* @__PURE__ */ $.structInfo(
-      Callback_call$Params,
+      () => Callback_call$Params,
       "interop.capnp:Callback.call$Params",
       "a23d25a3032c358b",
       1,
@@ -2642,7 +2642,7 @@ function Callback$members(): $.Members {
 
 export class Callback extends $.Client<Callback.Server> {
   static readonly _capnp: $.InterfaceInfo<Callback> = /* @__PURE__ */ $.interfaceInfo(
-    Callback,
+    () => Callback,
     "interop.capnp:Callback",
     "cc30400dbb80f805",
     Callback$members,
@@ -2672,7 +2672,7 @@ export declare namespace Callback {
  */
 export class Answer extends $.Struct {
   static override readonly _capnp: $.StructInfo<Answer> = /* @__PURE__ */ $.structInfo(
-    Answer,
+    () => Answer,
     "interop.capnp:Answer",
     "bffa4a075affb070",
     1,
@@ -2730,7 +2730,7 @@ export class Answer$Pipeline extends $.Pipeline<Answer> {
 export class Bouncer_bounce$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Bouncer_bounce$Params> =
     /* @__PURE__ */ $.structInfo(
-      Bouncer_bounce$Params,
+      () => Bouncer_bounce$Params,
       "interop.capnp:Bouncer.bounce$Params",
       "eb34579e11b35798",
       1,
@@ -2791,7 +2791,7 @@ function Bouncer$members(): $.Members {
 
 export class Bouncer extends $.Client<Bouncer.Server> {
   static readonly _capnp: $.InterfaceInfo<Bouncer> = /* @__PURE__ */ $.interfaceInfo(
-    Bouncer,
+    () => Bouncer,
     "interop.capnp:Bouncer",
     "82cd9a79211fa7f4",
     Bouncer$members,
@@ -2824,7 +2824,7 @@ export declare namespace Bouncer {
 
 export class Hanger_hang$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Hanger_hang$Params> = /* @__PURE__ */ $.structInfo(
-    Hanger_hang$Params,
+    () => Hanger_hang$Params,
     "interop.capnp:Hanger.hang$Params",
     "b254c52bb492263e",
     0,
@@ -2839,14 +2839,14 @@ export class Hanger_hang$Params extends $.Struct {
 }
 
 export declare namespace Hanger_hang$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Hanger_hang$Params | Init | null;
 }
 
 export class Hanger_hang$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Hanger_hang$Results> = /* @__PURE__ */ $.structInfo(
-    Hanger_hang$Results,
+    () => Hanger_hang$Results,
     "interop.capnp:Hanger.hang$Results",
     "84c7c1d37e46a95b",
     0,
@@ -2861,7 +2861,7 @@ export class Hanger_hang$Results extends $.Struct {
 }
 
 export declare namespace Hanger_hang$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Hanger_hang$Results | Init | null;
 }
@@ -2872,7 +2872,7 @@ function Hanger$members(): $.Members {
 
 export class Hanger extends $.Client<Hanger.Server> {
   static readonly _capnp: $.InterfaceInfo<Hanger> = /* @__PURE__ */ $.interfaceInfo(
-    Hanger,
+    () => Hanger,
     "interop.capnp:Hanger",
     "db76bde10fce150e",
     Hanger$members,
@@ -2910,7 +2910,7 @@ function Handle$members(): $.Members {
 /** Something that lasts as long as it is referenced. */
 export class Handle extends $.Client<Handle.Server> {
   static readonly _capnp: $.InterfaceInfo<Handle> = /* @__PURE__ */ $.interfaceInfo(
-    Handle,
+    () => Handle,
     "interop.capnp:Handle",
     "f23e0b9bd2e1b53f",
     Handle$members,
@@ -2925,7 +2925,7 @@ export declare namespace Handle {
 
 export class Holder_get$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Holder_get$Params> = /* @__PURE__ */ $.structInfo(
-    Holder_get$Params,
+    () => Holder_get$Params,
     "interop.capnp:Holder.get$Params",
     "f1414386f8fe83f3",
     1,
@@ -2961,7 +2961,7 @@ export declare namespace Holder_get$Params {
 
 export class Holder_get$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Holder_get$Results> = /* @__PURE__ */ $.structInfo(
-    Holder_get$Results,
+    () => Holder_get$Results,
     "interop.capnp:Holder.get$Results",
     "f5b1c4bab71c55b4",
     0,
@@ -3007,7 +3007,7 @@ export class Holder_get$Results$Pipeline extends $.Pipeline<Holder_get$Results> 
 
 export class Holder_all$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Holder_all$Params> = /* @__PURE__ */ $.structInfo(
-    Holder_all$Params,
+    () => Holder_all$Params,
     "interop.capnp:Holder.all$Params",
     "acdf376db2c6799c",
     0,
@@ -3022,14 +3022,14 @@ export class Holder_all$Params extends $.Struct {
 }
 
 export declare namespace Holder_all$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Holder_all$Params | Init | null;
 }
 
 export class Holder_all$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Holder_all$Results> = /* @__PURE__ */ $.structInfo(
-    Holder_all$Results,
+    () => Holder_all$Results,
     "interop.capnp:Holder.all$Results",
     "89a44c985b9e8027",
     0,
@@ -3084,7 +3084,7 @@ function Holder$members(): $.Members {
 /** Keeps the capabilities it was given until its own last reference is gone. */
 export class Holder extends $.Client<Holder.Server> {
   static readonly _capnp: $.InterfaceInfo<Holder> = /* @__PURE__ */ $.interfaceInfo(
-    Holder,
+    () => Holder,
     "interop.capnp:Holder",
     "f5181998bf16016c",
     Holder$members,
@@ -3133,7 +3133,7 @@ export declare namespace Holder {
 
 export class Objects_root$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_root$Params> = /* @__PURE__ */ $.structInfo(
-    Objects_root$Params,
+    () => Objects_root$Params,
     "interop.capnp:Objects.root$Params",
     "dfc64394a818e151",
     0,
@@ -3180,7 +3180,7 @@ export class Objects_root$Params$Pipeline extends $.Pipeline<Objects_root$Params
 export class Objects_root$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_root$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_root$Results,
+      () => Objects_root$Results,
       "interop.capnp:Objects.root$Results",
       "9cba1beca4006178",
       0,
@@ -3227,7 +3227,7 @@ export class Objects_root$Results$Pipeline extends $.Pipeline<Objects_root$Resul
 export class Objects_rootEarly$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_rootEarly$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_rootEarly$Params,
+      () => Objects_rootEarly$Params,
       "interop.capnp:Objects.rootEarly$Params",
       "bafb2eb330dc5604",
       0,
@@ -3274,7 +3274,7 @@ export class Objects_rootEarly$Params$Pipeline extends $.Pipeline<Objects_rootEa
 export class Objects_rootEarly$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_rootEarly$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_rootEarly$Results,
+      () => Objects_rootEarly$Results,
       "interop.capnp:Objects.rootEarly$Results",
       "f72f382e663a15ec",
       0,
@@ -3321,7 +3321,7 @@ export class Objects_rootEarly$Results$Pipeline extends $.Pipeline<Objects_rootE
 export class Objects_makeNodes$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_makeNodes$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_makeNodes$Params,
+      () => Objects_makeNodes$Params,
       "interop.capnp:Objects.makeNodes$Params",
       "8df4485e484c109f",
       1,
@@ -3358,7 +3358,7 @@ export declare namespace Objects_makeNodes$Params {
 export class Objects_makeNodes$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_makeNodes$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_makeNodes$Results,
+      () => Objects_makeNodes$Results,
       "interop.capnp:Objects.makeNodes$Results",
       "a95cb1134f23619c",
       0,
@@ -3402,7 +3402,7 @@ export declare namespace Objects_makeNodes$Results {
 
 export class Objects_hold$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_hold$Params> = /* @__PURE__ */ $.structInfo(
-    Objects_hold$Params,
+    () => Objects_hold$Params,
     "interop.capnp:Objects.hold$Params",
     "d0206c029cd359f9",
     0,
@@ -3447,7 +3447,7 @@ export declare namespace Objects_hold$Params {
 export class Objects_hold$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_hold$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_hold$Results,
+      () => Objects_hold$Results,
       "interop.capnp:Objects.hold$Results",
       "8f89ba9928b12ac0",
       0,
@@ -3494,7 +3494,7 @@ export class Objects_hold$Results$Pipeline extends $.Pipeline<Objects_hold$Resul
 export class Objects_return$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_return$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_return$Params,
+      () => Objects_return$Params,
       "interop.capnp:Objects.return$Params",
       "e77bc2db87f48f74",
       0,
@@ -3541,7 +3541,7 @@ export class Objects_return$Params$Pipeline extends $.Pipeline<Objects_return$Pa
 export class Objects_return$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_return$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_return$Results,
+      () => Objects_return$Results,
       "interop.capnp:Objects.return$Results",
       "81b7478e3fa9d012",
       0,
@@ -3588,7 +3588,7 @@ export class Objects_return$Results$Pipeline extends $.Pipeline<Objects_return$R
 export class Objects_returnLater$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_returnLater$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_returnLater$Params,
+      () => Objects_returnLater$Params,
       "interop.capnp:Objects.returnLater$Params",
       "e14c68bc0c5fd683",
       0,
@@ -3654,7 +3654,7 @@ export class Objects_returnLater$Params$Pipeline extends $.Pipeline<Objects_retu
 export class Objects_returnLater$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_returnLater$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_returnLater$Results,
+      () => Objects_returnLater$Results,
       "interop.capnp:Objects.returnLater$Results",
       "9604b36c3a43d460",
       0,
@@ -3701,7 +3701,7 @@ export class Objects_returnLater$Results$Pipeline extends $.Pipeline<Objects_ret
 export class Objects_returnBroken$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_returnBroken$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_returnBroken$Params,
+      () => Objects_returnBroken$Params,
       "interop.capnp:Objects.returnBroken$Params",
       "c288e612810a48c9",
       0,
@@ -3763,7 +3763,7 @@ export class Objects_returnBroken$Params$Pipeline extends $.Pipeline<Objects_ret
 export class Objects_returnBroken$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_returnBroken$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_returnBroken$Results,
+      () => Objects_returnBroken$Results,
       "interop.capnp:Objects.returnBroken$Results",
       "b4dbfa8e51e84623",
       0,
@@ -3810,7 +3810,7 @@ export class Objects_returnBroken$Results$Pipeline extends $.Pipeline<Objects_re
 export class Objects_callBack$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_callBack$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_callBack$Params,
+      () => Objects_callBack$Params,
       "interop.capnp:Objects.callBack$Params",
       "be4e0a13ba13f39d",
       1,
@@ -3868,7 +3868,7 @@ export class Objects_callBack$Params$Pipeline extends $.Pipeline<Objects_callBac
 export class Objects_callBack$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_callBack$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_callBack$Results,
+      () => Objects_callBack$Results,
       "interop.capnp:Objects.callBack$Results",
       "b782edf6c31cab38",
       1,
@@ -3904,7 +3904,7 @@ export declare namespace Objects_callBack$Results {
 
 export class Objects_tail$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_tail$Params> = /* @__PURE__ */ $.structInfo(
-    Objects_tail$Params,
+    () => Objects_tail$Params,
     "interop.capnp:Objects.tail$Params",
     "e6a3de5dd376c2e9",
     1,
@@ -3962,7 +3962,7 @@ export class Objects_tail$Params$Pipeline extends $.Pipeline<Objects_tail$Params
 export class Objects_bouncer$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_bouncer$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_bouncer$Params,
+      () => Objects_bouncer$Params,
       "interop.capnp:Objects.bouncer$Params",
       "9e3e7804927edbc6",
       0,
@@ -3977,7 +3977,7 @@ export class Objects_bouncer$Params extends $.Struct {
 }
 
 export declare namespace Objects_bouncer$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Objects_bouncer$Params | Init | null;
 }
@@ -3985,7 +3985,7 @@ export declare namespace Objects_bouncer$Params {
 export class Objects_bouncer$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_bouncer$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_bouncer$Results,
+      () => Objects_bouncer$Results,
       "interop.capnp:Objects.bouncer$Results",
       "847557da0d4686dc",
       0,
@@ -4032,7 +4032,7 @@ export class Objects_bouncer$Results$Pipeline extends $.Pipeline<Objects_bouncer
 export class Objects_hangOn$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_hangOn$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_hangOn$Params,
+      () => Objects_hangOn$Params,
       "interop.capnp:Objects.hangOn$Params",
       "bae7025d13904ac8",
       0,
@@ -4079,7 +4079,7 @@ export class Objects_hangOn$Params$Pipeline extends $.Pipeline<Objects_hangOn$Pa
 export class Objects_hangOn$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_hangOn$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_hangOn$Results,
+      () => Objects_hangOn$Results,
       "interop.capnp:Objects.hangOn$Results",
       "9dd3d484bc29c69e",
       0,
@@ -4094,7 +4094,7 @@ export class Objects_hangOn$Results extends $.Struct {
 }
 
 export declare namespace Objects_hangOn$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Objects_hangOn$Results | Init | null;
 }
@@ -4102,7 +4102,7 @@ export declare namespace Objects_hangOn$Results {
 export class Objects_startHang$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_startHang$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_startHang$Params,
+      () => Objects_startHang$Params,
       "interop.capnp:Objects.startHang$Params",
       "f877530fecc4cb6f",
       0,
@@ -4149,7 +4149,7 @@ export class Objects_startHang$Params$Pipeline extends $.Pipeline<Objects_startH
 export class Objects_startHang$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_startHang$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_startHang$Results,
+      () => Objects_startHang$Results,
       "interop.capnp:Objects.startHang$Results",
       "93ae63c3bfd7d60e",
       0,
@@ -4196,7 +4196,7 @@ export class Objects_startHang$Results$Pipeline extends $.Pipeline<Objects_start
 export class Objects_markTwice$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_markTwice$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_markTwice$Params,
+      () => Objects_markTwice$Params,
       "interop.capnp:Objects.markTwice$Params",
       "acd95be0b0719c75",
       1,
@@ -4254,7 +4254,7 @@ export class Objects_markTwice$Params$Pipeline extends $.Pipeline<Objects_markTw
 export class Objects_markTwice$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_markTwice$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_markTwice$Results,
+      () => Objects_markTwice$Results,
       "interop.capnp:Objects.markTwice$Results",
       "b7f3c91ba1b90f41",
       1,
@@ -4291,7 +4291,7 @@ export declare namespace Objects_markTwice$Results {
 export class Objects_abandonHang$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_abandonHang$Params> =
     /* @__PURE__ */ $.structInfo(
-      Objects_abandonHang$Params,
+      () => Objects_abandonHang$Params,
       "interop.capnp:Objects.abandonHang$Params",
       "ad9e06d29cad5406",
       0,
@@ -4338,7 +4338,7 @@ export class Objects_abandonHang$Params$Pipeline extends $.Pipeline<Objects_aban
 export class Objects_abandonHang$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Objects_abandonHang$Results> =
     /* @__PURE__ */ $.structInfo(
-      Objects_abandonHang$Results,
+      () => Objects_abandonHang$Results,
       "interop.capnp:Objects.abandonHang$Results",
       "8656229e6d9865d5",
       0,
@@ -4353,7 +4353,7 @@ export class Objects_abandonHang$Results extends $.Struct {
 }
 
 export declare namespace Objects_abandonHang$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Objects_abandonHang$Results | Init | null;
 }
@@ -4382,7 +4382,7 @@ function Objects$members(): $.Members {
 
 export class Objects extends $.Client<Objects.Server> {
   static readonly _capnp: $.InterfaceInfo<Objects> = /* @__PURE__ */ $.interfaceInfo(
-    Objects,
+    () => Objects,
     "interop.capnp:Objects",
     "cf9330a490d79e22",
     Objects$members,
@@ -4695,7 +4695,7 @@ export declare namespace Objects {
 
 export class Flow_hang$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Flow_hang$Params> = /* @__PURE__ */ $.structInfo(
-    Flow_hang$Params,
+    () => Flow_hang$Params,
     "interop.capnp:Flow.hang$Params",
     "81bc67e678a4833d",
     0,
@@ -4710,14 +4710,14 @@ export class Flow_hang$Params extends $.Struct {
 }
 
 export declare namespace Flow_hang$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Flow_hang$Params | Init | null;
 }
 
 export class Flow_hang$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Flow_hang$Results> = /* @__PURE__ */ $.structInfo(
-    Flow_hang$Results,
+    () => Flow_hang$Results,
     "interop.capnp:Flow.hang$Results",
     "8e3d273a9c05a261",
     0,
@@ -4732,14 +4732,14 @@ export class Flow_hang$Results extends $.Struct {
 }
 
 export declare namespace Flow_hang$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Flow_hang$Results | Init | null;
 }
 
 export class Flow_barrier$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Flow_barrier$Params> = /* @__PURE__ */ $.structInfo(
-    Flow_barrier$Params,
+    () => Flow_barrier$Params,
     "interop.capnp:Flow.barrier$Params",
     "c776cef2c764cdc0",
     1,
@@ -4787,7 +4787,7 @@ export declare namespace Flow_barrier$Params {
 export class Flow_barrier$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Flow_barrier$Results> =
     /* @__PURE__ */ $.structInfo(
-      Flow_barrier$Results,
+      () => Flow_barrier$Results,
       "interop.capnp:Flow.barrier$Results",
       "b86bc962847616ab",
       1,
@@ -4823,7 +4823,7 @@ export declare namespace Flow_barrier$Results {
 
 export class Flow_bulk$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Flow_bulk$Params> = /* @__PURE__ */ $.structInfo(
-    Flow_bulk$Params,
+    () => Flow_bulk$Params,
     "interop.capnp:Flow.bulk$Params",
     "cb353cfad74c746e",
     0,
@@ -4867,7 +4867,7 @@ export declare namespace Flow_bulk$Params {
 
 export class Flow_bulk$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Flow_bulk$Results> = /* @__PURE__ */ $.structInfo(
-    Flow_bulk$Results,
+    () => Flow_bulk$Results,
     "interop.capnp:Flow.bulk$Results",
     "c668ff8e28db1be8",
     0,
@@ -4912,7 +4912,7 @@ export declare namespace Flow_bulk$Results {
 export class Flow_openSink$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Flow_openSink$Params> =
     /* @__PURE__ */ $.structInfo(
-      Flow_openSink$Params,
+      () => Flow_openSink$Params,
       "interop.capnp:Flow.openSink$Params",
       "cdbfb73ce35ebe87",
       1,
@@ -4949,7 +4949,7 @@ export declare namespace Flow_openSink$Params {
 export class Flow_openSink$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Flow_openSink$Results> =
     /* @__PURE__ */ $.structInfo(
-      Flow_openSink$Results,
+      () => Flow_openSink$Results,
       "interop.capnp:Flow.openSink$Results",
       "bdf3dbdbe1997510",
       0,
@@ -5007,7 +5007,7 @@ function Flow$members(): $.Members {
 
 export class Flow extends $.Client<Flow.Server> {
   static readonly _capnp: $.InterfaceInfo<Flow> = /* @__PURE__ */ $.interfaceInfo(
-    Flow,
+    () => Flow,
     "interop.capnp:Flow",
     "a3060546b3d23323",
     Flow$members,
@@ -5094,7 +5094,7 @@ export declare namespace Flow {
 
 export class Sink_write$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Sink_write$Params> = /* @__PURE__ */ $.structInfo(
-    Sink_write$Params,
+    () => Sink_write$Params,
     "interop.capnp:Sink.write$Params",
     "ee4f5de8e7ce11a5",
     0,
@@ -5138,7 +5138,7 @@ export declare namespace Sink_write$Params {
 
 export class Sink_done$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Sink_done$Params> = /* @__PURE__ */ $.structInfo(
-    Sink_done$Params,
+    () => Sink_done$Params,
     "interop.capnp:Sink.done$Params",
     "8e2537c4b2a134e7",
     0,
@@ -5153,14 +5153,14 @@ export class Sink_done$Params extends $.Struct {
 }
 
 export declare namespace Sink_done$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Sink_done$Params | Init | null;
 }
 
 export class Sink_done$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Sink_done$Results> = /* @__PURE__ */ $.structInfo(
-    Sink_done$Results,
+    () => Sink_done$Results,
     "interop.capnp:Sink.done$Results",
     "9cc2340a31461d63",
     2,
@@ -5217,7 +5217,7 @@ function Sink$members(): $.Members {
 
 export class Sink extends $.Client<Sink.Server> {
   static readonly _capnp: $.InterfaceInfo<Sink> = /* @__PURE__ */ $.interfaceInfo(
-    Sink,
+    () => Sink,
     "interop.capnp:Sink",
     "891fc476dbb017be",
     Sink$members,
@@ -5258,7 +5258,7 @@ export declare namespace Sink {
 export class Diagnostics_counts$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Diagnostics_counts$Params> =
     /* @__PURE__ */ $.structInfo(
-      Diagnostics_counts$Params,
+      () => Diagnostics_counts$Params,
       "interop.capnp:Diagnostics.counts$Params",
       "bb4ae65e7920ef8e",
       0,
@@ -5273,7 +5273,7 @@ export class Diagnostics_counts$Params extends $.Struct {
 }
 
 export declare namespace Diagnostics_counts$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Diagnostics_counts$Params | Init | null;
 }
@@ -5281,7 +5281,7 @@ export declare namespace Diagnostics_counts$Params {
 export class Diagnostics_counts$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Diagnostics_counts$Results> =
     /* @__PURE__ */ $.structInfo(
-      Diagnostics_counts$Results,
+      () => Diagnostics_counts$Results,
       "interop.capnp:Diagnostics.counts$Results",
       "cc3b1b80161b2c3a",
       0,
@@ -5326,7 +5326,7 @@ export declare namespace Diagnostics_counts$Results {
 export class Diagnostics_memory$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Diagnostics_memory$Params> =
     /* @__PURE__ */ $.structInfo(
-      Diagnostics_memory$Params,
+      () => Diagnostics_memory$Params,
       "interop.capnp:Diagnostics.memory$Params",
       "9147655e31a5e919",
       0,
@@ -5341,7 +5341,7 @@ export class Diagnostics_memory$Params extends $.Struct {
 }
 
 export declare namespace Diagnostics_memory$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Diagnostics_memory$Params | Init | null;
 }
@@ -5349,7 +5349,7 @@ export declare namespace Diagnostics_memory$Params {
 export class Diagnostics_memory$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Diagnostics_memory$Results> =
     /* @__PURE__ */ $.structInfo(
-      Diagnostics_memory$Results,
+      () => Diagnostics_memory$Results,
       "interop.capnp:Diagnostics.memory$Results",
       "8909de6b2e57b9da",
       0,
@@ -5394,7 +5394,7 @@ export declare namespace Diagnostics_memory$Results {
 export class Diagnostics_die$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Diagnostics_die$Params> =
     /* @__PURE__ */ $.structInfo(
-      Diagnostics_die$Params,
+      () => Diagnostics_die$Params,
       "interop.capnp:Diagnostics.die$Params",
       "e7b93e156d17c046",
       0,
@@ -5409,7 +5409,7 @@ export class Diagnostics_die$Params extends $.Struct {
 }
 
 export declare namespace Diagnostics_die$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Diagnostics_die$Params | Init | null;
 }
@@ -5417,7 +5417,7 @@ export declare namespace Diagnostics_die$Params {
 export class Diagnostics_die$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Diagnostics_die$Results> =
     /* @__PURE__ */ $.structInfo(
-      Diagnostics_die$Results,
+      () => Diagnostics_die$Results,
       "interop.capnp:Diagnostics.die$Results",
       "8e93d62e1389be2e",
       0,
@@ -5432,7 +5432,7 @@ export class Diagnostics_die$Results extends $.Struct {
 }
 
 export declare namespace Diagnostics_die$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Diagnostics_die$Results | Init | null;
 }
@@ -5450,7 +5450,7 @@ function Diagnostics$members(): $.Members {
 
 export class Diagnostics extends $.Client<Diagnostics.Server> {
   static readonly _capnp: $.InterfaceInfo<Diagnostics> = /* @__PURE__ */ $.interfaceInfo(
-    Diagnostics,
+    () => Diagnostics,
     "interop.capnp:Diagnostics",
     "dfba96e6cf8b5f0c",
     Diagnostics$members,
@@ -5522,7 +5522,7 @@ export declare namespace Diagnostics {
 
 export class Counts extends $.Struct {
   static override readonly _capnp: $.StructInfo<Counts> = /* @__PURE__ */ $.structInfo(
-    Counts,
+    () => Counts,
     "interop.capnp:Counts",
     "e88ccfbaf17e3cb0",
     3,
@@ -5612,7 +5612,7 @@ export declare namespace Counts {
 
 export class Memory extends $.Struct {
   static override readonly _capnp: $.StructInfo<Memory> = /* @__PURE__ */ $.structInfo(
-    Memory,
+    () => Memory,
     "interop.capnp:Memory",
     "ad517ac3a59abf86",
     2,
@@ -5670,7 +5670,7 @@ function Interop$members(): $.Members {
  */
 export class Interop extends $.Client<Interop.Server> {
   static readonly _capnp: $.InterfaceInfo<Interop> = /* @__PURE__ */ $.interfaceInfo(
-    Interop,
+    () => Interop,
     "interop.capnp:Interop",
     "e9a4776ec7d02b3e",
     Interop$members,
