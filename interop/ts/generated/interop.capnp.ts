@@ -793,7 +793,7 @@ export class Cell_get$Params<T = $.AnyPointer> extends $.Struct {
 }
 
 export declare namespace Cell_get$Params {
-  type Init<T = $.AnyPointer> = object;
+  type Init<_T = $.AnyPointer> = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From<T = $.AnyPointer> = Cell_get$Params<T> | Init<T> | null;
 }
