@@ -3,7 +3,7 @@
 
 import type { AnyPointer } from "../runtime/any.js";
 import { copyPointer } from "../runtime/copy.js";
-import { Segment, TypedMessage } from "../runtime/segment.js";
+import { BuildSegment, TypedMessage } from "../runtime/segment.js";
 import type { Annotation, Type, Value } from "./schema.capnp.js";
 import { hex } from "./schema.js";
 import type { Types } from "./types.js";
@@ -77,7 +77,7 @@ function some(value: number): string[] {
 export function encode(pointer: AnyPointer): string {
   const buffer = new ArrayBuffer(1024);
   const message = new TypedMessage(buffer, null);
-  const segment = new Segment(0, message, buffer, 8);
+  const segment = new BuildSegment(message, buffer, 8);
   message._capnp.segments.push(segment);
   copyPointer(pointer.segment, pointer.byteOffset, segment, 0);
   let binary = "";

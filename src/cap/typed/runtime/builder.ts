@@ -10,7 +10,7 @@ import { Payload } from "../../../hook/payload.js";
 import { Content } from "../../../wire/content.js";
 import { BuildCaps } from "./caps.js";
 import { invalidState } from "./errors.js";
-import { Segment, TypedMessage } from "./segment.js";
+import { BuildSegment, type Segment, TypedMessage } from "./segment.js";
 
 const START_BYTES = 8 * 1024;
 /** A larger buffer is not kept after use. */
@@ -27,21 +27,24 @@ const NO_BYTES = /* @__PURE__ */ new ArrayBuffer(0);
 /** One scratch message. */
 export class Builder {
   private buffer: ArrayBuffer;
+  /** On `buffer`: making one costs more than a small struct. */
+  private view: DataView;
   private readonly caps: BuildCaps;
   private readonly message: TypedMessage;
   segment: Segment;
 
   constructor(scheduler: Scheduler) {
     this.buffer = new ArrayBuffer(START_BYTES);
+    this.view = new DataView(this.buffer);
     this.caps = new BuildCaps(scheduler);
     this.message = new TypedMessage(this.buffer, this.caps);
-    this.segment = new Segment(0, this.message, NO_BYTES);
+    this.segment = new BuildSegment(this.message, NO_BYTES, 0);
   }
 
   /** @param giving whether clients put in are given away (results) or lent (params). */
   begin(scheduler: Scheduler, giving: boolean): void {
     this.caps.begin(scheduler, giving);
-    this.segment = new Segment(0, this.message, this.buffer, 8);
+    this.segment = new BuildSegment(this.message, this.buffer, 8, this.view);
     this.message._capnp.segments[0] = this.segment;
   }
 
@@ -58,17 +61,22 @@ export class Builder {
   /** Ends the use of this builder and of every struct built in it. What was not taken is released. */
   close(): void {
     const { segment } = this;
-    if (segment.buffer.byteLength > KEEP_BYTES) this.buffer = new ArrayBuffer(START_BYTES);
+    if (segment.buffer.byteLength > KEEP_BYTES) this.keep(new ArrayBuffer(START_BYTES));
     else {
-      this.buffer = segment.buffer;
       clear(segment);
+      if (segment.buffer !== this.buffer) this.keep(segment.buffer);
     }
-    (this.message._capnp.arena as { buffer: ArrayBuffer }).buffer = this.buffer;
     (segment as unknown as { _dv: DataView })._dv = closedView;
     segment.buffer = NO_BYTES;
     segment.byteLength = 0;
     this.caps.end();
     depth--;
+  }
+
+  private keep(buffer: ArrayBuffer): void {
+    this.buffer = buffer;
+    this.view = new DataView(buffer);
+    (this.message._capnp.arena as { buffer: ArrayBuffer }).buffer = buffer;
   }
 }
 

@@ -13,14 +13,62 @@ import { invalidArgument, invalidState } from "./errors.js";
 
 export { Message, Segment };
 
+/**
+ * A class of capnp-ts to extend without running its constructor: its instances are capnp-ts's by `instanceof` and by
+ * every method, but the subclass sets the fields. capnp-ts's constructors format trace lines and count allocations,
+ * which is several times the cost of the fields, for each object of each call.
+ */
+export function withoutConstructor<C extends abstract new (...args: never[]) => object>(
+  base: C,
+): C {
+  function Bare(): void {}
+  Bare.prototype = base.prototype as object;
+  Object.setPrototypeOf(Bare, base);
+  return Bare as unknown as C;
+}
+
+type Fields<T> = { -readonly [K in keyof T]: T[K] };
+
+/** The fields that capnp-ts's Segment has. */
+function setSegment(
+  segment: Segment,
+  message: Message,
+  buffer: ArrayBuffer,
+  byteLength: number,
+  view: DataView,
+): void {
+  const fields = segment as unknown as Omit<Fields<Segment>, symbol> & { _dv: DataView };
+  fields.id = 0;
+  fields.message = message;
+  fields.buffer = buffer;
+  fields._dv = view;
+  fields.byteOffset = 0;
+  fields.byteLength = byteLength;
+}
+
+/** A segment of a message that is being built. */
+export class BuildSegment extends (withoutConstructor(Segment) as typeof Segment) {
+  /** @param view a view on the whole buffer, when there is one already. */
+  constructor(message: Message, buffer: ArrayBuffer, byteLength: number, view?: DataView) {
+    super(0, message, buffer, byteLength);
+    setSegment(this, message, buffer, byteLength, view ?? new DataView(buffer));
+  }
+}
+
 const READ_ONLY =
   "this struct is read-only: it was received or is a default; copy it into a message of your own to change it " +
   "(on a struct field that was never set, call its init method first)";
 
 /** A segment whose bytes never change. */
-export class ReadSegment extends Segment {
+export class ReadSegment extends (withoutConstructor(Segment) as typeof Segment) {
   /** Where the root pointer is. */
-  root = 0;
+  readonly root: number;
+
+  constructor(message: Message, buffer: ArrayBuffer, byteLength: number, root = 0) {
+    super(0, message, buffer, byteLength);
+    setSegment(this, message, buffer, byteLength, new DataView(buffer));
+    this.root = root;
+  }
 
   override allocate(): never {
     throw invalidState(READ_ONLY);
@@ -87,6 +135,12 @@ export class ReadSegment extends Segment {
 /** capnp-ts's name for "one segment that is replaced by a larger one when full". */
 const SINGLE_SEGMENT = 0;
 
+/** Where a message that is only read would grow. */
+const NO_ARENA = /* @__PURE__ */ Object.freeze({
+  kind: SINGLE_SEGMENT,
+  buffer: new ArrayBuffer(0),
+});
+
 /** Bytes of one message that we build: far beyond what any peer accepts, and inside what 30-bit offsets reach. */
 const MAX_BUILD = 0x7fff_fff8;
 
@@ -100,12 +154,15 @@ export interface CapTable {
  * A message over one buffer of ours, with the capabilities its pointers name. Its traversal is not counted: the bytes
  * were validated before, or are our own.
  */
-export class TypedMessage extends Message {
+export class TypedMessage extends (withoutConstructor(Message) as typeof Message) {
   caps: CapTable | null;
 
-  constructor(buffer: ArrayBuffer, caps: CapTable | null) {
-    super({ kind: SINGLE_SEGMENT, buffer } as never);
-    this._capnp.traversalLimit = Infinity;
+  /** @param buffer what the message grows in; null for one that is only read. */
+  constructor(buffer: ArrayBuffer | null, caps: CapTable | null) {
+    super();
+    const arena = buffer === null ? NO_ARENA : { kind: SINGLE_SEGMENT, buffer };
+    const fields = { arena: arena as never, segments: [], traversalLimit: Infinity };
+    (this as Fields<Message>)._capnp = fields;
     this.caps = caps;
   }
 }
@@ -118,9 +175,17 @@ export function readContent(content: Content, caps: CapTable | null): ReadSegmen
   const { bytes, borrowed } = content.flat();
   const { buffer, byteOffset, length } = bytes;
   if (borrowed || !(buffer instanceof ArrayBuffer)) return readMessage(bytes, caps);
-  const message = new TypedMessage(buffer, caps);
-  const segment = new ReadSegment(0, message, buffer, byteOffset + length);
-  segment.root = byteOffset;
+  return readBuffer(buffer, byteOffset + length, byteOffset, caps);
+}
+
+function readBuffer(
+  buffer: ArrayBuffer,
+  end: number,
+  root: number,
+  caps: CapTable | null,
+): ReadSegment {
+  const message = new TypedMessage(null, caps);
+  const segment = new ReadSegment(message, buffer, end, root);
   message._capnp.segments.push(segment);
   return segment;
 }
@@ -132,10 +197,7 @@ export function readMessage(bytes: Uint8Array, caps: CapTable | null = null): Re
     buffer = new ArrayBuffer(bytes.length);
     new Uint8Array(buffer).set(bytes);
   }
-  const message = new TypedMessage(buffer, caps);
-  const segment = new ReadSegment(0, message, buffer, buffer.byteLength);
-  message._capnp.segments.push(segment);
-  return segment;
+  return readBuffer(buffer, buffer.byteLength, 0, caps);
 }
 
 const nullSegments = /* @__PURE__ */ new WeakMap<Message, ReadSegment>();
@@ -147,7 +209,7 @@ const nullSegments = /* @__PURE__ */ new WeakMap<Message, ReadSegment>();
 export function nullSegment(segment: Segment): ReadSegment {
   let known = nullSegments.get(segment.message);
   if (known === undefined) {
-    known = new ReadSegment(0, segment.message, new ArrayBuffer(8), 8);
+    known = new ReadSegment(segment.message, new ArrayBuffer(8), 8);
     nullSegments.set(segment.message, known);
   }
   return known;

@@ -7,7 +7,7 @@ import { invalidArgument } from "./errors.js";
 import { COMPOSITE, type Given, given, PointerInfo, type PointerType } from "./info.js";
 import type { ListState } from "./list-state.js";
 import { clearPointer, writeStructPointer } from "./pointer.js";
-import { allocate, ReadSegment, type Segment } from "./segment.js";
+import { allocate, ReadSegment, type Segment, withoutConstructor } from "./segment.js";
 import { open, reaches, StructState } from "./state.js";
 
 /** An annotation as applied in the schema; `id` is the annotation's id in hex. The shape is capnp-ts's. */
@@ -36,7 +36,7 @@ const UNLIMITED = 0x7fff_ffff;
  * Getters never write. Those of structs and lists that were never set return empty ones. Setters throw on a struct that
  * was received. See docs/typed.md.
  */
-export abstract class Struct extends CapnpStruct {
+export abstract class Struct extends (withoutConstructor(CapnpStruct) as typeof CapnpStruct) {
   declare readonly _capnp: StructState;
 
   constructor(
@@ -48,6 +48,8 @@ export abstract class Struct extends CapnpStruct {
   ) {
     super(segment, byteOffset, depthLimit, compositeIndex);
     (this as { _capnp: StructState })._capnp = state;
+    this.segment = segment;
+    this.byteOffset = byteOffset;
   }
 
   /** Sets the fields that `value` has; the others keep what they have. */
