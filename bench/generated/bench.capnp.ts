@@ -4,7 +4,7 @@ import * as $ from "capstan/typed";
 
 export class Bench_add$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Bench_add$Params> = /* @__PURE__ */ $.structInfo(
-    Bench_add$Params,
+    () => Bench_add$Params,
     "bench.capnp:Bench.add$Params",
     "8515f2a8509553b8",
     1,
@@ -51,7 +51,7 @@ export declare namespace Bench_add$Params {
 
 export class Bench_add$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Bench_add$Results> = /* @__PURE__ */ $.structInfo(
-    Bench_add$Results,
+    () => Bench_add$Results,
     "bench.capnp:Bench.add$Results",
     "a1630501cbb9dbe3",
     1,
@@ -87,7 +87,7 @@ export declare namespace Bench_add$Results {
 
 export class Bench_next$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Bench_next$Params> = /* @__PURE__ */ $.structInfo(
-    Bench_next$Params,
+    () => Bench_next$Params,
     "bench.capnp:Bench.next$Params",
     "b89ba08b01eb47c7",
     0,
@@ -102,14 +102,14 @@ export class Bench_next$Params extends $.Struct {
 }
 
 export declare namespace Bench_next$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Bench_next$Params | Init | null;
 }
 
 export class Bench_next$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Bench_next$Results> = /* @__PURE__ */ $.structInfo(
-    Bench_next$Results,
+    () => Bench_next$Results,
     "bench.capnp:Bench.next$Results",
     "f91664458590bd49",
     0,
@@ -156,7 +156,7 @@ export class Bench_next$Results$Pipeline extends $.Pipeline<Bench_next$Results> 
 export class Bench_openSink$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Bench_openSink$Params> =
     /* @__PURE__ */ $.structInfo(
-      Bench_openSink$Params,
+      () => Bench_openSink$Params,
       "bench.capnp:Bench.openSink$Params",
       "85f9706f4d5dba3a",
       0,
@@ -171,7 +171,7 @@ export class Bench_openSink$Params extends $.Struct {
 }
 
 export declare namespace Bench_openSink$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Bench_openSink$Params | Init | null;
 }
@@ -179,7 +179,7 @@ export declare namespace Bench_openSink$Params {
 export class Bench_openSink$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Bench_openSink$Results> =
     /* @__PURE__ */ $.structInfo(
-      Bench_openSink$Results,
+      () => Bench_openSink$Results,
       "bench.capnp:Bench.openSink$Results",
       "ecaad5e39fe93591",
       0,
@@ -225,7 +225,7 @@ export class Bench_openSink$Results$Pipeline extends $.Pipeline<Bench_openSink$R
 
 export class Bench_usage$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Bench_usage$Params> = /* @__PURE__ */ $.structInfo(
-    Bench_usage$Params,
+    () => Bench_usage$Params,
     "bench.capnp:Bench.usage$Params",
     "a027ba6da45f99af",
     0,
@@ -240,14 +240,14 @@ export class Bench_usage$Params extends $.Struct {
 }
 
 export declare namespace Bench_usage$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Bench_usage$Params | Init | null;
 }
 
 export class Bench_usage$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Bench_usage$Results> = /* @__PURE__ */ $.structInfo(
-    Bench_usage$Results,
+    () => Bench_usage$Results,
     "bench.capnp:Bench.usage$Results",
     "afabe4b99872e080",
     1,
@@ -295,7 +295,7 @@ function Bench$members(): $.Members {
 
 export class Bench extends $.Client<Bench.Server> {
   static readonly _capnp: $.InterfaceInfo<Bench> = /* @__PURE__ */ $.interfaceInfo(
-    Bench,
+    () => Bench,
     "bench.capnp:Bench",
     "c41f6fbb7462d776",
     Bench$members,
@@ -377,7 +377,7 @@ export declare namespace Bench {
 
 export class Sink_write$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Sink_write$Params> = /* @__PURE__ */ $.structInfo(
-    Sink_write$Params,
+    () => Sink_write$Params,
     "bench.capnp:Sink.write$Params",
     "f2ca7aead0e13dff",
     0,
@@ -421,7 +421,7 @@ export declare namespace Sink_write$Params {
 
 export class Sink_done$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Sink_done$Params> = /* @__PURE__ */ $.structInfo(
-    Sink_done$Params,
+    () => Sink_done$Params,
     "bench.capnp:Sink.done$Params",
     "89e21b7caa8744cb",
     0,
@@ -436,14 +436,14 @@ export class Sink_done$Params extends $.Struct {
 }
 
 export declare namespace Sink_done$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Sink_done$Params | Init | null;
 }
 
 export class Sink_done$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Sink_done$Results> = /* @__PURE__ */ $.structInfo(
-    Sink_done$Results,
+    () => Sink_done$Results,
     "bench.capnp:Sink.done$Results",
     "c1ab258f918456cc",
     1,
@@ -489,7 +489,7 @@ function Sink$members(): $.Members {
 
 export class Sink extends $.Client<Sink.Server> {
   static readonly _capnp: $.InterfaceInfo<Sink> = /* @__PURE__ */ $.interfaceInfo(
-    Sink,
+    () => Sink,
     "bench.capnp:Sink",
     "a622bffa2483d328",
     Sink$members,

@@ -4,7 +4,7 @@ import * as $ from "capstan/typed";
 
 export class Lobby_room$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Lobby_room$Params> = /* @__PURE__ */ $.structInfo(
-    Lobby_room$Params,
+    () => Lobby_room$Params,
     "rooms.capnp:Lobby.room$Params",
     "adae11749fdad1d9",
     0,
@@ -44,7 +44,7 @@ export declare namespace Lobby_room$Params {
 
 export class Lobby_room$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Lobby_room$Results> = /* @__PURE__ */ $.structInfo(
-    Lobby_room$Results,
+    () => Lobby_room$Results,
     "rooms.capnp:Lobby.room$Results",
     "a3aa97b90290f5d6",
     0,
@@ -94,7 +94,7 @@ function Lobby$members(): $.Members {
 
 export class Lobby extends $.Client<Lobby.Server> {
   static readonly _capnp: $.InterfaceInfo<Lobby> = /* @__PURE__ */ $.interfaceInfo(
-    Lobby,
+    () => Lobby,
     "rooms.capnp:Lobby",
     "8fea7eaae569ce0c",
     Lobby$members,
@@ -130,7 +130,7 @@ export declare namespace Lobby {
 
 export class Room_say$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Room_say$Params> = /* @__PURE__ */ $.structInfo(
-    Room_say$Params,
+    () => Room_say$Params,
     "rooms.capnp:Room.say$Params",
     "e559be0e04466d16",
     0,
@@ -185,7 +185,7 @@ export declare namespace Room_say$Params {
 
 export class Room_say$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Room_say$Results> = /* @__PURE__ */ $.structInfo(
-    Room_say$Results,
+    () => Room_say$Results,
     "rooms.capnp:Room.say$Results",
     "d9b86d4c7c1d5b1b",
     1,
@@ -221,7 +221,7 @@ export declare namespace Room_say$Results {
 
 export class Room_history$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Room_history$Params> = /* @__PURE__ */ $.structInfo(
-    Room_history$Params,
+    () => Room_history$Params,
     "rooms.capnp:Room.history$Params",
     "9ea080c3d11c99a4",
     0,
@@ -236,7 +236,7 @@ export class Room_history$Params extends $.Struct {
 }
 
 export declare namespace Room_history$Params {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Room_history$Params | Init | null;
 }
@@ -244,7 +244,7 @@ export declare namespace Room_history$Params {
 export class Room_history$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Room_history$Results> =
     /* @__PURE__ */ $.structInfo(
-      Room_history$Results,
+      () => Room_history$Results,
       "rooms.capnp:Room.history$Results",
       "bd261dbc91c457f5",
       0,
@@ -288,7 +288,7 @@ export declare namespace Room_history$Results {
 
 export class Room_watch$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Room_watch$Params> = /* @__PURE__ */ $.structInfo(
-    Room_watch$Params,
+    () => Room_watch$Params,
     "rooms.capnp:Room.watch$Params",
     "93a162c3e66d0094",
     0,
@@ -334,7 +334,7 @@ export class Room_watch$Params$Pipeline extends $.Pipeline<Room_watch$Params> {
 
 export class Room_watch$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Room_watch$Results> = /* @__PURE__ */ $.structInfo(
-    Room_watch$Results,
+    () => Room_watch$Results,
     "rooms.capnp:Room.watch$Results",
     "ac8a0286ec6ad59a",
     0,
@@ -391,7 +391,7 @@ function Room$members(): $.Members {
 
 export class Room extends $.Client<Room.Server> {
   static readonly _capnp: $.InterfaceInfo<Room> = /* @__PURE__ */ $.interfaceInfo(
-    Room,
+    () => Room,
     "rooms.capnp:Room",
     "c6d169d245a46866",
     Room$members,
@@ -458,7 +458,7 @@ export declare namespace Room {
 
 export class Watcher_said$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Watcher_said$Params> = /* @__PURE__ */ $.structInfo(
-    Watcher_said$Params,
+    () => Watcher_said$Params,
     "rooms.capnp:Watcher.said$Params",
     "9d08350d47cb752b",
     0,
@@ -503,7 +503,7 @@ export declare namespace Watcher_said$Params {
 export class Watcher_said$Results extends $.Struct {
   static override readonly _capnp: $.StructInfo<Watcher_said$Results> =
     /* @__PURE__ */ $.structInfo(
-      Watcher_said$Results,
+      () => Watcher_said$Results,
       "rooms.capnp:Watcher.said$Results",
       "ead22dbe5eebd000",
       0,
@@ -518,7 +518,7 @@ export class Watcher_said$Results extends $.Struct {
 }
 
 export declare namespace Watcher_said$Results {
-  interface Init {}
+  type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Watcher_said$Results | Init | null;
 }
@@ -532,7 +532,7 @@ function Watcher$members(): $.Members {
 
 export class Watcher extends $.Client<Watcher.Server> {
   static readonly _capnp: $.InterfaceInfo<Watcher> = /* @__PURE__ */ $.interfaceInfo(
-    Watcher,
+    () => Watcher,
     "rooms.capnp:Watcher",
     "98219e825fbea2b7",
     Watcher$members,
@@ -570,7 +570,7 @@ function Watching$members(): $.Members {
 
 export class Watching extends $.Client<Watching.Server> {
   static readonly _capnp: $.InterfaceInfo<Watching> = /* @__PURE__ */ $.interfaceInfo(
-    Watching,
+    () => Watching,
     "rooms.capnp:Watching",
     "9fe7b2ee265e92c3",
     Watching$members,
@@ -585,7 +585,7 @@ export declare namespace Watching {
 
 export class Message extends $.Struct {
   static override readonly _capnp: $.StructInfo<Message> = /* @__PURE__ */ $.structInfo(
-    Message,
+    () => Message,
     "rooms.capnp:Message",
     "9a04b368cceeb776",
     0,

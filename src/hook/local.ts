@@ -29,12 +29,13 @@ const LOCAL_BRAND = {};
  */
 export class LocalHook extends Hook implements Job {
   readonly server: Server;
-  private waiting: LocalCall[] = [];
+  // Most objects never see a stream, and there may be a hundred thousand: made when they are needed.
+  private waiting: LocalCall[] | null = null;
+  private quietListeners: (() => void)[] | null = null;
   private streaming = false;
   private poison: RpcError | null = null;
   private running = 0;
   private dropped = false;
-  private quietListeners: (() => void)[] = [];
 
   constructor(server: Server, scheduler: Scheduler) {
     super(scheduler);
@@ -47,7 +48,7 @@ export class LocalHook extends Hook implements Job {
 
   /** Whether a stream call runs or waits: unwrapping the object must wait for it (C-FLO-16). */
   get streamBusy(): boolean {
-    return this.streaming || this.waiting.length > 0;
+    return this.streaming || this.hasWaiting;
   }
 
   call(request: CallRequest): Results {
@@ -59,13 +60,13 @@ export class LocalHook extends Hook implements Job {
 
   /** Dispatches a call whose turn has come, or lets it wait behind a stream call. */
   admit(call: LocalCall): void {
-    if (this.streaming || this.waiting.length > 0) this.waiting.push(call);
+    if (this.streamBusy) (this.waiting ??= []).push(call);
     else this.dispatch(call);
   }
 
   /** Calls `listener` from a job, once the calls made before have had their turn and no stream call runs or waits. */
   whenQuiet(listener: () => void): void {
-    this.quietListeners.push(listener);
+    (this.quietListeners ??= []).push(listener);
     this.scheduler.post(this);
   }
 
@@ -80,7 +81,7 @@ export class LocalHook extends Hook implements Job {
 
   streamEnded(): void {
     this.streaming = false;
-    if (this.streamBusy || this.quietListeners.length > 0) this.scheduler.post(this);
+    if (this.hasWaiting || this.quietListeners !== null) this.scheduler.post(this);
   }
 
   /** A method has come to its end. */
@@ -91,8 +92,15 @@ export class LocalHook extends Hook implements Job {
 
   /** Job: dispatches what waited for a stream call, up to the next one. */
   run(): void {
-    while (!this.streaming && this.waiting.length > 0) this.dispatch(this.waiting.shift()!);
-    if (!this.streaming) for (const listener of this.quietListeners.splice(0)) listener();
+    while (!this.streaming && this.hasWaiting) this.dispatch(this.waiting!.shift()!);
+    const listeners = this.quietListeners;
+    if (this.streaming || listeners === null) return;
+    this.quietListeners = null;
+    for (const listener of listeners) listener();
+  }
+
+  private get hasWaiting(): boolean {
+    return this.waiting !== null && this.waiting.length > 0;
   }
 
   private dispatch(call: LocalCall): void {
