@@ -4,7 +4,8 @@
 //   node scripts/model.js                        20,000 seeds
 //   node scripts/model.js --first 7 --seeds 1    one seed
 //   node scripts/model.js --seconds 3600         seed after seed for that long
-//   node scripts/model.js --fault NAME           with a fault of test/model/faults.json planted in the source
+//   node scripts/model.js --fault NAME           with a fault of test/model/faults.json planted in the source; what that
+//                                                breaks is made minimal with --shrink only
 //   node scripts/model.js --json                 the outcome as one line of JSON on standard output
 //
 // A seed that breaks a rule is printed as a minimal test file. Exits 0 if none does, 1 if one does, 2 on misuse.
@@ -82,6 +83,7 @@ async function main(argv) {
       seeds: { type: "string", default: "20000" },
       seconds: { type: "string" },
       fault: { type: "string" },
+      shrink: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
     },
   });
@@ -94,7 +96,13 @@ async function main(argv) {
   try {
     /** @type {Model} */
     const model = await import(pathToFileURL(path.join(folder, "out/test/model/run.js")).href);
-    const outcome = run(model, values.first, values.seeds, values.seconds, fault === null);
+    const outcome = run(
+      model,
+      values.first,
+      values.seeds,
+      values.seconds,
+      fault === null || values.shrink,
+    );
     const { failure } = outcome;
     if (values.json) console.log(JSON.stringify(outcome));
     else console.log(model.describeCounts(outcome));
