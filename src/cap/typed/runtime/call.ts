@@ -164,7 +164,7 @@ export class Call implements ResultsObserver {
   }
 
   /** Gives the call up: cancels it if it still runs (C-CAN-01), ends its pipelined clients and its results. */
-  end(error: RpcError): void {
+  end(why: () => RpcError): void {
     const results = this.results;
     this.results = null;
     this.limits?.end();
@@ -172,13 +172,13 @@ export class Call implements ResultsObserver {
     this.clients = null;
     if (results !== null) {
       results.cancel();
-      this.error = error;
+      this.error = why();
       if (this.promise !== null) this.deliver();
     } else if (this.value !== null) this.value[Symbol.dispose]();
     else if (this.payload !== null) {
       this.payload.release();
       this.payload = null;
-      this.error = error;
+      this.error = why();
     }
   }
 
@@ -217,7 +217,7 @@ class CallLimits {
     const { signal, deadline } = options;
     if (signal !== undefined) {
       this.signal = signal;
-      this.onAbort = (): void => call.end(aborted(signal));
+      this.onAbort = (): void => call.end(() => aborted(signal));
       signal.addEventListener("abort", this.onAbort, { once: true });
     }
     if (deadline !== undefined) this.await(call, Number(deadline));
@@ -227,7 +227,7 @@ class CallLimits {
     const left = deadline - Date.now();
     // A timer counts to 2^31 ms at most.
     if (left > 0x7fff_ffff) this.timer = setTimeout(() => this.await(call, deadline), 0x7fff_ffff);
-    else this.timer = setTimeout(() => call.end(late()), Math.max(left, 0));
+    else this.timer = setTimeout(() => call.end(late), Math.max(left, 0));
   }
 
   end(): void {

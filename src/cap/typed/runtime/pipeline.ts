@@ -64,7 +64,7 @@ export class Pipeline<out T> implements PromiseLike<T> {
 
   /** Gives the call up, with every client and struct that came of it. A second time does nothing. */
   [Symbol.dispose](): void {
-    this._call.end(disposedCall());
+    this._call.end(disposedCall);
   }
 }
 
