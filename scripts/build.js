@@ -96,6 +96,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const force = process.argv.includes("--force");
   const status = build(root, force);
   // The programs import the package by its name, so they need dist.
-  const programs = status === 0 || force ? compile(root, "tsconfig.programs.json", "build/programs", force) : 0;
+  const programs =
+    status === 0 || force ? compile(root, "tsconfig.programs.json", "build/programs", force) : 0;
   process.exitCode = status || programs;
 }

@@ -2,7 +2,7 @@
 
 import { connect, listen } from "capstan/node";
 import { serve } from "capstan/typed";
-import { Bench, Sink } from "../generated/bench.capnp.js";
+import { Bench, type Sink } from "../generated/bench.capnp.js";
 import { keepOutstanding, LARGE, oneByOne, OUTSTANDING, ownCpu, run, SMALL } from "./harness.js";
 
 class SinkServer implements Sink.Server {

@@ -3,7 +3,15 @@
 import { CallRequest, connect, emptyPayload, RpcError, type RpcErrorType } from "capstan/node";
 import { Text } from "capstan/typed";
 import { checkSample, writeSample } from "./everything.js";
-import { Basics, type Cell, Interop, Node, Point, Recorder, Sample } from "./generated/interop.capnp.js";
+import {
+  Basics,
+  type Cell,
+  Interop,
+  Node,
+  Point,
+  Recorder,
+  Sample,
+} from "./generated/interop.capnp.js";
 import { NodeServer } from "./objects.js";
 import { mustFail, type Run, type Scenario } from "./scenario.js";
 import { expect } from "./support.js";
