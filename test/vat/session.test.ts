@@ -2,13 +2,14 @@
 
 import net from "node:net";
 import { once } from "node:events";
+import { PassThrough, Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RpcError } from "../../src/base/errors.js";
 import { limitsWith } from "../../src/base/limits.js";
 import type { Hook } from "../../src/hook/hook.js";
 import type { LocalCall } from "../../src/hook/local.js";
 import { memoryPair } from "../../src/transport/memory.js";
-import { socketTransport } from "../../src/transport/stream.node.js";
+import { socketTransport, StreamTransport } from "../../src/transport/stream.node.js";
 import type { TransportOptions } from "../../src/transport/transport.js";
 import { Session, type SessionOptions } from "../../src/vat/session.js";
 import { nodeTurnEnd } from "../../src/vat/turn.node.js";
@@ -82,7 +83,7 @@ describe("session", () => {
     };
   }
 
-  it("calls the other side's bootstrap capability, and ends in order when nothing is open", async () => {
+  it("C-FRM-23: calls the other side's bootstrap capability, and ends in order when nothing is open", async () => {
     const { client, server, recorder } = pair();
     const remote = client.bootstrap();
     expect(await ask(remote, 0, 7)).toBe(7);
@@ -94,7 +95,7 @@ describe("session", () => {
     await client.close();
     expect(await client.closed).toBeNull();
     expect(await server.closed).toBeNull();
-    // C-FRM-23: no Abort, only the end.
+    // No Abort, only the end.
     expect(writes).toEqual([]);
     expect(recorder.droppedTimes).toBe(1);
   });
@@ -205,6 +206,48 @@ describe("session", () => {
     const dead = client.bootstrap();
     expect(await failure(ask(dead, 0, 1))).toMatchObject({ type: "disconnected" });
     dead.release();
+  });
+
+  it("C-FRM-23: with a capability still held, the Abort comes first, then the half of the end", async () => {
+    for (const open of [false, true]) {
+      const { near, far } = await sockets();
+      const client = session(near, { grace: 50 });
+      const peer = new Deaf();
+      far.start(peer);
+      if (open) client.bootstrap();
+      await turn();
+      const closed = client.close();
+      expect(await peer.ended()).toBeNull();
+      await closed;
+      expect(peer.tags).toEqual(open ? [MessageTag.bootstrap, MessageTag.abort] : []);
+    }
+  });
+
+  it("C-FRM-18: when writing fails reading has ended too, and all see one and the same error", async () => {
+    // Two streams, as of a child process: that one breaks does not touch the other.
+    const input = new PassThrough();
+    let broken = false;
+    const output = new Writable({
+      write(_chunk, _encoding, done) {
+        done(broken ? Object.assign(new Error("write EPIPE"), { code: "EPIPE" }) : null);
+      },
+    });
+    const client = session(new StreamTransport("pipes", input, output));
+    const remote = client.bootstrap();
+    const first = failure(ask(remote, 0, 1));
+    await turn();
+    broken = true;
+    const second = failure(ask(remote, 0, 2));
+    const cause = await client.closed;
+    expect(cause).toMatchObject({ type: "disconnected", code: "connection-lost" });
+    expect(input.destroyed).toBe(true);
+    expect(client.error).toBe(cause);
+    const later = await failure(ask(remote, 0, 3));
+    for (const error of [await first, await second, later]) {
+      expect(error).toMatchObject({ type: "disconnected", code: "connection-lost" });
+      expect(error.message).toBe(cause!.message);
+    }
+    remote.release();
   });
 
   it("close with a reason gives it to the calls, to the peer and to `closed`", async () => {
