@@ -10,9 +10,9 @@ import { World } from "./world.js";
 const LEAST_OPERATIONS = 30;
 
 /** Which methods a call has, the ones that make races more often. */
-const METHOD_MIX = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 6, 7, 7, 7];
+const METHOD_MIX = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 6, 7, 7, 7, 8];
 /** In a focused program: few calls that stay open, many promises. */
-const FOCUSED_MIX = [0, 1, 1, 1, 1, 1, 1, 1, 3, 4, 7, 7];
+const FOCUSED_MIX = [0, 1, 1, 1, 1, 1, 1, 1, 3, 4, 7, 7, 8];
 
 export class Program {
   readonly seed: number;
@@ -48,7 +48,7 @@ export class Program {
       this.do({ op: "bootstrap", id: this.id(), vat: a, peer: b });
       this.do({ op: "bootstrap", id: this.id(), vat: b, peer: a });
     }
-    const count = this.least + rng.below(this.least);
+    const count = (this.least + rng.below(this.least)) * (rng.chance(4) ? 4 : 1);
     for (let n = 0; n < count;) {
       if (rng.chance(this.eager) && this.deliver()) continue;
       if (this.step(rng.below(this.ground.vats))) n++;
@@ -131,10 +131,6 @@ export class Program {
       });
       return true;
     }
-    if (this.wraps && side.refs.length > 0) {
-      this.do({ op: "wrap", id: this.id(), ref: rng.recent(side.refs).key });
-      return true;
-    }
     if (!this.mayCut || !rng.chance(30)) return false;
     const [a, b] = this.ground.links[rng.below(this.ground.links.length)]!;
     this.do({ op: "cut", a, b });
@@ -145,6 +141,8 @@ export class Program {
     const side = this.world.sides[vat]!;
     const { rng } = this;
     if (side.refs.length === 0) return false;
+    if (this.wraps && rng.chance(25))
+      this.do({ op: "wrap", id: this.id(), ref: this.pick(side.refs).key });
     const mix = this.focused ? FOCUSED_MIX : METHOD_MIX;
     const method = mix[rng.below(mix.length)]!;
     const hint = rng.below(100);
@@ -154,7 +152,7 @@ export class Program {
       on: this.pick(side.refs).key,
       method,
       args: this.args(vat, method === 2 || method === 3 || method === 4 ? 1 : 0),
-      child: method === 0 || method === 1 || method === 5 ? 0 : this.id(),
+      child: method >= 2 && method <= 7 && method !== 5 ? this.id() : 0,
       then: rng.chance(15) ? this.id() : 0,
       ...(hint < 4 ? { hint: "noPipeline" } : hint < 8 ? { hint: "pipelineOnly" } : {}),
       ...this.more(),

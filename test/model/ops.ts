@@ -20,6 +20,8 @@ export const Method = {
   freshObject: 6,
   /** Returns a new promise, for a later operation to resolve. */
   freshPromise: 7,
+  /** Leaves it open, and does not listen when it is canceled. */
+  stubborn: 8,
 } as const;
 
 /** Stands for a reference: the null capability as a param or result, or the null reference as a resolution. */

@@ -377,6 +377,7 @@ export class World {
   private cut(a: number, b: number): void {
     const end = this.end(a, b);
     if (end === undefined || end.shutdownWith !== null) return;
+    for (const side of this.sides) if (side.midTurn) this.drain(side);
     this.wasCut = true;
     this.counter.counts.disconnect++;
     // What a lost peer asked for is canceled (C-DIS-03). That may hold for tail calls, and for all calls that have come as
@@ -443,6 +444,9 @@ export class World {
       case Method.fail:
         this.answerError(call);
         return;
+      case Method.stubborn:
+        call.local!.cancelable = false;
+        break;
       case Method.freshObject:
         this.answerCaps(call, [this.makeObject(call.child, side)]);
         return;
@@ -694,7 +698,7 @@ export class World {
         let asked = call;
         for (let of = this.handedOver(asked); of !== null; of = this.handedOver(of)) asked = of;
         if (!asked.canceled || asked.results === null || this.wasUsed(asked)) continue;
-        if (!call.local!.canceled)
+        if (!call.local!.canceled && call.local!.cancelable)
           throw new Broken(`call ${call.id} was given up, and its method was not told`);
       }
   }
