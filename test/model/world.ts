@@ -492,8 +492,9 @@ export class World {
     const tail = new Call(id, on, method, args, 0, 0);
     this.calls.set(id, tail);
     call.answerTail(tail);
-    // A method that was told to stop hands its results to nobody: the call is not made.
-    if (call.local!.canceled) tail.cancel();
+    // A method that was told to stop hands its results to nobody: the call is not made. Whether the caller is behind a
+    // lost link we do not know.
+    if (call.local!.canceled || this.wasCut) tail.cancel();
     const request = new CallRequest(0, 0x7e57, method, this.payload(id, args));
     this.endOfMethod(call).tailCall(hookOf(on), request);
   }
