@@ -10,7 +10,7 @@ import { World } from "./world.js";
 const LEAST_OPERATIONS = 30;
 
 /** Which methods a call has, the ones that make races more often. */
-const METHOD_MIX = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 6, 7, 7, 7, 8];
+const METHOD_MIX = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 6, 7, 7, 7, 8, 9];
 /** In a focused program: few calls that stay open, many promises. */
 const FOCUSED_MIX = [0, 1, 1, 1, 1, 1, 1, 1, 3, 4, 7, 7, 8];
 

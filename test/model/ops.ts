@@ -22,6 +22,8 @@ export const Method = {
   freshPromise: 7,
   /** Leaves it open, and does not listen when it is canceled. */
   stubborn: 8,
+  /** A stream call: leaves it open, and the object takes no other call until it is answered. */
+  stream: 9,
 } as const;
 
 /** Stands for a reference: the null capability as a param or result, or the null reference as a resolution. */

@@ -281,7 +281,9 @@ export class World {
     const call = this.calls.get(op.call);
     if (call === undefined || call.local === null) return null;
     const side = this.sideOf(call);
-    if (call.early !== null) this.answerCaps(call, call.returned);
+    // A stream call that failed would fail all that come after it; that is tested elsewhere (C-FLO-10).
+    if (call.method === Method.stream) this.answerCaps(call, NO_ARGS);
+    else if (call.early !== null) this.answerCaps(call, call.returned);
     else if (op.op === "fail") this.answerError(call);
     else if (op.op === "answer") this.answerCaps(call, this.some(op.caps, side.index));
     else {
@@ -296,6 +298,7 @@ export class World {
   private early(id: number, caps: readonly number[]): Side | null {
     const call = this.calls.get(id);
     if (call === undefined || call.local === null || call.early !== null) return null;
+    if (call.method === Method.stream) return null;
     const side = this.sideOf(call);
     const refs = safeFor(call, this.some(caps, side.index));
     call.local.setPipeline(this.payload(id, refs));
@@ -381,10 +384,13 @@ export class World {
     this.wasCut = true;
     this.counter.counts.disconnect++;
     // What a lost peer asked for is canceled (C-DIS-03). That may hold for tail calls, and for all calls that have come as
-    // far as an unresolved promise and wait there: some of them came over this link.
+    // far as an unresolved promise, or an object busy with a stream call, and wait there: some came over this link.
+    const busy = new Set<Node>();
+    for (const { pending } of this.sides)
+      for (const call of pending) if (call.method === Method.stream) busy.add(endOf(call.on.node));
     for (const call of this.calls.values()) {
-      const { kind } = endOf(call.on.node);
-      const waits = kind === NodeKind.promise || kind === NodeKind.field;
+      const end = endOf(call.on.node);
+      const waits = end.kind === NodeKind.promise || end.kind === NodeKind.field || busy.has(end);
       if (!call.delivered && (waits || call.results === null)) call.cancel();
     }
     this.mesh.cut("abc"[a]!, "abc"[b]!);
@@ -446,6 +452,9 @@ export class World {
         return;
       case Method.stubborn:
         call.local!.cancelable = false;
+        break;
+      case Method.stream:
+        call.local!.streaming();
         break;
       case Method.freshObject:
         this.answerCaps(call, [this.makeObject(call.child, side)]);
