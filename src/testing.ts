@@ -1,0 +1,5 @@
+// Role: the entry `capstan/testing`: vats under a test's control.
+// State: none. Must not know: anything of its own.
+
+export { Mesh, MeshEnd, MeshVat, type MeshVatOptions, type Tap } from "./vat/mesh.js";
+export { type LinkOptions, TestVats, type TestVatOptions } from "./vat/test-vats.js";
