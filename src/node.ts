@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 // Role: the entry `capstan/node`: all of `capstan`, with sockets, servers and programs.
 // State: none. Must not know: anything of its own.
 
