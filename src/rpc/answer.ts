@@ -6,11 +6,11 @@ import { RpcError } from "../base/errors.js";
 import type { Job } from "../base/scheduler.js";
 import type { CallRequest, Hook } from "../hook/hook.js";
 import type { Path } from "../hook/payload.js";
-import { PromiseHook } from "../hook/promise.js";
 import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hook/results.js";
 import type { Content } from "../wire/content.js";
 import { ReturnTag } from "../wire/descriptors.js";
 import { followPath } from "../wire/path.js";
+import { doorTo } from "./door.js";
 import { echoDisembargo, parkDisembargo } from "./disembargo.js";
 import { announceNew, describeCaps, type Export, releaseExports } from "./exports.js";
 import type { AnswerId } from "./ids.js";
@@ -94,14 +94,12 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
       return;
     }
     // Withheld: a promise in front of the target takes this call, and what is pipelined on it, until there is room.
-    const door = new PromiseHook(this.state.scheduler, this.state.limits.queuedCalls);
+    const door = doorTo(this.state, target, bytes, () => {
+      if (!this.returned && !this.gone) this.charge(bytes);
+    });
     request.params.own();
     this.await(door.call(request));
-    gate.withhold(bytes, () => {
-      if (!this.returned && !this.gone) this.charge(bytes);
-      door.resolve(target);
-      door.release();
-    });
+    door.release();
   }
 
   /** Answers with `results`. */

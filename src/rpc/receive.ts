@@ -5,12 +5,12 @@
 import { RpcError } from "../base/errors.js";
 import { type Caps, NO_CAPS, Payload } from "../hook/payload.js";
 import type { Hook } from "../hook/hook.js";
-import { PromiseHook } from "../hook/promise.js";
 import { brokenHook } from "../hook/results.js";
 import { Content } from "../wire/content.js";
 import { DescriptorKind } from "../wire/descriptors.js";
 import type { MessageReader } from "../wire/message-reader.js";
 import { answerUnavailable } from "./answer.js";
+import { doorTo } from "./door.js";
 import { WITHHELD_MESSAGE } from "./flow-gate.js";
 import type { ImportId } from "./ids.js";
 import { receiveImport } from "./imports.js";
@@ -116,12 +116,7 @@ function receiveAnswerCap(
  */
 function behindWithheld(state: ConnectionState, hook: Hook): Hook {
   if (state.gate.withheld === 0 || hook.brokenBy !== null) return hook;
-  const door = new PromiseHook(state.scheduler, state.limits.queuedCalls);
-  state.gate.withhold(WITHHELD_MESSAGE, () => {
-    door.resolve(hook);
-    door.release();
-  });
-  return door.addRef();
+  return doorTo(state, hook, WITHHELD_MESSAGE);
 }
 
 /** A transform with an operation that is not ours to ignore (C-PIP-06). */

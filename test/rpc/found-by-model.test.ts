@@ -292,3 +292,17 @@ it("C-PIP-07: an embargo on results whose pipeline was set before is echoed by w
     { op: "early", call: 16, caps: [132] },
   ]);
 });
+
+it("C-EMB-26: what was withheld when the connection is lost is lost as a whole, though a later call is still needed", () => {
+  replay({ ...two, tight: true }, [
+    bootstrap(1, 0, 1),
+    call(7, 14, 0),
+    promise(11, 0),
+    call(10, 14, 0),
+    call(14, 14, 0, [94]),
+    pipeline(14),
+    resolve(11, 112),
+    settle,
+    { op: "cut", a: 0, b: 1 },
+  ]);
+});
