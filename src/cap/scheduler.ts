@@ -4,13 +4,23 @@
 import { Scheduler } from "../base/scheduler.js";
 
 let shared: Scheduler | null = null;
+const SETTLED: Promise<void> = /* @__PURE__ */ Promise.resolve();
 
 /** The process's own scheduler, made at first use. It drains itself. */
 export function processScheduler(): Scheduler {
   if (shared === null) {
     const scheduler = new Scheduler();
-    const drain = (): void => scheduler.drain();
-    scheduler.wake = (): void => queueMicrotask(drain);
+    let asked = false;
+    const drain = (): void => {
+      asked = false;
+      scheduler.drain();
+    };
+    // A session drains after each message, long before the microtask: one is enough for all that are asked for meanwhile.
+    scheduler.wake = (): void => {
+      if (asked) return;
+      asked = true;
+      void SETTLED.then(drain);
+    };
     shared = scheduler;
   }
   return shared;

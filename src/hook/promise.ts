@@ -279,7 +279,7 @@ export class PromiseHook extends Hook implements Job {
     // A promise that nobody holds still forwards what waits in it, once its resolver speaks (C-GCF-03).
     const next = this.next;
     if (next === null) return;
-    this.next = brokenHook(disposedError(), this.scheduler);
+    this.next = disposedHook(this.scheduler);
     next.release();
   }
 
@@ -309,10 +309,19 @@ function forwardQueueOf(promise: PromiseHook): void {
   }
 }
 
-function disposedError(): RpcError {
-  return new RpcError("failed", "capability-disposed", "this capability was disposed before", {
-    delivery: "not-sent",
-  });
+let disposed: RpcError | null = null;
+
+/** What stands in the place of a capability that was let go. The error is one for all: it is hardly ever seen. */
+export function disposedHook(scheduler: Scheduler): Hook {
+  disposed ??= new RpcError(
+    "failed",
+    "capability-disposed",
+    "this capability was disposed before",
+    {
+      delivery: "not-sent",
+    },
+  );
+  return brokenHook(disposed, scheduler);
 }
 
 /** The promised capability at one path of local results. */

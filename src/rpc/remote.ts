@@ -12,6 +12,7 @@ import { RpcError } from "../base/errors.js";
 import type { Job } from "../base/scheduler.js";
 import { type CallRequest, type FlowController, Hook, type HookWatcher } from "../hook/hook.js";
 import type { Path } from "../hook/payload.js";
+import { disposedHook } from "../hook/promise.js";
 import { brokenHook, type PromisedField, type Results } from "../hook/results.js";
 import { openEmbargo } from "./embargo.js";
 import { AdaptiveWindow } from "./adaptive-window.js";
@@ -235,10 +236,7 @@ export class RemotePromise extends Hook implements PromisedField, Job {
       return;
     }
     const next = this.next;
-    this.next = brokenHook(
-      new RpcError("failed", "capability-disposed", "this was disposed before"),
-      this.scheduler,
-    );
+    this.next = disposedHook(this.scheduler);
     next.release();
   }
 }

@@ -48,7 +48,8 @@ export class OwnTable<K extends number, T> {
   }
 }
 
-const DENSE_SLACK = 64;
+/** Ids below this are always dense: a peer with many calls in a batch would else move between array and Map all the time. */
+const DENSE_SLACK = 1024;
 
 /**
  * Entries under ids that the peer chooses, any 32-bit number: an array while they are small compared to what is live, a
