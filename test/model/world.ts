@@ -17,9 +17,10 @@ import { Payload } from "../../src/hook/payload.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { nullHook, type Results, type ResultsObserver } from "../../src/hook/results.js";
 import { Mesh, type MeshEnd, type MeshVat } from "../../src/vat/mesh.js";
-import type { Content } from "../../src/wire/content.js";
-import { content, valueOf } from "../support/objects.js";
+import { valueOf } from "../support/objects.js";
 import { Counter, type Counts } from "./counts.js";
+import { contentOf, hasSetPipeline, hookOf, isOpen, safeFor } from "./handles.js";
+import { Broken, judgeCalls, judgeCancellation, judgeResidue } from "./judge.js";
 import { FAILURE, type Ground, keyOf, Method, NOTHING, type Op, OWN, PARAM } from "./ops.js";
 import {
   AnswerKind,
@@ -29,8 +30,6 @@ import {
   delivered,
   endIsOpen,
   endOf,
-  firstLost,
-  mayBeSkipped,
   mustFail,
   Node,
   NodeKind,
@@ -38,9 +37,6 @@ import {
   Ref,
   waitsFor,
 } from "./shadow.js";
-
-/** A property that did not hold. */
-export class Broken extends Error {}
 
 const PATHS = [[0], [1], [2]];
 const REFUSED = new RpcError("failed", "method-failed", "the method fails");
@@ -124,8 +120,8 @@ export class World {
   readonly counter: Counter;
   wasCut = false;
   private readonly limits: { -readonly [name in keyof Limits]: Limits[name] };
-  private readonly promises: OwnPromise[] = [];
-  private readonly ends: MeshEnd[];
+  readonly promises: OwnPromise[] = [];
+  readonly ends: MeshEnd[];
   private failure: unknown = null;
 
   constructor(ground: Ground, counts: Counts) {
@@ -600,7 +596,7 @@ export class World {
   }
 
   /** The call whose results are those of `tail`. */
-  private handedOver(tail: Call): Call | null {
+  handedOver(tail: Call): Call | null {
     for (const call of this.calls.values()) if (call.tail === tail) return call;
     return null;
   }
@@ -656,7 +652,7 @@ export class World {
     for (const end of this.ends) end.connection.state.gate.run();
     for (const side of this.sides) this.drain(side);
     this.settle();
-    this.judgeCancellation();
+    judgeCancellation(this);
     for (let open = true; open;) {
       open = false;
       for (const side of this.sides) {
@@ -673,14 +669,14 @@ export class World {
       }
       this.settle();
     }
-    this.judgeCalls();
+    judgeCalls(this);
     for (const side of this.sides) {
       while (side.refs.length > 0) this.release(side.refs[side.refs.length - 1]!);
       while (side.made.length > 0) this.drop(side.made[side.made.length - 1]!, true, true);
       this.drain(side);
     }
     this.settle();
-    this.judgeResidue();
+    judgeResidue(this);
   }
 
   private settle(): void {
@@ -699,102 +695,4 @@ export class World {
       if (++n > 10_000) throw new Broken("the vats send messages in circles");
     }
   }
-
-  /** Who gave a call up for good, with everything in it, has stopped the method by now, however far away it runs. */
-  private judgeCancellation(): void {
-    if (this.wasCut) return; // Then calls count as canceled that may only be lost.
-    for (const side of this.sides)
-      for (const call of side.pending) {
-        let asked = call;
-        for (let of = this.handedOver(asked); of !== null; of = this.handedOver(of)) asked = of;
-        if (!asked.canceled || asked.results === null || this.wasUsed(asked)) continue;
-        if (!call.local!.canceled && call.local!.cancelable)
-          throw new Broken(`call ${call.id} was given up, and its method was not told`);
-      }
-  }
-
-  /** Whether anything in the results of `call` was ever asked for. */
-  private wasUsed(call: Call): boolean {
-    for (let slot = 0; slot < 3; slot++) if (this.refs.has(keyOf(call.id, slot))) return true;
-    return false;
-  }
-
-  private judgeCalls(): void {
-    for (const call of this.calls.values()) {
-      if (call.delivered) {
-        this.judgeFailStop(call);
-        if (call.answer === AnswerKind.none) throw new Broken(`call ${call.id} was not answered`);
-      }
-      if (this.wasCut) {
-        if (call.results !== null && call.responseHeld && !call.settled)
-          throw new Broken(`call ${call.id} never settled`);
-        continue;
-      }
-      if (mayBeSkipped(call)) continue;
-      if (!call.delivered && !mustFail(call)) throw new Broken(`call ${call.id} never arrived`);
-      if (endIsOpen(call) || call.results === null || !call.responseHeld) continue;
-      if (!call.settled) throw new Broken(`call ${call.id} never settled`);
-      if (call.failed !== mustFail(call))
-        throw new Broken(`call ${call.id} ${call.failed ? "failed" : "did not fail"}`);
-    }
-  }
-
-  /** E3: nothing is delivered behind what was lost, on the same reference or on one that it was made from. */
-  private judgeFailStop(call: Call): void {
-    let { seq } = call;
-    for (let ref: Ref | null = call.on; ref !== null; seq = ref.parentSeq, ref = ref.parent) {
-      const lost = firstLost(ref);
-      if (lost !== null && lost.seq < seq)
-        throw new Broken(`call ${call.id} arrived though call ${lost.id} before it was lost`);
-    }
-  }
-
-  private judgeResidue(): void {
-    this.mesh.assertEmpty();
-    for (const end of this.ends) end.connection.disconnected(null);
-    for (const side of this.sides) {
-      (side.vat.options.bootstrap as Hook).release();
-      side.vat.scheduler.drain();
-    }
-    for (const target of this.targets)
-      if (target.drops !== 1)
-        throw new Broken(
-          `an object at ${target.side.vat.name} was dropped ${target.drops} times at the end`,
-        );
-    for (const { id, hook } of this.promises)
-      if (hook.refCount !== 0)
-        throw new Broken(`promise ${id} has ${hook.refCount} holders at the end`);
-  }
-}
-
-/** `caps` without what would make the results of `call` wait for themselves. */
-function safeFor(call: Call, caps: readonly (Ref | null)[]): readonly (Ref | null)[] {
-  return caps.map((cap) => (cap !== null && waitsFor(cap.node, call) ? null : cap));
-}
-
-function hasSetPipeline(call: Call): boolean {
-  return call.early !== null || (call.tail !== null && hasSetPipeline(call.tail));
-}
-
-/** Whether `call` has no outcome yet. One that was given up may fail, and yet go on for what is pipelined on it. */
-function isOpen(call: Call): boolean {
-  const results = call.results!;
-  return !results.settled || (results.error !== null && !mustFail(call));
-}
-
-/** What a call on `ref` goes to: by turns, when it is held in two ways. */
-function hookOf(ref: Ref): Hook {
-  if (ref.taken === null) return ref.hook!;
-  if (ref.hook === null) return ref.taken;
-  return (ref.uses++ & 1) === 0 ? ref.taken : ref.hook;
-}
-
-const contents = new Map<number, Content>();
-
-/** Contents are the same from seed to seed, and immutable. */
-function contentOf(value: number, caps: number): Content {
-  const key = value * 4 + caps;
-  let known = contents.get(key);
-  if (known === undefined) contents.set(key, (known = content(value, caps)));
-  return known;
 }
