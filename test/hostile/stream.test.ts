@@ -64,7 +64,7 @@ describe("C-HOS-01: a bad frame ends its connection, by name, and no other", () 
       /limit segments/,
     ],
     ["C-FRM-12", "a TLS greeting", Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1), /limit segments/],
-    ["C-FRM-09", "nothing but zeros", new Uint8Array(64), /root ?pointer|unimplemented/],
+    ["C-FRM-09", "nothing but zeros", new Uint8Array(64), /(?:root) pointer|unimplemented/],
   ];
   for (const [clause, what, bytes, reason] of frames)
     for (const step of [bytes.length, 1])

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Hook } from "../../src/hook/hook.js";
+import type { Hook } from "../../src/hook/hook.js";
 import { TestVats } from "../../src/testing.js";
 import { call, outcome, payload, Recorder, tell } from "../support/objects.js";
 
@@ -13,9 +13,8 @@ class Bare {
 
 function pair(server: Recorder, delay = 50) {
   const net = new TestVats();
-  let hook: Hook;
-  const host = net.vat("host", { bootstrap: () => hook.addRef() });
-  hook = server.hook(host.scheduler);
+  const host = net.vat("host", { bootstrap: (): Hook => hook.addRef() });
+  const hook: Hook = server.hook(host.scheduler);
   net.vat("guest");
   net.link("guest", "host", { delay });
   const { hook: remote } = net.bootstrap("guest", "host", Bare);
