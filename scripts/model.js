@@ -24,6 +24,9 @@ import { plant } from "./mutate.js";
 /** @typedef {{ name: string, file: string, find: string, replace: string }} ModelFault */
 /** @typedef {typeof import("../test/model/run.js")} Model */
 
+/** How often a long run says how far it is. */
+const PROGRESS_MS = 60_000;
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** What the model is made of. */
@@ -124,8 +127,20 @@ async function main(argv) {
 function run(model, first, seeds, seconds, shrinks) {
   if (seconds === undefined)
     return model.runSeeds(Number(first), Number(seeds), undefined, shrinks);
-  const end = Date.now() + Number(seconds) * 1000;
-  return model.runSeeds(Number(first), Infinity, () => Date.now() >= end, shrinks);
+  const start = Date.now();
+  const end = start + Number(seconds) * 1000;
+  let next = start + PROGRESS_MS;
+  let done = 0;
+  const isOver = () => {
+    const now = Date.now();
+    if (now >= next) {
+      next += PROGRESS_MS;
+      console.error(`model: ${done} seeds in ${Math.round((now - start) / 1000)} seconds`);
+    }
+    done++;
+    return now >= end;
+  };
+  return model.runSeeds(Number(first), Infinity, isOver, shrinks);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
