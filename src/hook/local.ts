@@ -20,6 +20,9 @@ export interface Server {
 
 const LOCAL_BRAND = {};
 
+/** Calls running on an object that was told it is dropped: never zero again, so never told twice. */
+const DROPPED = -0x4000_0000;
+
 /**
  * An object of this vat. Calls reach it one after the other, each as a job of its own (C-LOC-01); after a stream call
  * the next waits until that one is done (C-FLO-09).
@@ -35,7 +38,6 @@ export class LocalHook extends Hook implements Job {
   private streaming = false;
   private poison: RpcError | null = null;
   private running = 0;
-  private dropped = false;
 
   constructor(server: Server, scheduler: Scheduler) {
     super(scheduler);
@@ -128,8 +130,8 @@ export class LocalHook extends Hook implements Job {
 
   private drop(): void {
     // A method may have handed the object out again between its last reference and its end (C-LOC-14).
-    if (!this.isIdle || this.dropped) return;
-    this.dropped = true;
+    if (!this.isIdle) return;
+    this.running = DROPPED;
     this.server.dropped!();
   }
 
