@@ -517,8 +517,14 @@ export class World {
 
   /** The vat where `call` arrived. */
   private sideOf(call: Call): Side {
-    const node = endOf(call.on.node);
-    return this.targets.find((target) => target.node === node)!.side;
+    return this.sides[this.homeOf(call.on)]!;
+  }
+
+  /** The vat of the object that `ref` stands for; -1 when that is not known yet, or none. */
+  homeOf(ref: Ref): number {
+    const node = endOf(ref.node);
+    if (node.kind !== NodeKind.object) return -1;
+    return this.targets.find((target) => target.node === node)!.side.index;
   }
 
   // -- What happens at the caller ------------------------------------------------------------------------------------
