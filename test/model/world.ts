@@ -16,12 +16,13 @@ import { Membrane } from "../../src/hook/membrane.js";
 import { Payload } from "../../src/hook/payload.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { nullHook, type Results, type ResultsObserver } from "../../src/hook/results.js";
-import { Mesh, type MeshEnd, type MeshVat } from "../../src/vat/mesh.js";
+import { Mesh, type MeshEnd } from "../../src/vat/mesh.js";
 import { valueOf } from "../support/objects.js";
 import { Counter, type Counts } from "./counts.js";
 import { contentOf, hasSetPipeline, hookOf, isOpen, safeFor } from "./handles.js";
 import { Broken, judgeCalls, judgeCancellation, judgeResidue } from "./judge.js";
 import { FAILURE, type Ground, keyOf, Method, NOTHING, type Op, OWN, PARAM } from "./ops.js";
+import { type OwnPromise, Side } from "./side.js";
 import {
   AnswerKind,
   answering,
@@ -41,36 +42,6 @@ import {
 const PATHS = [[0], [1], [2]];
 const REFUSED = new RpcError("failed", "method-failed", "the method fails");
 const NO_ARGS: readonly (Ref | null)[] = [];
-
-/** A promise made by the program. */
-interface OwnPromise {
-  readonly id: number;
-  readonly ref: Ref;
-  readonly hook: PromiseHook;
-}
-
-/** One vat, and what the program has there. */
-class Side {
-  readonly index: number;
-  readonly vat: MeshVat;
-  readonly ends: MeshEnd[] = [];
-  /** References held. */
-  readonly refs: Ref[] = [];
-  /** Promises not resolved yet. */
-  readonly promises: OwnPromise[] = [];
-  /** Calls that arrived here and are not answered. */
-  readonly pending: Call[] = [];
-  /** Calls made here of whose results something is held. */
-  readonly made: Call[] = [];
-  membrane: Membrane | null = null;
-  /** Operations were done and their jobs not run: their turn is not over. */
-  midTurn = false;
-
-  constructor(index: number, vat: MeshVat) {
-    this.index = index;
-    this.vat = vat;
-  }
-}
 
 /** An object. */
 class Target implements Server {
