@@ -173,12 +173,17 @@ export class Program {
     const { refs } = this.world.sides[vat]!;
     if (refs.length === 0) return false;
     const id = this.id();
-    const args = [rng.chance(50) ? this.fresh(vat) : this.pick(refs).key];
+    const { promises } = this.world.sides[vat]!;
+    // Or what comes back is a promise of our own, which by then may lead on.
+    const own = promises.length > 0 && rng.chance(40);
+    const args = [
+      own ? rng.recent(promises).ref.key : rng.chance(50) ? this.fresh(vat) : this.pick(refs).key,
+    ];
     this.do({
       op: "call",
       id,
       on: this.abroad(refs, vat).key,
-      method: rng.chance(70) ? Method.freshPromise : Method.hold,
+      method: own ? Method.echo : rng.chance(70) ? Method.freshPromise : Method.hold,
       args,
       child: this.id(),
       then: rng.chance(30) ? this.id() : 0,
@@ -207,6 +212,13 @@ export class Program {
       if (home >= 0 && home !== vat) break;
       ref = this.pick(refs);
     }
+    return ref;
+  }
+
+  /** A reference into results that are not there yet, if one is found soon. */
+  private asked(refs: readonly Ref[]): Ref {
+    let ref = this.pick(refs);
+    for (let i = 0; i < 4 && (ref.call === null || ref.call.settled); i++) ref = this.pick(refs);
     return ref;
   }
 
@@ -283,7 +295,8 @@ export class Program {
     if (draw < 5) to = FAILURE;
     else if (draw < 10) to = NOTHING;
     else if (draw < 25 || side.refs.length === 0) to = this.fresh(vat);
-    else to = (this.focused ? this.abroad(side.refs, vat) : this.pick(side.refs)).key;
+    else if (!this.focused) to = this.pick(side.refs).key;
+    else to = (rng.chance(50) ? this.abroad(side.refs, vat) : this.asked(side.refs)).key;
     this.do({ op: "resolve", promise: id, to, ...this.more() });
     return true;
   }
