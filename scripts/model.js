@@ -96,11 +96,6 @@ async function main(argv) {
     return 2;
   }
   const folder = compile(fault);
-  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"]))
-    process.once(signal, () => {
-      fs.rmSync(folder, { recursive: true, force: true });
-      process.exit(1);
-    });
   try {
     /** @type {Model} */
     const model = await import(pathToFileURL(path.join(folder, "out/test/model/run.js")).href);

@@ -1,7 +1,7 @@
 // Role: writes a random program while it runs, so that each operation has something to act on.
 // State: the ids handed out. Must not know: what is right; it only avoids what can have no answer (circles).
 
-import { FAILURE, type Ground, keyOf, Method, NOTHING, type Op } from "./ops.js";
+import { FAILURE, type Ground, NOTHING, type Op } from "./ops.js";
 import { Rng } from "./rng.js";
 import type { Counts } from "./counts.js";
 import { type Call, NodeKind, type Ref } from "./shadow.js";
@@ -77,9 +77,6 @@ export class Program {
         const from = end.vat.name.charCodeAt(0) - 97;
         const to = end.other.vat.name.charCodeAt(0) - 97;
         this.do({ op: "deliver", from, to });
-        // A link is lost when it hurts: while calls wait for its echo.
-        if (this.mayCut && end.connection.state.embargoes.size > 0 && this.rng.chance(10))
-          this.do({ op: "cut", a: from, b: to });
         break;
       }
     return true;
@@ -90,7 +87,6 @@ export class Program {
     const { rng, world } = this;
     const side = world.sides[vat]!;
     const draw = rng.below(100);
-    if (this.focused && rng.chance(8)) return this.court(vat);
     if (draw < 40) return this.call(vat);
     if (draw < 54) {
       if (side.made.length === 0) return false;
@@ -162,64 +158,6 @@ export class Program {
       ...this.more(),
     });
     return true;
-  }
-
-  /**
-   * The way into most embargoes: a promise asked of another vat, with an object of ours to resolve it to, and a call
-   * through it before anything is known.
-   */
-  private court(vat: number): boolean {
-    const { rng } = this;
-    const { refs } = this.world.sides[vat]!;
-    if (refs.length === 0) return false;
-    const id = this.id();
-    const { promises } = this.world.sides[vat]!;
-    // Or what comes back is a promise of our own, which by then may lead on.
-    const own = promises.length > 0 && rng.chance(40);
-    const args = [
-      own ? rng.recent(promises).ref.key : rng.chance(50) ? this.fresh(vat) : this.pick(refs).key,
-    ];
-    this.do({
-      op: "call",
-      id,
-      on: this.abroad(refs, vat).key,
-      method: own ? Method.echo : rng.chance(70) ? Method.freshPromise : Method.hold,
-      args,
-      child: this.id(),
-      then: rng.chance(30) ? this.id() : 0,
-      ...this.more(),
-    });
-    if (rng.chance(30)) this.deliver();
-    this.do({ op: "pipeline", call: id, slot: 0, ...this.more() });
-    this.do({
-      op: "call",
-      id: this.id(),
-      on: keyOf(id, 0),
-      method: Method.echo,
-      args: [],
-      child: 0,
-      then: 0,
-      ...this.more(),
-    });
-    return true;
-  }
-
-  /** A reference to an object of another vat, if one is found soon. */
-  private abroad(refs: readonly Ref[], vat: number): Ref {
-    let ref = this.pick(refs);
-    for (let i = 0; i < 3; i++) {
-      const home = this.world.homeOf(ref);
-      if (home >= 0 && home !== vat) break;
-      ref = this.pick(refs);
-    }
-    return ref;
-  }
-
-  /** A reference into results that are not there yet, if one is found soon. */
-  private asked(refs: readonly Ref[]): Ref {
-    let ref = this.pick(refs);
-    for (let i = 0; i < 4 && (ref.call === null || ref.call.settled); i++) ref = this.pick(refs);
-    return ref;
   }
 
   private pick(refs: readonly Ref[]): Ref {
@@ -295,8 +233,7 @@ export class Program {
     if (draw < 5) to = FAILURE;
     else if (draw < 10) to = NOTHING;
     else if (draw < 25 || side.refs.length === 0) to = this.fresh(vat);
-    else if (!this.focused) to = this.pick(side.refs).key;
-    else to = (rng.chance(50) ? this.abroad(side.refs, vat) : this.asked(side.refs)).key;
+    else to = this.pick(side.refs).key;
     this.do({ op: "resolve", promise: id, to, ...this.more() });
     return true;
   }

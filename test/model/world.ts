@@ -16,13 +16,12 @@ import { Membrane } from "../../src/hook/membrane.js";
 import { Payload } from "../../src/hook/payload.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { nullHook, type Results, type ResultsObserver } from "../../src/hook/results.js";
-import { Mesh, type MeshEnd } from "../../src/vat/mesh.js";
+import { Mesh, type MeshEnd, type MeshVat } from "../../src/vat/mesh.js";
 import { valueOf } from "../support/objects.js";
 import { Counter, type Counts } from "./counts.js";
 import { contentOf, hasSetPipeline, hookOf, isOpen, safeFor } from "./handles.js";
 import { Broken, judgeCalls, judgeCancellation, judgeResidue } from "./judge.js";
 import { FAILURE, type Ground, keyOf, Method, NOTHING, type Op, OWN, PARAM } from "./ops.js";
-import { type OwnPromise, Side } from "./side.js";
 import {
   AnswerKind,
   answering,
@@ -42,6 +41,36 @@ import {
 const PATHS = [[0], [1], [2]];
 const REFUSED = new RpcError("failed", "method-failed", "the method fails");
 const NO_ARGS: readonly (Ref | null)[] = [];
+
+/** A promise made by the program. */
+interface OwnPromise {
+  readonly id: number;
+  readonly ref: Ref;
+  readonly hook: PromiseHook;
+}
+
+/** One vat, and what the program has there. */
+class Side {
+  readonly index: number;
+  readonly vat: MeshVat;
+  readonly ends: MeshEnd[] = [];
+  /** References held. */
+  readonly refs: Ref[] = [];
+  /** Promises not resolved yet. */
+  readonly promises: OwnPromise[] = [];
+  /** Calls that arrived here and are not answered. */
+  readonly pending: Call[] = [];
+  /** Calls made here of whose results something is held. */
+  readonly made: Call[] = [];
+  membrane: Membrane | null = null;
+  /** Operations were done and their jobs not run: their turn is not over. */
+  midTurn = false;
+
+  constructor(index: number, vat: MeshVat) {
+    this.index = index;
+    this.vat = vat;
+  }
+}
 
 /** An object. */
 class Target implements Server {
@@ -488,14 +517,8 @@ export class World {
 
   /** The vat where `call` arrived. */
   private sideOf(call: Call): Side {
-    return this.sides[this.homeOf(call.on)]!;
-  }
-
-  /** The vat of the object that `ref` stands for; -1 when that is not known yet, or none. */
-  homeOf(ref: Ref): number {
-    const node = endOf(ref.node);
-    if (node.kind !== NodeKind.object) return -1;
-    return this.targets.find((target) => target.node === node)!.side.index;
+    const node = endOf(call.on.node);
+    return this.targets.find((target) => target.node === node)!.side;
   }
 
   // -- What happens at the caller ------------------------------------------------------------------------------------
