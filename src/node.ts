@@ -10,7 +10,8 @@ export {
   spawnTransport,
   stdioTransport,
 } from "./transport/stdio.node.js";
-export { socketTransport, StreamTransport } from "./transport/stream.node.js";
+export { SocketTransport, socketTransport } from "./transport/socket.node.js";
+export { StreamTransport } from "./transport/stream.node.js";
 export { NodeWebSocketTransport } from "./transport/websocket.node.js";
 // Instead of the one that knows WebSockets only.
 export {

@@ -3,6 +3,7 @@
 
 import type { RpcError } from "../base/errors.js";
 import type { Frame } from "../wire/frame.js";
+import type { Allocate } from "../wire/framer.js";
 import type { Batch } from "../wire/outbox.js";
 import { type Framing, Inlet, type InletOwner } from "./inlet.js";
 import type { Timer, Transport, TransportHandler, TransportSettings } from "./transport.js";
@@ -39,10 +40,11 @@ export abstract class BaseTransport implements Transport, InletOwner {
   private waiters: (() => void)[] = [];
   private graceTimer: Timer | undefined;
 
-  constructor(name: string, framing: Framing, settings: TransportSettings) {
+  /** @param allocate memory for messages that straddle units of a stream. */
+  constructor(name: string, framing: Framing, settings: TransportSettings, allocate?: Allocate) {
     this.name = name;
     this.settings = settings;
-    this.inlet = new Inlet(framing, settings.limits, this);
+    this.inlet = new Inlet(framing, settings.limits, this, allocate);
     this.inlet.pause();
   }
 

@@ -1,11 +1,10 @@
 // Role: opens the transports that need Node: TCP and Unix sockets, and WebSockets by the `ws` package.
 // State: none. Must not know: connections of Cap'n Proto.
 
-import net from "node:net";
-import type { Socket } from "node:net";
+import type { NetConnectOpts, Socket } from "node:net";
 import { WebSocket } from "ws";
 import { attempt, type AttemptOptions } from "./attempt.js";
-import { socketTransport } from "./stream.node.js";
+import { dialSocket, SocketTransport } from "./socket.node.js";
 import { type Transport, transportSettings, type TransportOptions } from "./transport.js";
 import {
   connectWebSocketBy,
@@ -25,17 +24,18 @@ export type SocketConnectOptions = TransportOptions & AttemptOptions;
  */
 export function connectSocket(
   address: string,
-  where: net.NetConnectOpts,
+  where: NetConnectOpts,
   options: SocketConnectOptions = {},
 ): Promise<Transport> {
   // Checked before anything is opened.
   transportSettings(options);
   return attempt(address, options, (done, failed) => {
-    const socket = net.connect(where);
+    const dialed = dialSocket(where);
+    const { socket } = dialed;
     socket.once("error", failed);
     socket.once("connect", () => {
       socket.off("error", failed);
-      done(socketTransport(address, socket, options));
+      done(new SocketTransport(address, dialed, options));
     });
     return () => socket.destroy();
   });

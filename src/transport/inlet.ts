@@ -5,7 +5,7 @@
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { Frame, malformed, parseFrame, parseFrameAt, plainBytes } from "../wire/frame.js";
-import { Framer } from "../wire/framer.js";
+import { type Allocate, Framer } from "../wire/framer.js";
 
 /** How units that arrive relate to messages. */
 export const Framing = {
@@ -78,18 +78,42 @@ export class Inlet {
     else this.owner.message(frame);
   };
 
-  constructor(framing: Framing, limits: Limits, owner: InletOwner) {
+  /** @param allocate memory for frames that straddle units of a stream. */
+  constructor(framing: Framing, limits: Limits, owner: InletOwner, allocate?: Allocate) {
     this.framing = framing;
     this.limits = limits;
     this.owner = owner;
-    this.framer = new Framer(limits);
+    this.framer = new Framer(limits, allocate);
   }
 
   /** Takes one unit as it arrived. It must not change afterwards. */
   accept(unit: Uint8Array): void {
     if (this.shut) return;
-    if (this.busy || this.paused || this.cut.length > 0 || this.units.length > 0) this.hold(unit);
+    if (this.holding) this.hold(unit);
     else this.cutUp(unit);
+    this.pump();
+  }
+
+  /**
+   * Takes the first `end` bytes of `memory`, a part of a stream, which may change as soon as this returns.
+   * @param view on `memory`, which is plain.
+   */
+  acceptFrom(memory: Uint8Array, view: DataView, end: number): void {
+    if (this.shut) return;
+    if (this.holding) this.hold(memory.slice(0, end));
+    else this.cutting(() => this.framer.pushPart(memory, view, end, this.onFrame));
+    this.pump();
+  }
+
+  /** Where the next bytes of a stream should be put, to be told by {@link filled}; null: anywhere. */
+  get space(): Uint8Array | null {
+    return this.shut || this.holding ? null : this.framer.space;
+  }
+
+  /** `bytes` bytes were put into {@link space}. */
+  filled(bytes: number): void {
+    if (this.shut) return;
+    this.cutting(() => this.framer.filled(bytes, this.onFrame));
     this.pump();
   }
 
@@ -128,11 +152,22 @@ export class Inlet {
     queueMicrotask(() => this.pump());
   }
 
+  /** Whether what comes now has to wait behind what came before. */
+  private get holding(): boolean {
+    return this.busy || this.paused || this.cut.length > 0 || this.units.length > 0;
+  }
+
   private cutUp(unit: Uint8Array): void {
-    this.busy = true;
-    try {
+    this.cutting(() => {
       if (this.framing === Framing.stream) this.framer.push(unit, this.onFrame);
       else this.cutMessages(unit);
+    });
+  }
+
+  private cutting(work: () => void): void {
+    this.busy = true;
+    try {
+      work();
     } catch (thrown) {
       if (!RpcError.is(thrown) || thrown.code !== "malformed-frame") throw thrown;
       // What follows a message that cannot be trusted is no message either.

@@ -4,6 +4,7 @@
 import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import type { RpcError } from "../base/errors.js";
+import type { Allocate } from "../wire/framer.js";
 import type { Batch } from "../wire/outbox.js";
 import { BaseTransport } from "./base-transport.js";
 import { Framing } from "./inlet.js";
@@ -32,8 +33,15 @@ export class StreamTransport extends BaseTransport {
   private readonly unclosed: Set<Readable | Writable>;
   private error: RpcError | null = null;
 
-  constructor(name: string, input: Readable, output: Writable, options?: TransportOptions) {
-    super(name, Framing.stream, transportSettings(options));
+  /** @param allocate memory for messages that straddle reads. */
+  constructor(
+    name: string,
+    input: Readable,
+    output: Writable,
+    options?: TransportOptions,
+    allocate?: Allocate,
+  ) {
+    super(name, Framing.stream, transportSettings(options), allocate);
     this.input = input;
     this.output = output;
     this.put = output.write.bind(output) as Writable["write"];
@@ -55,8 +63,13 @@ export class StreamTransport extends BaseTransport {
   }
 
   protected open(): void {
-    this.input.on("data", this.onData);
+    this.openInput();
     this.input.on("end", this.onEnd);
+  }
+
+  /** Listens to what the input brings. */
+  protected openInput(): void {
+    this.input.on("data", this.onData);
   }
 
   protected send(batch: Batch): void {
@@ -144,25 +157,4 @@ export class StreamTransport extends BaseTransport {
       ),
     );
   };
-}
-
-/**
- * A transport on a connected TCP or Unix socket; owns the socket from now on. Small messages are not held back
- * (TCP_NODELAY), and TCP keep-alive probes an idle peer.
- *
- * @example const transport = socketTransport("tcp 127.0.0.1:4000", socket);
- */
-export function socketTransport(
-  name: string,
-  socket: Socket,
-  options?: TransportOptions,
-): StreamTransport {
-  const transport = new StreamTransport(name, socket, socket, options);
-  const { keepAliveInterval } = transportSettings(options);
-  // The peer's end must not end our side before what arrived is read: the owner may have asked for a pause.
-  socket.allowHalfOpen = true;
-  // On a Unix socket both are refused without a word, as they should be.
-  socket.setNoDelay(true);
-  if (keepAliveInterval > 0) socket.setKeepAlive(true, keepAliveInterval);
-  return transport;
 }

@@ -5,7 +5,7 @@ import net from "node:net";
 import type http from "node:http";
 import { RpcError } from "../base/errors.js";
 import { listenFailed } from "../transport/connect-error.js";
-import { socketTransport } from "../transport/stream.node.js";
+import { acceptedSocket, SocketTransport } from "../transport/socket.node.js";
 import {
   transportSettings,
   type Transport,
@@ -92,7 +92,7 @@ export async function listen(url: string, options: ListenOptions = {}): Promise<
   let server: net.Server;
   if (address.scheme === "tcp" || address.scheme === "unix") {
     server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
-      admit(socketTransport(peerName(url, socket), socket, options));
+      admit(new SocketTransport(peerName(url, socket), acceptedSocket(socket), options));
     });
   } else {
     if ((address.scheme === "wss") !== (options.tls !== undefined))

@@ -19,6 +19,17 @@ export { parseFrame } from "./frame.js";
 const KEPT_BYTES = 4096;
 /** What is allocated at once for a frame begun, on its header's word alone; beyond, the buffer grows with what came (C-FRM-07). */
 const EAGER_BYTES = 128 * 1024;
+/** The rest of a frame of this size is worth a read of its own, straight to where it belongs. */
+const DIRECT_BYTES = 16 * 1024;
+
+/**
+ * Memory for frames that straddle reads, at least `bytes` of it and a buffer of its own. Its bytes may be stale: what was
+ * not received is never shown. Room beyond `bytes` lets one read take a large frame and the header of the next.
+ */
+export type Allocate = (bytes: number) => Uint8Array;
+
+/** Zeroed by the engine, which costs more than all else in a large frame: carriers that can do better bring their own. */
+const zeroed: Allocate = (bytes) => new Uint8Array(bytes);
 
 /**
  * Turns stream bytes into Frames, whatever the chunking (C-FRM-01). A frame that lies inside one chunk is not copied; one
@@ -32,6 +43,7 @@ const EAGER_BYTES = 128 * 1024;
  */
 export class Framer {
   private readonly limits: Limits;
+  private readonly allocate: Allocate;
   private readonly frame = new Frame();
   /** The beginning of the current frame; `need` bytes finish the stage: the count, the header, the frame. */
   private buf: Uint8Array | null = null;
@@ -41,8 +53,9 @@ export class Framer {
   private segments = 0;
   private error: RpcError | null = null;
 
-  constructor(limits: Limits) {
+  constructor(limits: Limits, allocate: Allocate = zeroed) {
     this.limits = limits;
+    this.allocate = allocate;
   }
 
   /** Bytes held of a frame that is not yet complete. Zero at a frame boundary. */
@@ -62,17 +75,67 @@ export class Framer {
    * @throws RpcError malformed-frame, after the frames before the fault were handed over (C-HOS-20); then at every call.
    */
   push(chunk: Uint8Array, onFrame: (frame: Frame) => void): void {
+    const bytes = plainBytes(chunk);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.pushPart(bytes, view, bytes.length, onFrame);
+  }
+
+  /**
+   * {@link push} of the first `end` bytes of `bytes`, plain memory that `view` is a view on: for a carrier that reads into
+   * the same buffer every time.
+   */
+  pushPart(
+    bytes: Uint8Array,
+    view: DataView,
+    end: number,
+    onFrame: (frame: Frame) => void,
+  ): void {
     if (this.error !== null) throw this.error;
     try {
-      this.cut(plainBytes(chunk), onFrame);
+      const at = this.have > 0 ? this.assemble(bytes, end, onFrame) : 0;
+      this.cut(bytes, view, at, end, onFrame);
       this.frame.clear();
     } catch (thrown) {
-      if (thrown instanceof RpcError && thrown.code === "malformed-frame") {
-        this.error = thrown;
-        this.forget();
-      }
-      throw thrown;
+      this.fails(thrown);
     }
+  }
+
+  /**
+   * Where the next bytes should be put, by {@link filled}: the rest of a large frame begun, which then needs no copy. Null
+   * when there is none; then they are to be pushed. Changes with every call here.
+   */
+  get space(): Uint8Array | null {
+    if (this.segments === 0 || this.need < DIRECT_BYTES || this.error !== null) return null;
+    return this.buf!.subarray(this.have);
+  }
+
+  /** Takes the `bytes` bytes, at least 1, that were put into {@link space}; else as {@link push}. */
+  filled(bytes: number, onFrame: (frame: Frame) => void): void {
+    const buf = this.buf!;
+    const view = this.view!;
+    const end = this.have + bytes;
+    try {
+      this.have = Math.min(end, this.need);
+      if (this.have < this.need) {
+        this.reserve(this.have + 1);
+        return;
+      }
+      const at = this.need;
+      this.complete(onFrame);
+      this.cut(buf, view, at, end, onFrame);
+      this.frame.clear();
+    } catch (thrown) {
+      this.fails(thrown);
+    }
+  }
+
+  /** A stream that is malformed once stays so. */
+  private fails(thrown: unknown): never {
+    if (thrown instanceof RpcError && thrown.code === "malformed-frame") {
+      this.error = thrown;
+      this.forget();
+    }
+    throw thrown;
   }
 
   /** The stream has ended: null at a frame boundary, else the `disconnected` error of a cut-off frame (C-FRM-03). */
@@ -87,40 +150,45 @@ export class Framer {
     return error;
   }
 
-  private cut(chunk: Uint8Array, onFrame: (frame: Frame) => void): void {
-    let at = this.have > 0 ? this.assemble(chunk, onFrame) : 0;
-    const left = chunk.length;
-    if (left - at < 8) {
-      if (at < left) this.keep(chunk, at);
-      return;
-    }
-    const view = new DataView(chunk.buffer, chunk.byteOffset, left);
+  /** Hands over the whole frames between `at` and `end`, and keeps what is left. */
+  private cut(
+    bytes: Uint8Array,
+    view: DataView,
+    at: number,
+    end: number,
+    onFrame: (frame: Frame) => void,
+  ): void {
     const frame = this.frame;
     const limits = this.limits;
-    while (left - at >= 8) {
+    while (end - at >= 8) {
       const segments = readSegmentCount(view, at, limits);
-      if (left - at < headerBytes(segments)) break;
+      if (end - at < headerBytes(segments)) break;
       const length = readFrameLength(view, at, segments, limits);
-      if (left - at < length) break;
-      pointFrame(frame, chunk, view, at, segments, length);
+      if (end - at < length) break;
+      pointFrame(frame, bytes, view, at, segments, length);
       at += length;
       onFrame(frame);
     }
-    if (at < left) this.keep(chunk, at);
+    if (at < end) this.keep(bytes, at, end);
   }
 
-  /** Starts to assemble the frame of which only a part, from `at` on, is in the chunk. */
-  private keep(chunk: Uint8Array, at: number): void {
+  /** Starts to assemble the frame of which only a part, from `at` to `end`, is there. */
+  private keep(bytes: Uint8Array, at: number, end: number): void {
     this.need = 4;
     this.segments = 0;
-    const used = this.fill(chunk, at);
-    if (used !== chunk.length) throw malformed("internal: a whole frame was taken for a part");
+    const used = this.fill(bytes, at, end);
+    if (used !== end) throw malformed("internal: a whole frame was taken for a part");
   }
 
-  /** Goes on with the frame begun in earlier chunks; returns where the next one begins. */
-  private assemble(chunk: Uint8Array, onFrame: (frame: Frame) => void): number {
-    const at = this.fill(chunk, 0);
-    if (this.have < this.need) return at;
+  /** Goes on with the frame begun in earlier bytes; returns where the next one begins. */
+  private assemble(bytes: Uint8Array, end: number, onFrame: (frame: Frame) => void): number {
+    const at = this.fill(bytes, 0, end);
+    if (this.have === this.need) this.complete(onFrame);
+    return at;
+  }
+
+  /** Hands over the frame that was assembled. */
+  private complete(onFrame: (frame: Frame) => void): void {
     const buf = this.buf!;
     pointFrame(this.frame, buf, this.view!, 0, this.segments, this.have);
     // Forgotten first: the callback may look at pendingBytes, and the frame stays valid until it returns.
@@ -132,15 +200,14 @@ export class Framer {
       this.frame.owned = true;
     }
     onFrame(this.frame);
-    return at;
   }
 
-  /** Copies from the chunk until the frame is complete or the chunk is used up; returns where it stopped. */
-  private fill(chunk: Uint8Array, at: number): number {
+  /** Copies from `at` on until the frame is complete or `end` is reached; returns where it stopped. */
+  private fill(bytes: Uint8Array, at: number, end: number): number {
     for (;;) {
-      const n = Math.min(this.need - this.have, chunk.length - at);
+      const n = Math.min(this.need - this.have, end - at);
       this.reserve(this.have + n);
-      this.buf!.set(n === chunk.length ? chunk : chunk.subarray(at, at + n), this.have);
+      if (n > 0) this.buf!.set(bytes.subarray(at, at + n), this.have);
       this.have += n;
       at += n;
       if (this.have < this.need) return at;
@@ -167,7 +234,7 @@ export class Framer {
     const old = this.buf;
     if (old !== null && old.length >= bytes) return;
     const size = Math.max(bytes, Math.min(this.need, Math.max(bytes * 2, EAGER_BYTES)), 512);
-    const buf = new Uint8Array(size);
+    const buf = this.allocate(size);
     if (old !== null) buf.set(old.subarray(0, this.have));
     this.buf = buf;
     this.view = new DataView(buf.buffer);

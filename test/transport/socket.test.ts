@@ -7,7 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { socketTransport } from "../../src/transport/stream.node.js";
+import { socketTransport } from "../../src/transport/socket.node.js";
 import type { TransportOptions } from "../../src/transport/transport.js";
 import { listenTo, numbers, turn, Writer } from "../support/messages.js";
 import { expectNoResidue, resources } from "../support/residue.js";
