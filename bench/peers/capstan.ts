@@ -8,8 +8,9 @@ import { keepOutstanding, LARGE, oneByOne, OUTSTANDING, ownCpu, run, SMALL } fro
 class SinkServer implements Sink.Server {
   private bytes = 0;
 
-  write({ chunk }: { readonly chunk: Uint8Array }): void {
+  write({ chunk }: { readonly chunk: Uint8Array }, context: { recycle(): void }): void {
     this.bytes += chunk.length;
+    context.recycle();
   }
 
   done(): { bytes: bigint } {

@@ -197,6 +197,11 @@ export class LocalCall extends LocalResults {
     this.params.release();
   }
 
+  /** The same for all of the params, their memory too: neither they nor a view on them is read any more. Idempotent. */
+  recycleParams(): void {
+    this.params.recycle();
+  }
+
   /** Marks this as a stream call; called by the method's adapter before it returns from `dispatch`. */
   streaming(): void {
     this.isStream = true;
@@ -274,6 +279,10 @@ export class LocalCall extends LocalResults {
     }
     this.early = pipeline.own();
     for (const field of this.takeFields()) field.settleField(this.earlyCap(field.path));
+  }
+
+  override get acknowledges(): boolean {
+    return this.isStream;
   }
 
   override get pipelineSet(): boolean {

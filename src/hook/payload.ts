@@ -43,7 +43,15 @@ export class Payload {
   /** A second payload over the same immutable content, with references of its own. */
   share(): Payload {
     const caps = this.caps.length === 0 ? NO_CAPS : this.caps.map((cap) => cap?.addRef() ?? null);
-    return new Payload(this.content, caps);
+    return new Payload(this.content.shared(), caps);
+  }
+
+  /** Releases everything and gives the content's memory back: nobody reads it any more. The payload is empty then. */
+  recycle(): void {
+    this.release();
+    const { content } = this;
+    this.content = Content.NULL;
+    content.recycle();
   }
 
   /** Releases every capability. Idempotent. */

@@ -80,6 +80,11 @@ export abstract class Results implements Job {
     field.settleField(this.pipeline(field.path));
   }
 
+  /** Whether these only acknowledge a stream call: they say that it is done, and may say so a little later. */
+  get acknowledges(): boolean {
+    return false;
+  }
+
   /** Whether a pipeline was set before the return, which paths must go on to follow (C-PIP-07). */
   get pipelineSet(): boolean {
     return false;

@@ -257,7 +257,14 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     if (payload.caps.length === 0) {
       try {
         state.descriptors.reset();
-        state.writer.returnResults(this.id, false, true, payload.content, state.descriptors);
+        state.writer.returnResults(
+          this.id,
+          false,
+          true,
+          payload.content,
+          state.descriptors,
+          results.acknowledges,
+        );
       } catch (thrown) {
         this.returnError(RpcError.from(thrown));
         return;

@@ -3,7 +3,7 @@
 
 import type { RpcError } from "../base/errors.js";
 import type { Frame } from "../wire/frame.js";
-import type { Allocate } from "../wire/framer.js";
+import type { FrameMemory } from "../wire/frame-memory.js";
 import type { Batch } from "../wire/outbox.js";
 import { type Framing, Inlet, type InletOwner } from "./inlet.js";
 import type { Timer, Transport, TransportHandler, TransportSettings } from "./transport.js";
@@ -40,11 +40,11 @@ export abstract class BaseTransport implements Transport, InletOwner {
   private waiters: (() => void)[] = [];
   private graceTimer: Timer | undefined;
 
-  /** @param allocate memory for messages that straddle units of a stream. */
-  constructor(name: string, framing: Framing, settings: TransportSettings, allocate?: Allocate) {
+  /** @param memory for messages that straddle units of a stream. */
+  constructor(name: string, framing: Framing, settings: TransportSettings, memory?: FrameMemory) {
     this.name = name;
     this.settings = settings;
-    this.inlet = new Inlet(framing, settings.limits, this, allocate);
+    this.inlet = new Inlet(framing, settings.limits, this, memory);
     this.inlet.pause();
   }
 
@@ -134,6 +134,10 @@ export abstract class BaseTransport implements Transport, InletOwner {
   }
 
   // What the inlet says.
+
+  arriving(): void {
+    this.handler!.arriving?.();
+  }
 
   message(frame: Frame): void {
     this.handler!.message(frame);

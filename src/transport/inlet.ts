@@ -5,7 +5,8 @@
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { Frame, malformed, parseFrame, parseFrameAt, plainBytes } from "../wire/frame.js";
-import { type Allocate, Framer } from "../wire/framer.js";
+import type { FrameMemory } from "../wire/frame-memory.js";
+import { Framer } from "../wire/framer.js";
 
 /** How units that arrive relate to messages. */
 export const Framing = {
@@ -20,6 +21,8 @@ export type Framing = (typeof Framing)[keyof typeof Framing];
 
 /** Told in this order: messages, then at most one fault, then the end once. */
 export interface InletOwner {
+  /** Messages may follow that arrived together. */
+  arriving(): void;
   message(frame: Frame): void;
   faulted(error: RpcError): void;
   ended(error: RpcError | null): void;
@@ -78,12 +81,12 @@ export class Inlet {
     else this.owner.message(frame);
   };
 
-  /** @param allocate memory for frames that straddle units of a stream. */
-  constructor(framing: Framing, limits: Limits, owner: InletOwner, allocate?: Allocate) {
+  /** @param memory for messages that straddle units of a stream. */
+  constructor(framing: Framing, limits: Limits, owner: InletOwner, memory?: FrameMemory) {
     this.framing = framing;
     this.limits = limits;
     this.owner = owner;
-    this.framer = new Framer(limits, allocate);
+    this.framer = new Framer(limits, memory);
   }
 
   /** Takes one unit as it arrived. It must not change afterwards. */
@@ -166,6 +169,7 @@ export class Inlet {
 
   private cutting(work: () => void): void {
     this.busy = true;
+    this.owner.arriving();
     try {
       work();
     } catch (thrown) {
@@ -232,6 +236,7 @@ export class Inlet {
 
   private handOver(bytes: Uint8Array): void {
     this.busy = true;
+    this.owner.arriving();
     try {
       parseFrame(bytes, this.frame, this.limits);
       this.owner.message(this.frame);

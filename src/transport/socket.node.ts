@@ -3,9 +3,13 @@
 // State: the shared buffer; per transport, which memory the next read goes to. Must not know: what is read.
 
 import net from "node:net";
+import { type FrameMemory, PLAIN_MEMORY } from "../wire/frame-memory.js";
 import { StreamTransport } from "./stream.node.js";
 import type { TransportOptions } from "./transport.js";
 
+/** Buffers kept for use again, and bytes of the largest. */
+const MOST_SPARE = 8;
+const MOST_SPARE_BYTES = 512 * 1024;
 /** Bytes of one read. */
 const READ_BYTES = 64 * 1024;
 /** From here on memory that the engine does not zero is worth its price. */
@@ -27,11 +31,27 @@ function sharedBuffer(): { readonly bytes: Uint8Array; readonly view: DataView }
   return shared;
 }
 
-/** Memory for messages that straddle reads. The framer shows no byte of it that was not received. */
-function allocate(bytes: number): Uint8Array {
-  if (bytes < RAW_BYTES) return new Uint8Array(bytes);
-  return new Uint8Array(Buffer.allocUnsafeSlow(bytes + ROOM_BYTES).buffer);
-}
+/** Buffers that were given back, for all sockets of the process; the latest last. */
+const spare: ArrayBufferLike[] = [];
+
+/** Memory that the engine does not zero, or that served before. */
+const memory: FrameMemory = {
+  allocate(bytes) {
+    if (bytes < RAW_BYTES) return PLAIN_MEMORY.allocate(bytes);
+    const size = bytes + ROOM_BYTES;
+    for (let i = spare.length - 1; i >= 0; i--) {
+      const buffer = spare[i]!;
+      if (buffer.byteLength < size || buffer.byteLength > size * 2) continue;
+      spare.splice(i, 1);
+      return new Uint8Array(buffer, 0, size);
+    }
+    return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+  },
+  recycle(buffer) {
+    if (buffer.byteLength <= MOST_SPARE_BYTES) spare.push(buffer);
+    if (spare.length > MOST_SPARE) spare.shift();
+  },
+};
 
 /** What `net.Socket` takes to read into a buffer of ours. It must be given when the socket is made. */
 class ReadInto {
@@ -39,10 +59,8 @@ class ReadInto {
 
   readonly onread = {
     buffer: (): Uint8Array => this.transport?.space ?? sharedBuffer().bytes,
-    callback: (count: number, buffer: Uint8Array): boolean => {
-      this.transport!.received(count, buffer);
-      return true;
-    },
+    callback: (count: number, buffer: Uint8Array): boolean =>
+      this.transport!.received(count, buffer),
   };
 }
 
@@ -55,9 +73,10 @@ export interface OwnedSocket {
 /** {@link StreamTransport} on a TCP or Unix socket. */
 export class SocketTransport extends StreamTransport {
   private readonly reads: boolean;
+  private held = true;
 
   constructor(name: string, { socket, into }: OwnedSocket, options?: TransportOptions) {
-    super(name, socket, socket, options, into === null ? undefined : allocate);
+    super(name, socket, socket, options, into === null ? PLAIN_MEMORY : memory);
     this.reads = into !== null;
     if (into !== null) into.transport = this;
     const { keepAliveInterval } = this.settings;
@@ -73,12 +92,25 @@ export class SocketTransport extends StreamTransport {
     return this.inlet.space;
   }
 
-  /** The socket has read. */
-  received(count: number, buffer: Uint8Array): void {
+  /**
+   * The socket has read. @returns whether it is to read on: a pause right after a resume does not stop it by itself.
+   */
+  received(count: number, buffer: Uint8Array): boolean {
     this.receivedBytes += count;
     const { bytes, view } = sharedBuffer();
     if (buffer === bytes) this.inlet.acceptFrom(bytes, view, count);
     else this.inlet.filled(count);
+    return !this.held;
+  }
+
+  protected override holdInput(): void {
+    this.held = true;
+    super.holdInput();
+  }
+
+  protected override releaseInput(): void {
+    this.held = false;
+    super.releaseInput();
   }
 
   protected override openInput(): void {

@@ -4,7 +4,7 @@
 import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import type { RpcError } from "../base/errors.js";
-import type { Allocate } from "../wire/framer.js";
+import type { FrameMemory } from "../wire/frame-memory.js";
 import type { Batch } from "../wire/outbox.js";
 import { BaseTransport } from "./base-transport.js";
 import { Framing } from "./inlet.js";
@@ -33,15 +33,15 @@ export class StreamTransport extends BaseTransport {
   private readonly unclosed: Set<Readable | Writable>;
   private error: RpcError | null = null;
 
-  /** @param allocate memory for messages that straddle reads. */
+  /** @param memory for messages that straddle reads. */
   constructor(
     name: string,
     input: Readable,
     output: Writable,
     options?: TransportOptions,
-    allocate?: Allocate,
+    memory?: FrameMemory,
   ) {
-    super(name, Framing.stream, transportSettings(options), allocate);
+    super(name, Framing.stream, transportSettings(options), memory);
     this.input = input;
     this.output = output;
     this.put = output.write.bind(output) as Writable["write"];

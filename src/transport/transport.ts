@@ -11,6 +11,8 @@ import type { Batch } from "../wire/outbox.js";
  * an owner is never re-entered.
  */
 export interface TransportHandler {
+  /** Messages may follow that arrived together, such as by one read. */
+  arriving?(): void;
   /** One message. The frame is valid only until this returns. Must not throw. */
   message(frame: Frame): void;
   /**

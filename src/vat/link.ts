@@ -45,10 +45,8 @@ export class Link implements TransportHandler, HeartbeatOwner {
   writes = 0;
   private readonly settings: LinkSettings;
   private readonly silence: Heartbeat | null;
-  private readonly askTurnEnd: () => void;
-  private turnEndAsked = false;
-  /** The time at which this turn's first message came: a clock read per message would cost more than it tells. */
-  private turnTime = 0;
+  /** The time at which the messages handled now came: a clock read per message would cost more than it tells. */
+  private arrival = 0;
   private heldSince = -1;
   private holdTimer: Timer | undefined;
   private graceTimer: Timer | undefined;
@@ -59,8 +57,7 @@ export class Link implements TransportHandler, HeartbeatOwner {
     const { silenceTimeout } = settings;
     this.transport = transport;
     this.settings = settings;
-    this.askTurnEnd = settings.turnEnd(this.endTurn);
-    this.outbox.wake = this.onOutput;
+    this.outbox.wake = settings.turnEnd(this.endTurn);
     this.connection = new Connection({
       ...settings.connection,
       scheduler: settings.scheduler,
@@ -96,12 +93,12 @@ export class Link implements TransportHandler, HeartbeatOwner {
 
   // What the transport says.
 
+  arriving(): void {
+    this.arrival = performance.now();
+  }
+
   message(frame: Frame): void {
-    if (this.turnTime === 0) {
-      this.turnTime = performance.now();
-      this.onOutput();
-    }
-    this.connection.handle(frame, this.turnTime);
+    this.connection.handle(frame, this.arrival);
     this.settings.scheduler.drain();
     if (this.connection.readingExhausted) this.hold();
   }
@@ -147,15 +144,7 @@ export class Link implements TransportHandler, HeartbeatOwner {
 
   // The turn.
 
-  private readonly onOutput = (): void => {
-    if (this.turnEndAsked) return;
-    this.turnEndAsked = true;
-    this.askTurnEnd();
-  };
-
   private readonly endTurn = (): void => {
-    this.turnEndAsked = false;
-    this.turnTime = 0;
     this.flush();
     if (this.heldSince >= 0) this.lookAtPressure();
   };

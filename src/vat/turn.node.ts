@@ -7,11 +7,30 @@ import type { TurnEnd } from "./turn.js";
  * them, and the calls made by an `await` that just got its answer would need a second write.
  */
 export const nodeTurnEnd: TurnEnd = (run) => {
+  let soon = false;
+  let later = false;
+  const runSoon = (): void => {
+    soon = false;
+    run();
+  };
+  const runLater = (): void => {
+    later = false;
+    run();
+  };
   const tick = (): void => {
-    process.nextTick(run);
+    process.nextTick(runSoon);
   };
   // Not queueMicrotask: Node makes a tracked resource of each, which costs more than all else in a small turn.
-  return () => void SETTLED.then(tick);
+  // All that the system has for this process is read before the immediates run, a read a turn.
+  return (canWait) => {
+    if (canWait) {
+      if (!later) setImmediate(runLater);
+      later = true;
+    } else {
+      if (!soon) void SETTLED.then(tick);
+      soon = true;
+    }
+  };
 };
 
 const SETTLED: Promise<void> = /* @__PURE__ */ Promise.resolve();

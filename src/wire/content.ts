@@ -2,6 +2,7 @@
 // State: the bytes. Must not know: capabilities (a pointer to one is only an index), messages, who owns the payload.
 
 import { RpcError } from "../base/errors.js";
+import type { FrameMemory } from "./frame-memory.js";
 
 /**
  * The content of a Payload (params or results): ONE segment with near pointers only; word 0 is the root pointer.
@@ -31,12 +32,20 @@ export class Content {
   readonly tail: Uint8Array | null;
   /** Whether `bytes` is scratch, valid only during the call it is handed to; who keeps it longer calls {@link own}. */
   readonly borrowed: boolean;
+  /** Where the buffer came from that this content alone is in. */
+  private memory: FrameMemory | null;
 
   /**
    * @param bytes the segment; not copied. @param tail see {@link tail}; not copied. @param borrowed see {@link borrowed}.
+   * @param memory where the buffer of `bytes` came from, when it is used for nothing else.
    * @throws RpcError invalid-argument when `bytes` is not a whole number of words, or empty.
    */
-  constructor(bytes: Uint8Array, tail: Uint8Array | null = null, borrowed = false) {
+  constructor(
+    bytes: Uint8Array,
+    tail: Uint8Array | null = null,
+    borrowed = false,
+    memory: FrameMemory | null = null,
+  ) {
     if ((bytes.length & 7) !== 0 || bytes.length === 0)
       throw new RpcError(
         "failed",
@@ -46,6 +55,7 @@ export class Content {
     this.bytes = bytes;
     this.tail = tail;
     this.borrowed = borrowed;
+    this.memory = memory;
   }
 
   /** Bytes on the wire, padding of the tail counted. */
@@ -62,6 +72,19 @@ export class Content {
   /** The same content in one buffer: this one when it has no tail, else a private copy that is not borrowed. */
   flat(): Content {
     return this.tail === null ? this : new Content(this.joined());
+  }
+
+  /** There will be two who read this: neither can say that nobody does any more. */
+  shared(): this {
+    this.memory = null;
+    return this;
+  }
+
+  /** Nobody reads this content any more, nor any view on it: its memory may serve another message. */
+  recycle(): void {
+    const { memory } = this;
+    this.memory = null;
+    memory?.recycle(this.bytes.buffer);
   }
 
   private joined(): Uint8Array {

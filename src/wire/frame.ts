@@ -3,6 +3,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
+import type { FrameMemory } from "./frame-memory.js";
 
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BYTES.buffer);
@@ -25,8 +26,11 @@ export class Frame {
   segments = 0;
   readonly segStart: number[] = [0];
   readonly segEnd: number[] = [0];
-  /** The bytes belong to this frame alone and are not used again: a large content may stay where it is. */
-  owned = false;
+  /**
+   * Where the bytes came from when they belong to this frame alone: a large content may stay where it is, and its memory go
+   * back when nobody reads it any more. Null when others use them too.
+   */
+  memory: FrameMemory | null = null;
 
   /** Lets go of the bytes: a large message must not stay alive until the next one comes. */
   clear(): void {
@@ -95,7 +99,7 @@ export function pointFrame(
   frame.start = at;
   frame.length = length;
   frame.segments = segments;
-  frame.owned = false;
+  frame.memory = null;
   let pos = at + headerBytes(segments);
   for (let i = 0; i < segments; i++) {
     frame.segStart[i] = pos;

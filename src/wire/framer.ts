@@ -12,6 +12,7 @@ import {
   readFrameLength,
   readSegmentCount,
 } from "./frame.js";
+import { type FrameMemory, PLAIN_MEMORY } from "./frame-memory.js";
 
 export { parseFrame } from "./frame.js";
 
@@ -22,14 +23,6 @@ const EAGER_BYTES = 128 * 1024;
 /** The rest of a frame of this size is worth a read of its own, straight to where it belongs. */
 const DIRECT_BYTES = 16 * 1024;
 
-/**
- * Memory for frames that straddle reads, at least `bytes` of it and a buffer of its own. Its bytes may be stale: what was
- * not received is never shown. Room beyond `bytes` lets one read take a large frame and the header of the next.
- */
-export type Allocate = (bytes: number) => Uint8Array;
-
-/** Zeroed by the engine, which costs more than all else in a large frame: carriers that can do better bring their own. */
-const zeroed: Allocate = (bytes) => new Uint8Array(bytes);
 
 /**
  * Turns stream bytes into Frames, whatever the chunking (C-FRM-01). A frame that lies inside one chunk is not copied; one
@@ -43,7 +36,7 @@ const zeroed: Allocate = (bytes) => new Uint8Array(bytes);
  */
 export class Framer {
   private readonly limits: Limits;
-  private readonly allocate: Allocate;
+  private readonly memory: FrameMemory;
   private readonly frame = new Frame();
   /** The beginning of the current frame; `need` bytes finish the stage: the count, the header, the frame. */
   private buf: Uint8Array | null = null;
@@ -53,9 +46,9 @@ export class Framer {
   private segments = 0;
   private error: RpcError | null = null;
 
-  constructor(limits: Limits, allocate: Allocate = zeroed) {
+  constructor(limits: Limits, memory: FrameMemory = PLAIN_MEMORY) {
     this.limits = limits;
-    this.allocate = allocate;
+    this.memory = memory;
   }
 
   /** Bytes held of a frame that is not yet complete. Zero at a frame boundary. */
@@ -197,7 +190,7 @@ export class Framer {
     this.segments = 0;
     if (buf.length > KEPT_BYTES) {
       this.buf = this.view = null;
-      this.frame.owned = true;
+      this.frame.memory = this.memory;
     }
     onFrame(this.frame);
   }
@@ -234,7 +227,7 @@ export class Framer {
     const old = this.buf;
     if (old !== null && old.length >= bytes) return;
     const size = Math.max(bytes, Math.min(this.need, Math.max(bytes * 2, EAGER_BYTES)), 512);
-    const buf = this.allocate(size);
+    const buf = this.memory.allocate(size);
     if (old !== null) buf.set(old.subarray(0, this.have));
     this.buf = buf;
     this.view = new DataView(buf.buffer);

@@ -124,13 +124,17 @@ export class MessageWriter {
     this.closeWith(words, apart);
   }
 
-  /** A Return with results; see {@link call} for `content` and `descriptors`. */
+  /**
+   * A Return with results; see {@link call} for `content` and `descriptors`.
+   * @param canWait nobody waits for it: it may leave with what is written later.
+   */
   returnResults(
     answerId: number,
     releaseParamCaps: boolean,
     noFinishNeeded: boolean,
     content: Content,
     descriptors: Descriptors,
+    canWait = false,
   ): void {
     const before = 3 + 2 + tableWords(descriptors);
     const apart = isApart(content) ? content : null;
@@ -140,7 +144,7 @@ export class MessageWriter {
     this.w[k + 4] = 0;
     this.w[k + 5] = STRUCT_0_2;
     this.payload(k + 6, content, descriptors, apart);
-    this.closeWith(words, apart);
+    this.closeWith(words, apart, canWait);
   }
 
   /** A Return with an exception. One too large loses its trace and details and has its reason cut (C-DIS-17). */
@@ -380,16 +384,16 @@ export class MessageWriter {
     return k + 6;
   }
 
-  private close(words: number): void {
+  private close(words: number, canWait = false): void {
     // An idle writer must not keep a slab from the garbage collector.
     this.w = NO_WORDS;
-    this.outbox.commit((1 + ENVELOPE + words) * 8);
+    this.outbox.commit((1 + ENVELOPE + words) * 8, null, null, canWait);
   }
 
   /** Ends a message whose content may be segment 1: its header is a word longer. */
-  private closeWith(words: number, apart: Content | null): void {
+  private closeWith(words: number, apart: Content | null, canWait = false): void {
     if (apart === null) {
-      this.close(words);
+      this.close(words, canWait);
       return;
     }
     const head = (2 + ENVELOPE + words) * 8;

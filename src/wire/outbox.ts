@@ -50,6 +50,10 @@ export class SlabPool {
   }
 }
 
+/** How soon the owner was asked to {@link Outbox.take}. */
+const ASKED_LATER = 1;
+const ASKED_NOW = 2;
+
 /* @__PURE__ */ const sharedPool = new SlabPool();
 
 /**
@@ -123,8 +127,11 @@ export class Batch {
  * outbox.wake = () => queueMicrotask(() => { const batch = outbox.take(); if (batch) transport.write(batch); });
  */
 export class Outbox {
-  /** Called at the first commit after a {@link take}: the owner arranges the next one. */
-  wake: (() => void) | null = null;
+  /**
+   * Called at the first commit after a {@link take}: the owner arranges the next one. While all that was committed can
+   * wait it is told so, and called again at the first that cannot.
+   */
+  wake: ((canWait: boolean) => void) | null = null;
   /** Bytes and messages waiting. */
   bytes = 0;
   count = 0;
@@ -137,6 +144,7 @@ export class Outbox {
   at = 0;
 
   private readonly pool: SlabPool;
+  private asked = 0;
   private runStart = 0;
   private chunks: Uint8Array[] = [];
   private sizes: number[] = [];
@@ -162,9 +170,14 @@ export class Outbox {
    * Ends the message begun: `bytes` in the slab, then the referenced arrays, then zeros up to a whole word. Those arrays
    * are not copied and must not change until the batch is released.
    *
-   * @param bytes what was written from {@link at} on: a multiple of 8.
+   * @param bytes what was written from {@link at} on: a multiple of 8. @param canWait see {@link wake}.
    */
-  commit(bytes: number, tail: Uint8Array | null = null, second: Uint8Array | null = null): void {
+  commit(
+    bytes: number,
+    tail: Uint8Array | null = null,
+    second: Uint8Array | null = null,
+    canWait = false,
+  ): void {
     this.at += bytes;
     if (tail !== null || second !== null) {
       this.closeRun();
@@ -176,7 +189,11 @@ export class Outbox {
     this.bytes += bytes;
     this.sizes.push(bytes);
     this.committed++;
-    if (this.count++ === 0) this.wake?.();
+    this.count++;
+    const asks = canWait ? ASKED_LATER : ASKED_NOW;
+    if (this.asked >= asks) return;
+    this.asked = asks;
+    this.wake?.(canWait);
   }
 
   /** All that was committed, or null when nothing was. The outbox is empty afterwards and holds no slab. */
@@ -202,6 +219,7 @@ export class Outbox {
     this.slabs = [];
     this.bytes = 0;
     this.count = 0;
+    this.asked = 0;
     this.u8 = PADDING[0]!;
     this.i32 = NO_WORDS;
     this.at = 0;

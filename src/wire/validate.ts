@@ -127,10 +127,11 @@ export class PayloadCopier {
     const { frame } = this.p;
     // The word before (the header's at least) gives room for the root: one slice is cheaper than allocate and set. A large
     // content of a frame with bytes of its own stays where it is: its envelope has been read, and nobody else has them.
-    const stays = frame.owned && high - low >= IN_PLACE;
-    const bytes = stays ? frame.bytes.subarray(low - 8, high) : frame.bytes.slice(low - 8, high);
-    putRoot(bytes, pos - low, lo, hi);
-    return new Content(bytes);
+    const memory = high - low >= IN_PLACE ? frame.memory : null;
+    const { bytes } = frame;
+    const part = memory === null ? bytes.slice(low - 8, high) : bytes.subarray(low - 8, high);
+    putRoot(part, pos - low, lo, hi);
+    return new Content(part, null, false, memory);
   }
 
   private copySegments(seg: number, pos: number, lo: number, hi: number): Content {

@@ -1,10 +1,11 @@
 // Section 18, C-GCF: what happens to references whose holders are garbage. See also test/hook/local.test.ts.
 
 import { afterEach, expect, it } from "vitest";
+import { Scheduler } from "../../src/base/scheduler.js";
 import { Client } from "../../src/cap/typed/runtime/client.js";
 import { reportCollected } from "../../src/hook/collect.js";
 import type { Hook } from "../../src/hook/hook.js";
-import type { LocalCall } from "../../src/hook/local.js";
+import { type LocalCall, LocalHook } from "../../src/hook/local.js";
 import { gc } from "../hostile/memory.js";
 import { call, outcome, type Outcome } from "../support/objects.js";
 import { answer, hosted, promised, RawPeer, yours } from "../support/raw-peer.js";
@@ -62,6 +63,37 @@ it("C-GCF-01: disposing releases at once; a holder that is collected releases la
   expect(warned).toHaveLength(1);
   warned.length = 0;
   end(peer);
+});
+
+it("C-GCF-01: of many holders those that were forgotten are released, and those disposed are not heard of", async () => {
+  const collected: Hook[] = [];
+  reportCollected((hook) => collected.push(hook));
+  const scheduler = new Scheduler();
+  let released = 0;
+  class Counted extends LocalHook {
+    protected override unreferenced(): void {
+      released++;
+    }
+  }
+  const make = (): Client =>
+    new Client(new Counted({ dispatch: (c) => c.returns() }, scheduler));
+  const kept = make();
+  (() => {
+    for (let i = 0; i < 3000; i++) {
+      const client = make();
+      if (i % 3 !== 0) client[Symbol.dispose]();
+    }
+  })();
+  expect(released).toBe(2000);
+  await collect();
+  scheduler.drain();
+  expect(released).toBe(3000);
+  expect(collected.length).toBe(1000);
+  kept[Symbol.dispose]();
+  expect(released).toBe(3001);
+  await collect();
+  scheduler.drain();
+  expect([released, collected.length]).toEqual([3001, 1000]);
 });
 
 it("C-GCF-02: after the end of the connection a collected holder says nothing and throws nothing", async () => {

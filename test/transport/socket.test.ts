@@ -7,9 +7,14 @@ import os from "node:os";
 import path from "node:path";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { socketTransport } from "../../src/transport/socket.node.js";
+import {
+  acceptedSocket,
+  dialSocket,
+  socketTransport,
+  SocketTransport,
+} from "../../src/transport/socket.node.js";
 import type { TransportOptions } from "../../src/transport/transport.js";
-import { listenTo, numbers, turn, Writer } from "../support/messages.js";
+import { Listener, listenTo, numbers, turn, Writer } from "../support/messages.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 import { transportSuite, type TransportKind } from "../suites/transport.js";
 
@@ -88,6 +93,65 @@ function kind(name: string, where: () => Where): TransportKind {
 transportSuite(kind("tcp", tcp));
 transportSuite(kind("unix", unix));
 
+/** The same as `connect` and `listen` have them: both ends read into memory of ours. */
+function readingKind(name: string, where: () => Where): TransportKind {
+  const events = kind(name, where);
+  return {
+    ...events,
+    pair: async (options?: TransportOptions) => {
+      const { near, accepted, dispose } = await dialed(where());
+      return {
+        a: new SocketTransport(`${name} client`, near, options),
+        b: new SocketTransport(`${name} server`, acceptedSocket(accepted), options),
+        dispose,
+      };
+    },
+    raw: async (options?: TransportOptions) => {
+      const { client, server, dispose } = await sockets(where());
+      let received = 0;
+      client.on("data", (chunk) => (received += chunk.length));
+      client.on("error", () => {});
+      return {
+        transport: new SocketTransport(name, acceptedSocket(server), options),
+        send: (unit) => client.write(unit),
+        end: () => client.end(),
+        received: () => received,
+        dispose: () => {
+          client.destroySoon();
+          dispose();
+        },
+      };
+    },
+  };
+}
+
+/** A socket that was dialed to be read into our memory, and the one that a server accepted for it. */
+async function dialed(where: Where): Promise<{
+  near: ReturnType<typeof dialSocket>;
+  accepted: net.Socket;
+  listener: net.Server;
+  dispose: () => void;
+}> {
+  const listener = net.createServer({ pauseOnConnect: true, allowHalfOpen: true });
+  listener.listen(where.at);
+  await once(listener, "listening");
+  const address = listener.address() as net.AddressInfo | string;
+  const near = dialSocket(
+    typeof address === "string"
+      ? { path: address }
+      : { host: address.address, port: address.port },
+  );
+  const [[accepted]] = await Promise.all([
+    once(listener, "connection") as Promise<[net.Socket]>,
+    once(near.socket, "connect"),
+  ]);
+  listener.close();
+  return { near, accepted, listener, dispose: where.dispose };
+}
+
+transportSuite(readingKind("tcp, read into our memory", tcp));
+transportSuite(readingKind("unix, read into our memory", unix));
+
 /** The two calls by which Node gives bytes to the kernel. */
 interface Handle {
   writeBuffer(req: unknown, bytes: Uint8Array): number;
@@ -110,6 +174,126 @@ function countWrites(socket: net.Socket): { count: number; chunks: number } {
   };
   return seen;
 }
+
+describe("a socket that reads into our memory", () => {
+  let before: Map<string, number>;
+
+  beforeEach(() => {
+    before = resources();
+  });
+
+  afterEach(() => expectNoResidue(before));
+
+  it("what it is given before it is started, it has then", async () => {
+    const { near, accepted, dispose } = await dialed(unix());
+    const b = new SocketTransport("b", acceptedSocket(accepted));
+    b.start(new Listener());
+    b.write(new Writer().batch([1, 2, 3]));
+    await turn();
+    await turn();
+    const a = new SocketTransport("a", near);
+    expect(a.receivedBytes).toBe(0);
+    const seen = listenTo(a);
+    await seen.messages(3);
+    expect(seen.numbers).toEqual([1, 2, 3]);
+    a.end();
+    await seen.ended();
+    dispose();
+  });
+
+  it("C-FRM-21: a large message is read to where it stays, and the next one elsewhere", async () => {
+    const { near, accepted, dispose } = await dialed(unix());
+    const a = new SocketTransport("a", near);
+    const b = new SocketTransport("b", acceptedSocket(accepted));
+    const kept: { bytes: Uint8Array; number: number; own: boolean }[] = [];
+    const seen = new Listener();
+    const { message } = Listener.prototype;
+    seen.message = (frame) => {
+      const [start, end] = [frame.segStart[0]!, frame.segEnd[0]!];
+      kept.push({
+        bytes: frame.bytes.subarray(start, end),
+        number: frame.view.getInt32(start, true),
+        own: frame.memory !== null,
+      });
+      message.call(seen, frame);
+    };
+    b.start(seen);
+    a.start(new Listener());
+    const bytes = 70_000;
+    a.write(new Writer().batch(numbers(0, 40), bytes));
+    await seen.messages(40);
+    // All but those that a read of the shared buffer held whole, which none of this size is.
+    expect(kept.map(({ own }) => own)).toEqual(kept.map(() => true));
+    expect(new Set(kept.map((one) => one.bytes.buffer)).size).toBe(40);
+    for (const { bytes: words, number } of kept) {
+      const view = new DataView(words.buffer, words.byteOffset, words.byteLength);
+      expect([view.getInt32(0, true), view.getInt32(words.length - 8, true)]).toEqual([
+        number,
+        number,
+      ]);
+    }
+    a.end();
+    await seen.ended();
+    dispose();
+  });
+
+  it("small and large messages in any mixture arrive whole and in order", async () => {
+    const { near, accepted, dispose } = await dialed(tcp());
+    const a = new SocketTransport("a", near);
+    const b = new SocketTransport("b", acceptedSocket(accepted));
+    const seen = listenTo(b);
+    a.start(new Listener());
+    const sizes = [16, 70_000, 16, 64, 20_000, 300_000, 24, 16_384, 16_376, 65_536, 8000, 16];
+    const sent: number[] = [];
+    for (let round = 0; round < 20; round++)
+      for (const [i, size] of sizes.entries()) {
+        const number = round * sizes.length + i;
+        a.write(new Writer().batch([number], size));
+        sent.push(size);
+        if (number % 7 === 0) await turn();
+      }
+    await seen.messages(sent.length);
+    expect(seen.numbers).toEqual(numbers(0, sent.length));
+    expect(seen.sizes).toEqual(sent);
+    a.end();
+    await seen.ended();
+    dispose();
+  });
+
+  it("a server's count of connections holds for those that moved", async () => {
+    const { near, accepted, listener, dispose } = await dialed(unix());
+    const count = (): Promise<number> =>
+      new Promise((resolve) => {
+        listener.getConnections((_error, n) => resolve(n));
+      });
+    const a = new SocketTransport("a", near);
+    const b = new SocketTransport("b", acceptedSocket(accepted));
+    const seen = [listenTo(a), listenTo(b)];
+    expect(await count()).toBe(1);
+    a.close();
+    await Promise.all(seen.map((one) => one.ended()));
+    await turn();
+    expect(await count()).toBe(0);
+    dispose();
+  });
+
+  it("where a socket cannot be moved it is read by its events", async () => {
+    const { near, accepted, dispose } = await dialed(unix());
+    const handle = (accepted as unknown as { _handle: { useUserBuffer?: unknown } })._handle;
+    Object.defineProperty(handle, "useUserBuffer", { value: undefined });
+    const owned = acceptedSocket(accepted);
+    expect(owned).toEqual({ socket: accepted, into: null });
+    const a = new SocketTransport("a", near);
+    const b = new SocketTransport("b", owned);
+    const seen = listenTo(b);
+    a.start(new Listener());
+    a.write(new Writer().batch([1, 2], 70_000));
+    await seen.messages(2);
+    a.end();
+    await seen.ended();
+    dispose();
+  });
+});
 
 describe("socket", () => {
   let before: Map<string, number>;

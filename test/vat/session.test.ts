@@ -145,9 +145,9 @@ describe("session", () => {
           asks--;
           run();
         });
-        return () => {
+        return (canWait) => {
           expect(asks++).toBe(0);
-          ask();
+          ask(canWait);
         };
       };
       const { hook } = object({
@@ -177,6 +177,68 @@ describe("session", () => {
       remote.release();
     });
   }
+
+  it("node: a turn's end asked for twice comes once, and one that can wait comes after turns that follow at once", async () => {
+    const log: string[] = [];
+    const ask = nodeTurnEnd(() => log.push("end"));
+    ask(true);
+    ask(true);
+    process.nextTick(() => log.push("tick"));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(log).toEqual(["tick", "end"]);
+    log.length = 0;
+    ask(true);
+    ask(false);
+    ask(false);
+    await Promise.resolve();
+    await new Promise((resolve) => process.nextTick(resolve));
+    expect(log).toEqual(["end"]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(log).toEqual(["end", "end"]);
+  });
+
+  it("microtask: a turn's end asked for twice comes once", async () => {
+    let ends = 0;
+    const ask = microtaskTurnEnd(() => ends++);
+    ask(false);
+    ask(true);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ends).toBe(1);
+    ask(true);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ends).toBe(2);
+  });
+
+  it("C-FRM-17: acknowledgements of a stream wait for what is read at once with it, and leave with what cannot wait", async () => {
+    const { near, far } = await sockets();
+    const { hook } = object({
+      2: (call) => {
+        call.streaming();
+        call.returns();
+      },
+    });
+    const client = session(near);
+    session(far, { bootstrap: hook });
+    hook.release();
+    const remote = client.bootstrap();
+    await ask(remote, 0, 1);
+    const answered = watchWrites(far);
+    // Five turns of the writer, so five frames that the reader may get in one read or in five.
+    const streamed = [];
+    for (let i = 0; i < 5; i++) {
+      streamed.push(ask(remote, 2, i));
+      await Promise.resolve();
+    }
+    await Promise.all(streamed);
+    expect(answered.length).toBeLessThan(5);
+    expect(answered.reduce((sum, n) => sum + n, 0)).toBeGreaterThanOrEqual(5);
+    answered.length = 0;
+    // With a call behind it the acknowledgement does not wait.
+    await Promise.all([ask(remote, 2, 1), ask(remote, 0, 7)]);
+    expect(answered.length).toBe(1);
+    expect(answered[0]).toBeGreaterThanOrEqual(2);
+    remote.release();
+  });
 
   it("C-DIS-07: close with calls under way fails them and tells the peer", async () => {
     const canceled: number[] = [];

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS, limitsWith } from "../../src/base/limits.js";
 import type { Frame } from "../../src/wire/frame.js";
 import { Frame as FrameClass, parseFrame } from "../../src/wire/frame.js";
+import type { FrameMemory } from "../../src/wire/frame-memory.js";
 import { Framer } from "../../src/wire/framer.js";
 import { MessageTag } from "../../src/wire/descriptors.js";
 import { concat, errorOf, framed, fromHex, readBack, toHex, words, written } from "./help.js";
@@ -205,6 +206,131 @@ describe("Framer", () => {
       expect(segments(frame)).toBe("0700000000000000");
     });
     expect.assertions(1);
+  });
+});
+
+/** Memory with room behind, as a socket's, that says what was asked of it. */
+function roomyMemory(room: number): FrameMemory & { readonly given: Uint8Array[] } {
+  const given: Uint8Array[] = [];
+  return {
+    given,
+    allocate(bytes) {
+      const memory = new Uint8Array(bytes < 16_384 ? bytes : bytes + room).fill(0xdd);
+      given.push(memory);
+      return memory;
+    },
+    recycle() {},
+  };
+}
+
+/** Feeds `bytes` as a socket does: to the framer's space where it has one, else from one buffer that is used again. */
+function feed(framer: Framer, bytes: Uint8Array, sizes: readonly number[]): string[] {
+  const found: string[] = [];
+  const onFrame = (frame: Frame): void => void found.push(segments(frame));
+  const shared = new Uint8Array(64 * 1024);
+  const view = new DataView(shared.buffer);
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const space = framer.space;
+    const to = space ?? shared;
+    expect(to.length).toBeGreaterThan(0);
+    const n = Math.min(Math.max(1, sizes[i % sizes.length] ?? 1), to.length, bytes.length - at);
+    to.set(bytes.subarray(at, at + n));
+    at += n;
+    if (space === null) framer.pushPart(shared, view, n, onFrame);
+    else framer.filled(n, onFrame);
+    shared.fill(0xee);
+  }
+  return found;
+}
+
+describe("Framer, read into", () => {
+  const big = (n: number, size: number): Uint8Array => {
+    const body = new Uint8Array(size).fill(n);
+    return framed(body);
+  };
+  const mixed = [
+    ...stream,
+    big(1, 16 * 1024),
+    big(2, 70_000 & -8),
+    framed(word(1)),
+    big(3, 300_000),
+    big(4, 70_000 & -8),
+    big(5, 70_000 & -8),
+    framed(word(2), word(3)),
+  ];
+  const all = concat(mixed);
+  const want = mixed.flatMap((one) => frames([one]));
+
+  it("C-FRM-01: gives the same messages, whatever the reads bring and the memory's room", () => {
+    for (const room of [0, 1, 8, 100, 4096, 200_000])
+      for (const size of [1000, 4096, 65_536, 1_000_000])
+        expect(feed(new Framer(DEFAULT_LIMITS, roomyMemory(room)), all, [size])).toEqual(want);
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 90_000 }), { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: 0, max: 9000 }),
+        (sizes, room) => {
+          expect(feed(new Framer(DEFAULT_LIMITS, roomyMemory(room)), all, sizes)).toEqual(want);
+        },
+      ),
+      { seed: 2, numRuns: 60 },
+    );
+  });
+
+  it("C-FRM-21: large frames in a row each end in memory of their own, with nothing copied but the beginning", () => {
+    const memory = roomyMemory(4096);
+    const framer = new Framer(DEFAULT_LIMITS, memory);
+    const buffers: ArrayBufferLike[] = [];
+    const frame = big(7, 65_536);
+    const bytes = concat([frame, frame, frame, frame]);
+    let at = 0;
+    let reads = 0;
+    const shared = new Uint8Array(64 * 1024);
+    const onFrame = (f: Frame): void => {
+      expect(f.memory).toBe(memory);
+      buffers.push(f.bytes.buffer);
+    };
+    while (at < bytes.length) {
+      const to = framer.space ?? shared;
+      const n = Math.min(to.length, bytes.length - at);
+      to.set(bytes.subarray(at, at + n));
+      at += n;
+      reads++;
+      if (to === shared) framer.pushPart(shared, new DataView(shared.buffer), n, onFrame);
+      else framer.filled(n, onFrame);
+    }
+    expect(new Set(buffers).size).toBe(4);
+    expect(reads).toBe(5); // One to find out, then one for each.
+    expect(framer.pendingBytes).toBe(0);
+    expect(framer.space).toBeNull();
+  });
+
+  it("C-FRM-07: the memory of a huge frame grows with what came", () => {
+    const memory = roomyMemory(4096);
+    const framer = new Framer(DEFAULT_LIMITS, memory);
+    feed(framer, concat([fromHex("00000000 00008000"), new Uint8Array(1000)]), [1008]);
+    for (let total = 0; total < 3 << 20;) {
+      const space = framer.space!;
+      expect(memory.given.at(-1)!.length).toBeLessThanOrEqual(2 * framer.pendingBytes + 140_000);
+      total += space.length;
+      framer.filled(space.length, () => expect.unreachable());
+    }
+  });
+
+  it("C-HOS-20: frames before a malformed one in the room behind are handed over, and nothing after", () => {
+    const bytes = concat([big(1, 70_000 & -8), framed(word(9)), fromHex("ffffffff00000000"), big(2, 8)]);
+    const framer = new Framer(DEFAULT_LIMITS, roomyMemory(4096));
+    const found: string[] = [];
+    const onFrame = (frame: Frame): void => void found.push(segments(frame));
+    framer.push(bytes.subarray(0, 60_000), onFrame);
+    const space = framer.space!;
+    const rest = bytes.subarray(60_000);
+    space.set(rest);
+    expect(errorOf(() => framer.filled(rest.length, onFrame)).code).toBe("malformed-frame");
+    expect(found.length).toBe(2);
+    expect(found[1]).toBe("0900000000000000");
+    expect(framer.space).toBeNull();
+    expect(errorOf(() => framer.push(framed(word(1)), onFrame)).code).toBe("malformed-frame");
   });
 });
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS } from "../../src/base/limits.js";
 import { Content } from "../../src/wire/content.js";
-import { EMPTY_PATH, NO_DESCRIPTORS } from "../../src/wire/descriptors.js";
+import { Descriptors, EMPTY_PATH, NO_DESCRIPTORS } from "../../src/wire/descriptors.js";
 import { Framer } from "../../src/wire/framer.js";
 import { MessageReader } from "../../src/wire/message-reader.js";
 import { MessageWriter } from "../../src/wire/message-writer.js";
@@ -61,6 +61,24 @@ describe("Outbox", () => {
     expect(woken).toBe(1);
     writer.bootstrap(3);
     expect(woken).toBe(2);
+  });
+
+  it("says while what was written can wait, and asks again for the first that cannot", () => {
+    const { outbox, writer } = setUp();
+    const asked: boolean[] = [];
+    outbox.wake = (canWait) => asked.push(canWait);
+    const acknowledge = (): void =>
+      writer.returnResults(1, false, true, Content.EMPTY_STRUCT, new Descriptors(), true);
+    acknowledge();
+    acknowledge();
+    expect(asked).toEqual([true]);
+    writer.bootstrap(1);
+    writer.bootstrap(2);
+    acknowledge();
+    expect(asked).toEqual([true, false]);
+    expect(outbox.take()!.count).toBe(5);
+    acknowledge();
+    expect(asked).toEqual([true, false, true]);
   });
 
   it("takes a slab at the first message of a turn and gives it back at release, once", () => {

@@ -9,20 +9,22 @@ import type { Scheduler } from "../../../base/scheduler.js";
 import { Payload } from "../../../hook/payload.js";
 import { Content } from "../../../wire/content.js";
 import { BuildCaps } from "./caps.js";
-import { invalidState } from "./errors.js";
-import { BuildSegment, type Segment, TypedMessage } from "./segment.js";
+import {
+  BuildSegment,
+  closedView,
+  closeSegment,
+  NO_BYTES,
+  type Segment,
+  TypedMessage,
+} from "./segment.js";
 
 const START_BYTES = 8 * 1024;
 /** A larger buffer is not kept after use. */
 const KEEP_BYTES = 256 * 1024;
 
-/** In place of the DataView of a closed segment: every access throws. */
-const closedView = /* @__PURE__ */ new Proxy({} as DataView, {
-  get(): never {
-    throw invalidState("this struct belongs to params or results that were sent already");
-  },
-});
-const NO_BYTES = /* @__PURE__ */ new ArrayBuffer(0);
+const closed = /* @__PURE__ */ closedView(
+  "this struct belongs to params or results that were sent already",
+);
 
 /** One scratch message. */
 export class Builder {
@@ -66,9 +68,7 @@ export class Builder {
       clear(segment);
       if (segment.buffer !== this.buffer) this.keep(segment.buffer);
     }
-    (segment as unknown as { _dv: DataView })._dv = closedView;
-    segment.buffer = NO_BYTES;
-    segment.byteLength = 0;
+    closeSegment(segment, closed);
     this.caps.end();
     depth--;
   }

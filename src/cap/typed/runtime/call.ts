@@ -86,6 +86,8 @@ export class Call implements ResultsObserver {
   private payload: Payload | null = null;
   private value: Struct | null = null;
   private error: RpcError | null = null;
+  /** Why it was given up. Made into an error when somebody asks: hardly ever. */
+  private ended: (() => RpcError) | null = null;
   private promise: Promise<Struct> | null = null;
   private resolve: Resolve | null = null;
   private reject: Reject | null = null;
@@ -151,7 +153,8 @@ export class Call implements ResultsObserver {
 
   private capability(path: Path): Hook {
     if (this.results !== null) return this.results.pipeline(path);
-    if (this.error !== null) return brokenHook(this.error, this.hook.scheduler);
+    const error = this.failure;
+    if (error !== null) return brokenHook(error, this.hook.scheduler);
     try {
       const caps = capsOf(this.read().segment);
       const index = followPath(this.payload!.content, path);
@@ -172,18 +175,23 @@ export class Call implements ResultsObserver {
     this.clients = null;
     if (results !== null) {
       results.cancel();
-      this.error = why();
+      this.ended = why;
       if (this.promise !== null) this.deliver();
     } else if (this.value !== null) this.value[Symbol.dispose]();
     else if (this.payload !== null) {
       this.payload.release();
       this.payload = null;
-      this.error = why();
+      this.ended = why;
     }
   }
 
+  private get failure(): RpcError | null {
+    return (this.error ??= this.ended?.() ?? null);
+  }
+
   private deliver(): void {
-    if (this.error !== null) return this.reject!(this.error);
+    const error = this.failure;
+    if (error !== null) return this.reject!(error);
     try {
       this.resolve!(this.read());
     } catch (thrown) {

@@ -135,10 +135,28 @@ export class ReadSegment extends (withoutConstructor(Segment) as typeof Segment)
 /** capnp-ts's name for "one segment that is replaced by a larger one when full". */
 const SINGLE_SEGMENT = 0;
 
+export const NO_BYTES = /* @__PURE__ */ new ArrayBuffer(0);
+
+/** In place of the DataView of a closed segment: every access throws `invalid-state`, and says why. */
+export function closedView(why: string): DataView {
+  return new Proxy({} as DataView, {
+    get(): never {
+      throw invalidState(why);
+    },
+  });
+}
+
+/** Takes the memory away from a segment, and so from every struct in it. */
+export function closeSegment(segment: Segment, view: DataView): void {
+  (segment as unknown as { _dv: DataView })._dv = view;
+  segment.buffer = NO_BYTES;
+  segment.byteLength = 0;
+}
+
 /** Where a message that is only read would grow. */
 const NO_ARENA = /* @__PURE__ */ Object.freeze({
   kind: SINGLE_SEGMENT,
-  buffer: new ArrayBuffer(0),
+  buffer: NO_BYTES,
 });
 
 /** Bytes of one message that we build: far beyond what any peer accepts, and inside what 30-bit offsets reach. */

@@ -16,7 +16,7 @@ import { invalidState } from "./errors.js";
 import type { Later } from "./generic.js";
 import type { InterfaceInfo, MethodInfo } from "./interface.js";
 import type { Pipeline } from "./pipeline.js";
-import { readContent } from "./segment.js";
+import { closedView, closeSegment, readContent } from "./segment.js";
 import { type StreamResult, Struct } from "./struct.js";
 
 /** What a method may return: the results as an object, a struct to copy, a function that fills them, or a tail call. */
@@ -24,6 +24,8 @@ export type Answer<R extends Struct, I> = Later<Fill<R, I> | Pipeline<Struct> | 
 
 /** The context of a stream method. */
 export type StreamContext = CallContext<StreamResult, object>;
+
+const recycled = /* @__PURE__ */ closedView("the params of this call were given back by recycle()");
 
 /** The error of a call that the object has no method for. */
 function unimplemented(info: InterfaceInfo, hi: number, lo: number, methodId: number): RpcError {
@@ -126,6 +128,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 export class CallContext<R extends Struct, I> {
   private readonly call: LocalCall;
   private readonly method: MethodInfo;
+  private read: Struct | null = null;
   private lent: LentCaps | null = null;
   private controller: AbortController | null = null;
   private selves: Client[] | null = null;
@@ -139,10 +142,11 @@ export class CallContext<R extends Struct, I> {
 
   /** The params. They and the clients read from them are lent: they end with the call; `dup` a client to keep it. */
   get params(): Struct {
+    if (this.read !== null) return this.read;
     const { params, scheduler } = this.call;
     if (params.caps.length > 0) this.lent ??= new LentCaps(scheduler, params);
     const segment = readContent(params.content, this.lent);
-    return this.method.params._capnp.read(segment, segment.root);
+    return (this.read = this.method.params._capnp.read(segment, segment.root));
   }
 
   /**
@@ -182,6 +186,19 @@ export class CallContext<R extends Struct, I> {
   releaseParams(): void {
     this.lent?.close();
     this.call.releaseParams();
+  }
+
+  /**
+   * Says that the params are not used any more, nor any `Uint8Array` read from them: the memory of large ones then serves
+   * the next message, where else each leaves its size to the garbage collector. Only where nothing was kept: a view that
+   * was would show the bytes of another message. Bytes to keep are copied before, or this is not called.
+   *
+   * @example write({ chunk }, context) { hash.update(chunk); context.recycle(); }
+   */
+  recycle(): void {
+    this.lent?.close();
+    closeSegment(this.params.segment, recycled);
+    this.call.recycleParams();
   }
 
   /**
