@@ -13,7 +13,7 @@ interface Bench {
   next @1 () -> (next :Bench);
   # The same object again, for chains of pipelined calls.
 
-  openSink @2 () -> (sink :Sink);
+  openSink @2 (keeps :Bool) -> (sink :Sink);
 
   usage @3 () -> (cpuMicroseconds :UInt64);
   # User and system time the server process has spent until now.

@@ -115,7 +115,7 @@ async function main() {
         clientCpu: cpu("capstan", "clientCpu"),
         serverCpu: cpu("capstan", "serverCpu"),
       };
-      console.error(`${result.row}: ${result.ratio.toFixed(2)} x ${peer} (least ${least})`);
+      console.error(`${result.row}: ${result.ratio.toFixed(2)} x ${peer} (least ${least ?? "not set"})`);
       results.push(result);
     }
   }

@@ -13,7 +13,7 @@ export function table(report) {
     const cpu =
       r.clientCpu === undefined ? "" : `${r.clientCpu.toFixed(2)} / ${r.serverCpu.toFixed(2)} us`;
     lines.push(
-      `| ${r.row} | ${amount(r.capstan)} ${r.unit} | ${cpu} | ${r.peer} ${amount(r.peerFigure)} | ${r.ratio.toFixed(2)} | ${r.under ? "at most " : ""}${r.least} | ${r.aim ?? ""} | ${verdict(r)} |`,
+      `| ${r.row} | ${amount(r.capstan)} ${r.unit} | ${cpu} | ${r.peer} ${amount(r.peerFigure)} | ${r.ratio.toFixed(2)} | ${r.under ? "at most " : ""}${r.least ?? ""} | ${r.aim ?? ""} | ${verdict(r)} |`,
     );
   }
   return lines.join("\n");
@@ -23,6 +23,7 @@ export function table(report) {
 function verdict(r) {
   const reached = (/** @type {number} */ mark) => (r.under ? r.ratio <= mark : r.ratio >= mark);
   if (r.aim !== undefined && reached(r.aim)) return "aim reached";
+  if (r.least === undefined) return "";
   return reached(r.least) ? "reached" : "**short**";
 }
 

@@ -159,19 +159,33 @@ export class Bench_openSink$Params extends $.Struct {
       () => Bench_openSink$Params,
       "bench.capnp:Bench.openSink$Params",
       "85f9706f4d5dba3a",
-      0,
+      1,
       0,
     );
 
-  override set(_value: Bench_openSink$Params.Init): void {}
+  get keeps(): boolean {
+    return $.getBool(this._capnp, 0);
+  }
+
+  set keeps(value: boolean) {
+    $.setBool(this._capnp, 0, value);
+  }
+
+  override set(value: Bench_openSink$Params.Init): void {
+    if (value.keeps !== undefined) this.keeps = value.keeps;
+  }
 
   override toObject(): Bench_openSink$Params.Init {
-    return {};
+    const out: Bench_openSink$Params.Init = {};
+    out.keeps = this.keeps;
+    return out;
   }
 }
 
 export declare namespace Bench_openSink$Params {
-  type Init = object;
+  interface Init {
+    keeps?: boolean | undefined;
+  }
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = Bench_openSink$Params | Init | null;
 }
@@ -321,7 +335,7 @@ export class Bench extends $.Client<Bench.Server> {
   }
 
   openSink(
-    params?: Bench_openSink$Params.Init,
+    params?: $.Fill<Bench_openSink$Params, Bench_openSink$Params.Init>,
     options?: $.CallOptions,
   ): Bench_openSink$Results$Pipeline {
     return $.callMethod<Bench_openSink$Results$Pipeline>(

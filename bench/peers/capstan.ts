@@ -1,16 +1,22 @@
 // Capstan in the benchmark: the typed layer, everything on.
 
 import { connect, listen } from "capstan/node";
-import { serve } from "capstan/typed";
+import { serve, type StreamContext } from "capstan/typed";
 import { Bench, type Sink } from "../generated/bench.capnp.js";
 import { keepOutstanding, LARGE, oneByOne, OUTSTANDING, ownCpu, run, SMALL } from "./harness.js";
 
 class SinkServer implements Sink.Server {
   private bytes = 0;
+  private readonly keeps: boolean;
 
-  write({ chunk }: { readonly chunk: Uint8Array }, context: { recycle(): void }): void {
+  /** @param keeps whether it might keep the chunks; else it says that their memory may be used again. */
+  constructor(keeps: boolean) {
+    this.keeps = keeps;
+  }
+
+  write({ chunk }: { readonly chunk: Uint8Array }, context: StreamContext): void {
     this.bytes += chunk.length;
-    context.recycle();
+    if (!this.keeps) context.recycle();
   }
 
   done(): { bytes: bigint } {
@@ -21,7 +27,7 @@ class SinkServer implements Sink.Server {
 const bench: Bench = serve(Bench, {
   add: ({ a, b }) => ({ sum: a + b }),
   next: () => ({ next: bench.dup() }),
-  openSink: () => ({ sink: new SinkServer() }),
+  openSink: ({ keeps }) => ({ sink: new SinkServer(keeps) }),
   usage: () => ({ cpuMicroseconds: BigInt(Math.round(ownCpu())) }),
 });
 
@@ -34,9 +40,9 @@ await run({
     const session = await connect(`unix:${path}`);
     const root = session.bootstrap(Bench);
     const add = (): Promise<unknown> => root.add({ a: 3, b: 4 }).then(checkSum);
-    const stream = (size: number) => async (until: number) => {
+    const stream = (size: number, keeps: boolean) => async (until: number) => {
       const data = new Uint8Array(size).fill(7);
-      using opened = root.openSink();
+      using opened = root.openSink({ keeps });
       const sink = opened.sink;
       let count = 0;
       while (performance.now() < until)
@@ -59,8 +65,9 @@ await run({
             using three = two.next.next();
             checkSum(await three.next.add({ a: 3, b: 4 }));
           }),
-        "stream-64k": stream(LARGE),
-        "stream-256": stream(SMALL),
+        "stream-64k": stream(LARGE, false),
+        "stream-64k-kept": stream(LARGE, true),
+        "stream-256": stream(SMALL, true),
       },
       async serverCpu() {
         using usage = await root.usage();

@@ -92,6 +92,7 @@ async function connect(path) {
     workloads: {
       sequential: (/** @type {number} */ until) => oneByOne(until, roundTrip),
       "stream-64k": stream(LARGE),
+      "stream-64k-kept": stream(LARGE),
       "stream-256": stream(SMALL),
     },
     async serverCpu() {

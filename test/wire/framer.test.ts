@@ -226,7 +226,10 @@ function roomyMemory(room: number): FrameMemory & { readonly given: Uint8Array[]
 /** Feeds `bytes` as a socket does: to the framer's space where it has one, else from one buffer that is used again. */
 function feed(framer: Framer, bytes: Uint8Array, sizes: readonly number[]): string[] {
   const found: string[] = [];
-  const onFrame = (frame: Frame): void => void found.push(segments(frame));
+  const onFrame = (frame: Frame): void => {
+    found.push(segments(frame));
+    expect(frame.start + frame.length).toBe(frame.segEnd[frame.segments - 1]);
+  };
   const shared = new Uint8Array(64 * 1024);
   const view = new DataView(shared.buffer);
   for (let at = 0, i = 0; at < bytes.length; i++) {
