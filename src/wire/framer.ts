@@ -16,7 +16,7 @@ import { type FrameMemory, PLAIN_MEMORY } from "./frame-memory.js";
 
 export { parseFrame } from "./frame.js";
 
-/** A buffer up to this size is kept for the next frame that straddles two chunks; larger ones are dropped at once. */
+/** Frames up to this size that straddle two chunks share one buffer, and of larger ones it takes the beginning. */
 const KEPT_BYTES = 4096;
 /** What is allocated at once for a frame begun, on its header's word alone; beyond, the buffer grows with what came (C-FRM-07). */
 const EAGER_BYTES = 128 * 1024;
@@ -38,6 +38,9 @@ export class Framer {
   private readonly limits: Limits;
   private readonly memory: FrameMemory;
   private readonly frame = new Frame();
+  /** What {@link KEPT_BYTES} says, and a view on it. */
+  private kept: Uint8Array | null = null;
+  private keptView: DataView | null = null;
   /** The beginning of the current frame; `need` bytes finish the stage: the count, the header, the frame. */
   private buf: Uint8Array | null = null;
   private view: DataView | null = null;
@@ -188,8 +191,9 @@ export class Framer {
     this.have = 0;
     this.need = 4;
     this.segments = 0;
-    if (buf.length > KEPT_BYTES) {
-      this.buf = this.view = null;
+    if (buf !== this.kept) {
+      this.buf = this.kept;
+      this.view = this.keptView;
       this.frame.memory = this.memory;
     }
     onFrame(this.frame);
@@ -227,14 +231,18 @@ export class Framer {
     const old = this.buf;
     if (old !== null && old.length >= bytes) return;
     const size = Math.max(bytes, Math.min(this.need, Math.max(bytes * 2, EAGER_BYTES)), 512);
-    const buf = this.memory.allocate(size);
+    const small = size <= KEPT_BYTES;
+    const buf = small ? new Uint8Array(size) : this.memory.allocate(size);
     if (old !== null) buf.set(old.subarray(0, this.have));
     this.buf = buf;
     this.view = new DataView(buf.buffer);
+    if (!small) return;
+    this.kept = buf;
+    this.keptView = this.view;
   }
 
   private forget(): void {
-    this.buf = this.view = null;
+    this.kept = this.keptView = this.buf = this.view = null;
     this.have = 0;
     this.need = 4;
     this.segments = 0;
