@@ -115,7 +115,9 @@ async function main() {
         clientCpu: cpu("capstan", "clientCpu"),
         serverCpu: cpu("capstan", "serverCpu"),
       };
-      console.error(`${result.row}: ${result.ratio.toFixed(2)} x ${peer} (least ${least ?? "not set"})`);
+      console.error(
+        `${result.row}: ${result.ratio.toFixed(2)} x ${peer} (least ${least ?? "not set"})`,
+      );
       results.push(result);
     }
   }

@@ -23,7 +23,6 @@ const EAGER_BYTES = 128 * 1024;
 /** The rest of a frame of this size is worth a read of its own, straight to where it belongs. */
 const DIRECT_BYTES = 16 * 1024;
 
-
 /**
  * Turns stream bytes into Frames, whatever the chunking (C-FRM-01). A frame that lies inside one chunk is not copied; one
  * that straddles chunks is assembled in a buffer that grows with the bytes received, not with those promised (C-FRM-07).
@@ -80,12 +79,7 @@ export class Framer {
    * {@link push} of the first `end` bytes of `bytes`, plain memory that `view` is a view on: for a carrier that reads into
    * the same buffer every time.
    */
-  pushPart(
-    bytes: Uint8Array,
-    view: DataView,
-    end: number,
-    onFrame: (frame: Frame) => void,
-  ): void {
+  pushPart(bytes: Uint8Array, view: DataView, end: number, onFrame: (frame: Frame) => void): void {
     if (this.error !== null) throw this.error;
     try {
       const at = this.have > 0 ? this.assemble(bytes, end, onFrame) : 0;

@@ -75,8 +75,7 @@ it("C-GCF-01: of many holders those that were forgotten are released, and those 
       released++;
     }
   }
-  const make = (): Client =>
-    new Client(new Counted({ dispatch: (c) => c.returns() }, scheduler));
+  const make = (): Client => new Client(new Counted({ dispatch: (c) => c.returns() }, scheduler));
   const kept = make();
   (() => {
     for (let i = 0; i < 3000; i++) {

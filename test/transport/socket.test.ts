@@ -137,9 +137,7 @@ async function dialed(where: Where): Promise<{
   await once(listener, "listening");
   const address = listener.address() as net.AddressInfo | string;
   const near = dialSocket(
-    typeof address === "string"
-      ? { path: address }
-      : { host: address.address, port: address.port },
+    typeof address === "string" ? { path: address } : { host: address.address, port: address.port },
   );
   const [[accepted]] = await Promise.all([
     once(listener, "connection") as Promise<[net.Socket]>,

@@ -321,7 +321,12 @@ describe("Framer, read into", () => {
   });
 
   it("C-HOS-20: frames before a malformed one in the room behind are handed over, and nothing after", () => {
-    const bytes = concat([big(1, 70_000 & -8), framed(word(9)), fromHex("ffffffff00000000"), big(2, 8)]);
+    const bytes = concat([
+      big(1, 70_000 & -8),
+      framed(word(9)),
+      fromHex("ffffffff00000000"),
+      big(2, 8),
+    ]);
     const framer = new Framer(DEFAULT_LIMITS, roomyMemory(4096));
     const found: string[] = [];
     const onFrame = (frame: Frame): void => void found.push(segments(frame));
