@@ -24,6 +24,8 @@ const CONTENDERS = {
   capstan: [process.execPath, join(here, "../build/programs/bench/peers/capstan.js")],
   raw: [process.execPath, join(here, "peers/raw.js")],
   "capnp-ts": [process.execPath, join(here, "peers/capnp-ts.js")],
+  capnweb: [process.execPath, join(here, "peers/capnweb.js")],
+  "raw-ws": [process.execPath, join(here, "peers/raw-ws.js")],
   cxx: [program("bench")],
 };
 
@@ -59,13 +61,18 @@ async function measure(
   };
   const server = start("server", address);
   try {
-    await new Promise((resolve, reject) => {
+    const where = await new Promise((resolve, reject) => {
       server.once("exit", (code) => reject(new Error(`the ${name} server ended with ${code}`)));
-      server.stdout.on("data", (text) => String(text).includes("listening") && resolve(undefined));
+      let said = "";
+      server.stdout.on("data", (text) => {
+        said += text;
+        const line = /^listening (.*)\n/m.exec(said);
+        if (line !== null) resolve(line[1]);
+      });
     });
     const client = start(
       "client",
-      address,
+      where,
       workload,
       String(options.seconds),
       String(options.seconds / 3),

@@ -23,9 +23,10 @@ export interface Session {
 
 export interface Peer {
   name: string;
-  /** Listens until the process is ended. */
-  serve(path: string): Promise<unknown>;
-  connect(path: string): Promise<Session>;
+  /** Listens until the process is ended. @returns where, when that is not the path it was given. */
+  serve(path: string): Promise<string | void>;
+  /** @param where the path, or what `serve` returned. */
+  connect(where: string): Promise<Session>;
 }
 
 /** Runs one role of a peer, as the command line says. */
@@ -33,8 +34,8 @@ export async function run(peer: Peer): Promise<void> {
   const [role, address = "", workload = "", seconds = "2", warmup = "0.5"] = process.argv.slice(2);
   const path = address.replace(/^unix:/, "");
   if (role === "server") {
-    await peer.serve(path);
-    console.log(`listening ${address}`);
+    const where = await peer.serve(path);
+    console.log(`listening ${where ?? address}`);
     return;
   }
   if (role !== "client")
