@@ -455,7 +455,14 @@ export class Connection {
     state.exportsByHook.clear();
     if (this.bootstrapSource !== null && typeof this.bootstrapSource !== "function")
       this.bootstrapSource.release();
+    if (state.watchers.size > 0) state.scheduler.post({ run: () => this.tellWatchers() });
     this.shutdown(error);
+  }
+
+  private tellWatchers(): void {
+    const watchers = [...this.state.watchers];
+    this.state.watchers.clear();
+    for (const watcher of watchers) watcher.hookResolved();
   }
 }
 

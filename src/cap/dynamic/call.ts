@@ -1,0 +1,407 @@
+// Role: one call by a stub: its result as a promise to await, to call through, and to pass on.
+// State: written down, made, or settled; which of value and object is wanted; what was given with the result.
+// Must not know: who runs the call, how it travels.
+
+import { RpcError } from "../../base/errors.js";
+import type { Scheduler } from "../../base/scheduler.js";
+import { disposed, releaseWhenCollected } from "../../hook/collect.js";
+import {
+  CallRequest,
+  type Hook,
+  NO_PROMISE_PIPELINING,
+  ONLY_PROMISE_PIPELINE,
+} from "../../hook/hook.js";
+import { Payload } from "../../hook/payload.js";
+import { PromiseHook } from "../../hook/promise.js";
+import { brokenHook, type Results, type ResultsObserver } from "../../hook/results.js";
+import type { Content } from "../../wire/content.js";
+import {
+  type CallLimits,
+  type CallOptions,
+  disposedCall,
+  type Endable,
+  limit,
+  refused,
+} from "../call-options.js";
+import { watchBroken } from "./broken.js";
+import { giveWith } from "./given.js";
+import { placeOf, proxyOf, Root } from "./place.js";
+import {
+  KIND_PROMISE,
+  METHOD_CALL,
+  METHOD_GET,
+  NO_STEPS,
+  OBJECT_HI,
+  OBJECT_LO,
+  OBJECT_PATH,
+  patchRequest,
+  readResult,
+  WANT_EITHER,
+  WANT_OBJECT,
+  WANT_VALUE,
+  writeRequest,
+} from "./protocol.js";
+import {
+  above,
+  askValue,
+  type Incoming,
+  Outgoing,
+  receiveValue,
+  type Referable,
+  ValueObserver,
+} from "./references.js";
+import { isTarget } from "./target.js";
+import { atTurnEnd, makeCalls, type Waiting } from "./turn.js";
+
+type Resolve = (value: unknown) => void;
+let grabbedResolve: Resolve;
+let grabbedReject: Resolve;
+const grab = (resolve: Resolve, reject: Resolve): void => {
+  grabbedResolve = resolve;
+  grabbedReject = reject;
+};
+
+/** What a call is made on: a capability, or the result of a call that comes before it. */
+type On = Hook | Call;
+
+/**
+ * Writes a call down, to be made at the end of the turn.
+ *
+ * @param on a capability that stays the caller's, or another call.
+ * @param args null to ask for the property instead.
+ * @returns the promise of the result, as users hold it.
+ * @throws RpcError when an argument cannot travel; then nothing is sent.
+ */
+export function startCall(
+  on: On,
+  path: readonly string[],
+  args: readonly unknown[] | null,
+  options: CallOptions | undefined,
+): object {
+  const refusal = refused(options);
+  const call = new Call(on.scheduler, path);
+  if (refusal === null) call.write(on, args, options);
+  else call.fail(refusal);
+  return proxyOf(call);
+}
+
+/** A call, and its result. */
+export class Call extends Root implements Referable, Waiting, ResultsObserver, Endable {
+  readonly immediate = false;
+  readonly kind = KIND_PROMISE;
+  readonly scheduler: Scheduler;
+  private readonly name: readonly string[];
+  // Until it is made.
+  private on: On | null = null;
+  private method = METHOD_CALL;
+  private content: Content | null = null;
+  private outgoing: Outgoing | null = null;
+  private callOptions: CallOptions | undefined;
+  private wantsValue = false;
+  private wantsObject = false;
+  private disposeWhenMade = false;
+  // While it runs.
+  private limits: CallLimits | null = null;
+  /** The answer to the call itself, while something is expected of it. */
+  private results: Results | null = null;
+  /** The answer to the question for the value alone. */
+  private valueAnswer: Results | null = null;
+  private decoding: Incoming | null = null;
+  /** Stands for the result; owned. */
+  private object: Hook | null = null;
+  /** `object`, where it waits here for the value to come. */
+  private parked: PromiseHook | null = null;
+  // In the end.
+  private settled = false;
+  private value: unknown = undefined;
+  private error: RpcError | null = null;
+  private given: { dispose(): void } | null = null;
+  private promise: Promise<unknown> | null = null;
+  private resolve: Resolve | null = null;
+  private reject: Resolve | null = null;
+
+  constructor(scheduler: Scheduler, name: readonly string[]) {
+    super(NO_STEPS, undefined);
+    this.scheduler = scheduler;
+    this.name = name;
+  }
+
+  get isPromise(): boolean {
+    return true;
+  }
+
+  // -- Before it is made ---------------------------------------------------------------------------------------------
+
+  /** Takes a copy of the arguments now: what becomes of them later concerns nobody. */
+  write(on: On, args: readonly unknown[] | null, options: CallOptions | undefined): void {
+    const outgoing = new Outgoing(this.scheduler);
+    const bytes = args === null || args.length === 0 ? null : outgoing.encode(args);
+    this.content = writeRequest(this.name, bytes, outgoing.kinds).own();
+    this.outgoing = outgoing;
+    this.method = args === null ? METHOD_GET : METHOD_CALL;
+    this.callOptions = options;
+    if (on instanceof Call) {
+      this.on = on;
+      on.wantsObject = true;
+    } else this.on = on.addRef();
+    atTurnEnd(this);
+  }
+
+  make(): void {
+    const { on, content } = this;
+    if (on === null || content === null) return; // given up before
+    this.on = null;
+    this.content = null;
+    const target = on instanceof Call ? on.objectHook() : on;
+    const payload = new Payload(content, this.outgoing!.take());
+    this.outgoing = null;
+    const options = this.callOptions;
+    const limits = options === undefined ? null : (this.limits = limit(this, options));
+    const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
+    patchRequest(content, want, remaining(options));
+    // Only a call that nothing can end from outside may do without a word of its end.
+    const alone = want === WANT_OBJECT && limits === null;
+    const flags =
+      want === WANT_VALUE ? NO_PROMISE_PIPELINING : alone ? ONLY_PROMISE_PIPELINE : 0;
+    const results = target.call(
+      new CallRequest(OBJECT_HI, OBJECT_LO, this.method, payload, flags),
+    );
+    if (!(on instanceof Call)) on.release();
+    if (want === WANT_VALUE) {
+      results.dropPipeline();
+      this.awaitValue(results);
+      return;
+    }
+    if (want === WANT_OBJECT) this.holdObject(results.pipeline(OBJECT_PATH));
+    if (alone) {
+      results.dropPipeline();
+      results.dropResponse();
+    } else {
+      this.results = results;
+      results.observe(this);
+    }
+    if (want === WANT_OBJECT && this.wantsValue) this.askForValue();
+    // Behind the calls that were pipelined on this one: they are still to be made.
+    if (this.disposeWhenMade) atTurnEnd({ make: () => this.end(disposedCall) });
+  }
+
+  // -- Its value -----------------------------------------------------------------------------------------------------
+
+  override awaited(): void {
+    this.wantsValue = true;
+  }
+
+  then(
+    onValue: ((value: unknown) => unknown) | null | undefined,
+    onError: ((reason: unknown) => unknown) | null | undefined,
+  ): Promise<unknown> {
+    if (this.promise === null) {
+      this.promise = new Promise(grab);
+      this.resolve = grabbedResolve;
+      this.reject = grabbedReject;
+      this.wantsValue = true;
+      if (this.settled) this.deliver();
+      else if (this.on === null && this.results === null && this.valueAnswer === null)
+        this.askForValue();
+    }
+    return this.promise.then(onValue, onError);
+  }
+
+  private askForValue(): void {
+    this.awaitValue(askValue(this.objectHook()));
+  }
+
+  private awaitValue(results: Results): void {
+    this.valueAnswer = results;
+    results.observe(
+      new ValueObserver((error, payload) => {
+        if (this.valueAnswer !== results) {
+          payload?.release();
+          return;
+        }
+        this.valueAnswer = null;
+        if (error !== null) this.fail(error);
+        else this.take(payload!);
+      }),
+    );
+  }
+
+  private take(payload: Payload): void {
+    const decoding = receiveValue(
+      payload,
+      this.scheduler,
+      (value, held) => this.settle(value, held),
+      (error) => this.fail(error.delivered("started")),
+    );
+    if (!this.settled) this.decoding = decoding;
+  }
+
+  /** The answer to a call of which an object was wanted, or either. */
+  resultsSettled(results: Results): void {
+    if (this.results !== results) return results.cancel();
+    this.results = null;
+    this.limits?.end();
+    results.dropPipeline();
+    if (results.error !== null) {
+      const { error } = results;
+      results.cancel();
+      return this.fail(error);
+    }
+    const payload = results.takePayload();
+    try {
+      this.takeEither(payload);
+    } catch (thrown) {
+      payload.release();
+      this.fail(RpcError.from(thrown));
+    }
+  }
+
+  private takeEither(payload: Payload): void {
+    const { object, hasValue, isObject } = readResult(payload.content);
+    const hook = object < 0 ? null : (payload.caps[object] ?? null);
+    if (this.object === null && hook !== null) this.holdObject(hook.addRef());
+    if (isObject && hook !== null) {
+      const { root, proxy } = above.stub(hook.addRef());
+      payload.release();
+      return this.settle(proxy, root);
+    }
+    if (hasValue) {
+      // The value is here, so nothing there need be held for it; unless it is called, or was passed on.
+      if (!this.wantsObject) this.dropObject();
+      return this.take(payload);
+    }
+    payload.release();
+    if (this.promise !== null && this.valueAnswer === null) this.askForValue();
+  }
+
+  private settle(value: unknown, held: { dispose(): void } | null): void {
+    if (this.settled) return held?.dispose();
+    this.settled = true;
+    this.limits?.end();
+    this.decoding = null;
+    this.value = giveWith(value, held);
+    this.given = held;
+    this.unpark();
+    if (this.promise !== null) this.deliver();
+  }
+
+  fail(error: RpcError): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.limits?.end();
+    this.error = this.name.length === 0 ? error : error.calling(this.name.join("."));
+    this.unpark();
+    if (this.promise !== null) this.deliver();
+  }
+
+  private deliver(): void {
+    if (this.error !== null) this.reject!(this.error);
+    else this.resolve!(this.value);
+  }
+
+  // -- The object that stands for it ---------------------------------------------------------------------------------
+
+  start(
+    path: readonly string[],
+    args: readonly unknown[] | null,
+    options: CallOptions | undefined,
+  ): object {
+    return startCall(this, path, args, options);
+  }
+
+  refer(): Hook {
+    return this.objectHook().addRef();
+  }
+
+  lent(): void {
+    this.wantsObject = true;
+  }
+
+  /** Stays this call's. */
+  private objectHook(): Hook {
+    if (this.object !== null) return this.object;
+    if (this.on !== null) makeCalls();
+    if (this.object !== null) return this.object;
+    if (this.results !== null) {
+      this.wantsObject = true;
+      this.holdObject(this.results.pipeline(OBJECT_PATH));
+    } else if (this.settled) this.object = this.localObject();
+    else this.object = this.parked = new PromiseHook(this.scheduler);
+    return this.object!;
+  }
+
+  /** Once the value is here, what is called on it is called here. */
+  private localObject(): Hook {
+    if (this.error !== null) return brokenHook(this.error, this.scheduler);
+    const { value, scheduler } = this;
+    const place = placeOf(value);
+    if (place !== undefined) return (place.root as Root & Referable).refer();
+    if (typeof value === "function" || isTarget(value)) return above.serve(value, scheduler);
+    return above.hold(value, scheduler);
+  }
+
+  private unpark(): void {
+    const { parked } = this;
+    if (parked === null) return;
+    this.parked = null;
+    parked.resolve(this.localObject());
+  }
+
+  private holdObject(hook: Hook): void {
+    this.object = hook;
+    releaseWhenCollected(this, hook);
+  }
+
+  private dropObject(): void {
+    const { object } = this;
+    if (object === null) return;
+    this.object = null;
+    disposed(this);
+    object.release();
+  }
+
+  // -- Ends ----------------------------------------------------------------------------------------------------------
+
+  dup(): object {
+    return above.stub(this.refer()).proxy;
+  }
+
+  onBroken(listener: (error: RpcError) => void): () => void {
+    return watchBroken(this.objectHook(), listener);
+  }
+
+  /**
+   * Gives the call up if it is not answered yet, and everything that came with the answer if it is. Calls that were
+   * pipelined on it go on.
+   */
+  dispose(): void {
+    if (this.on !== null && this.wantsObject) this.disposeWhenMade = true;
+    else this.end(disposedCall);
+  }
+
+  end(why: () => RpcError): void {
+    const { on, results, valueAnswer, decoding, given } = this;
+    if (on !== null) {
+      this.on = null;
+      this.content = null;
+      this.outgoing!.release();
+      this.outgoing = null;
+      if (!(on instanceof Call)) on.release();
+    }
+    this.results = null;
+    this.valueAnswer = null;
+    this.given = null;
+    results?.cancel();
+    valueAnswer?.cancel();
+    decoding?.dispose();
+    given?.dispose();
+    if (!this.settled) this.fail(on === null ? why() : why().delivered("not-sent"));
+    this.dropObject();
+  }
+}
+
+/** Milliseconds until the deadline, for the callee; 0 for none. */
+function remaining(options: CallOptions | undefined): number {
+  if (options?.deadline === undefined) return 0;
+  return Math.min(Math.max(Math.ceil(Number(options.deadline) - Date.now()), 1), 0xffff_ffff);
+}

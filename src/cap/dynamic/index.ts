@@ -1,0 +1,6 @@
+// Role: what users get of the dynamic layer. State: none. Must not know: anything of its own.
+
+export { CallContext, callContext } from "./context.js";
+export { type Leak, leaks, watchStubs } from "./debug.js";
+export { RpcPromise, RpcStub, sameObject, serve } from "./stub.js";
+export { RpcTarget } from "./target.js";

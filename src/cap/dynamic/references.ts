@@ -1,0 +1,339 @@
+// Role: values with references, to a payload and back: what is put into the capability table, what is made of it.
+// State: per value, the references found in it. Must not know: who calls whom.
+
+import { RpcError } from "../../base/errors.js";
+import type { Scheduler } from "../../base/scheduler.js";
+import { CallRequest, Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
+import { LocalHook, type Server } from "../../hook/local.js";
+import { NO_CAPS, Payload } from "../../hook/payload.js";
+import { nullHook, type Results, type ResultsObserver } from "../../hook/results.js";
+import type { Content } from "../../wire/content.js";
+import { decodeValue, encodeValue, type ReferenceSink, type ReferenceSource } from "./codec.js";
+import { placeOf, type Root, rootOf } from "./place.js";
+import {
+  KIND_OBJECT,
+  KIND_PROMISE,
+  METHOD_GET,
+  NO_STEPS,
+  OBJECT_HI,
+  OBJECT_LO,
+  readResult,
+  type References,
+  UNDEFINED,
+  writeRequest,
+} from "./protocol.js";
+import { isTarget } from "./target.js";
+
+/** A root that can be put into a payload. */
+export interface Referable extends Root {
+  /** A promise is replaced by its value where it arrives. */
+  readonly kind: number;
+  /** What is put into the table: a new reference. Makes the call first that it is the result of. */
+  refer(): Hook;
+  /** It goes into a payload that is not sent yet. */
+  lent(): void;
+}
+
+/** The layers above this one, which it makes things of. Filled in by stub.ts. */
+export const above: {
+  /** A new stub for `hook`, which it takes over. */
+  stub: (hook: Hook) => { readonly root: Root; readonly proxy: object };
+  /** A new reference to the capability of a target or a function of this vat. */
+  serve: (target: object, scheduler: Scheduler) => Hook;
+  /** A new reference to a capability that stands for `value`, a result that came here. The value's references stay its owner's. */
+  hold: (value: unknown, scheduler: Scheduler) => Hook;
+} = { stub: notReady, serve: notReady, hold: notReady };
+
+function notReady(): never {
+  throw new RpcError("failed", "internal-error", "the dynamic layer is not loaded");
+}
+
+/** An object of this vat behind the interface Object. */
+export abstract class LocalObject implements Server {
+  abstract dispatch: Server["dispatch"];
+
+  /** What a reference to this becomes when it comes home; null where it is a result. */
+  abstract readonly self: object | null;
+
+  /** The value of a result, given; only where `self` is null. */
+  abstract share(): Payload;
+}
+
+/** The object of this vat behind `hook`, as far as is known now. Not while a stream call runs: it must not be overtaken. */
+export function localObject(hook: Hook): LocalObject | null {
+  const end = hook.resolved();
+  return end instanceof LocalHook && end.server instanceof LocalObject && !end.streamBusy
+    ? end.server
+    : null;
+}
+
+/** The references of one value on its way out. */
+export class Outgoing implements ReferenceSink {
+  readonly kinds: number[] = [];
+  private readonly entries: (Hook | Referable)[] = [];
+  private known: Map<object, number> | null = null;
+  private readonly scheduler: Scheduler;
+  private readonly gives: boolean;
+
+  /**
+   * @param scheduler of capabilities that have to be made.
+   * @param gives stubs and promises in the value are given away with it, and disposed here whatever becomes of it.
+   */
+  constructor(scheduler: Scheduler, gives = false) {
+    this.scheduler = scheduler;
+    this.gives = gives;
+  }
+
+  reference(value: object): { kind: number; index: number } | undefined {
+    const place = placeOf(value);
+    if (place === undefined && typeof value !== "function" && !isTarget(value)) return undefined;
+    const seen = this.known?.get(value);
+    if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };
+    const index = this.kinds.length;
+    if (place === undefined) {
+      this.kinds.push(KIND_OBJECT);
+      this.entries.push(above.serve(value, this.scheduler));
+    } else {
+      const root = rootOf(place) as Referable;
+      root.lent();
+      this.kinds.push(root.kind);
+      this.entries.push(root);
+    }
+    (this.known ??= new Map()).set(value, index);
+    return { kind: this.kinds[index]!, index };
+  }
+
+  /** Encodes `value`. @throws RpcError when something in it cannot travel; then no reference is held. */
+  encode(value: unknown): Uint8Array {
+    try {
+      return encodeValue(value, this);
+    } catch (thrown) {
+      this.release();
+      throw thrown;
+    }
+  }
+
+  /** The table. Every call that a promise in it is the result of has been made. */
+  take(): readonly (Hook | null)[] {
+    const { entries } = this;
+    if (entries.length === 0) return NO_CAPS;
+    const hooks = entries.map((entry) => (entry instanceof Hook ? entry : entry.refer()));
+    this.end();
+    return hooks;
+  }
+
+  /** The value is not sent after all. */
+  release(): void {
+    for (const entry of this.entries) if (entry instanceof Hook) entry.release();
+    this.end();
+  }
+
+  private end(): void {
+    if (this.gives)
+      for (const entry of this.entries) if (!(entry instanceof Hook)) entry.dispose();
+    this.entries.length = 0;
+  }
+}
+
+const GET_VALUE: Content = /* @__PURE__ */ writeRequest(NO_STEPS, null, []).own();
+
+/** Asks for the value of the result that `hook` stands for. */
+export function askValue(hook: Hook): Results {
+  return hook.call(
+    new CallRequest(OBJECT_HI, OBJECT_LO, METHOD_GET, new Payload(GET_VALUE), NO_PROMISE_PIPELINING),
+  );
+}
+
+/** @param held what holds the references in the value; null when there are none. */
+type Done = (value: unknown, held: Incoming | null) => void;
+type Fail = (error: RpcError) => void;
+
+/** A promise may be the value of a promise, and so on, as a peer likes. */
+const DEEPEST = 64;
+
+/** The references of one value that came in: it makes stubs of them, and owns these until they are handed on. */
+export class Incoming implements ReferenceSource {
+  private readonly payload: Payload;
+  private readonly references: References;
+  private readonly scheduler: Scheduler;
+  private readonly depth: number;
+  private readonly values: unknown[] = [];
+  private stubs: Root[] = [];
+  private waiting: Results[] = [];
+  private inner: Incoming[] = [];
+  private made: object[] = [];
+  private ended = false;
+
+  /** @param payload its capabilities are released as soon as there are stubs for them; that may be done before, too. */
+  constructor(payload: Payload, references: References, scheduler: Scheduler, depth = 0) {
+    this.payload = payload;
+    this.references = references;
+    this.scheduler = scheduler;
+    this.depth = depth;
+  }
+
+  /**
+   * Decodes `bytes`, the values of promises in it first. Calls one of both once, now or from a job; neither after
+   * {@link dispose}.
+   */
+  decode(bytes: Uint8Array, done: Done, fail: Fail): void {
+    const { kinds } = this.references;
+    let left = 1;
+    const ready = (): void => {
+      if (--left > 0 || this.ended) return;
+      let value: unknown;
+      try {
+        value = bytes === UNDEFINED ? undefined : decodeValue(bytes, this);
+      } catch (thrown) {
+        return failed(RpcError.from(thrown));
+      }
+      this.payload.release();
+      done(value, this);
+    };
+    const failed = (error: RpcError): void => {
+      if (this.ended) return;
+      this.dispose();
+      fail(error);
+    };
+    for (let i = 0; i < kinds.length; i++) {
+      if (kinds[i] !== KIND_PROMISE) continue;
+      left++;
+      this.await(i, ready, failed);
+    }
+    ready();
+  }
+
+  revive(kind: number, index: number): unknown {
+    const { kinds } = this.references;
+    if (!(index < kinds.length) || kinds[index] !== kind) {
+      const message = `a value names reference ${index} of kind ${kind}, which did not come with it`;
+      throw new RpcError("failed", "invalid-payload", message);
+    }
+    if (kind === KIND_PROMISE) return this.values[index];
+    if (kind !== KIND_OBJECT)
+      throw new RpcError("unimplemented", "invalid-payload", `references of kind ${kind} are unknown`);
+    const known = this.made[index];
+    if (known !== undefined) return known;
+    const hook = this.hook(index);
+    const self = localObject(hook)?.self ?? null;
+    if (self !== null) {
+      hook.release();
+      return (this.made[index] = self);
+    }
+    const { root, proxy } = above.stub(hook);
+    this.stubs.push(root);
+    return (this.made[index] = proxy);
+  }
+
+  /** Ends every stub that was made of the references, and what is still awaited. Idempotent. */
+  dispose(): void {
+    this.ended = true;
+    this.payload.release();
+    const { stubs, waiting, inner } = this;
+    this.stubs = [];
+    this.waiting = [];
+    this.inner = [];
+    for (const stub of stubs) stub.dispose();
+    for (const results of waiting) results.cancel();
+    for (const one of inner) one.dispose();
+  }
+
+  /** Whether there is anything to dispose. */
+  get holdsAny(): boolean {
+    return this.stubs.length > 0 || this.inner.some((one) => one.holdsAny);
+  }
+
+  private hook(index: number): Hook {
+    const at = this.references.caps[index]!;
+    return this.payload.caps[at]?.addRef() ?? nullHook(this.scheduler);
+  }
+
+  /** Puts the value of promise `index` into `values`. At once where it is known here, so that calls keep their order. */
+  private await(index: number, ready: () => void, failed: Fail): void {
+    const done = (value: unknown): void => {
+      this.values[index] = value;
+      ready();
+    };
+    const hook = this.hook(index);
+    const local = localObject(hook);
+    if (local === null) {
+      const results = askValue(hook);
+      this.waiting.push(results);
+      results.observe(
+        new ValueObserver((error, payload) => {
+          this.waiting.splice(this.waiting.indexOf(results), 1);
+          if (error !== null) failed(error);
+          else this.settle(payload!, done, failed);
+        }),
+      );
+    } else if (local.self !== null) done(local.self);
+    else this.settle(local.share(), done, failed);
+    hook.release();
+  }
+
+  private settle(payload: Payload, done: (value: unknown) => void, failed: Fail): void {
+    if (this.ended) return payload.release();
+    const inner = receiveValue(payload, this.scheduler, done, failed, this.depth + 1);
+    if (inner !== null) this.inner.push(inner);
+  }
+}
+
+/** Waits for the answer to {@link askValue}. */
+export class ValueObserver implements ResultsObserver {
+  readonly immediate = false;
+  private readonly tell: (error: RpcError | null, payload: Payload | null) => void;
+
+  constructor(tell: (error: RpcError | null, payload: Payload | null) => void) {
+    this.tell = tell;
+  }
+
+  resultsSettled(results: Results): void {
+    results.dropPipeline();
+    if (results.error !== null) {
+      results.cancel();
+      this.tell(results.error, null);
+    } else this.tell(null, results.takePayload());
+  }
+}
+
+/**
+ * Decodes the value of a Result, which is taken over.
+ * @returns what holds its references, to be disposed if the value is not waited for any more; null when there are none.
+ */
+export function receiveValue(
+  payload: Payload,
+  scheduler: Scheduler,
+  done: Done,
+  fail: Fail,
+  depth = 0,
+): Incoming | null {
+  try {
+    if (depth > DEEPEST) {
+      const message = `more than ${DEEPEST} promises, each the value of the one before`;
+      throw new RpcError("failed", "limit-exceeded", message);
+    }
+    const { value, hasValue, references } = readResult(payload.content);
+    if (!hasValue)
+      throw new RpcError("failed", "invalid-payload", "the value was asked for and is missing");
+    if (references.kinds.length === 0) {
+      const decoded = value === null ? undefined : decodeValue(value, NO_REFERENCES);
+      payload.release();
+      done(decoded, null);
+      return null;
+    }
+    const incoming = new Incoming(payload, references, scheduler, depth);
+    incoming.decode(value ?? UNDEFINED, done, fail);
+    return incoming;
+  } catch (thrown) {
+    payload.release();
+    fail(RpcError.from(thrown));
+    return null;
+  }
+}
+
+const NO_REFERENCES: ReferenceSource = {
+  revive(kind, index) {
+    const message = `a value names reference ${index} of kind ${kind}, but none came with it`;
+    throw new RpcError("failed", "invalid-payload", message);
+  },
+};

@@ -1,0 +1,129 @@
+// Role: the types of stubs and promises: one level deep, so that they stay shallow whatever they are made of.
+// State: none. Must not know: how anything works.
+
+import type { RpcError } from "../../base/errors.js";
+import type { Scheduler } from "../../base/scheduler.js";
+import type { Hook } from "../../hook/hook.js";
+import type { CallOptions } from "../call-options.js";
+import type { RpcTarget } from "./target.js";
+
+type AnyFunction = (...args: never[]) => unknown;
+
+/** What goes by reference: it arrives as a stub. */
+export type ByReference = RpcTarget | AnyFunction;
+
+/** What is the same at both sides; told apart so that mapping stops there. */
+type Leaf =
+  | string
+  | number
+  | bigint
+  | boolean
+  | symbol
+  | null
+  | undefined
+  | void
+  | Date
+  | RegExp
+  | Error
+  | ArrayBuffer
+  | ArrayBufferView
+  | URL
+  | Headers
+  | Request
+  | Response
+  | Blob
+  | ReadableStream
+  | WritableStream
+  | AbortSignal;
+
+/** A value as it arrives: what goes by reference has become a stub. */
+export type Received<T> = T extends StubMembers<unknown>
+  ? T
+  : T extends Leaf
+    ? T
+    : T extends ByReference
+      ? RpcStub<T>
+      : T extends Map<infer K, infer V>
+        ? Map<Received<K>, Received<V>>
+        : T extends Set<infer V>
+          ? Set<Received<V>>
+          : T extends object
+            ? { [K in keyof T]: Received<T[K]> }
+            : T;
+
+/** What may be given for a parameter: the value, a stub in the place of what goes by reference, or a promise of either. */
+export type Sendable<T> =
+  | T
+  | RpcPromise<T>
+  | (T extends Leaf
+      ? T
+      : T extends ByReference
+        ? RpcStub<T>
+        : T extends StubMembers<unknown>
+          ? T
+          : T extends Map<infer K, infer V>
+            ? Map<Sendable<K>, Sendable<V>>
+            : T extends Set<infer V>
+              ? Set<Sendable<V>>
+              : T extends object
+                ? { [K in keyof T]: Sendable<T[K]> }
+                : T);
+
+type SendableArgs<A extends readonly unknown[]> = { [I in keyof A]: Sendable<A[I]> };
+
+/** What `await` of a result gives: disposable, when it is an object. */
+export type Given<T> = T extends Leaf
+  ? T
+  : T extends StubMembers<unknown>
+    ? T
+    : T extends object
+      ? Received<T> & (T extends ByReference ? unknown : Disposable)
+      : T;
+
+/** Names that every stub has: members of the object with such a name cannot be reached. */
+export type StubNames = "dup" | "with" | "onRpcBroken" | "then" | "catch" | "finally" | "constructor" | "toJSON";
+
+type Member<T> = T extends (...args: infer A) => infer R
+  ? (...args: SendableArgs<A>) => RpcPromise<Awaited<R>>
+  : RpcPromise<Awaited<T>>;
+
+type Members<T> = {
+  readonly [K in Exclude<keyof T, StubNames | symbol>]: Member<T[K]>;
+};
+
+/** What every stub and every promise has. */
+export interface StubMembers<out T> extends Disposable {
+  /** Never there: carries the type. */
+  readonly "~rpc"?: T;
+  /** Another stub for the same object, to be disposed on its own: keeps what is lent. @throws RpcError capability-disposed */
+  dup(): RpcStub<T>;
+  /** Calls `listener` once, when this breaks, or if it is broken: for good, with the cause. @returns takes it away. */
+  onRpcBroken(listener: (error: RpcError) => void): Disposable;
+}
+
+type Callable<T> = T extends (...args: infer A) => infer R
+  ? (...args: SendableArgs<A>) => RpcPromise<Awaited<R>>
+  : unknown;
+
+interface WithOptions<T> {
+  /** The same, for calls with these options: `stub.with({ signal }).method()`. Owns nothing. */
+  with(options: CallOptions): RpcStub<T>;
+}
+
+/** A stub for an object of type `T`. */
+export type RpcStub<T> = Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>;
+
+/** The promise of a `T`: to be awaited, and to be called through before it is there. */
+export type RpcPromise<T> = Promise<Given<T>> &
+  (T extends StubMembers<infer U> ? RpcStub<U> : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
+
+export interface RpcStubConstructor {
+  /** @param target an object of this process; or a hook, which is taken over. */
+  new <T>(target: T | Hook, options?: { scheduler?: Scheduler }): RpcStub<T>;
+  readonly prototype: RpcStub<unknown>;
+}
+
+export interface RpcPromiseConstructor {
+  new (): never;
+  readonly prototype: RpcPromise<unknown>;
+}
