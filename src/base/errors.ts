@@ -51,6 +51,7 @@ export const ERROR_CODES = [
   "deadline-exceeded",
   "invalid-argument",
   "invalid-state",
+  "unsendable-value",
   "schema-error",
   "internal-error",
 ] as const;
