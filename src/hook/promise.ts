@@ -5,7 +5,13 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
-import { type CallRequest, type FlowController, Hook, type HookWatcher, type Lifeline } from "./hook.js";
+import {
+  type CallRequest,
+  type FlowController,
+  Hook,
+  type HookWatcher,
+  type Lifeline,
+} from "./hook.js";
 import type { Path } from "./payload.js";
 import {
   brokenHook,

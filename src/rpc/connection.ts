@@ -455,14 +455,11 @@ export class Connection {
     state.exportsByHook.clear();
     if (this.bootstrapSource !== null && typeof this.bootstrapSource !== "function")
       this.bootstrapSource.release();
-    if (state.watchers.size > 0) state.scheduler.post({ run: () => this.tellWatchers() });
+    // A job for each: what one of them throws is not to keep the others from hearing of it.
+    for (const watcher of state.watchers)
+      state.scheduler.post({ run: () => watcher.hookResolved() });
+    state.watchers.clear();
     this.shutdown(error);
-  }
-
-  private tellWatchers(): void {
-    const watchers = [...this.state.watchers];
-    this.state.watchers.clear();
-    for (const watcher of watchers) watcher.hookResolved();
   }
 }
 

@@ -10,7 +10,13 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Job } from "../base/scheduler.js";
-import { type CallRequest, type FlowController, Hook, type HookWatcher, type Lifeline } from "../hook/hook.js";
+import {
+  type CallRequest,
+  type FlowController,
+  Hook,
+  type HookWatcher,
+  type Lifeline,
+} from "../hook/hook.js";
 import type { Path } from "../hook/payload.js";
 import { disposedHook } from "../hook/promise.js";
 import { brokenHook, type PromisedField, type Results } from "../hook/results.js";

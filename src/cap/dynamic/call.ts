@@ -25,7 +25,7 @@ import {
 } from "../call-options.js";
 import { watchBroken } from "./broken.js";
 import { giveWith } from "./given.js";
-import { placeOf, proxyOf, Root } from "./place.js";
+import { type Place, placeOf, proxyOf, Root } from "./place.js";
 import {
   KIND_PROMISE,
   METHOD_CALL,
@@ -50,7 +50,7 @@ import {
   type Referable,
   ValueObserver,
 } from "./references.js";
-import { isTarget } from "./target.js";
+import { isTarget, memberOf } from "./target.js";
 import { atTurnEnd, makeCalls, type Waiting } from "./turn.js";
 
 type Resolve = (value: unknown) => void;
@@ -80,8 +80,12 @@ export function startCall(
 ): object {
   const refusal = refused(options);
   const call = new Call(on.scheduler, path);
-  if (refusal === null) call.write(on, args, options);
-  else call.fail(refusal);
+  if (refusal !== null) call.fail(refusal);
+  else {
+    const known = on instanceof Call ? on.knownAt(path) : null;
+    if (known === null) call.write(on, path, args, options);
+    else call.write(known.on, known.path, args, options);
+  }
   return proxyOf(call);
 }
 
@@ -133,13 +137,19 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
   // -- Before it is made ---------------------------------------------------------------------------------------------
 
   /** Takes a copy of the arguments now: what becomes of them later concerns nobody. */
-  write(on: On, args: readonly unknown[] | null, options: CallOptions | undefined): void {
+  write(
+    on: On,
+    path: readonly string[],
+    args: readonly unknown[] | null,
+    options: CallOptions | undefined,
+  ): void {
     const outgoing = new Outgoing(this.scheduler);
-    const bytes = args === null || args.length === 0 ? null : outgoing.encode(args);
-    this.content = writeRequest(this.name, bytes, outgoing.kinds).own();
+    const bytes = args === null || args.length === 0 ? null : outgoing.encode(args, "args");
+    this.content = writeRequest(path, bytes, outgoing.kinds).own();
     this.outgoing = outgoing;
     this.method = args === null ? METHOD_GET : METHOD_CALL;
     this.callOptions = options;
+    if (options !== undefined) this.limits = limit(this, options);
     if (on instanceof Call) {
       this.on = on;
       on.wantsObject = true;
@@ -155,17 +165,12 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
     const target = on instanceof Call ? on.objectHook() : on;
     const payload = new Payload(content, this.outgoing!.take());
     this.outgoing = null;
-    const options = this.callOptions;
-    const limits = options === undefined ? null : (this.limits = limit(this, options));
     const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
-    patchRequest(content, want, remaining(options));
+    patchRequest(content, want, remaining(this.callOptions));
     // Only a call that nothing can end from outside may do without a word of its end.
-    const alone = want === WANT_OBJECT && limits === null;
-    const flags =
-      want === WANT_VALUE ? NO_PROMISE_PIPELINING : alone ? ONLY_PROMISE_PIPELINE : 0;
-    const results = target.call(
-      new CallRequest(OBJECT_HI, OBJECT_LO, this.method, payload, flags),
-    );
+    const alone = want === WANT_OBJECT && this.limits === null;
+    const flags = want === WANT_VALUE ? NO_PROMISE_PIPELINING : alone ? ONLY_PROMISE_PIPELINE : 0;
+    const results = target.call(new CallRequest(OBJECT_HI, OBJECT_LO, this.method, payload, flags));
     if (!(on instanceof Call)) on.release();
     if (want === WANT_VALUE) {
       results.dropPipeline();
@@ -240,7 +245,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
   resultsSettled(results: Results): void {
     if (this.results !== results) return results.cancel();
     this.results = null;
-    this.limits?.end();
+    this.endLimits();
     results.dropPipeline();
     if (results.error !== null) {
       const { error } = results;
@@ -277,7 +282,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
   private settle(value: unknown, held: { dispose(): void } | null): void {
     if (this.settled) return held?.dispose();
     this.settled = true;
-    this.limits?.end();
+    this.endLimits();
     this.decoding = null;
     this.value = giveWith(value, held);
     this.given = held;
@@ -288,10 +293,15 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
   fail(error: RpcError): void {
     if (this.settled) return;
     this.settled = true;
-    this.limits?.end();
+    this.endLimits();
     this.error = this.name.length === 0 ? error : error.calling(this.name.join("."));
     this.unpark();
     if (this.promise !== null) this.deliver();
+  }
+
+  private endLimits(): void {
+    this.limits?.end();
+    this.limits = null;
   }
 
   private deliver(): void {
@@ -309,12 +319,39 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
     return startCall(this, path, args, options);
   }
 
+  get live(): Hook {
+    return this.objectHook();
+  }
+
   refer(): Hook {
     return this.objectHook().addRef();
   }
 
   lent(): void {
     this.wantsObject = true;
+  }
+
+  /**
+   * The stub in the value that `path` leads to, or through, once the value is here: what is called by this path and what
+   * is called on that stub itself comes to it in one order.
+   */
+  knownAt(path: readonly string[]): { on: On; path: readonly string[] } | null {
+    if (!this.settled) return null;
+    let { value } = this;
+    for (let at = 0; ; at++) {
+      const place = placeOf(value);
+      if (place !== undefined) {
+        const { root } = place as Place & { root: Root & Referable };
+        const rest = [...place.path, ...path.slice(at)];
+        return { on: root instanceof Call ? root : root.live, path: rest };
+      }
+      if (at === path.length || typeof value !== "object" || isTarget(value)) return null;
+      try {
+        value = memberOf(value, path[at]!);
+      } catch {
+        return null;
+      }
+    }
   }
 
   /** Stays this call's. */

@@ -317,7 +317,8 @@ function answer(call: LocalCall, want: number, value: unknown, gives: boolean): 
 function answerWithPacked(call: LocalCall, want: number, packed: Payload, self: Hook | null): void {
   if (want === WANT_VALUE) return call.returns(packed);
   const { content, caps } = packed;
-  const object = self?.addRef() ?? new LocalHook(new ResultObject(packed, call.scheduler), call.scheduler);
+  const object =
+    self?.addRef() ?? new LocalHook(new ResultObject(packed, call.scheduler), call.scheduler);
   if (self !== null) packed.release();
   const small = want === WANT_EITHER && caps.length === 0 && content.byteLength <= SMALL;
   const value = small ? (readResult(content).value ?? UNDEFINED) : null;
@@ -328,7 +329,7 @@ function answerWithPacked(call: LocalCall, want: number, packed: Payload, self: 
 function packValue(value: unknown, gives: boolean, scheduler: Scheduler): Payload {
   if (value === undefined) return new Payload(writeResult(UNDEFINED, [], false, false));
   const outgoing = new Outgoing(scheduler, gives);
-  const bytes = outgoing.encode(value);
+  const bytes = outgoing.encode(value, "result");
   return new Payload(writeResult(bytes, outgoing.kinds, false, false), outgoing.take());
 }
 

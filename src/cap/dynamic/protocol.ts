@@ -2,7 +2,7 @@
 // State: one scratch builder. Must not know: what values and references mean.
 
 import { RpcError } from "../../base/errors.js";
-import { Content } from "../../wire/content.js";
+import type { Content } from "../../wire/content.js";
 import { ContentBuilder, StructReader } from "../../wire/struct.js";
 
 /** The interface Object. */
@@ -126,10 +126,7 @@ export function readResult(content: Content): Result {
   };
 }
 
-function writeReferences(
-  root: ReturnType<ContentBuilder["root"]>,
-  kinds: readonly number[],
-): void {
+function writeReferences(root: ReturnType<ContentBuilder["root"]>, kinds: readonly number[]): void {
   const list = root.structs(2, kinds.length, 1, 1);
   for (let i = 0; i < kinds.length; i++) {
     list[i]!.u16(0, kinds[i]!);

@@ -8,7 +8,12 @@ import { LocalHook, type Server } from "../../hook/local.js";
 import { NO_CAPS, Payload } from "../../hook/payload.js";
 import { nullHook, type Results, type ResultsObserver } from "../../hook/results.js";
 import type { Content } from "../../wire/content.js";
-import { decodeValue, encodeValue, type ReferenceSink, type ReferenceSource } from "./codec.js";
+import {
+  decodeValue,
+  encodeValue,
+  type ReferenceSink,
+  type ReferenceSource,
+} from "./values/index.js";
 import { placeOf, type Root, rootOf } from "./place.js";
 import {
   KIND_OBJECT,
@@ -28,6 +33,8 @@ import { isTarget } from "./target.js";
 export interface Referable extends Root {
   /** A promise is replaced by its value where it arrives. */
   readonly kind: number;
+  /** What it stands for; stays its own. @throws RpcError capability-disposed */
+  readonly live: Hook;
   /** What is put into the table: a new reference. Makes the call first that it is the result of. */
   refer(): Hook;
   /** It goes into a payload that is not sent yet. */
@@ -71,6 +78,8 @@ export function localObject(hook: Hook): LocalObject | null {
 export class Outgoing implements ReferenceSink {
   readonly kinds: number[] = [];
   private readonly entries: (Hook | Referable)[] = [];
+  /** Promises of properties, which were asked for to be put into this value. */
+  private readonly asked: Referable[] = [];
   private known: Map<object, number> | null = null;
   private readonly scheduler: Scheduler;
   private readonly gives: boolean;
@@ -95,6 +104,7 @@ export class Outgoing implements ReferenceSink {
       this.entries.push(above.serve(value, this.scheduler));
     } else {
       const root = rootOf(place) as Referable;
+      if (root !== place.root) this.asked.push(root);
       root.lent();
       this.kinds.push(root.kind);
       this.entries.push(root);
@@ -104,9 +114,9 @@ export class Outgoing implements ReferenceSink {
   }
 
   /** Encodes `value`. @throws RpcError when something in it cannot travel; then no reference is held. */
-  encode(value: unknown): Uint8Array {
+  encode(value: unknown, root: string): Uint8Array {
     try {
-      return encodeValue(value, this);
+      return encodeValue(value, this, { root });
     } catch (thrown) {
       this.release();
       throw thrown;
@@ -129,9 +139,10 @@ export class Outgoing implements ReferenceSink {
   }
 
   private end(): void {
-    if (this.gives)
-      for (const entry of this.entries) if (!(entry instanceof Hook)) entry.dispose();
+    if (this.gives) for (const entry of this.entries) if (!(entry instanceof Hook)) entry.dispose();
     this.entries.length = 0;
+    for (const root of this.asked) root.dispose();
+    this.asked.length = 0;
   }
 }
 
@@ -140,7 +151,13 @@ const GET_VALUE: Content = /* @__PURE__ */ writeRequest(NO_STEPS, null, []).own(
 /** Asks for the value of the result that `hook` stands for. */
 export function askValue(hook: Hook): Results {
   return hook.call(
-    new CallRequest(OBJECT_HI, OBJECT_LO, METHOD_GET, new Payload(GET_VALUE), NO_PROMISE_PIPELINING),
+    new CallRequest(
+      OBJECT_HI,
+      OBJECT_LO,
+      METHOD_GET,
+      new Payload(GET_VALUE),
+      NO_PROMISE_PIPELINING,
+    ),
   );
 }
 
@@ -211,7 +228,11 @@ export class Incoming implements ReferenceSource {
     }
     if (kind === KIND_PROMISE) return this.values[index];
     if (kind !== KIND_OBJECT)
-      throw new RpcError("unimplemented", "invalid-payload", `references of kind ${kind} are unknown`);
+      throw new RpcError(
+        "unimplemented",
+        "invalid-payload",
+        `references of kind ${kind} are unknown`,
+      );
     const known = this.made[index];
     if (known !== undefined) return known;
     const hook = this.hook(index);

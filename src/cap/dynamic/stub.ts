@@ -16,7 +16,7 @@ import { type Place, placeOf, prototypes, proxyOf, Root } from "./place.js";
 import { KIND_OBJECT, NO_STEPS } from "./protocol.js";
 import { above, type Referable } from "./references.js";
 import { isTarget } from "./target.js";
-import type { RpcPromiseConstructor, RpcStubConstructor } from "./types.js";
+import type * as types from "./types.js";
 
 /** A reference that a user holds. */
 class Stub extends Root implements Referable {
@@ -134,9 +134,11 @@ prototypes.promise = PromiseClass.prototype;
  * console.log(await api.hello("world"));
  * Source: the stubs of Workers RPC.
  */
-export const RpcStub = StubClass as unknown as RpcStubConstructor;
+export const RpcStub = StubClass as unknown as types.RpcStubConstructor;
+export type RpcStub<T> = types.RpcStub<T>;
 /** The class of promises that stubs return, for `instanceof`. */
-export const RpcPromise = PromiseClass as unknown as RpcPromiseConstructor;
+export const RpcPromise = PromiseClass as unknown as types.RpcPromiseConstructor;
+export type RpcPromise<T> = types.RpcPromise<T>;
 
 /**
  * What is offered to peers: a target or a function behind a hook, for the option `bootstrap`.
@@ -154,7 +156,8 @@ function servedHook(target: unknown, scheduler: Scheduler): Hook {
   const place = placeOf(target);
   if (place !== undefined) return referableOf(place).refer();
   if (typeof target === "function" || isTarget(target)) return hookOf(target, scheduler);
-  const message = "only a function, or an object of a class that extends RpcTarget, goes by reference";
+  const message =
+    "only a function, or an object of a class that extends RpcTarget, goes by reference";
   throw new RpcError("failed", "invalid-argument", message);
 }
 

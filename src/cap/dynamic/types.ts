@@ -37,37 +37,39 @@ type Leaf =
   | AbortSignal;
 
 /** A value as it arrives: what goes by reference has become a stub. */
-export type Received<T> = T extends StubMembers<unknown>
-  ? T
-  : T extends Leaf
+export type Received<T> =
+  T extends StubMembers<unknown>
     ? T
-    : T extends ByReference
-      ? RpcStub<T>
-      : T extends Map<infer K, infer V>
-        ? Map<Received<K>, Received<V>>
-        : T extends Set<infer V>
-          ? Set<Received<V>>
-          : T extends object
-            ? { [K in keyof T]: Received<T[K]> }
-            : T;
-
-/** What may be given for a parameter: the value, a stub in the place of what goes by reference, or a promise of either. */
-export type Sendable<T> =
-  | T
-  | RpcPromise<T>
-  | (T extends Leaf
+    : T extends Leaf
       ? T
       : T extends ByReference
         ? RpcStub<T>
-        : T extends StubMembers<unknown>
-          ? T
-          : T extends Map<infer K, infer V>
-            ? Map<Sendable<K>, Sendable<V>>
-            : T extends Set<infer V>
-              ? Set<Sendable<V>>
-              : T extends object
-                ? { [K in keyof T]: Sendable<T[K]> }
-                : T);
+        : T extends Map<infer K, infer V>
+          ? Map<Received<K>, Received<V>>
+          : T extends Set<infer V>
+            ? Set<Received<V>>
+            : T extends object
+              ? { [K in keyof T]: Received<T[K]> }
+              : T;
+
+/**
+ * What may be given for a parameter: the value; a stub, or a promise, in the place of what goes by reference or of any part
+ * of it. Stubs are told by members that no function has, so that a callback's parameters are still inferred.
+ */
+export type Sendable<T> =
+  T extends StubMembers<infer U>
+    ? StubMembers<U> | U
+    : T extends Leaf
+      ? T | StubMembers<T>
+      : T extends ByReference
+        ? T | StubMembers<T>
+        : T extends Map<infer K, infer V>
+          ? Map<Sendable<K>, Sendable<V>> | StubMembers<T>
+          : T extends Set<infer V>
+            ? Set<Sendable<V>> | StubMembers<T>
+            : T extends object
+              ? { [K in keyof T]: Sendable<T[K]> } | StubMembers<T>
+              : T;
 
 type SendableArgs<A extends readonly unknown[]> = { [I in keyof A]: Sendable<A[I]> };
 
@@ -81,7 +83,15 @@ export type Given<T> = T extends Leaf
       : T;
 
 /** Names that every stub has: members of the object with such a name cannot be reached. */
-export type StubNames = "dup" | "with" | "onRpcBroken" | "then" | "catch" | "finally" | "constructor" | "toJSON";
+export type StubNames =
+  | "dup"
+  | "with"
+  | "onRpcBroken"
+  | "then"
+  | "catch"
+  | "finally"
+  | "constructor"
+  | "toJSON";
 
 type Member<T> = T extends (...args: infer A) => infer R
   ? (...args: SendableArgs<A>) => RpcPromise<Awaited<R>>
@@ -115,7 +125,9 @@ export type RpcStub<T> = Callable<T> & Members<T> & StubMembers<T> & WithOptions
 
 /** The promise of a `T`: to be awaited, and to be called through before it is there. */
 export type RpcPromise<T> = Promise<Given<T>> &
-  (T extends StubMembers<infer U> ? RpcStub<U> : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
+  (T extends StubMembers<infer U>
+    ? RpcStub<U>
+    : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
 
 export interface RpcStubConstructor {
   /** @param target an object of this process; or a hook, which is taken over. */
