@@ -19,7 +19,10 @@ export class Pair<T extends RpcTarget> {
   /** Every message, as who sent it and what it is. */
   readonly said: string[] = [];
 
+  readonly target: T;
+
   constructor(target: T) {
+    this.target = target;
     const host = this.net.vat("host", {
       bootstrap: () => serve(target, { scheduler: host.scheduler }),
     });

@@ -104,6 +104,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
   private wantsValue = false;
   private wantsObject = false;
   private disposeWhenMade = false;
+  private asksInTurn = false;
   // While it runs.
   private limits: CallLimits | null = null;
   /** The answer to the call itself, while something is expected of it. */
@@ -185,7 +186,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
       this.results = results;
       results.observe(this);
     }
-    if (want === WANT_OBJECT && this.wantsValue) this.askForValue();
+    if (want === WANT_OBJECT && this.wantsValue && !this.asksInTurn) this.askForValue();
     // Behind the calls that were pipelined on this one: they are still to be made.
     if (this.disposeWhenMade) atTurnEnd({ make: () => this.end(disposedCall) });
   }
@@ -193,7 +194,16 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
   // -- Its value -----------------------------------------------------------------------------------------------------
 
   override awaited(): void {
+    if (this.wantsValue) return;
     this.wantsValue = true;
+    // What was called on it before comes before the question for its value.
+    if (this.on === null || !this.wantsObject) return;
+    this.asksInTurn = true;
+    atTurnEnd({ make: () => this.askIfOpen() });
+  }
+
+  private askIfOpen(): void {
+    if (!this.settled && this.valueAnswer === null && this.decoding === null) this.askForValue();
   }
 
   then(
@@ -204,10 +214,9 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
       this.promise = new Promise(grab);
       this.resolve = grabbedResolve;
       this.reject = grabbedReject;
-      this.wantsValue = true;
+      this.awaited();
       if (this.settled) this.deliver();
-      else if (this.on === null && this.results === null && this.valueAnswer === null)
-        this.askForValue();
+      else if (this.on === null && this.results === null) this.askIfOpen();
     }
     return this.promise.then(onValue, onError);
   }
@@ -275,8 +284,12 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
       if (!this.wantsObject) this.dropObject();
       return this.take(payload);
     }
+    if (this.object === null) {
+      const message = "the result came with neither its value nor an object to ask for it";
+      throw new RpcError("failed", "invalid-payload", message);
+    }
     payload.release();
-    if (this.promise !== null && this.valueAnswer === null) this.askForValue();
+    if (this.promise !== null) this.askIfOpen();
   }
 
   private settle(value: unknown, held: { dispose(): void } | null): void {

@@ -6,6 +6,7 @@ import type { Scheduler } from "../../base/scheduler.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
 import { type LocalCall, LocalHook } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
+import { canceledError } from "../../hook/promise.js";
 import { CallContext, enter } from "./context.js";
 import { type Place, placeOf, type Root } from "./place.js";
 import {
@@ -233,6 +234,8 @@ class Invocation {
     if (request.args === null) return this.apply(method, owner, []);
     const incoming = new Incoming(call.params, request.references, call.scheduler);
     this.incoming = incoming;
+    // The promises among them may never come, and need not once the caller has given up.
+    call.onCancel = (): void => this.fail(canceledError());
     incoming.decode(
       request.args,
       (args) => this.apply(method, owner, args),
@@ -241,7 +244,8 @@ class Invocation {
   }
 
   private apply(method: object, owner: unknown, args: unknown): void {
-    if (this.call.canceled) return this.fail(null);
+    this.call.onCancel = null;
+    if (this.call.canceled) return this.fail(canceledError());
     if (!Array.isArray(args)) {
       const message = "the arguments of a call are a list";
       return this.fail(new RpcError("failed", "invalid-payload", message));
