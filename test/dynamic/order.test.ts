@@ -81,7 +81,7 @@ describe("a promise that turns out to be an object of ours", () => {
     pair.target.release();
     await pair.run(value);
     await pair.rest();
-    expect([...mine.log].sort()).toEqual([1, 2, 3, 4]);
+    expect(new Set(mine.log)).toEqual(new Set([1, 2, 3, 4]));
     expect(mine.log.slice(0, 2)).toEqual([1, 2]);
     expect(mine.log.indexOf(4)).toBeGreaterThan(mine.log.indexOf(2));
     promise[Symbol.dispose]();
@@ -121,7 +121,7 @@ describe("a promise that turns out to be an object of ours", () => {
     void (counter as unknown as Counter).add(3);
     void promise.counter.add(4);
     await pair.rest();
-    expect(theirs.log.slice().sort()).toEqual([1, 2, 3, 4]);
+    expect(new Set(theirs.log)).toEqual(new Set([1, 2, 3, 4]));
     expect(theirs.log.indexOf(1)).toBe(0);
     promise[Symbol.dispose]();
     home[Symbol.dispose]();
