@@ -178,7 +178,7 @@ export class Raising implements Raiser {
       } else {
         const name = string(key);
         // An index as text could make the array longer than was charged; so could "length".
-        if (name === "length" || String(Number(name) >>> 0) === name)
+        if (name === "length" || isIndex(name))
           throw invalidValue("an array has a name that is an index");
         define(array, name, value);
       }
@@ -304,6 +304,12 @@ export function define(object: object, name: string, value: unknown): void {
       configurable: true,
     });
   else (object as Record<string, unknown>)[name] = value;
+}
+
+/** Whether an array takes a name for an index: all whole numbers below its greatest length. */
+function isIndex(name: string): boolean {
+  const index = Number(name) >>> 0;
+  return index !== 0xffffffff && String(index) === name;
 }
 
 export function exactly(node: Node, length: number): void {
