@@ -92,7 +92,7 @@ function show(value: unknown): string {
 }
 
 function names(value: object): string[] {
-  if (ArrayBuffer.isView(value) || value instanceof String) return [];
+  if (ArrayBuffer.isView(value) || typeof value.valueOf() === "string") return [];
   return Object.getOwnPropertyNames(value).filter((name) => name !== "stack");
 }
 

@@ -9,9 +9,7 @@ const self: unknown[] = [1];
 self.push(self, { self });
 const shared = { a: 1 };
 const buffer = Uint8Array.from({ length: 64 }, (_, i) => i).buffer;
-const holes = [1, undefined, 3] as unknown[];
-delete holes[0];
-holes.length = 5;
+const holes = Object.assign(new Array<unknown>(5), { 1: undefined, 2: 3 });
 const extras = Object.assign(["a", "b"], { index: 7, "01": 1, "-1": 2, "4294967295": 3 });
 const hostile = JSON.parse(
   '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"then":1,"toJSON":2,"hasOwnProperty":3,"":4}',

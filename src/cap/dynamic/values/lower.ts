@@ -3,7 +3,7 @@
 
 import type { ValueLimits } from "./contract.js";
 import { overLimit, unsendable } from "./failures.js";
-import { FIRST_OBJECT, Kind, VIEW_TYPES, weightOf } from "./kinds.js";
+import { FIRST_OBJECT, GROWTH_SHIFT, Kind, VIEW_TYPES, weightOf } from "./kinds.js";
 import { growthOf } from "./memory.js";
 import { BufferPart, Part, Utf16Part, ViewPart } from "./parts.js";
 import { isWellFormed } from "./text.js";
@@ -34,6 +34,8 @@ export class Lowering {
     if (part === null) return Array.isArray(copy) ? this.array(copy) : this.object(copy);
     if (part instanceof BufferPart) return this.wholeBuffer(part);
     if (part instanceof ViewPart) return this.view(part);
+    // Holes and room to grow are charged as the receiver charges them.
+    if (part.kind === Kind.sparse) this.nodes += part.parts[0] as number;
     const node: Node = [part.kind];
     for (const item of part.parts) node.push(this.lower(item));
     return this.count(node);
@@ -63,7 +65,10 @@ export class Lowering {
   private wholeBuffer(part: BufferPart): Node {
     const node: Node = [Kind.buffer, this.attach(read(() => new Uint8Array(part.buffer)))];
     const growth = growthOf(part.buffer);
-    if (growth >= 0) node.push(growth);
+    if (growth >= 0) {
+      this.nodes += growth >>> GROWTH_SHIFT;
+      node.push(growth);
+    }
     return this.count(node);
   }
 

@@ -7,7 +7,7 @@
 import { RpcError } from "../../../base/errors.js";
 import type { ReferenceSource, ValueLimits } from "./contract.js";
 import { invalidValue, overLimit } from "./failures.js";
-import { FIRST_OBJECT, Kind, VIEW_TYPES, weightOf } from "./kinds.js";
+import { FIRST_OBJECT, GROWTH_SHIFT, Kind, VIEW_TYPES, weightOf } from "./kinds.js";
 import { raiseError } from "./raise-errors.js";
 import { raiseHeaders, raiseRequest, raiseResponse, raiseUrl } from "./raise-web.js";
 import type { ValueTypes } from "./types.js";
@@ -226,7 +226,7 @@ export class Raising implements Raiser {
     const most = count(node[2]);
     // An engine may set the memory aside at once.
     if (most > this.limits.bytes) throw overLimit("bytes", this.limits.bytes, "a buffer's growth");
-    this.charge(most >>> 4);
+    this.charge(most >>> GROWTH_SHIFT);
     const Resizable = ArrayBuffer as unknown as new (
       length: number,
       options: { maxByteLength: number },
