@@ -1,8 +1,10 @@
 // Each kind of value arrives as structuredClone would give it, or, where that alters or refuses, as docs/js-values.md says.
 
+import { readFileSync } from "node:fs";
 import vm from "node:vm";
 import { describe, expect, it } from "vitest";
 import { decodeValue, encodeValue } from "../../../src/cap/dynamic/values/index.js";
+import { Kind } from "../../../src/cap/dynamic/values/kinds.js";
 import { difference, NO_REFS, roundTrip } from "./help.js";
 
 const self: unknown[] = [1];
@@ -282,11 +284,15 @@ describe("beyond structuredClone", () => {
     expect(difference(roundTrip(outer), { a: { b: [{ c: [-0] }] } })).toBeNull();
   });
 
-  it("plain values are plain MessagePack", () => {
+  it("the bytes are those of docs/js-values.md", () => {
     expect([...encodeValue([1, { a: "b" }], NO_REFS)]).toEqual([
       0x92, 1, 0x81, 0xa1, 0x61, 0xa1, 0x62,
     ]);
     expect([...encodeValue(undefined, NO_REFS)]).toEqual([0xc1, 0x91, 0]);
+    const o = {};
+    expect([...encodeValue([o, o], NO_REFS)]).toEqual([0xc1, 0x93, 5, 0x91, 6, 0x92, 4, 1]);
+    const bytes78 = encodeValue(new Uint8Array([7, 8]), NO_REFS);
+    expect([...bytes78]).toEqual([0xc1, 0x95, 15, 1, 0x92, 14, 2, 0, 2, 7, 8]);
     // What others may send and we do not: float 32, byte strings, roomy lengths.
     const bytes = [
       0x95, 0xca, 0x3f, 0xc0, 0, 0, 0xc4, 2, 7, 8, 0xdc, 0, 1, 0xd9, 1, 0x61, 0xcb, 0x80, 0, 0, 0,
@@ -294,6 +300,12 @@ describe("beyond structuredClone", () => {
     ];
     const value = decodeValue(new Uint8Array(bytes), NO_REFS);
     expect(difference(value, [1.5, new Uint8Array([7, 8]), ["a"], -0, 1n])).toBeNull();
+  });
+
+  it("docs/js-values.md has a row for each kind", () => {
+    const text = readFileSync(new URL("../../../docs/js-values.md", import.meta.url), "utf8");
+    const rows = [...text.matchAll(/^\| (\d+) \| `\[(\d+)/gm)].map((row) => [row[1], row[2]]);
+    expect(rows).toEqual(Object.values(Kind).map((kind) => [`${kind}`, `${kind}`]));
   });
 
   it("a value shares no memory with its bytes, and bytes stay as they were", () => {
