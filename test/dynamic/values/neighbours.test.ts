@@ -50,6 +50,8 @@ it("they do not change what we send or receive", () => {
   expect(difference(roundTrip(value), value)).toBeNull();
   expect(difference(roundTrip(plain), plain)).toBeNull();
   expect(difference(roundTrip(undefined), undefined)).toBeNull();
+  for (const name of ["constructor", "toJSON", "hasOwnProperty"])
+    expect(difference(roundTrip({ [name]: 1, a: [] }), { [name]: 1, a: [] })).toBeNull();
 });
 
 it("their extensions cannot be reached by bytes of a peer", () => {
