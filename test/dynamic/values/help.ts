@@ -92,7 +92,8 @@ function show(value: unknown): string {
 }
 
 function names(value: object): string[] {
-  if (ArrayBuffer.isView(value) || typeof value.valueOf() === "string") return [];
+  if (ArrayBuffer.isView(value) || Object.prototype.toString.call(value) === "[object String]")
+    return [];
   return Object.getOwnPropertyNames(value).filter((name) => name !== "stack");
 }
 
