@@ -7,23 +7,14 @@
 import { readError, standardErrorOf } from "./builtin-errors.js";
 import { readHeaders, readRequest, readResponse, readUrl } from "./builtin-web.js";
 import { Kind, VIEW_TYPES } from "./kinds.js";
+import { DATA_VIEWS, getter, TYPED_ARRAYS } from "./memory.js";
 import { Part, ViewPart, type Walker } from "./parts.js";
 
 export type Reader = (walker: Walker, value: object) => Part;
 
-type Getter = (this: unknown) => unknown;
-
-function getter(prototype: object, name: string | symbol): Getter {
-  // Not there in older engines: then no object has it either.
-  return Object.getOwnPropertyDescriptor(prototype, name)?.get ?? ((): undefined => undefined);
-}
-
-const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object;
-const typedArrayBuffer = getter(TYPED_ARRAY, "buffer");
-const dataViewBuffer = getter(DataView.prototype, "buffer");
-const bufferLength = getter(ArrayBuffer.prototype, "byteLength");
-const regexpSource = getter(RegExp.prototype, "source");
-const regexpFlags = getter(RegExp.prototype, "flags");
+const bufferLength = getter<number>(ArrayBuffer.prototype, "byteLength")!;
+const regexpSource = getter<string>(RegExp.prototype, "source")!;
+const regexpFlags = getter<string>(RegExp.prototype, "flags")!;
 const getTime = Date.prototype.getTime;
 const mapForEach = Map.prototype.forEach;
 const setForEach = Set.prototype.forEach;
@@ -40,6 +31,15 @@ function slot<T>(walker: Walker, read: () => T): T {
     return read();
   } catch (error) {
     throw walker.refuse(FAKE_WHY, error);
+  }
+}
+
+/** Reads memory, which may be gone. */
+function memory(walker: Walker, read: () => Uint8Array): void {
+  try {
+    read();
+  } catch (error) {
+    throw walker.refuse("its memory is gone: it was transferred away, or its buffer shrank", error);
   }
 }
 
@@ -82,6 +82,7 @@ const readSet: Reader = (walker, value) => {
 
 const readBuffer: Reader = (walker, value) => {
   slot(walker, () => bufferLength.call(value));
+  memory(walker, () => new Uint8Array(value as ArrayBuffer));
   const part = walker.buffer(value as ArrayBuffer);
   part.held = true;
   return part;
@@ -92,14 +93,14 @@ const readShared: Reader = (walker) => {
 };
 
 function viewReader(type: number, alone: boolean): Reader {
-  const buffer =
-    VIEW_TYPES[type]!.make === (DataView as unknown) ? dataViewBuffer : typedArrayBuffer;
+  const shape = VIEW_TYPES[type]!.name === "DataView" ? DATA_VIEWS : TYPED_ARRAYS;
   return (walker, value) => {
-    const memory = slot(walker, () => buffer.call(value)) as object;
-    if (SHARED !== null && memory instanceof SHARED) throw walker.refuse(SHARED_WHY);
-    const of = alone ? null : walker.buffer(memory as ArrayBuffer);
+    const buffer = slot(walker, () => shape.bufferOf(value));
+    if (SHARED !== null && buffer instanceof SHARED) throw walker.refuse(SHARED_WHY);
+    memory(walker, () => shape.bytesOf(value));
+    const of = alone ? null : walker.buffer(buffer);
     if (of !== null) of.views++;
-    return walker.remember(value, new ViewPart(value as ArrayBufferView, type, of));
+    return walker.remember(value, new ViewPart(value, shape, type, of));
   };
 }
 

@@ -12,4 +12,4 @@ export {
 } from "./contract.js";
 export { decodeValue } from "./decode.js";
 export { encodeValue } from "./encode.js";
-export { type ErrorType, type ValueCodec, ValueTypes } from "./types.js";
+export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./types.js";

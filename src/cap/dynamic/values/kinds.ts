@@ -40,6 +40,9 @@ export function weightOf(kind: number): number {
   return kind >= Kind.map ? 8 : 0;
 }
 
+/** Bytes that a buffer may grow by are charged as nodes, shifted by this. */
+export const GROWTH_SHIFT = 4;
+
 type ViewConstructor = new (
   buffer: ArrayBuffer,
   byteOffset: number,

@@ -2,8 +2,9 @@
 // State: one value's numbering. Must not know: user objects: no code of the user's runs here.
 
 import type { ValueLimits } from "./contract.js";
-import { overLimit } from "./failures.js";
-import { FIRST_OBJECT, Kind, VIEW_TYPES, weightOf } from "./kinds.js";
+import { overLimit, unsendable } from "./failures.js";
+import { FIRST_OBJECT, GROWTH_SHIFT, Kind, VIEW_TYPES, weightOf } from "./kinds.js";
+import { growthOf } from "./memory.js";
 import { BufferPart, Part, Utf16Part, ViewPart } from "./parts.js";
 import { isWellFormed } from "./text.js";
 
@@ -33,6 +34,8 @@ export class Lowering {
     if (part === null) return Array.isArray(copy) ? this.array(copy) : this.object(copy);
     if (part instanceof BufferPart) return this.wholeBuffer(part);
     if (part instanceof ViewPart) return this.view(part);
+    // Holes and room to grow are charged as the receiver charges them.
+    if (part.kind === Kind.sparse) this.nodes += part.parts[0] as number;
     const node: Node = [part.kind];
     for (const item of part.parts) node.push(this.lower(item));
     return this.count(node);
@@ -60,10 +63,12 @@ export class Lowering {
   }
 
   private wholeBuffer(part: BufferPart): Node {
-    const { buffer } = part;
-    const { resizable, maxByteLength } = buffer as { resizable?: boolean; maxByteLength?: number };
-    const node: Node = [Kind.buffer, this.attach(new Uint8Array(buffer))];
-    if (resizable === true) node.push(maxByteLength);
+    const node: Node = [Kind.buffer, this.attach(read(() => new Uint8Array(part.buffer)))];
+    const growth = growthOf(part.buffer);
+    if (growth >= 0) {
+      this.nodes += growth >>> GROWTH_SHIFT;
+      node.push(growth);
+    }
     return this.count(node);
   }
 
@@ -71,17 +76,13 @@ export class Lowering {
    * A buffer that one view alone shows travels as that view's bytes: a small window on a large buffer, or on one that
    * Node shares between strangers, must not take the rest along.
    */
-  private view({ view, type, of }: ViewPart): Node {
-    const { size } = VIEW_TYPES[type]!;
-    const { buffer, byteOffset, byteLength } = view;
-    const length = byteLength / size;
+  private view({ view, shape, type, of }: ViewPart): Node {
+    const bytes = read(() => shape.bytesOf(view));
+    const length = bytes.length / VIEW_TYPES[type]!.size;
     if (of !== null && (of.held || of.views > 1))
-      return this.count([Kind.view, type, this.lower(of), byteOffset, length]);
+      return this.count([Kind.view, type, this.lower(of), bytes.byteOffset, length]);
     this.next++;
-    const own = this.count([
-      Kind.buffer,
-      this.attach(new Uint8Array(buffer, byteOffset, byteLength)),
-    ]);
+    const own = this.count([Kind.buffer, this.attach(bytes)]);
     return this.count([Kind.view, type, own, 0, length]);
   }
 
@@ -97,6 +98,15 @@ export class Lowering {
     this.nodes += node.length + weightOf(node[0] as number);
     if (this.nodes > this.limits.nodes) throw overLimit("nodes", this.limits.nodes, "the value");
     return node;
+  }
+}
+
+/** Memory that was there in the walk, but code that ran later in it may have taken away. */
+function read(bytes: () => Uint8Array): Uint8Array {
+  try {
+    return bytes();
+  } catch (error) {
+    throw unsendable("the value", "a getter in it took memory away that was to be sent", error);
   }
 }
 

@@ -1,5 +1,8 @@
-// Role: the types of the part of msgpackr that pack.ts uses. Its own for this path import a module that is not there, so
-// tsconfig.json has the path lead here. State: none. Must not know: anything else of msgpackr.
+// Role: the types of the part of msgpackr that pack.ts uses.
+// State: none. Must not know: anything else of msgpackr.
+//
+// msgpackr's own types for this path import a module that is not there, so `paths` in tsconfig.json leads the compiler here.
+// Bundlers that read tsconfig.json must be given dist/, not src/, or they follow it too.
 
 export class Packr {
   constructor(options: {

@@ -6,6 +6,7 @@
 
 import type { Step } from "./failures.js";
 import { Kind } from "./kinds.js";
+import type { Shape } from "./memory.js";
 import type { ValueTypes } from "./types.js";
 
 /** A value with no plain form. `parts` are what follows its kind on the wire, themselves copies. */
@@ -50,14 +51,16 @@ export class BufferPart extends Part {
 
 /** A typed array or DataView. */
 export class ViewPart extends Part {
-  readonly view: ArrayBufferView;
+  readonly view: object;
+  readonly shape: Shape;
   readonly type: number;
   /** Null when the view is to travel with its own bytes alone. */
   readonly of: BufferPart | null;
 
-  constructor(view: ArrayBufferView, type: number, of: BufferPart | null) {
+  constructor(view: object, shape: Shape, type: number, of: BufferPart | null) {
     super(Kind.view, []);
     this.view = view;
+    this.shape = shape;
     this.type = type;
     this.of = of;
   }

@@ -7,7 +7,7 @@
 import { RpcError } from "../../../base/errors.js";
 import type { ReferenceSource, ValueLimits } from "./contract.js";
 import { invalidValue, overLimit } from "./failures.js";
-import { FIRST_OBJECT, Kind, VIEW_TYPES, weightOf } from "./kinds.js";
+import { FIRST_OBJECT, GROWTH_SHIFT, Kind, VIEW_TYPES, weightOf } from "./kinds.js";
 import { raiseError } from "./raise-errors.js";
 import { raiseHeaders, raiseRequest, raiseResponse, raiseUrl } from "./raise-web.js";
 import type { ValueTypes } from "./types.js";
@@ -178,7 +178,7 @@ export class Raising implements Raiser {
       } else {
         const name = string(key);
         // An index as text could make the array longer than was charged; so could "length".
-        if (name === "length" || String(Number(name) >>> 0) === name)
+        if (name === "length" || isIndex(name))
           throw invalidValue("an array has a name that is an index");
         define(array, name, value);
       }
@@ -226,7 +226,7 @@ export class Raising implements Raiser {
     const most = count(node[2]);
     // An engine may set the memory aside at once.
     if (most > this.limits.bytes) throw overLimit("bytes", this.limits.bytes, "a buffer's growth");
-    this.charge(most >>> 4);
+    this.charge(most >>> GROWTH_SHIFT);
     const Resizable = ArrayBuffer as unknown as new (
       length: number,
       options: { maxByteLength: number },
@@ -304,6 +304,12 @@ export function define(object: object, name: string, value: unknown): void {
       configurable: true,
     });
   else (object as Record<string, unknown>)[name] = value;
+}
+
+/** Whether an array takes a name for an index: all whole numbers below its greatest length. */
+function isIndex(name: string): boolean {
+  const index = Number(name) >>> 0;
+  return index !== 0xffffffff && String(index) === name;
 }
 
 export function exactly(node: Node, length: number): void {

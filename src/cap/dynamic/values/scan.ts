@@ -10,7 +10,7 @@ import { invalidValue, overLimit } from "./failures.js";
 /** Where the item ends, and how many items it is made of, after {@link scan}. */
 export const scanned = { end: 0, nodes: 0 };
 
-/** Items left at each level above; those of a map are counted twice over, and marked by the sign. */
+/** Items left at each level above: below zero, and less by one, for a map, of which keys and values are counted. */
 let stack = new Float64Array(512);
 
 const SHORT = "it ends too early";
@@ -127,12 +127,9 @@ export function scan(
       continue;
     }
     if (isMap && !maps) throw invalidValue("a map stands in an extended value");
-    // Each item is a byte at least, so no count can promise more than there is.
-    const items = isMap ? 2 * count : count;
-    if (items > end - at) throw invalidValue(SHORT);
     if (depth >= maxDepth) throw overLimit("depth", maxDepth, "the value");
     stack[depth++] = inMap ? -left - 1 : left;
-    left = items;
+    left = isMap ? 2 * count : count;
     inMap = isMap;
   }
 }
