@@ -78,7 +78,7 @@ class Peer extends RawPeer {
     caps: Cap[],
     { method = METHOD_CALL, want = 0, flags = 0, content, hi = OBJECT_HI }: Options = {},
   ): string[] {
-    const body = content ?? writeRequest(path, args, kinds).own();
+    const body = content ?? writeRequest(path, args, kinds);
     if (content === undefined) patchRequest(body, want, 0);
     const to =
       typeof target === "number" ? { kind: 0, id: target, path: [] } : { ...target, kind: 1 };
@@ -136,7 +136,7 @@ describe("a call", () => {
           [],
           [],
         ),
-      /65 steps/,
+      /65 elements/,
     ],
     [
       "of a method that the interface lacks",

@@ -54,7 +54,7 @@ class Api extends Base {
 /** Asks by raw message, past everything that a stub would refuse by itself. */
 async function ask(pair: Pair<Api>, path: string[], method = METHOD_GET): Promise<unknown> {
   const hook = (placeOf(pair.api)!.root as unknown as Referable).live;
-  const content = writeRequest(path, null, []).own();
+  const content = writeRequest(path, null, []);
   const results = hook.call(
     new CallRequest(OBJECT_HI, OBJECT_LO, method, new Payload(content), NO_PROMISE_PIPELINING),
   );

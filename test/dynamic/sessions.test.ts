@@ -8,6 +8,7 @@ import {
   connect,
   listen,
   memoryPair,
+  type MessagePortLike,
   MessagePortTransport,
   nodeSession,
   RpcStub,
@@ -95,7 +96,10 @@ describe("an object is served and called", () => {
 
   it("over MessagePort", async () => {
     const { port1, port2 } = new MessageChannel();
-    await over(new MessagePortTransport("one", port1), new MessagePortTransport("two", port2));
+    await over(
+      new MessagePortTransport("one", port1 as MessagePortLike),
+      new MessagePortTransport("two", port2 as MessagePortLike),
+    );
   });
 
   it("both ways at once: each side offers and calls", async () => {

@@ -47,8 +47,8 @@ import {
   type Incoming,
   Outgoing,
   receiveValue,
+  type Receiver,
   type Referable,
-  ValueObserver,
 } from "./references.js";
 import { isTarget, memberOf } from "./target.js";
 import { atTurnEnd, makeCalls, type Waiting } from "./turn.js";
@@ -89,8 +89,22 @@ export function startCall(
   return proxyOf(call);
 }
 
+/** Waits for the value alone, where the call itself may wait for its object. */
+class ValueArrival implements ResultsObserver {
+  readonly immediate = false;
+  private readonly call: Call;
+
+  constructor(call: Call) {
+    this.call = call;
+  }
+
+  resultsSettled(results: Results): void {
+    this.call.valueArrived(results);
+  }
+}
+
 /** A call, and its result. */
-export class Call extends Root implements Referable, Waiting, ResultsObserver, Endable {
+export class Call extends Root implements Referable, Waiting, ResultsObserver, Receiver, Endable {
   readonly immediate = false;
   readonly kind = KIND_PROMISE;
   readonly scheduler: Scheduler;
@@ -146,7 +160,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
   ): void {
     const outgoing = new Outgoing(this.scheduler);
     const bytes = args === null || args.length === 0 ? null : outgoing.encode(args, "args");
-    this.content = writeRequest(path, bytes, outgoing.kinds).own();
+    this.content = writeRequest(path, bytes, outgoing.kinds);
     this.outgoing = outgoing;
     this.method = args === null ? METHOD_GET : METHOD_CALL;
     this.callOptions = options;
@@ -227,26 +241,22 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
 
   private awaitValue(results: Results): void {
     this.valueAnswer = results;
-    results.observe(
-      new ValueObserver((error, payload) => {
-        if (this.valueAnswer !== results) {
-          payload?.release();
-          return;
-        }
-        this.valueAnswer = null;
-        if (error !== null) this.fail(error);
-        else this.take(payload!);
-      }),
-    );
+    results.observe(new ValueArrival(this));
+  }
+
+  /** Of {@link ValueArrival}. */
+  valueArrived(results: Results): void {
+    results.dropPipeline();
+    if (this.valueAnswer !== results) return results.cancel();
+    this.valueAnswer = null;
+    const { error } = results;
+    if (error === null) return this.take(results.takePayload());
+    results.cancel();
+    this.fail(error);
   }
 
   private take(payload: Payload): void {
-    const decoding = receiveValue(
-      payload,
-      this.scheduler,
-      (value, held) => this.settle(value, held),
-      (error) => this.fail(error.delivered("started")),
-    );
+    const decoding = receiveValue(payload, this.scheduler, this);
     if (!this.settled) this.decoding = decoding;
   }
 
@@ -277,7 +287,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
     if (isObject && hook !== null) {
       const { root, proxy } = above.stub(hook.addRef());
       payload.release();
-      return this.settle(proxy, root);
+      return this.received(proxy, root);
     }
     if (hasValue) {
       // The value is here, so nothing there need be held for it; unless it is called, or was passed on.
@@ -292,7 +302,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, E
     if (this.promise !== null) this.askIfOpen();
   }
 
-  private settle(value: unknown, held: { dispose(): void } | null): void {
+  /** The value is here. */
+  received(value: unknown, held: { dispose(): void } | null): void {
     if (this.settled) return held?.dispose();
     this.settled = true;
     this.endLimits();

@@ -44,18 +44,24 @@ function canceled(): RpcError {
   return new RpcError("failed", "call-canceled", "the call was canceled by its caller");
 }
 
-/** Set while a method is entered: makes the context when it is asked for. */
-let entered: (() => CallContext) | null = null;
+/** What a method is entered for. */
+export interface Entered {
+  /** Made when it is asked for. */
+  readonly context: CallContext;
+}
 
-/** Runs `method` as that of the call whose context `context` makes. */
-export function enter<T>(context: () => CallContext, method: () => T): T {
+let entered: Entered | null = null;
+
+/** Notes that a method of `call` is entered, until {@link left}. @returns what was noted before, to be given back then. */
+export function entering(call: Entered): Entered | null {
   const before = entered;
-  entered = context;
-  try {
-    return method();
-  } finally {
-    entered = before;
-  }
+  entered = call;
+  return before;
+}
+
+/** The method has returned, if only a promise. */
+export function left(before: Entered | null): void {
+  entered = before;
 }
 
 /**
@@ -78,5 +84,5 @@ export function callContext(): CallContext {
       "invalid-state",
       "no method is being entered: ask for the context at the start of the method, before its first await",
     );
-  return entered();
+  return entered.context;
 }

@@ -7,7 +7,7 @@ import { CallRequest, type Hook } from "../../hook/hook.js";
 import { type LocalCall, LocalHook } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
-import { CallContext, enter } from "./context.js";
+import { CallContext, type Entered, entering, left } from "./context.js";
 import { type Place, placeOf, type Root } from "./place.js";
 import {
   METHOD_CALL,
@@ -24,7 +24,14 @@ import {
   writeRequest,
   writeResult,
 } from "./protocol.js";
-import { Incoming, LocalObject, Outgoing, receiveValue, type Referable } from "./references.js";
+import {
+  Incoming,
+  LocalObject,
+  Outgoing,
+  receiveValue,
+  type Receiver,
+  type Referable,
+} from "./references.js";
 import { isTarget, memberOf } from "./target.js";
 import { makeCalls } from "./turn.js";
 
@@ -121,20 +128,18 @@ class ResultObject extends LocalObject {
       this.waiting = [];
       for (const one of waiting) one();
     };
-    this.held = receiveValue(
-      this.share(),
-      this.scheduler,
-      (value) => {
+    this.held = receiveValue(this.share(), this.scheduler, {
+      received: (value) => {
         this.value = value;
         this.stage = "open";
         done();
       },
-      (error) => {
+      fail: (error) => {
         this.failure = error;
         this.stage = "failed";
         done();
       },
-    );
+    });
   }
 }
 
@@ -164,14 +169,16 @@ function isOurs(call: LocalCall): boolean {
 }
 
 /** One call on an object of this vat. */
-class Invocation {
+class Invocation implements Entered, Receiver {
   private readonly call: LocalCall;
   private readonly start: unknown;
   /** What is answered is given: it comes from a method. What is read from a result stays the result's. */
   private gives: boolean;
-  private request: Request;
+  private readonly request: Request;
+  private method: object | null = null;
+  private owner: unknown = undefined;
   private incoming: Incoming | null = null;
-  private context: CallContext | null = null;
+  private lazyContext: CallContext | null = null;
 
   constructor(call: LocalCall, start: unknown, gives: boolean, request: Request | null) {
     this.call = call;
@@ -207,7 +214,12 @@ class Invocation {
         }
         if (at === path.length) break;
         owner = value;
-        value = this.enter(() => memberOf(owner, path[at]!));
+        const before = entering(this);
+        try {
+          value = memberOf(owner, path[at]!);
+        } finally {
+          left(before);
+        }
       }
       if (this.call.methodId === METHOD_GET) this.answerMember(value, owner);
       else this.run(value, owner);
@@ -236,11 +248,14 @@ class Invocation {
     this.incoming = incoming;
     // The promises among them may never come, and need not once the caller has given up.
     call.onCancel = (): void => this.fail(canceledError());
-    incoming.decode(
-      request.args,
-      (args) => this.apply(method, owner, args),
-      (error) => this.fail(error),
-    );
+    this.method = method;
+    this.owner = owner;
+    incoming.decode(request.args, this);
+  }
+
+  /** The arguments are here. */
+  received(args: unknown): void {
+    this.apply(this.method!, this.owner, args);
   }
 
   private apply(method: object, owner: unknown, args: unknown): void {
@@ -250,22 +265,32 @@ class Invocation {
       const message = "the arguments of a call are a list";
       return this.fail(new RpcError("failed", "invalid-payload", message));
     }
+    let answer: unknown;
+    const before = entering(this);
     try {
-      const answer = this.enter(() =>
-        Reflect.apply(method as (...args: unknown[]) => unknown, owner, args),
-      ) as unknown;
-      if (isThenable(answer)) answer.then(this.onValue, this.onError);
-      else this.settle(answer);
+      answer = Reflect.apply(method as (...args: unknown[]) => unknown, owner, args);
+    } catch (thrown) {
+      return this.fail(thrown);
+    } finally {
+      left(before);
+    }
+    this.await(answer);
+  }
+
+  private await(answer: unknown): void {
+    if (!isThenable(answer)) return this.settle(answer);
+    try {
+      answer.then(
+        (value) => this.settle(value),
+        (reason: unknown) => this.fail(reason),
+      );
     } catch (thrown) {
       this.fail(thrown);
     }
   }
 
-  private readonly onValue = (value: unknown): void => this.settle(value);
-  private readonly onError = (reason: unknown): void => this.fail(reason);
-
-  private enter<T>(run: () => T): T {
-    return enter(() => (this.context ??= new CallContext(this.call, this.request.timeout)), run);
+  get context(): CallContext {
+    return (this.lazyContext ??= new CallContext(this.call, this.request.timeout));
   }
 
   /** What the path leads to is a stub: it goes on there, and its answer comes back without a detour. */
@@ -274,7 +299,7 @@ class Invocation {
     const { kinds, caps } = request.references;
     // The call that the stub may be a promise of comes first.
     makeCalls();
-    const content = writeRequest([...place.path, ...rest], request.args, kinds).own();
+    const content = writeRequest([...place.path, ...rest], request.args, kinds);
     patchRequest(content, request.want, request.timeout);
     const hooks = caps.map((at) => call.params.caps[at]?.addRef() ?? null);
     const hook = (place.root as Root & Referable).refer();
@@ -297,7 +322,7 @@ class Invocation {
     this.incoming?.dispose();
   }
 
-  private fail(reason: unknown): void {
+  fail(reason: unknown): void {
     makeCalls();
     this.call.fails(RpcError.from(reason));
     this.incoming?.dispose();

@@ -146,7 +146,7 @@ export class Outgoing implements ReferenceSink {
   }
 }
 
-const GET_VALUE: Content = /* @__PURE__ */ writeRequest(NO_STEPS, null, []).own();
+const GET_VALUE: Content = /* @__PURE__ */ writeRequest(NO_STEPS, null, []);
 
 /** Asks for the value of the result that `hook` stands for. */
 export function askValue(hook: Hook): Results {
@@ -161,9 +161,12 @@ export function askValue(hook: Hook): Results {
   );
 }
 
-/** @param held what holds the references in the value; null when there are none. */
-type Done = (value: unknown, held: Incoming | null) => void;
-type Fail = (error: RpcError) => void;
+/** Told of a value, once, by one of both. */
+export interface Receiver {
+  /** @param held what holds the references in it; null when there are none. */
+  received(value: unknown, held: Incoming | null): void;
+  fail(error: RpcError): void;
+}
 
 /** A promise may be the value of a promise, and so on, as a peer likes. */
 const DEEPEST = 64;
@@ -180,6 +183,9 @@ export class Incoming implements ReferenceSource {
   private inner: Incoming[] = [];
   private made: object[] = [];
   private ended = false;
+  private bytes: Uint8Array = UNDEFINED;
+  private receiver: Receiver | null = null;
+  private left = 0;
 
   /** @param payload its capabilities are released as soon as there are stubs for them; that may be done before, too. */
   constructor(payload: Payload, references: References, scheduler: Scheduler, depth = 0) {
@@ -190,34 +196,40 @@ export class Incoming implements ReferenceSource {
   }
 
   /**
-   * Decodes `bytes`, the values of promises in it first. Calls one of both once, now or from a job; neither after
+   * Decodes `bytes`, the values of promises in it first, and tells `receiver`, now or from a job; not after
    * {@link dispose}.
    */
-  decode(bytes: Uint8Array, done: Done, fail: Fail): void {
+  decode(bytes: Uint8Array, receiver: Receiver): void {
     const { kinds } = this.references;
-    let left = 1;
-    const ready = (): void => {
-      if (--left > 0 || this.ended) return;
-      let value: unknown;
-      try {
-        value = bytes === UNDEFINED ? undefined : decodeValue(bytes, this);
-      } catch (thrown) {
-        return failed(RpcError.from(thrown));
-      }
-      this.payload.release();
-      done(value, this);
-    };
-    const failed = (error: RpcError): void => {
-      if (this.ended) return;
-      this.dispose();
-      fail(error);
-    };
-    for (let i = 0; i < kinds.length; i++) {
+    this.bytes = bytes;
+    this.receiver = receiver;
+    // One more than there are, so that it does not end before all are asked for.
+    this.left = 1;
+    for (let i = 0; i < kinds.length && !this.ended; i++) {
       if (kinds[i] !== KIND_PROMISE) continue;
-      left++;
-      this.await(i, ready, failed);
+      this.left++;
+      this.await(i);
     }
-    ready();
+    this.ready();
+  }
+
+  private ready(): void {
+    if (--this.left > 0 || this.ended) return;
+    const { bytes } = this;
+    let value: unknown;
+    try {
+      value = bytes === UNDEFINED ? undefined : decodeValue(bytes, this);
+    } catch (thrown) {
+      return this.failed(RpcError.from(thrown));
+    }
+    this.payload.release();
+    this.receiver!.received(value, this);
+  }
+
+  private failed(error: RpcError): void {
+    if (this.ended) return;
+    this.dispose();
+    this.receiver!.fail(error);
   }
 
   revive(kind: number, index: number): unknown {
@@ -270,10 +282,13 @@ export class Incoming implements ReferenceSource {
   }
 
   /** Puts the value of promise `index` into `values`. At once where it is known here, so that calls keep their order. */
-  private await(index: number, ready: () => void, failed: Fail): void {
-    const done = (value: unknown): void => {
-      this.values[index] = value;
-      ready();
+  private await(index: number): void {
+    const receiver: Receiver = {
+      received: (value) => {
+        this.values[index] = value;
+        this.ready();
+      },
+      fail: (error) => this.failed(error),
     };
     const hook = this.hook(index);
     const local = localObject(hook);
@@ -283,18 +298,18 @@ export class Incoming implements ReferenceSource {
       results.observe(
         new ValueObserver((error, payload) => {
           this.waiting.splice(this.waiting.indexOf(results), 1);
-          if (error !== null) failed(error);
-          else this.settle(payload!, done, failed);
+          if (error !== null) this.failed(error);
+          else this.settle(payload!, receiver);
         }),
       );
-    } else if (local.self !== null) done(local.self);
-    else this.settle(local.share(), done, failed);
+    } else if (local.self !== null) receiver.received(local.self, null);
+    else this.settle(local.share(), receiver);
     hook.release();
   }
 
-  private settle(payload: Payload, done: (value: unknown) => void, failed: Fail): void {
+  private settle(payload: Payload, receiver: Receiver): void {
     if (this.ended) return payload.release();
-    const inner = receiveValue(payload, this.scheduler, done, failed, this.depth + 1);
+    const inner = receiveValue(payload, this.scheduler, receiver, this.depth + 1);
     if (inner !== null) this.inner.push(inner);
   }
 }
@@ -324,10 +339,10 @@ export class ValueObserver implements ResultsObserver {
 export function receiveValue(
   payload: Payload,
   scheduler: Scheduler,
-  done: Done,
-  fail: Fail,
+  receiver: Receiver,
   depth = 0,
 ): Incoming | null {
+  let decoded: unknown;
   try {
     if (depth > DEEPEST) {
       const message = `more than ${DEEPEST} promises, each the value of the one before`;
@@ -336,20 +351,20 @@ export function receiveValue(
     const { value, hasValue, references } = readResult(payload.content);
     if (!hasValue)
       throw new RpcError("failed", "invalid-payload", "the value was asked for and is missing");
-    if (references.kinds.length === 0) {
-      const decoded = value === null ? undefined : decodeValue(value, NO_REFERENCES);
-      payload.release();
-      done(decoded, null);
-      return null;
+    if (references.kinds.length > 0) {
+      const incoming = new Incoming(payload, references, scheduler, depth);
+      incoming.decode(value ?? UNDEFINED, receiver);
+      return incoming;
     }
-    const incoming = new Incoming(payload, references, scheduler, depth);
-    incoming.decode(value ?? UNDEFINED, done, fail);
-    return incoming;
+    decoded = value === null ? undefined : decodeValue(value, NO_REFERENCES);
+    payload.release();
   } catch (thrown) {
     payload.release();
-    fail(RpcError.from(thrown));
+    receiver.fail(RpcError.from(thrown));
     return null;
   }
+  receiver.received(decoded, null);
+  return null;
 }
 
 const NO_REFERENCES: ReferenceSource = {
