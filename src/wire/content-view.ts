@@ -165,8 +165,8 @@ export class ContentView {
     if ((this.lo & 3) !== 1 || (this.hi & 7) !== BYTE) throw bad("a pointer leads to no Text");
     const from = at + 8 + (this.lo >> 2) * 8;
     const length = (this.hi >>> 3) - 1;
-    if (length < 0) return "";
     this.within(from, length + 1);
+    if (length < 0) return "";
     if (this.bytes[from + length] !== 0) throw bad("a text lacks its final NUL");
     return decodeText(this.bytes, from, length);
   }
