@@ -1,7 +1,7 @@
 // Calls: what is called, what travels, how much of it.
 
 import { describe, expect, it } from "vitest";
-import { RpcPromise, RpcStub, RpcTarget } from "../../src/cap/dynamic/index.js";
+import { RpcPromise, RpcStub, RpcTarget, targetOf } from "../../src/cap/dynamic/index.js";
 import { Counter, failure, Pair } from "./kit.js";
 
 class Api extends RpcTarget {
@@ -154,7 +154,7 @@ describe("functions and targets", () => {
     using addTwo = await pair.run(pair.api.adder(2));
     expect(await pair.run(addTwo(5))).toBe(7);
     expect(await pair.run(pair.api.apply((x) => x * 10, 4))).toBe(40);
-    // Passed back home it is the function itself, so this never leaves the host.
+    // Passed back home it leads straight to the function, so this never leaves the host.
     await pair.rest();
     pair.heard();
     expect(await pair.run(pair.api.apply(addTwo, 1))).toBe(3);
@@ -176,15 +176,36 @@ describe("functions and targets", () => {
     await pair.done();
   });
 
-  it("come home as the objects they are", async () => {
-    const target = new Api();
+  it("come home as stubs that lead straight to the objects, which targetOf gives", async () => {
+    class Home extends RpcTarget {
+      readonly seen: (object | undefined)[] = [];
+      readonly counter = new Counter();
+      get(): Counter {
+        return this.counter;
+      }
+      take(counter: RpcStub<Counter>): void {
+        this.seen.push(targetOf(counter));
+      }
+      pass(values: RpcStub<Counter | (() => number)>[]): unknown {
+        return values;
+      }
+    }
+    const target = new Home();
     const pair = new Pair(target);
     const mine = new Counter();
     const f = (): number => 1;
-    expect(await pair.run(pair.api.echo({ mine, f }))).toEqual({ mine, f });
-    using theirs = await pair.run(pair.api.make());
-    await pair.run(pair.api.note(theirs));
-    expect(target.seen[0]).toBeInstanceOf(Counter);
+    using back = (await pair.run(pair.api.pass([mine, f] as never))) as object[] & Disposable;
+    expect(back.map(targetOf)).toEqual([mine, f]);
+    await pair.rest();
+    pair.heard();
+    expect(await pair.run((back[0] as RpcStub<Counter>).add(2))).toBe(2);
+    expect(pair.heard()).toEqual([]);
+    using theirs = await pair.run(pair.api.get());
+    expect(targetOf(theirs)).toBe(undefined);
+    expect(targetOf({})).toBe(undefined);
+    await pair.run(pair.api.take(theirs));
+    expect(target.seen).toEqual([target.counter]);
+    back[Symbol.dispose]();
     theirs[Symbol.dispose]();
     await pair.done();
   });

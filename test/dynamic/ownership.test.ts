@@ -1,7 +1,14 @@
 // Who owns what: params are lent, results are given, at both sides and for every kind of reference.
 
 import { afterEach, describe, expect, it } from "vitest";
-import { leaks, RpcStub, RpcTarget, sameObject, watchStubs } from "../../src/cap/dynamic/index.js";
+import {
+  leaks,
+  RpcStub,
+  RpcTarget,
+  sameObject,
+  targetOf,
+  watchStubs,
+} from "../../src/cap/dynamic/index.js";
 import { Counter, failure, Pair } from "./kit.js";
 
 class Api extends RpcTarget {
@@ -141,8 +148,9 @@ describe("results are given", () => {
     const pair = new Pair(target);
     const mine = new Counter();
     await pair.run(pair.api.keep(mine as never));
-    // Home again, it is the object itself.
-    expect(await pair.run(pair.api.give())).toBe(mine);
+    const given = await pair.run(pair.api.give());
+    expect(targetOf(given)).toBe(mine);
+    given[Symbol.dispose]();
     expect(() => target.kept!.add(1)).toThrow(/disposed/);
     await pair.rest();
     expect(mine.disposed).toBe(1);

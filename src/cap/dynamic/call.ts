@@ -50,7 +50,7 @@ import {
   type Receiver,
   type Referable,
 } from "./references.js";
-import { isTarget, memberOf } from "./target.js";
+import { memberOf } from "./target.js";
 import { atTurnEnd, makeCalls, type Waiting } from "./turn.js";
 
 type Resolve = (value: unknown) => void;
@@ -369,7 +369,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
         const rest = [...place.path, ...path.slice(at)];
         return { on: root instanceof Call ? root : root.live, path: rest };
       }
-      if (at === path.length || typeof value !== "object" || isTarget(value)) return null;
+      if (at === path.length || typeof value !== "object") return null;
       try {
         value = memberOf(value, path[at]!);
       } catch {
@@ -397,7 +397,6 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const { value, scheduler } = this;
     const place = placeOf(value);
     if (place !== undefined) return (place.root as Root & Referable).refer();
-    if (typeof value === "function" || isTarget(value)) return above.serve(value, scheduler);
     return above.hold(value, scheduler);
   }
 

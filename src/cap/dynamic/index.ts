@@ -2,7 +2,7 @@
 
 export { CallContext, callContext } from "./context.js";
 export { type Leak, leaks, watchStubs } from "./debug.js";
-export { RpcPromise, RpcStub, sameObject, serve } from "./stub.js";
+export { RpcPromise, RpcStub, sameObject, serve, targetOf } from "./stub.js";
 export { RpcTarget } from "./target.js";
 export type { ByReference, Given, Received, Sendable, StubMembers } from "./types.js";
 export { type ErrorType, type ValueCodec, ValueTypes } from "./values/index.js";

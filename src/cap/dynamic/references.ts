@@ -59,7 +59,7 @@ function notReady(): never {
 export abstract class LocalObject implements Server {
   abstract dispatch: Server["dispatch"];
 
-  /** What a reference to this becomes when it comes home; null where it is a result. */
+  /** The target or function; null where it is a result. */
   abstract readonly self: object | null;
 
   /** The value of a result, given; only where `self` is null. */
@@ -247,15 +247,13 @@ export class Incoming implements ReferenceSource {
       );
     const known = this.made[index];
     if (known !== undefined) return known;
-    const hook = this.hook(index);
-    const self = localObject(hook)?.self ?? null;
-    if (self !== null) {
-      hook.release();
-      return (this.made[index] = self);
-    }
+    return (this.made[index] = this.stub(this.hook(index)));
+  }
+
+  private stub(hook: Hook): object {
     const { root, proxy } = above.stub(hook);
     this.stubs.push(root);
-    return (this.made[index] = proxy);
+    return proxy;
   }
 
   /** Ends every stub that was made of the references, and what is still awaited. Idempotent. */
@@ -302,7 +300,7 @@ export class Incoming implements ReferenceSource {
           else this.settle(payload!, receiver);
         }),
       );
-    } else if (local.self !== null) receiver.received(local.self, null);
+    } else if (local.self !== null) receiver.received(this.stub(hook.addRef()), null);
     else this.settle(local.share(), receiver);
     hook.release();
   }

@@ -14,7 +14,7 @@ import { noteDisposed, noteMade } from "./debug.js";
 import { hookOf, hookOfValue } from "./object.js";
 import { type Place, placeOf, prototypes, proxyOf, Root } from "./place.js";
 import { KIND_OBJECT, NO_STEPS } from "./protocol.js";
-import { above, type Referable } from "./references.js";
+import { above, localObject, type Referable } from "./references.js";
 import { isTarget } from "./target.js";
 import type * as types from "./types.js";
 
@@ -163,6 +163,21 @@ function servedHook(target: unknown, scheduler: Scheduler): Hook {
 
 function referableOf(place: Place): Referable {
   return place.root as Root & Referable;
+}
+
+/**
+ * The object or function of this process that a stub stands for: what comes home arrives as a stub like any other, and this
+ * is the way to the object itself. Trust nothing about it by this alone: a peer may pass back any object of ours.
+ *
+ * @returns undefined when the stub stands for something else, for a promise, or it is not known yet.
+ * @throws RpcError capability-disposed.
+ * @example const room = targetOf(stub); if (room instanceof Room && this.rooms.has(room)) room.admit();
+ * Source: C-EMB-22, C-FLO-16.
+ */
+export function targetOf(stub: object): object | undefined {
+  const place = placeOf(stub);
+  if (place === undefined || place.path.length > 0) return undefined;
+  return localObject(referableOf(place).live)?.self ?? undefined;
 }
 
 /**
