@@ -43,6 +43,7 @@ import {
 } from "./protocol.js";
 import {
   above,
+  askObject,
   askValue,
   type Incoming,
   Outgoing,
@@ -126,6 +127,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   /** The answer to the question for the value alone. */
   private valueAnswer: Results | null = null;
   private decoding: Incoming | null = null;
+  private usedSinceAsked = false;
+  private fenced: Payload | null = null;
   /** Stands for the result; owned. */
   private object: Hook | null = null;
   /** `object`, where it waits here for the value to come. */
@@ -177,7 +180,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (on === null || content === null) return; // given up before
     this.on = null;
     this.content = null;
-    const target = on instanceof Call ? on.objectHook() : on;
+    const target = on instanceof Call ? on.used() : on;
     const payload = new Payload(content, this.outgoing!.take());
     this.outgoing = null;
     const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
@@ -236,6 +239,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   private askForValue(): void {
+    this.usedSinceAsked = false;
     this.awaitValue(askValue(this.objectHook()));
   }
 
@@ -256,8 +260,40 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   private take(payload: Payload): void {
+    // What was called on a promise that waits here has not gone anywhere yet.
+    if (this.usedSinceAsked && this.parked === null && payload.caps.length > 0)
+      return this.fence(payload);
     const decoding = receiveValue(payload, this.scheduler, this);
     if (!this.settled) this.decoding = decoding;
+  }
+
+  /**
+   * The value is here, but calls that were made through the promise while it was on its way may not have arrived: a
+   * reference in it may lead straight to where they still go by a detour, and overtake them. So it is handed on when
+   * another question has made the way behind them. Calls made meanwhile wait here. What an embargo does for one
+   * capability, this does for all in the value.
+   */
+  private fence(payload: Payload): void {
+    const way = this.object!;
+    disposed(this);
+    this.object = this.parked = new PromiseHook(this.scheduler);
+    this.fenced = payload;
+    const results = askObject(way);
+    way.release();
+    this.valueAnswer = results;
+    results.observe({
+      immediate: false,
+      resultsSettled: () => {
+        const { error } = results;
+        results.cancel();
+        if (this.valueAnswer !== results) return;
+        this.valueAnswer = null;
+        this.fenced = null;
+        if (error === null) return this.take(payload);
+        payload.release();
+        this.fail(error);
+      },
+    });
   }
 
   /** The answer to a call of which an object was wanted, or either. */
@@ -344,11 +380,17 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   get live(): Hook {
-    return this.objectHook();
+    return this.used();
   }
 
   refer(): Hook {
-    return this.objectHook().addRef();
+    return this.used().addRef();
+  }
+
+  /** The object, for something to be called on it. Stays this call's. */
+  private used(): Hook {
+    if (this.valueAnswer !== null) this.usedSinceAsked = true;
+    return this.objectHook();
   }
 
   lent(): void {
@@ -453,6 +495,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.given = null;
     results?.cancel();
     valueAnswer?.cancel();
+    this.fenced?.release();
+    this.fenced = null;
     decoding?.dispose();
     given?.dispose();
     if (!this.settled) this.fail(on === null ? why() : why().delivered("not-sent"));

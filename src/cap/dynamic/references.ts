@@ -22,9 +22,11 @@ import {
   NO_STEPS,
   OBJECT_HI,
   OBJECT_LO,
+  patchRequest,
   readResult,
   type References,
   UNDEFINED,
+  WANT_OBJECT,
   writeRequest,
 } from "./protocol.js";
 import { isTarget } from "./target.js";
@@ -146,6 +148,7 @@ export class Outgoing implements ReferenceSink {
   }
 }
 
+const GET_OBJECT: Content = /* @__PURE__ */ objectRequest();
 const GET_VALUE: Content = /* @__PURE__ */ writeRequest(NO_STEPS, null, []);
 
 /** Asks for the value of the result that `hook` stands for. */
@@ -159,6 +162,25 @@ export function askValue(hook: Hook): Results {
       NO_PROMISE_PIPELINING,
     ),
   );
+}
+
+/** Asks for the object of the result that `hook` stands for. */
+export function askObject(hook: Hook): Results {
+  return hook.call(
+    new CallRequest(
+      OBJECT_HI,
+      OBJECT_LO,
+      METHOD_GET,
+      new Payload(GET_OBJECT),
+      NO_PROMISE_PIPELINING,
+    ),
+  );
+}
+
+function objectRequest(): Content {
+  const content = writeRequest(NO_STEPS, null, []);
+  patchRequest(content, WANT_OBJECT, 0);
+  return content;
 }
 
 /** Told of a value, once, by one of both. */
