@@ -15,6 +15,10 @@ interface Object @0xf4f99937eb931392 {
   get @1 Request -> Result;
   # Follows `path` from this object and gives what is there; `arguments` is left out. An empty path gives what this object
   # stands for: of a result, its value; of anything else, a reference to itself.
+
+  map @2 MapRequest -> Result;
+  # Follows `path` to a list and runs `program` once for each element; the value is the list of what that gives. What is no
+  # list is taken for the only element, and the value is what that gives; null and undefined are given as they are.
 }
 
 struct Request @0xc8b6e265f8b5f1de {
@@ -59,6 +63,44 @@ struct Result @0xb2076f8d68f06f2b {
 
   isObject @4 :Bool;
   # The value is a reference to `object`, so there is no need to ask for it.
+}
+
+struct MapRequest @0xb9d5987232c39df1 {
+  path @0 :List(Text);
+  program @1 :Program;
+
+  references @2 :List(Reference);
+  # Lent. What the program uses from outside of it.
+
+  timeout @3 :UInt32;
+  want @4 :Want;
+
+  budget @5 :UInt32;
+  # Steps that may be run in all; 0 leaves it to the server.
+}
+
+struct Program @0xfdc2a88d3c4eed5b {
+  # Variables are numbered (level << 16 | n). Level 0 is the outermost program. Of each, 0 is the element and n the result of
+  # step n-1. In the values of a program, a reference of kind 2 stands for the variable that its index names.
+
+  steps @0 :List(Step);
+
+  result @1 :Data;
+  # One value.
+
+  struct Step @0xd499b0fd616fd80f {
+    on @0 :UInt32;
+    # A variable, or an index in `references`.
+
+    operation @1 :UInt16;
+    # The ordinal of a method of Object.
+
+    onReference @2 :Bool;
+    path @3 :List(Text);
+    arguments @4 :Data;
+    program @5 :Program;
+    # Of an operation `map`.
+  }
 }
 
 struct Reference @0x9e6beb64855cbfa9 {

@@ -5,6 +5,7 @@ import { RpcStub, RpcTarget, serve } from "../../src/cap/dynamic/index.js";
 import {
   METHOD_CALL,
   METHOD_GET,
+  METHOD_MAP,
   OBJECT_HI,
   OBJECT_LO,
   patchRequest,
@@ -14,6 +15,7 @@ import {
   writeRequest,
   writeResult,
 } from "../../src/cap/dynamic/protocol.js";
+import { type Program, type Step, writeMap } from "../../src/cap/dynamic/map/program.js";
 import { encodeValue } from "../../src/cap/dynamic/values/index.js";
 import { processScheduler } from "../../src/cap/scheduler.js";
 import { answer, type Cap, hosted, none, promised, RawPeer, table } from "../support/raw-peer.js";
@@ -28,6 +30,9 @@ class Api extends RpcTarget {
   }
   make(): Counter {
     return new Counter();
+  }
+  get list(): number[] {
+    return [1, 2];
   }
   plain(): object {
     return { a: 1 };
@@ -240,6 +245,76 @@ describe("a call", () => {
         lines.find((one) => one.startsWith("return"));
     }
     expect(line).toMatch(/^return 1 exception .*more than 64 promises/);
+    peer.finish(1);
+    peer.ends();
+  });
+});
+
+describe("a program of map", () => {
+  const step = (changes: Partial<Step>): Step => ({
+    on: 0,
+    onReference: false,
+    operation: METHOD_GET,
+    path: [],
+    args: null,
+    program: null,
+    ...changes,
+  });
+  const nested = (levels: number): Program => ({
+    steps: levels === 0 ? [] : [step({ operation: METHOD_MAP, program: nested(levels - 1) })],
+    result: value(1),
+  });
+  const variable = (index: number): Uint8Array => value(mark, { kind: 2, index });
+  const bad: [string, Program, RegExp][] = [
+    ["names a variable that is not set", { steps: [], result: variable(1) }, /variable 1/],
+    [
+      "names a variable of a level that is not there",
+      { steps: [], result: variable(1 << 16) },
+      /level 1/,
+    ],
+    [
+      "calls a variable that is not set",
+      { steps: [step({ on: 9 })], result: value(1) },
+      /variable 9/,
+    ],
+    [
+      "calls a reference that did not come",
+      { steps: [step({ onReference: true })], result: value(1) },
+      /no reference 0/,
+    ],
+    [
+      "has an unknown operation",
+      { steps: [step({ operation: 9 })], result: value(1) },
+      /operation 9/,
+    ],
+    [
+      "has a map without a program",
+      { steps: [step({ operation: METHOD_MAP })], result: value(1) },
+      /operation 2/,
+    ],
+    [
+      "has arguments that are no list",
+      { steps: [step({ operation: METHOD_CALL, args: value(3) })], result: value(1) },
+      /no list/,
+    ],
+    ["has a result that is garbage", { steps: [], result: GARBAGE }, /value/],
+    ["is nested too deep", nested(9), /inside one another/],
+    [
+      "is too long",
+      { steps: Array.from({ length: 1001 }, () => step({})), result: value(1) },
+      /too many steps/,
+    ],
+  ];
+
+  it.each(bad)("that %s fails, and nothing else", async (_name, program, message) => {
+    const peer = new Peer();
+    const content = writeMap(["list"], program, [], 0);
+    const lines = peer.ask(1, 0, [], null, [], [], { method: METHOD_MAP, content });
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    processScheduler().drain();
+    lines.push(...peer.drain());
+    expect(lines).toEqual([expect.stringMatching(/^return 1 exception/)]);
+    expect(lines[0]).toMatch(message);
     peer.finish(1);
     peer.ends();
   });

@@ -242,6 +242,26 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
         ["hasValue", 3, "0-0"],
         ["isObject", 4, "1-1"],
       ]),
+      MapRequest: struct("0xb9d5987232c39df1", 2, 3, [
+        ["path", 0, "p0"],
+        ["program", 1, "p1"],
+        ["references", 2, "p2"],
+        ["timeout", 3, "0-31"],
+        ["want", 4, "32-47"],
+        ["budget", 5, "64-95"],
+      ]),
+      Program: struct("0xfdc2a88d3c4eed5b", 0, 2, [
+        ["steps", 0, "p0"],
+        ["result", 1, "p1"],
+      ]),
+      "Program.Step": struct("0xd499b0fd616fd80f", 1, 3, [
+        ["on", 0, "0-31"],
+        ["operation", 1, "32-47"],
+        ["onReference", 2, "48-48"],
+        ["path", 3, "p0"],
+        ["arguments", 4, "p1"],
+        ["program", 5, "p2"],
+      ]),
       Reference: struct("0x9e6beb64855cbfa9", 1, 1, [
         ["target", 0, "p0"],
         ["kind", 1, "0-15"],
@@ -251,7 +271,7 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
       Want: { id: "0xc02cadf8b07dca62", names: ["value", "object", "either"] },
       "Reference.Kind": { id: "0xac9185014521ac0f", names: ["object", "promise"] },
     },
-    others: { Object: { id: "0xf4f99937eb931392", methods: ["call", "get"] } },
+    others: { Object: { id: "0xf4f99937eb931392", methods: ["call", "get", "map"] } },
   },
   "rpc-twoparty.capnp": {
     id: "0xa184c7885cdaf2a1",

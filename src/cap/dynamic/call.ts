@@ -25,7 +25,8 @@ import {
 } from "../call-options.js";
 import { watchBroken } from "./broken.js";
 import { giveWith } from "./given.js";
-import { type Place, placeOf, proxyOf, Root } from "./place.js";
+import { record } from "./map/record.js";
+import { type Mapper, type Place, placeOf, proxyOf, Root } from "./place.js";
 import {
   KIND_PROMISE,
   METHOD_CALL,
@@ -62,6 +63,17 @@ const grab = (resolve: Resolve, reject: Resolve): void => {
   grabbedReject = reject;
 };
 
+/** A call that is written otherwise than with arguments. */
+export interface Packed {
+  readonly method: number;
+  readonly outgoing: Outgoing;
+  /** Its params, with `path` to what it is called on. */
+  content(path: readonly string[]): Content;
+}
+
+/** Arguments; null to ask for a property. */
+type Body = readonly unknown[] | Packed | null;
+
 /** What a call is made on: a capability, or the result of a call that comes before it. */
 type On = Hook | Call;
 
@@ -69,23 +81,25 @@ type On = Hook | Call;
  * Writes a call down, to be made at the end of the turn.
  *
  * @param on a capability that stays the caller's, or another call.
- * @param args null to ask for the property instead.
+ * @param body the arguments; null to ask for the property instead.
  * @returns the promise of the result, as users hold it.
  * @throws RpcError when an argument cannot travel; then nothing is sent.
  */
 export function startCall(
   on: On,
   path: readonly string[],
-  args: readonly unknown[] | null,
+  body: Body,
   options: CallOptions | undefined,
 ): object {
   const refusal = refused(options);
   const call = new Call(on.scheduler, path);
-  if (refusal !== null) call.fail(refusal);
-  else {
+  if (refusal !== null) {
+    if (body !== null && "outgoing" in body) body.outgoing.release();
+    call.fail(refusal);
+  } else {
     const known = on instanceof Call ? on.knownAt(path) : null;
-    if (known === null) call.write(on, path, args, options);
-    else call.write(known.on, known.path, args, options);
+    if (known === null) call.write(on, path, body, options);
+    else call.write(known.on, known.path, body, options);
   }
   return proxyOf(call);
 }
@@ -155,17 +169,18 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   // -- Before it is made ---------------------------------------------------------------------------------------------
 
   /** Takes a copy of the arguments now: what becomes of them later concerns nobody. */
-  write(
-    on: On,
-    path: readonly string[],
-    args: readonly unknown[] | null,
-    options: CallOptions | undefined,
-  ): void {
-    const outgoing = new Outgoing(this.scheduler);
-    const bytes = args === null || args.length === 0 ? null : outgoing.encode(args, "args");
-    this.content = writeRequest(path, bytes, outgoing.kinds);
-    this.outgoing = outgoing;
-    this.method = args === null ? METHOD_GET : METHOD_CALL;
+  write(on: On, path: readonly string[], body: Body, options: CallOptions | undefined): void {
+    if (body === null || !("outgoing" in body)) {
+      const outgoing = new Outgoing(this.scheduler);
+      const bytes = body === null || body.length === 0 ? null : outgoing.encode(body, "args");
+      this.content = writeRequest(path, bytes, outgoing.kinds);
+      this.outgoing = outgoing;
+      this.method = body === null ? METHOD_GET : METHOD_CALL;
+    } else {
+      this.content = body.content(path);
+      this.outgoing = body.outgoing;
+      this.method = body.method;
+    }
     this.callOptions = options;
     if (options !== undefined) this.limits = limit(this, options);
     if (on instanceof Call) {
@@ -377,6 +392,10 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     options: CallOptions | undefined,
   ): object {
     return startCall(this, path, args, options);
+  }
+
+  startMap(path: readonly string[], callback: Mapper, options: CallOptions | undefined): object {
+    return startCall(this, path, record(callback, this.scheduler), options);
   }
 
   get live(): Hook {

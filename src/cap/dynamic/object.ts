@@ -8,10 +8,12 @@ import { type LocalCall, LocalHook } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
 import { CallContext, type Entered, entering, left } from "./context.js";
+import { type MapRequest, readMap, writeMap } from "./map/program.js";
+import { MapRun } from "./map/run.js";
 import { type Place, placeOf, type Root } from "./place.js";
 import {
-  METHOD_CALL,
   METHOD_GET,
+  METHOD_MAP,
   OBJECT_HI,
   OBJECT_LO,
   patchRequest,
@@ -102,7 +104,7 @@ class ResultObject extends LocalObject {
   }
 
   readonly dispatch = (call: LocalCall): void => {
-    const request = readRequest(call.params.content);
+    const request = requestOf(call);
     if (request.path.length === 0 && call.methodId === METHOD_GET && isOurs(call)) {
       answerWithPacked(call, request.want, this.share(), call.self);
       return;
@@ -164,6 +166,14 @@ class ValueObject extends LocalObject {
   };
 }
 
+/** What is asked, and of a map the program. */
+function requestOf(call: LocalCall): Request & { readonly map?: MapRequest } {
+  const { content } = call.params;
+  if (call.methodId !== METHOD_MAP || !isOurs(call)) return readRequest(content);
+  const map = readMap(content);
+  return { ...map, args: null, map };
+}
+
 function isOurs(call: LocalCall): boolean {
   return call.interfaceHi === OBJECT_HI && call.interfaceLo === OBJECT_LO;
 }
@@ -174,22 +184,27 @@ class Invocation implements Entered, Receiver {
   private readonly start: unknown;
   /** What is answered is given: it comes from a method. What is read from a result stays the result's. */
   private gives: boolean;
-  private readonly request: Request;
+  private readonly request: ReturnType<typeof requestOf>;
   private method: object | null = null;
   private owner: unknown = undefined;
   private incoming: Incoming | null = null;
   private lazyContext: CallContext | null = null;
 
-  constructor(call: LocalCall, start: unknown, gives: boolean, request: Request | null) {
+  constructor(
+    call: LocalCall,
+    start: unknown,
+    gives: boolean,
+    request: ReturnType<typeof requestOf> | null,
+  ) {
     this.call = call;
     this.start = start;
     this.gives = gives;
-    this.request = request ?? readRequest(call.params.content);
+    this.request = request ?? requestOf(call);
   }
 
   begin(): void {
     const { call } = this;
-    if (!isOurs(call) || (call.methodId !== METHOD_CALL && call.methodId !== METHOD_GET)) {
+    if (!isOurs(call) || call.methodId > METHOD_MAP) {
       const message = "this is an object of JavaScript: it has the interface of schema/js.capnp";
       return call.fails(new RpcError("unimplemented", "method-unimplemented", message));
     }
@@ -202,7 +217,7 @@ class Invocation implements Entered, Receiver {
     try {
       for (; ; at++) {
         const place = placeOf(value);
-        if (place !== undefined && (at < path.length || this.call.methodId === METHOD_CALL))
+        if (place !== undefined && (at < path.length || this.call.methodId !== METHOD_GET))
           return this.forward(place, path.slice(at));
         if (value instanceof Promise) {
           const next = at;
@@ -221,7 +236,8 @@ class Invocation implements Entered, Receiver {
           left(before);
         }
       }
-      if (this.call.methodId === METHOD_GET) this.answerMember(value, owner);
+      if (this.request.map !== undefined) this.runMap(value, this.request.map);
+      else if (this.call.methodId === METHOD_GET) this.answerMember(value, owner);
       else this.run(value, owner);
     } catch (thrown) {
       this.fail(thrown);
@@ -256,6 +272,32 @@ class Invocation implements Entered, Receiver {
   /** The arguments are here. */
   received(args: unknown): void {
     this.apply(this.method!, this.owner, args);
+  }
+
+  private runMap(value: unknown, { program, references, budget }: MapRequest): void {
+    const { call } = this;
+    const incoming = new Incoming(call.params, references, call.scheduler);
+    this.incoming = incoming;
+    call.onCancel = (): void => this.fail(canceledError());
+    const received = (captures: unknown): void => {
+      const run = new MapRun(program, captures as unknown[], call.scheduler, budget);
+      call.onCancel = (): void => {
+        run.dispose();
+        this.fail(canceledError());
+      };
+      run.over(value).then(
+        (results) => {
+          this.gives = false;
+          this.settle(results);
+          run.dispose();
+        },
+        (reason: unknown) => {
+          this.fail(reason);
+          run.dispose();
+        },
+      );
+    };
+    incoming.decode(null, { received, fail: (error) => this.fail(error) });
   }
 
   private apply(method: object, owner: unknown, args: unknown): void {
@@ -299,7 +341,11 @@ class Invocation implements Entered, Receiver {
     const { kinds, caps } = request.references;
     // The call that the stub may be a promise of comes first.
     makeCalls();
-    const content = writeRequest([...place.path, ...rest], request.args, kinds);
+    const path = [...place.path, ...rest];
+    const content =
+      request.map === undefined
+        ? writeRequest(path, request.args, kinds)
+        : writeMap(path, request.map.program, kinds, request.map.budget);
     patchRequest(content, request.want, request.timeout);
     const hooks = caps.map((at) => call.params.caps[at]?.addRef() ?? null);
     const hook = (place.root as Root & Referable).refer();

@@ -14,14 +14,40 @@ interface ProxyTarget {
   place: Place;
 }
 
-type OnValue = ((value: unknown) => unknown) | null | undefined;
-type OnError = ((reason: unknown) => unknown) | null | undefined;
+export type OnValue = ((value: unknown) => unknown) | null | undefined;
+export type OnError = ((reason: unknown) => unknown) | null | undefined;
 
 /** Below one place, so many names are remembered; a program that makes up names must not fill the memory. */
 const REMEMBERED = 32;
 
 /** Prototypes that proxies claim to have, for `instanceof`. Filled in by the file that has the classes. */
 export const prototypes: { stub: object; promise: object } = { stub: Object, promise: Object };
+
+/** Writes down what is called, instead of calling it: while a callback of `map` runs. */
+export interface Recorder {
+  step(root: Root, path: readonly string[], args: readonly unknown[] | null): object;
+  map(root: Root, path: readonly string[], callback: Mapper): object;
+}
+
+export type Mapper = (element: object) => unknown;
+
+let recorder: Recorder | null = null;
+
+/** The recorder at work; null when there is none. */
+export function recording(): Recorder | null {
+  return recorder;
+}
+
+/** Runs `callback` with `by` at work. */
+export function recordWith<T>(by: Recorder, callback: () => T): T {
+  const before = recorder;
+  recorder = by;
+  try {
+    return callback();
+  } finally {
+    recorder = before;
+  }
+}
 
 /** A reference, or a property path into one. */
 export abstract class Place {
@@ -48,7 +74,13 @@ export abstract class Place {
   abstract dup(): object;
 
   call(args: readonly unknown[]): object {
+    if (recorder !== null) return recorder.step(this.root, this.path, args);
     return this.root.start(this.path, args, this.options);
+  }
+
+  map(callback: Mapper): object {
+    if (recorder !== null) return recorder.map(this.root, this.path, callback);
+    return this.root.startMap(this.path, callback, this.options);
   }
 
   /** The place of property `name`: the same object each time, as long as it is remembered. */
@@ -78,6 +110,13 @@ export abstract class Root extends Place {
   abstract start(
     path: readonly string[],
     args: readonly unknown[] | null,
+    options: CallOptions | undefined,
+  ): object;
+
+  /** Has `callback` run for each element of the list at `path`, at the other side. */
+  abstract startMap(
+    path: readonly string[],
+    callback: Mapper,
     options: CallOptions | undefined,
   ): object;
 
@@ -115,6 +154,7 @@ class Property extends Place {
 
   /** A property is a place, not a value: each time it is awaited it is asked for again. */
   asked(): object {
+    if (recorder !== null) return recorder.step(this.root, this.path, null);
     return this.root.start(this.path, null, this.options);
   }
 }
@@ -173,6 +213,10 @@ function withOptions(this: unknown, options: CallOptions): object {
   return proxyOf(new Property(place.root, place.path, { ...place.options, ...options }));
 }
 
+function map(this: unknown, callback: Mapper): object {
+  return here(this).map(callback);
+}
+
 function onRpcBroken(this: unknown, listener: (error: RpcError) => void): Disposable {
   const stop = here(this).root.onBroken(listener);
   return { [Symbol.dispose]: stop };
@@ -193,6 +237,8 @@ const handler: ProxyHandler<ProxyTarget> = {
         return place.isPromise ? catchError : undefined;
       case "finally":
         return place.isPromise ? finallyDo : undefined;
+      case "map":
+        return place.isPromise ? map : place.child(key);
       case "dup":
         return dup;
       case "with":

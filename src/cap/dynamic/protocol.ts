@@ -9,6 +9,7 @@ export const OBJECT_HI = 0xf4f99937 | 0;
 export const OBJECT_LO = 0xeb931392 | 0;
 export const METHOD_CALL = 0;
 export const METHOD_GET = 1;
+export const METHOD_MAP = 2;
 
 /** What a caller wants of a result (enum Want). */
 export const WANT_VALUE = 0;
@@ -21,6 +22,8 @@ export const OBJECT_PATH: readonly number[] = Object.freeze([1]);
 /** Kinds of references (enum Kind). */
 export const KIND_OBJECT = 0;
 export const KIND_PROMISE = 1;
+/** Inside a program: a variable. In no list of references. */
+export const KIND_VARIABLE = 2;
 
 /** What a Request or a Result says of its references: reference `i` is of `kinds[i]`, capability `caps[i]` of the table. */
 export interface References {
@@ -51,7 +54,7 @@ export interface Result {
 /** Steps of a path: enough for any program, too few to make following one costly. */
 export const MAX_PATH = 64;
 /** References of one value; as many as a capability table may have entries. */
-const MAX_REFERENCES = 65_536;
+export const MAX_REFERENCES = 65_536;
 
 export const NO_STEPS: readonly string[] = Object.freeze([]);
 const NO_REFERENCES: References = Object.freeze({ kinds: [], caps: [] });

@@ -97,21 +97,34 @@ export class Outgoing implements ReferenceSink {
 
   reference(value: object): { kind: number; index: number } | undefined {
     const place = placeOf(value);
-    if (place === undefined && typeof value !== "function" && !isTarget(value)) return undefined;
+    if (place !== undefined && place.path.length === 0) return this.referenceTo(place.root);
     const seen = this.known?.get(value);
     if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };
-    const index = this.kinds.length;
-    if (place === undefined) {
-      this.kinds.push(KIND_OBJECT);
-      this.entries.push(above.serve(value, this.scheduler));
-    } else {
-      const root = rootOf(place) as Referable;
-      if (root !== place.root) this.asked.push(root);
-      root.lent();
-      this.kinds.push(root.kind);
-      this.entries.push(root);
+    if (place !== undefined) {
+      const root = rootOf(place);
+      this.asked.push(root as Referable);
+      return this.referenceTo(root, value);
     }
-    (this.known ??= new Map()).set(value, index);
+    if (typeof value !== "function" && !isTarget(value)) return undefined;
+    this.kinds.push(KIND_OBJECT);
+    this.entries.push(above.serve(value, this.scheduler));
+    return this.added(value);
+  }
+
+  /** The reference to what `root` stands for. @param key what it is known by. */
+  referenceTo(root: Root, key: object = root): { kind: number; index: number } {
+    const seen = this.known?.get(key);
+    if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };
+    const referable = root as Referable;
+    referable.lent();
+    this.kinds.push(referable.kind);
+    this.entries.push(referable);
+    return this.added(key);
+  }
+
+  private added(key: object): { kind: number; index: number } {
+    const index = this.kinds.length - 1;
+    (this.known ??= new Map()).set(key, index);
     return { kind: this.kinds[index]!, index };
   }
 
@@ -205,7 +218,7 @@ export class Incoming implements ReferenceSource {
   private inner: Incoming[] = [];
   private made: object[] = [];
   private ended = false;
-  private bytes: Uint8Array = UNDEFINED;
+  private bytes: Uint8Array | null = UNDEFINED;
   private receiver: Receiver | null = null;
   private left = 0;
 
@@ -220,8 +233,10 @@ export class Incoming implements ReferenceSource {
   /**
    * Decodes `bytes`, the values of promises in it first, and tells `receiver`, now or from a job; not after
    * {@link dispose}.
+   *
+   * @param bytes null for the list of what the references are.
    */
-  decode(bytes: Uint8Array, receiver: Receiver): void {
+  decode(bytes: Uint8Array | null, receiver: Receiver): void {
     const { kinds } = this.references;
     this.bytes = bytes;
     this.receiver = receiver;
@@ -240,7 +255,8 @@ export class Incoming implements ReferenceSource {
     const { bytes } = this;
     let value: unknown;
     try {
-      value = bytes === UNDEFINED ? undefined : decodeValue(bytes, this);
+      if (bytes === null) value = this.references.kinds.map((kind, i) => this.revive(kind, i));
+      else value = bytes === UNDEFINED ? undefined : decodeValue(bytes, this);
     } catch (thrown) {
       return this.failed(RpcError.from(thrown));
     }

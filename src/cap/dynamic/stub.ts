@@ -12,7 +12,8 @@ import { watchBroken } from "./broken.js";
 import { startCall } from "./call.js";
 import { noteDisposed, noteMade } from "./debug.js";
 import { hookOf, hookOfValue } from "./object.js";
-import { type Place, placeOf, prototypes, proxyOf, Root } from "./place.js";
+import { record } from "./map/record.js";
+import { type Mapper, type Place, placeOf, prototypes, proxyOf, Root } from "./place.js";
 import { KIND_OBJECT, NO_STEPS } from "./protocol.js";
 import { above, localObject, type Referable } from "./references.js";
 import { isTarget } from "./target.js";
@@ -44,6 +45,11 @@ class Stub extends Root implements Referable {
     options: CallOptions | undefined,
   ): object {
     return startCall(this.live, path, args, options);
+  }
+
+  startMap(path: readonly string[], callback: Mapper, options: CallOptions | undefined): object {
+    const { live } = this;
+    return startCall(live, path, record(callback, live.scheduler), options);
   }
 
   then(): Promise<unknown> {
