@@ -115,5 +115,15 @@ struct Reference @0x9e6beb64855cbfa9 {
 
     promise @1;
     # An Object, in whose place the receiver puts its value: it asks by `get` before it hands the value on.
+
+    variable @2;
+    # In a Program; in no list of references.
+
+    signal @3;
+    # An AbortSignal: an Object that is a function, and returns the reason when the signal aborts. The receiver calls it, and
+    # gives the call up when it lets the signal go.
+
+    aborted @4;
+    # An AbortSignal that has aborted: the receiver asks for the reason as for a promise.
   }
 }

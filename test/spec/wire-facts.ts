@@ -269,7 +269,10 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
     },
     enums: {
       Want: { id: "0xc02cadf8b07dca62", names: ["value", "object", "either"] },
-      "Reference.Kind": { id: "0xac9185014521ac0f", names: ["object", "promise"] },
+      "Reference.Kind": {
+        id: "0xac9185014521ac0f",
+        names: ["object", "promise", "variable", "signal", "aborted"],
+      },
     },
     others: { Object: { id: "0xf4f99937eb931392", methods: ["call", "get", "map"] } },
   },

@@ -22,6 +22,10 @@ export const OBJECT_PATH: readonly number[] = Object.freeze([1]);
 /** Kinds of references (enum Kind). */
 export const KIND_OBJECT = 0;
 export const KIND_PROMISE = 1;
+/** An AbortSignal: a function that returns the reason once it aborts. */
+export const KIND_SIGNAL = 3;
+/** An AbortSignal that has aborted: what stands for its reason. */
+export const KIND_ABORTED = 4;
 /** Inside a program: a variable. In no list of references. */
 export const KIND_VARIABLE = 2;
 

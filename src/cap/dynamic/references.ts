@@ -16,8 +16,10 @@ import {
 } from "./values/index.js";
 import { placeOf, type Root, rootOf } from "./place.js";
 import {
+  KIND_ABORTED,
   KIND_OBJECT,
   KIND_PROMISE,
+  KIND_SIGNAL,
   METHOD_GET,
   NO_STEPS,
   OBJECT_HI,
@@ -51,7 +53,17 @@ export const above: {
   serve: (target: object, scheduler: Scheduler) => Hook;
   /** A new reference to a capability that stands for `value`, a result that came here. The value's references stay its owner's. */
   hold: (value: unknown, scheduler: Scheduler) => Hook;
-} = { stub: notReady, serve: notReady, hold: notReady };
+  /** The function that stands for a signal. */
+  functionOf: (signal: AbortSignal) => object;
+  /** A signal that follows the one behind `hook`, which it takes over, until `root` is disposed. */
+  follow: (hook: Hook) => { readonly root: Root; readonly signal: AbortSignal };
+} = {
+  stub: notReady,
+  serve: notReady,
+  hold: notReady,
+  functionOf: notReady,
+  follow: notReady,
+};
 
 function notReady(): never {
   throw new RpcError("failed", "internal-error", "the dynamic layer is not loaded");
@@ -105,9 +117,19 @@ export class Outgoing implements ReferenceSink {
       this.asked.push(root as Referable);
       return this.referenceTo(root, value);
     }
-    if (typeof value !== "function" && !isTarget(value)) return undefined;
-    this.kinds.push(KIND_OBJECT);
-    this.entries.push(above.serve(value, this.scheduler));
+    const { scheduler } = this;
+    if (value instanceof AbortSignal) {
+      const { aborted } = value;
+      this.kinds.push(aborted ? KIND_ABORTED : KIND_SIGNAL);
+      this.entries.push(
+        aborted
+          ? above.hold(value.reason, scheduler)
+          : above.serve(above.functionOf(value), scheduler),
+      );
+    } else if (typeof value === "function" || isTarget(value)) {
+      this.kinds.push(KIND_OBJECT);
+      this.entries.push(above.serve(value, scheduler));
+    } else return undefined;
     return this.added(value);
   }
 
@@ -243,7 +265,7 @@ export class Incoming implements ReferenceSource {
     // One more than there are, so that it does not end before all are asked for.
     this.left = 1;
     for (let i = 0; i < kinds.length && !this.ended; i++) {
-      if (kinds[i] !== KIND_PROMISE) continue;
+      if (kinds[i] !== KIND_PROMISE && kinds[i] !== KIND_ABORTED) continue;
       this.left++;
       this.await(i);
     }
@@ -277,7 +299,8 @@ export class Incoming implements ReferenceSource {
       throw new RpcError("failed", "invalid-payload", message);
     }
     if (kind === KIND_PROMISE) return this.values[index];
-    if (kind !== KIND_OBJECT)
+    if (kind === KIND_ABORTED) return (this.made[index] ??= AbortSignal.abort(this.values[index]));
+    if (kind !== KIND_OBJECT && kind !== KIND_SIGNAL)
       throw new RpcError(
         "unimplemented",
         "invalid-payload",
@@ -285,7 +308,14 @@ export class Incoming implements ReferenceSource {
       );
     const known = this.made[index];
     if (known !== undefined) return known;
-    return (this.made[index] = this.stub(this.hook(index)));
+    const hook = this.hook(index);
+    return (this.made[index] = kind === KIND_SIGNAL ? this.signal(hook) : this.stub(hook));
+  }
+
+  private signal(hook: Hook): AbortSignal {
+    const { root, signal } = above.follow(hook);
+    this.stubs.push(root);
+    return signal;
   }
 
   private stub(hook: Hook): object {

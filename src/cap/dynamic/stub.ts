@@ -15,6 +15,7 @@ import { hookOf, hookOfValue } from "./object.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, prototypes, proxyOf, Root } from "./place.js";
 import { KIND_OBJECT, NO_STEPS } from "./protocol.js";
+import { follow, functionOf } from "./signal.js";
 import { above, localObject, type Referable } from "./references.js";
 import { isTarget } from "./target.js";
 import type * as types from "./types.js";
@@ -109,6 +110,8 @@ function makeStub(hook: Hook): { root: Root; proxy: object } {
 above.stub = makeStub;
 above.serve = hookOf;
 above.hold = hookOfValue;
+above.functionOf = functionOf;
+above.follow = follow;
 
 class StubClass {
   constructor(of: unknown, options?: { scheduler?: Scheduler }) {
