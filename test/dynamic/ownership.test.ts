@@ -213,6 +213,23 @@ describe("disposing", () => {
     await pair.done();
   });
 
+  it("a stub or a promise that was just passed: the call takes it along", async () => {
+    const target = new Api();
+    const pair = new Pair(target);
+    const counter = await pair.run(pair.api.make());
+    const promise = pair.api.make();
+    const kept = pair.api.keep(counter);
+    counter[Symbol.dispose]();
+    const same = pair.api.pass(promise as never);
+    promise[Symbol.dispose]();
+    await pair.run(kept);
+    const result = (await pair.run(same)) as RpcStub<Counter>;
+    expect(await pair.run(result.add(4))).toBe(4);
+    result[Symbol.dispose]();
+    await pair.run(pair.api.drop());
+    await pair.done();
+  });
+
   it("a stub while calls on it are under way leaves them alone", async () => {
     const pair = new Pair(new Api());
     const counter = await pair.run(pair.api.make());

@@ -195,7 +195,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (on === null || content === null) return; // given up before
     this.on = null;
     this.content = null;
-    const target = on instanceof Call ? on.used() : on;
+    const target = on instanceof Call ? on.refer() : on;
     const payload = new Payload(content, this.outgoing!.take());
     this.outgoing = null;
     const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
@@ -204,7 +204,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const alone = want === WANT_OBJECT && this.limits === null;
     const flags = want === WANT_VALUE ? NO_PROMISE_PIPELINING : alone ? ONLY_PROMISE_PIPELINE : 0;
     const results = target.call(new CallRequest(OBJECT_HI, OBJECT_LO, this.method, payload, flags));
-    if (!(on instanceof Call)) on.release();
+    target.release();
     if (want === WANT_VALUE) {
       results.dropPipeline();
       this.awaitValue(results);
@@ -341,8 +341,6 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
       return this.received(proxy, root);
     }
     if (hasValue) {
-      // The value is here, so nothing there need be held for it; unless it is called, or was passed on.
-      if (!this.wantsObject) this.dropObject();
       return this.take(payload);
     }
     if (this.object === null) {
@@ -362,6 +360,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.value = giveWith(value, held);
     this.given = held;
     this.unpark();
+    // From now on the value stands for itself: who disposes it has disposed all of it.
+    this.dropObject();
     if (this.promise !== null) this.deliver();
   }
 
@@ -399,17 +399,12 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   get live(): Hook {
-    return this.used();
+    return this.objectHook();
   }
 
   refer(): Hook {
-    return this.used().addRef();
-  }
-
-  /** The object, for something to be called on it. Stays this call's. */
-  private used(): Hook {
     if (this.valueAnswer !== null) this.usedSinceAsked = true;
-    return this.objectHook();
+    return this.settled && this.object === null ? this.localObject() : this.objectHook().addRef();
   }
 
   lent(): void {

@@ -92,8 +92,8 @@ export function localObject(hook: Hook): LocalObject | null {
 export class Outgoing implements ReferenceSink {
   readonly kinds: number[] = [];
   private readonly entries: (Hook | Referable)[] = [];
-  /** Promises of properties, which were asked for to be put into this value. */
-  private readonly asked: Referable[] = [];
+  /** What ends with this value: what is given away, and promises that were asked for to be put into it. */
+  private readonly ends: Referable[] = [];
   private known: Map<object, number> | null = null;
   private readonly scheduler: Scheduler;
   private readonly gives: boolean;
@@ -114,7 +114,7 @@ export class Outgoing implements ReferenceSink {
     if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };
     if (place !== undefined) {
       const root = rootOf(place);
-      this.asked.push(root as Referable);
+      if (!this.gives) this.ends.push(root as Referable);
       return this.referenceTo(root, value);
     }
     const { scheduler } = this;
@@ -138,9 +138,14 @@ export class Outgoing implements ReferenceSink {
     const seen = this.known?.get(key);
     if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };
     const referable = root as Referable;
-    referable.lent();
     this.kinds.push(referable.kind);
-    this.entries.push(referable);
+    if (referable.kind === KIND_OBJECT) this.entries.push(referable.refer());
+    else {
+      // The call that it is a result of may not be made yet: there is nothing to refer to until then.
+      referable.lent();
+      this.entries.push(referable);
+    }
+    if (this.gives) this.ends.push(referable);
     return this.added(key);
   }
 
@@ -176,10 +181,9 @@ export class Outgoing implements ReferenceSink {
   }
 
   private end(): void {
-    if (this.gives) for (const entry of this.entries) if (!(entry instanceof Hook)) entry.dispose();
     this.entries.length = 0;
-    for (const root of this.asked) root.dispose();
-    this.asked.length = 0;
+    for (const root of this.ends) root.dispose();
+    this.ends.length = 0;
   }
 }
 
