@@ -156,7 +156,9 @@ export type RpcPromise<T> = Promise<Given<T>> &
   Mappable<T> &
   (T extends StubMembers<infer U>
     ? RpcStub<U>
-    : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
+    : T extends Leaf
+      ? StubMembers<T>
+      : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
 
 export interface RpcStubConstructor {
   /** @param target an object of this process; or a hook, which is taken over. */
@@ -165,6 +167,6 @@ export interface RpcStubConstructor {
 }
 
 export interface RpcPromiseConstructor {
-  new (): never;
+  [Symbol.hasInstance](value: unknown): boolean;
   readonly prototype: RpcPromise<unknown>;
 }
