@@ -35,7 +35,10 @@ export const TOP = ["testing", "demo"];
 const NODE_ONLY = new Set(["ws", "lmdb"]);
 
 /** npm modules that one folder keeps from the rest: see docs/architecture.md. */
-const KEPT = new Map([["capnp-ts", "src/cap/typed/"]]);
+const KEPT = new Map([
+  ["capnp-ts", "src/cap/typed/"],
+  ["msgpackr", "src/cap/dynamic/values/"],
+]);
 
 const BUILTIN = new Set(builtinModules);
 

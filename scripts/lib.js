@@ -44,7 +44,8 @@ export function walk(folder, skip = () => false) {
  * @returns {string[]}
  */
 export function projectFiles(root) {
-  return walk(root, (name) => FOREIGN.has(name));
+  // In a worktree .git is a file, which names a path of the machine.
+  return walk(root, (name) => FOREIGN.has(name)).filter((name) => name !== ".git");
 }
 
 /**

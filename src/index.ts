@@ -11,6 +11,8 @@ export {
 } from "./base/errors.js";
 export { DEFAULT_LIMITS, type Limits, limitsWith } from "./base/limits.js";
 export { type Job, Scheduler } from "./base/scheduler.js";
+export type { CallOptions } from "./cap/call-options.js";
+export * from "./cap/dynamic/index.js";
 export { processScheduler } from "./cap/scheduler.js";
 export {
   CallRequest,

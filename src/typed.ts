@@ -7,7 +7,8 @@ export type { Delivery, ErrorCode, ErrorDetail, RpcErrorType } from "./base/erro
 export * from "./cap/typed/runtime/annotations.js";
 export { any, type AnyInit, AnyPointer, type TypedValue } from "./cap/typed/runtime/any.js";
 export { Data, Text } from "./cap/typed/runtime/blobs.js";
-export type { CallOptions, Fill } from "./cap/typed/runtime/call.js";
+export type { CallOptions } from "./cap/call-options.js";
+export type { Fill } from "./cap/typed/runtime/call.js";
 export {
   Client,
   type InterfaceType,

@@ -51,6 +51,7 @@ export const ERROR_CODES = [
   "deadline-exceeded",
   "invalid-argument",
   "invalid-state",
+  "unsendable-value",
   "schema-error",
   "internal-error",
 ] as const;
@@ -65,6 +66,8 @@ export interface ErrorDetail {
 export interface RpcErrorOptions {
   cause?: unknown;
   delivery?: Delivery | undefined;
+  /** What was called, as far as the caller knows: an interface and a method, or the path of a property. */
+  method?: string | undefined;
   details?: readonly ErrorDetail[];
   /** The peer's stack, as text, when it chose to send one (C-DIS-13). */
   trace?: string;
@@ -106,6 +109,8 @@ export class RpcError extends Error {
   readonly details: readonly ErrorDetail[];
   readonly trace: string;
   readonly wireType: number;
+  /** What was called: `Interface.method`, or a property path such as `rooms.open`. Undefined when it was no call. */
+  readonly method: string | undefined;
   /** Set by whoever knows: the connection that lost the call, or the reader of its Return. */
   delivery: Delivery | undefined;
 
@@ -120,6 +125,7 @@ export class RpcError extends Error {
     this.trace = options?.trace ?? "";
     this.wireType = options?.wireType ?? ERROR_TYPES.indexOf(type);
     this.delivery = options?.delivery;
+    this.method = options?.method;
     if (options !== undefined && "cause" in options) this.cause = options.cause;
   }
 
@@ -162,6 +168,7 @@ export class RpcError extends Error {
       cause: this,
       details: this.details,
       trace: this.trace,
+      method: this.method,
       delivery,
     });
   }
@@ -174,7 +181,21 @@ export class RpcError extends Error {
       details: this.details,
       trace: this.trace,
       wireType: this.wireType,
+      method: this.method,
       delivery,
+    });
+  }
+
+  /** The same failure as that of a call of `method`. One that names its method already stays as it is. */
+  calling(method: string): RpcError {
+    if (this.method !== undefined) return this;
+    return new RpcError(this.type, this.code, this.message, {
+      ...("cause" in this ? { cause: this.cause } : {}),
+      details: this.details,
+      trace: this.trace,
+      wireType: this.wireType,
+      delivery: this.delivery,
+      method,
     });
   }
 }

@@ -44,6 +44,14 @@ export interface HookWatcher {
   hookResolved(): void;
 }
 
+/** What capabilities depend on together: a connection. When it ends, each of them breaks. */
+export interface Lifeline {
+  /** Why it ended; null while it holds. */
+  readonly error: RpcError | null;
+  /** Those to be told, from a job, when it ends. */
+  readonly watchers: Set<HookWatcher>;
+}
+
 /** Bounds the bytes of stream calls in flight on one capability; see rpc/flow. */
 export interface FlowController {
   /** Whether another stream call may be sent now. Sending is never refused, only unwise (C-FLO-03). */
@@ -104,6 +112,11 @@ export abstract class Hook {
 
   /** The error every call on this fails with, if it is known to be broken. */
   get brokenBy(): RpcError | null {
+    return null;
+  }
+
+  /** What this depends on once it is settled; null for what cannot break. */
+  get lifeline(): Lifeline | null {
     return null;
   }
 

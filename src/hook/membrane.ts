@@ -4,7 +4,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { CallRequest, type FlowController, Hook, type HookWatcher } from "./hook.js";
+import { CallRequest, type FlowController, Hook, type HookWatcher, type Lifeline } from "./hook.js";
 import { NO_CAPS, Payload, type Path } from "./payload.js";
 import { canceledError } from "./promise.js";
 import { failedResults, type PromisedField, Results, type ResultsObserver } from "./results.js";
@@ -155,6 +155,10 @@ class MembraneHook extends Hook implements HookWatcher {
 
   override get brokenBy(): RpcError | null {
     return this.membrane.revokedBy ?? this.next?.brokenBy ?? null;
+  }
+
+  override get lifeline(): Lifeline | null {
+    return (this.next ?? this.inner).lifeline;
   }
 
   override get flow(): FlowController | null {

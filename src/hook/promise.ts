@@ -5,7 +5,13 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
-import { type CallRequest, type FlowController, Hook, type HookWatcher } from "./hook.js";
+import {
+  type CallRequest,
+  type FlowController,
+  Hook,
+  type HookWatcher,
+  type Lifeline,
+} from "./hook.js";
 import type { Path } from "./payload.js";
 import {
   brokenHook,
@@ -173,6 +179,10 @@ export class PromiseHook extends Hook implements Job {
 
   override get brokenBy(): RpcError | null {
     return this.next?.brokenBy ?? null;
+  }
+
+  override get lifeline(): Lifeline | null {
+    return this.next?.lifeline ?? null;
   }
 
   override get flow(): FlowController | null {

@@ -453,6 +453,10 @@ export class Connection {
     state.gate.open();
     for (const entry of exports) entry.detach();
     state.exportsByHook.clear();
+    // A job for each: what one of them throws is not to keep the others from hearing of it.
+    for (const watcher of state.watchers)
+      state.scheduler.post({ run: () => watcher.hookResolved() });
+    state.watchers.clear();
     if (this.bootstrapSource !== null && typeof this.bootstrapSource !== "function")
       this.bootstrapSource.release();
     this.shutdown(error);

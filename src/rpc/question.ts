@@ -457,8 +457,13 @@ export function sendCall(
     return refuse(state, params, tooManyQuestions(state));
   // A call whose results would only be returned over this same connection can leave them with the peer (C-TAI-01).
   const isTail = request.returnTo === state && state.mayTailCall;
+  // Who forgets such results, and leaves them to the collector, must not fill the peer's table of answers: with a Return
+  // the question is finished, and what is left of it is an import.
   const pipelineOnly =
-    (request.flags & ONLY_PROMISE_PIPELINE) !== 0 && !isTail && !state.peerIgnoresPipelineOnly;
+    (request.flags & ONLY_PROMISE_PIPELINE) !== 0 &&
+    !isTail &&
+    !state.peerIgnoresPipelineOnly &&
+    state.pipelineQuestions.size < state.limits.answers / 2;
   const flags = pipelineOnly ? request.flags : request.flags & ~ONLY_PROMISE_PIPELINE;
   const spare = isTail && !state.peerKnowsTailCalls ? secondTry(request) : null;
   let counted: Export[] | null = null;

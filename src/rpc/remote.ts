@@ -10,7 +10,13 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Job } from "../base/scheduler.js";
-import { type CallRequest, type FlowController, Hook, type HookWatcher } from "../hook/hook.js";
+import {
+  type CallRequest,
+  type FlowController,
+  Hook,
+  type HookWatcher,
+  type Lifeline,
+} from "../hook/hook.js";
 import type { Path } from "../hook/payload.js";
 import { disposedHook } from "../hook/promise.js";
 import { brokenHook, type PromisedField, type Results } from "../hook/results.js";
@@ -46,6 +52,10 @@ export abstract class RemoteTarget extends Hook {
 
   override get brokenBy(): RpcError | null {
     return this.loop;
+  }
+
+  override get lifeline(): Lifeline {
+    return this.state;
   }
 
   /** Gives this back to the peer, whoever holds it: two vats that route to each other would hold each other for ever. */
@@ -127,6 +137,10 @@ export class RemotePromise extends Hook implements PromisedField, Job {
 
   override get brokenBy(): RpcError | null {
     return this.next?.brokenBy ?? null;
+  }
+
+  override get lifeline(): Lifeline | null {
+    return this.next === null ? this.target.state : this.next.lifeline;
   }
 
   override get flow(): FlowController | null {

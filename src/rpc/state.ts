@@ -5,7 +5,7 @@
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
-import type { Hook } from "../hook/hook.js";
+import type { Hook, HookWatcher, Lifeline } from "../hook/hook.js";
 import { Descriptors } from "../wire/descriptors.js";
 import { MessageWriter } from "../wire/message-writer.js";
 import type { Outbox } from "../wire/outbox.js";
@@ -41,7 +41,7 @@ export interface StateOptions {
 }
 
 /** What the entities of one connection share. It is also the brand of the connection's imports. */
-export class ConnectionState {
+export class ConnectionState implements Lifeline {
   readonly scheduler: Scheduler;
   readonly outbox: Outbox;
   readonly writer: MessageWriter;
@@ -65,6 +65,8 @@ export class ConnectionState {
 
   /** Why the connection is over, in the words its calls fail with; null while it lives. */
   error: RpcError | null = null;
+  /** Those who are told when it is. */
+  readonly watchers = new Set<HookWatcher>();
   /** The peer has sent or answered a tail call: it knows them. */
   peerKnowsTailCalls = false;
   /** The peer has said that it does not know a part of them. */

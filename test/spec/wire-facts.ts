@@ -224,6 +224,58 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
       },
     },
   },
+  // Not of the protocol: capstan's own, which a peer in any language builds on.
+  "js.capnp": {
+    id: "0xbc79c311073cee46",
+    structs: {
+      Request: struct("0xc8b6e265f8b5f1de", 1, 3, [
+        ["path", 0, "p0"],
+        ["arguments", 1, "p1"],
+        ["references", 2, "p2"],
+        ["timeout", 3, "0-31"],
+        ["want", 4, "32-47"],
+      ]),
+      Result: struct("0xb2076f8d68f06f2b", 1, 3, [
+        ["value", 0, "p0"],
+        ["object", 1, "p1"],
+        ["references", 2, "p2"],
+        ["hasValue", 3, "0-0"],
+        ["isObject", 4, "1-1"],
+      ]),
+      MapRequest: struct("0xb9d5987232c39df1", 2, 3, [
+        ["path", 0, "p0"],
+        ["program", 1, "p1"],
+        ["references", 2, "p2"],
+        ["timeout", 3, "0-31"],
+        ["want", 4, "32-47"],
+        ["budget", 5, "64-95"],
+      ]),
+      Program: struct("0xfdc2a88d3c4eed5b", 0, 2, [
+        ["steps", 0, "p0"],
+        ["result", 1, "p1"],
+      ]),
+      "Program.Step": struct("0xd499b0fd616fd80f", 1, 3, [
+        ["on", 0, "0-31"],
+        ["operation", 1, "32-47"],
+        ["onReference", 2, "48-48"],
+        ["path", 3, "p0"],
+        ["arguments", 4, "p1"],
+        ["program", 5, "p2"],
+      ]),
+      Reference: struct("0x9e6beb64855cbfa9", 1, 1, [
+        ["target", 0, "p0"],
+        ["kind", 1, "0-15"],
+      ]),
+    },
+    enums: {
+      Want: { id: "0xc02cadf8b07dca62", names: ["value", "object", "either"] },
+      "Reference.Kind": {
+        id: "0xac9185014521ac0f",
+        names: ["object", "promise", "variable", "signal", "aborted"],
+      },
+    },
+    others: { Object: { id: "0xf4f99937eb931392", methods: ["call", "get", "map"] } },
+  },
   "rpc-twoparty.capnp": {
     id: "0xa184c7885cdaf2a1",
     structs: {

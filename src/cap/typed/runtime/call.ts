@@ -13,6 +13,7 @@ import {
   samePath,
 } from "../../../hook/results.js";
 import { followPath } from "../../../wire/path.js";
+import { type CallLimits, type CallOptions, limit } from "../../call-options.js";
 import { openBuilder } from "./builder.js";
 import { GivenCaps, noCapability } from "./caps.js";
 import { type Client, hookOf, type InterfaceType } from "./client.js";
@@ -20,14 +21,6 @@ import { capsOf } from "./copy.js";
 import type { MethodInfo } from "./interface.js";
 import { readContent } from "./segment.js";
 import { Struct, type StructType } from "./struct.js";
-
-/** Options of one call. */
-export interface CallOptions {
-  /** Cancels the call when it aborts. */
-  signal?: AbortSignal | undefined;
-  /** When the call is given up: a Date, or milliseconds since the epoch as of Date.now(). */
-  deadline?: Date | number | undefined;
-}
 
 /** How params and results are given: a plain object, a struct to copy, or a function that fills the struct. */
 export type Fill<S extends Struct, I> = I | S | ((struct: S) => void);
@@ -213,71 +206,4 @@ export class Call implements ResultsObserver {
     const segment = readContent(payload.content, caps);
     return (this.value = this.type._capnp.read(segment, segment.root));
   }
-}
-
-/** What ends a call from outside. Every listener and timer is given back when the call settles. */
-class CallLimits {
-  private readonly signal: AbortSignal | undefined;
-  private readonly onAbort: (() => void) | undefined;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(call: Call, options: CallOptions) {
-    const { signal, deadline } = options;
-    if (signal !== undefined) {
-      this.signal = signal;
-      this.onAbort = (): void => call.end(() => aborted(signal));
-      signal.addEventListener("abort", this.onAbort, { once: true });
-    }
-    if (deadline !== undefined) this.await(call, Number(deadline));
-  }
-
-  private await(call: Call, deadline: number): void {
-    const left = deadline - Date.now();
-    // A timer counts to 2^31 ms at most.
-    if (left > 0x7fff_ffff) this.timer = setTimeout(() => this.await(call, deadline), 0x7fff_ffff);
-    else this.timer = setTimeout(() => call.end(late), Math.max(left, 0));
-  }
-
-  end(): void {
-    if (this.onAbort !== undefined) this.signal!.removeEventListener("abort", this.onAbort);
-    if (this.timer !== undefined) clearTimeout(this.timer);
-  }
-}
-
-function limit(call: Call, options: CallOptions): CallLimits | null {
-  if (options.signal === undefined && options.deadline === undefined) return null;
-  return new CallLimits(call, options);
-}
-
-/** Why a call may not even start, if so. */
-export function refused(options: CallOptions | undefined): RpcError | null {
-  if (options === undefined) return null;
-  if (options.signal?.aborted === true) return aborted(options.signal).delivered("not-sent");
-  if (options.deadline === undefined) return null;
-  const deadline = Number(options.deadline);
-  if (Number.isNaN(deadline))
-    return new RpcError("failed", "invalid-argument", "the deadline is not a time");
-  return deadline <= Date.now() ? late().delivered("not-sent") : null;
-}
-
-function aborted(signal: AbortSignal): RpcError {
-  return new RpcError("failed", "call-canceled", "the call was canceled by its signal", {
-    cause: signal.reason,
-  });
-}
-
-function late(): RpcError {
-  return new RpcError(
-    "failed",
-    "deadline-exceeded",
-    "the call was not answered before its deadline",
-  );
-}
-
-export function disposedCall(): RpcError {
-  return new RpcError(
-    "failed",
-    "call-canceled",
-    "the call was canceled: it was disposed before it was answered",
-  );
 }

@@ -2,7 +2,7 @@
 // State: none. Must not know: any particular type.
 
 import { type AnyInit, AnyPointer } from "./any.js";
-import type { CallOptions } from "./call.js";
+import type { CallOptions } from "../../call-options.js";
 import type { Client, InterfaceType, ServerOf } from "./client.js";
 import type { PointerType } from "./info.js";
 import type { InterfaceInfo } from "./interface.js";

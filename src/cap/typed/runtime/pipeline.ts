@@ -4,7 +4,8 @@
 import type { Path } from "../../../hook/payload.js";
 import { failedResults } from "../../../hook/results.js";
 import { AnyPointer } from "./any.js";
-import { Call, type CallOptions, disposedCall, refused, send } from "./call.js";
+import { type CallOptions, disposedCall, refused } from "../../call-options.js";
+import { Call, send } from "./call.js";
 import type { Client } from "./client.js";
 import { hookOf, type InterfaceType } from "./client.js";
 import type { PointerType } from "./info.js";

@@ -1,0 +1,85 @@
+// Role: what ends a call from outside: the options `signal` and `deadline`, the same for every kind of stub.
+// State: per call, its listener and its timer, given back when the call settles. Must not know: how a call travels.
+
+import { RpcError } from "../base/errors.js";
+
+/** Options of one call. */
+export interface CallOptions {
+  /** Cancels the call when it aborts. */
+  signal?: AbortSignal | undefined;
+  /** When the call is given up: a Date, or milliseconds since the epoch as of Date.now(). */
+  deadline?: Date | number | undefined;
+}
+
+/** A call that can be given up. */
+export interface Endable {
+  end(why: () => RpcError): void;
+}
+
+/** What ends a call from outside. Every listener and timer is given back when the call settles. */
+export class CallLimits {
+  private readonly signal: AbortSignal | undefined;
+  private readonly onAbort: (() => void) | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(call: Endable, options: CallOptions) {
+    const { signal, deadline } = options;
+    if (signal !== undefined) {
+      this.signal = signal;
+      this.onAbort = (): void => call.end(() => aborted(signal));
+      signal.addEventListener("abort", this.onAbort, { once: true });
+    }
+    if (deadline !== undefined) this.await(call, Number(deadline));
+  }
+
+  private await(call: Endable, deadline: number): void {
+    const left = deadline - Date.now();
+    // A timer counts to 2^31 ms at most.
+    if (left > 0x7fff_ffff) this.timer = setTimeout(() => this.await(call, deadline), 0x7fff_ffff);
+    else this.timer = setTimeout(() => call.end(late), Math.max(left, 0));
+  }
+
+  end(): void {
+    if (this.onAbort !== undefined) this.signal!.removeEventListener("abort", this.onAbort);
+    if (this.timer !== undefined) clearTimeout(this.timer);
+  }
+}
+
+/** The limits that `options` ask for; null when they ask for none. */
+export function limit(call: Endable, options: CallOptions): CallLimits | null {
+  if (options.signal === undefined && options.deadline === undefined) return null;
+  return new CallLimits(call, options);
+}
+
+/** Why a call may not even start, if so. */
+export function refused(options: CallOptions | undefined): RpcError | null {
+  if (options === undefined) return null;
+  if (options.signal?.aborted === true) return aborted(options.signal).delivered("not-sent");
+  if (options.deadline === undefined) return null;
+  const deadline = Number(options.deadline);
+  if (Number.isNaN(deadline))
+    return new RpcError("failed", "invalid-argument", "the deadline is not a time");
+  return deadline <= Date.now() ? late().delivered("not-sent") : null;
+}
+
+function aborted(signal: AbortSignal): RpcError {
+  return new RpcError("failed", "call-canceled", "the call was canceled by its signal", {
+    cause: signal.reason,
+  });
+}
+
+function late(): RpcError {
+  return new RpcError(
+    "failed",
+    "deadline-exceeded",
+    "the call was not answered before its deadline",
+  );
+}
+
+export function disposedCall(): RpcError {
+  return new RpcError(
+    "failed",
+    "call-canceled",
+    "the call was canceled: it was disposed before it was answered",
+  );
+}

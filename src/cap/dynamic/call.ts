@@ -1,0 +1,525 @@
+// Role: one call by a stub: its result as a promise to await, to call through, and to pass on.
+// State: written down, made, or settled; which of value and object is wanted; what was given with the result.
+// Must not know: who runs the call, how it travels.
+
+import { RpcError } from "../../base/errors.js";
+import type { Scheduler } from "../../base/scheduler.js";
+import { disposed, releaseWhenCollected } from "../../hook/collect.js";
+import {
+  CallRequest,
+  type Hook,
+  NO_PROMISE_PIPELINING,
+  ONLY_PROMISE_PIPELINE,
+} from "../../hook/hook.js";
+import { Payload } from "../../hook/payload.js";
+import { PromiseHook } from "../../hook/promise.js";
+import { brokenHook, type Results, type ResultsObserver } from "../../hook/results.js";
+import type { Content } from "../../wire/content.js";
+import {
+  type CallLimits,
+  type CallOptions,
+  disposedCall,
+  type Endable,
+  limit,
+  refused,
+} from "../call-options.js";
+import { watchBroken } from "./broken.js";
+import { giveWith } from "./given.js";
+import { record } from "./map/record.js";
+import { type Mapper, type Place, placeOf, proxyOf, Root } from "./place.js";
+import {
+  KIND_PROMISE,
+  METHOD_CALL,
+  METHOD_GET,
+  NO_STEPS,
+  OBJECT_HI,
+  OBJECT_LO,
+  OBJECT_PATH,
+  patchRequest,
+  readResult,
+  WANT_EITHER,
+  WANT_OBJECT,
+  WANT_VALUE,
+  writeRequest,
+} from "./protocol.js";
+import {
+  above,
+  askObject,
+  askValue,
+  type Incoming,
+  Outgoing,
+  receiveValue,
+  type Receiver,
+  type Referable,
+} from "./references.js";
+import { memberOf } from "./target.js";
+import { atTurnEnd, makeCalls, type Waiting } from "./turn.js";
+
+type Resolve = (value: unknown) => void;
+let grabbedResolve: Resolve;
+let grabbedReject: Resolve;
+const grab = (resolve: Resolve, reject: Resolve): void => {
+  grabbedResolve = resolve;
+  grabbedReject = reject;
+};
+
+/** A call that is written otherwise than with arguments. */
+export interface Packed {
+  readonly method: number;
+  readonly outgoing: Outgoing;
+  /** Its params, with `path` to what it is called on. */
+  content(path: readonly string[]): Content;
+}
+
+/** Arguments; null to ask for a property. */
+type Body = readonly unknown[] | Packed | null;
+
+/** What a call is made on: a capability, or the result of a call that comes before it. */
+type On = Hook | Call;
+
+/**
+ * Writes a call down, to be made at the end of the turn.
+ *
+ * @param on a capability that stays the caller's, or another call.
+ * @param body the arguments; null to ask for the property instead.
+ * @returns the promise of the result, as users hold it.
+ * @throws RpcError when an argument cannot travel; then nothing is sent.
+ */
+export function startCall(
+  on: On,
+  path: readonly string[],
+  body: Body,
+  options: CallOptions | undefined,
+): object {
+  const refusal = refused(options);
+  const call = new Call(on.scheduler, path);
+  if (refusal !== null) {
+    if (body !== null && "outgoing" in body) body.outgoing.release();
+    call.fail(refusal);
+  } else {
+    const known = on instanceof Call ? on.knownAt(path) : null;
+    if (known === null) call.write(on, path, body, options);
+    else call.write(known.on, known.path, body, options);
+  }
+  return proxyOf(call);
+}
+
+/** Waits for the value alone, where the call itself may wait for its object. */
+class ValueArrival implements ResultsObserver {
+  readonly immediate = false;
+  private readonly call: Call;
+
+  constructor(call: Call) {
+    this.call = call;
+  }
+
+  resultsSettled(results: Results): void {
+    this.call.valueArrived(results);
+  }
+}
+
+/** A call, and its result. */
+export class Call extends Root implements Referable, Waiting, ResultsObserver, Receiver, Endable {
+  readonly immediate = false;
+  readonly kind = KIND_PROMISE;
+  readonly scheduler: Scheduler;
+  private readonly name: readonly string[];
+  // Until it is made.
+  private on: On | null = null;
+  private method = METHOD_CALL;
+  private content: Content | null = null;
+  private outgoing: Outgoing | null = null;
+  private callOptions: CallOptions | undefined;
+  private wantsValue = false;
+  private wantsObject = false;
+  private disposeWhenMade = false;
+  private asksInTurn = false;
+  // While it runs.
+  private limits: CallLimits | null = null;
+  /** The answer to the call itself, while something is expected of it. */
+  private results: Results | null = null;
+  /** The answer to the question for the value alone. */
+  private valueAnswer: Results | null = null;
+  private decoding: Incoming | null = null;
+  private usedSinceAsked = false;
+  private fenced: Payload | null = null;
+  /** Stands for the result; owned. */
+  private object: Hook | null = null;
+  /** `object`, where it waits here for the value to come. */
+  private parked: PromiseHook | null = null;
+  // In the end.
+  private settled = false;
+  private value: unknown = undefined;
+  private error: RpcError | null = null;
+  private given: { dispose(): void } | null = null;
+  private promise: Promise<unknown> | null = null;
+  private resolve: Resolve | null = null;
+  private reject: Resolve | null = null;
+
+  constructor(scheduler: Scheduler, name: readonly string[]) {
+    super(NO_STEPS, undefined);
+    this.scheduler = scheduler;
+    this.name = name;
+  }
+
+  get isPromise(): boolean {
+    return true;
+  }
+
+  // -- Before it is made ---------------------------------------------------------------------------------------------
+
+  /** Takes a copy of the arguments now: what becomes of them later concerns nobody. */
+  write(on: On, path: readonly string[], body: Body, options: CallOptions | undefined): void {
+    if (body === null || !("outgoing" in body)) {
+      const outgoing = new Outgoing(this.scheduler);
+      const bytes = body === null || body.length === 0 ? null : outgoing.encode(body, "args");
+      this.content = writeRequest(path, bytes, outgoing.kinds);
+      this.outgoing = outgoing;
+      this.method = body === null ? METHOD_GET : METHOD_CALL;
+    } else {
+      this.content = body.content(path);
+      this.outgoing = body.outgoing;
+      this.method = body.method;
+    }
+    this.callOptions = options;
+    if (options !== undefined) this.limits = limit(this, options);
+    if (on instanceof Call) {
+      this.on = on;
+      on.wantsObject = true;
+    } else this.on = on.addRef();
+    atTurnEnd(this);
+  }
+
+  make(): void {
+    const { on, content } = this;
+    if (on === null || content === null) return; // given up before
+    this.on = null;
+    this.content = null;
+    const target = on instanceof Call ? on.refer() : on;
+    const payload = new Payload(content, this.outgoing!.take());
+    this.outgoing = null;
+    const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
+    patchRequest(content, want, remaining(this.callOptions));
+    // Only a call that nothing can end from outside may do without a word of its end.
+    const alone = want === WANT_OBJECT && this.limits === null;
+    const flags = want === WANT_VALUE ? NO_PROMISE_PIPELINING : alone ? ONLY_PROMISE_PIPELINE : 0;
+    const results = target.call(new CallRequest(OBJECT_HI, OBJECT_LO, this.method, payload, flags));
+    target.release();
+    if (want === WANT_VALUE) {
+      results.dropPipeline();
+      this.awaitValue(results);
+      return;
+    }
+    if (want === WANT_OBJECT) this.holdObject(results.pipeline(OBJECT_PATH));
+    if (alone) {
+      results.dropPipeline();
+      results.dropResponse();
+    } else {
+      this.results = results;
+      results.observe(this);
+    }
+    if (want === WANT_OBJECT && this.wantsValue && !this.asksInTurn) this.askForValue();
+    // Behind the calls that were pipelined on this one: they are still to be made.
+    if (this.disposeWhenMade) atTurnEnd({ make: () => this.end(disposedCall) });
+  }
+
+  // -- Its value -----------------------------------------------------------------------------------------------------
+
+  override awaited(): void {
+    if (this.wantsValue) return;
+    this.wantsValue = true;
+    // What was called on it before comes before the question for its value.
+    if (this.on === null || !this.wantsObject) return;
+    this.asksInTurn = true;
+    atTurnEnd({ make: () => this.askIfOpen() });
+  }
+
+  private askIfOpen(): void {
+    if (!this.settled && this.valueAnswer === null && this.decoding === null) this.askForValue();
+  }
+
+  then(
+    onValue: ((value: unknown) => unknown) | null | undefined,
+    onError: ((reason: unknown) => unknown) | null | undefined,
+  ): Promise<unknown> {
+    if (this.promise === null) {
+      this.promise = new Promise(grab);
+      this.resolve = grabbedResolve;
+      this.reject = grabbedReject;
+      this.awaited();
+      if (this.settled) this.deliver();
+      else if (this.on === null && this.results === null) this.askIfOpen();
+    }
+    return this.promise.then(onValue, onError);
+  }
+
+  private askForValue(): void {
+    this.usedSinceAsked = false;
+    this.awaitValue(askValue(this.objectHook()));
+  }
+
+  private awaitValue(results: Results): void {
+    this.valueAnswer = results;
+    results.observe(new ValueArrival(this));
+  }
+
+  /** Of {@link ValueArrival}. */
+  valueArrived(results: Results): void {
+    results.dropPipeline();
+    if (this.valueAnswer !== results) return results.cancel();
+    this.valueAnswer = null;
+    const { error } = results;
+    if (error === null) return this.take(results.takePayload());
+    results.cancel();
+    this.fail(error);
+  }
+
+  private take(payload: Payload): void {
+    // What was called on a promise that waits here has not gone anywhere yet.
+    if (this.usedSinceAsked && this.parked === null && payload.caps.length > 0)
+      return this.fence(payload);
+    const decoding = receiveValue(payload, this.scheduler, this);
+    if (!this.settled) this.decoding = decoding;
+  }
+
+  /**
+   * The value is here, but calls that were made through the promise while it was on its way may not have arrived: a
+   * reference in it may lead straight to where they still go by a detour, and overtake them. So it is handed on when
+   * another question has made the way behind them. Calls made meanwhile wait here. What an embargo does for one
+   * capability, this does for all in the value.
+   */
+  private fence(payload: Payload): void {
+    const way = this.object!;
+    disposed(this);
+    this.object = this.parked = new PromiseHook(this.scheduler);
+    this.fenced = payload;
+    const results = askObject(way);
+    way.release();
+    this.valueAnswer = results;
+    results.observe({
+      immediate: false,
+      resultsSettled: () => {
+        const { error } = results;
+        results.cancel();
+        if (this.valueAnswer !== results) return;
+        this.valueAnswer = null;
+        this.fenced = null;
+        if (error === null) return this.take(payload);
+        payload.release();
+        this.fail(error);
+      },
+    });
+  }
+
+  /** The answer to a call of which an object was wanted, or either. */
+  resultsSettled(results: Results): void {
+    if (this.results !== results) return results.cancel();
+    this.results = null;
+    this.endLimits();
+    results.dropPipeline();
+    if (results.error !== null) {
+      const { error } = results;
+      results.cancel();
+      return this.fail(error);
+    }
+    const payload = results.takePayload();
+    try {
+      this.takeEither(payload);
+    } catch (thrown) {
+      payload.release();
+      this.fail(RpcError.from(thrown));
+    }
+  }
+
+  private takeEither(payload: Payload): void {
+    const { object, hasValue, isObject } = readResult(payload.content);
+    const hook = object < 0 ? null : (payload.caps[object] ?? null);
+    if (this.object === null && hook !== null) this.holdObject(hook.addRef());
+    if (isObject && hook !== null) {
+      const { root, proxy } = above.stub(hook.addRef());
+      payload.release();
+      return this.received(proxy, root);
+    }
+    if (hasValue) {
+      return this.take(payload);
+    }
+    if (this.object === null) {
+      const message = "the result came with neither its value nor an object to ask for it";
+      throw new RpcError("failed", "invalid-payload", message);
+    }
+    payload.release();
+    if (this.promise !== null) this.askIfOpen();
+  }
+
+  /** The value is here. */
+  received(value: unknown, held: { dispose(): void } | null): void {
+    if (this.settled) return held?.dispose();
+    this.settled = true;
+    this.endLimits();
+    this.decoding = null;
+    this.value = giveWith(value, held);
+    this.given = held;
+    this.unpark();
+    // From now on the value stands for itself: who disposes it has disposed all of it.
+    this.dropObject();
+    if (this.promise !== null) this.deliver();
+  }
+
+  fail(error: RpcError): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.endLimits();
+    this.error = this.name.length === 0 ? error : error.calling(this.name.join("."));
+    this.unpark();
+    if (this.promise !== null) this.deliver();
+  }
+
+  private endLimits(): void {
+    this.limits?.end();
+    this.limits = null;
+  }
+
+  private deliver(): void {
+    if (this.error !== null) this.reject!(this.error);
+    else this.resolve!(this.value);
+  }
+
+  // -- The object that stands for it ---------------------------------------------------------------------------------
+
+  start(
+    path: readonly string[],
+    args: readonly unknown[] | null,
+    options: CallOptions | undefined,
+  ): object {
+    return startCall(this, path, args, options);
+  }
+
+  startMap(path: readonly string[], callback: Mapper, options: CallOptions | undefined): object {
+    return startCall(this, path, record(callback, this.scheduler), options);
+  }
+
+  get live(): Hook {
+    return this.objectHook();
+  }
+
+  refer(): Hook {
+    if (this.valueAnswer !== null) this.usedSinceAsked = true;
+    return this.settled && this.object === null ? this.localObject() : this.objectHook().addRef();
+  }
+
+  lent(): void {
+    this.wantsObject = true;
+  }
+
+  /**
+   * The stub in the value that `path` leads to, or through, once the value is here: what is called by this path and what
+   * is called on that stub itself comes to it in one order.
+   */
+  knownAt(path: readonly string[]): { on: On; path: readonly string[] } | null {
+    if (!this.settled) return null;
+    let { value } = this;
+    for (let at = 0; ; at++) {
+      const place = placeOf(value);
+      if (place !== undefined) {
+        const { root } = place as Place & { root: Root & Referable };
+        const rest = [...place.path, ...path.slice(at)];
+        return { on: root instanceof Call ? root : root.live, path: rest };
+      }
+      if (at === path.length || typeof value !== "object") return null;
+      try {
+        value = memberOf(value, path[at]!);
+      } catch {
+        return null;
+      }
+    }
+  }
+
+  /** Stays this call's. */
+  private objectHook(): Hook {
+    if (this.object !== null) return this.object;
+    if (this.on !== null) makeCalls();
+    if (this.object !== null) return this.object;
+    if (this.results !== null) {
+      this.wantsObject = true;
+      this.holdObject(this.results.pipeline(OBJECT_PATH));
+    } else if (this.settled) this.object = this.localObject();
+    else this.object = this.parked = new PromiseHook(this.scheduler);
+    return this.object!;
+  }
+
+  /** Once the value is here, what is called on it is called here. */
+  private localObject(): Hook {
+    if (this.error !== null) return brokenHook(this.error, this.scheduler);
+    const { value, scheduler } = this;
+    const place = placeOf(value);
+    if (place !== undefined) return (place.root as Root & Referable).refer();
+    return above.hold(value, scheduler);
+  }
+
+  private unpark(): void {
+    const { parked } = this;
+    if (parked === null) return;
+    this.parked = null;
+    parked.resolve(this.localObject());
+  }
+
+  private holdObject(hook: Hook): void {
+    this.object = hook;
+    releaseWhenCollected(this, hook);
+  }
+
+  private dropObject(): void {
+    const { object } = this;
+    if (object === null) return;
+    this.object = null;
+    disposed(this);
+    object.release();
+  }
+
+  // -- Ends ----------------------------------------------------------------------------------------------------------
+
+  dup(): object {
+    return above.stub(this.refer()).proxy;
+  }
+
+  onBroken(listener: (error: RpcError) => void): () => void {
+    return watchBroken(this.objectHook(), listener);
+  }
+
+  /**
+   * Gives the call up if it is not answered yet, and everything that came with the answer if it is. Calls that were
+   * pipelined on it go on.
+   */
+  dispose(): void {
+    if (this.on !== null && this.wantsObject) this.disposeWhenMade = true;
+    else this.end(disposedCall);
+  }
+
+  end(why: () => RpcError): void {
+    const { on, results, valueAnswer, decoding, given } = this;
+    if (on !== null) {
+      this.on = null;
+      this.content = null;
+      this.outgoing!.release();
+      this.outgoing = null;
+      if (!(on instanceof Call)) on.release();
+    }
+    this.results = null;
+    this.valueAnswer = null;
+    this.given = null;
+    results?.cancel();
+    valueAnswer?.cancel();
+    this.fenced?.release();
+    this.fenced = null;
+    decoding?.dispose();
+    given?.dispose();
+    if (!this.settled) this.fail(on === null ? why() : why().delivered("not-sent"));
+    this.dropObject();
+  }
+}
+
+/** Milliseconds until the deadline, for the callee; 0 for none. */
+function remaining(options: CallOptions | undefined): number {
+  if (options?.deadline === undefined) return 0;
+  return Math.min(Math.max(Math.ceil(Number(options.deadline) - Date.now()), 1), 0xffff_ffff);
+}

@@ -1,0 +1,8 @@
+// Role: what users get of the dynamic layer. State: none. Must not know: anything of its own.
+
+export { CallContext, callContext } from "./context.js";
+export { type Leak, leaks, watchStubs } from "./debug.js";
+export { RpcPromise, RpcStub, sameObject, serve, targetOf } from "./stub.js";
+export { RpcTarget } from "./target.js";
+export type { ByReference, Given, Received, Sendable, StubMembers } from "./types.js";
+export { type ErrorType, type ValueCodec, ValueTypes } from "./values/index.js";

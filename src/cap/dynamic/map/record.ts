@@ -1,0 +1,165 @@
+// Role: runs a callback of `map` once, with something that stands for the element, and writes down what it calls.
+// State: the program so far. Must not know: how it is sent or run.
+
+import { RpcError } from "../../../base/errors.js";
+import type { Scheduler } from "../../../base/scheduler.js";
+import type { Content } from "../../../wire/content.js";
+import {
+  type Mapper,
+  type OnError,
+  type OnValue,
+  type Place,
+  placeOf,
+  proxyOf,
+  type Recorder,
+  recording,
+  recordWith,
+  Root,
+} from "../place.js";
+import { KIND_VARIABLE, METHOD_CALL, METHOD_GET, METHOD_MAP, NO_STEPS } from "../protocol.js";
+import { Outgoing } from "../references.js";
+import { encodeValue } from "../values/index.js";
+import { MAX_LEVELS, MAX_STEPS, type Program, type Step, variable, writeMap } from "./program.js";
+
+/** A call of `map`, to be given to startCall. */
+export interface MapCall {
+  readonly method: number;
+  readonly outgoing: Outgoing;
+  content(path: readonly string[]): Content;
+}
+
+/** A call of `map` with a program. */
+export function mapCall(program: Program, outgoing: Outgoing, budget: number): MapCall {
+  return {
+    method: METHOD_MAP,
+    outgoing,
+    content: (path) => writeMap(path, program, outgoing.kinds, budget),
+  };
+}
+
+/**
+ * Records `callback`.
+ * @throws RpcError invalid-argument when it cannot be recorded: it is async, or too long; what the callback throws.
+ */
+export function record(callback: Mapper, scheduler: Scheduler): MapCall {
+  const outgoing = new Outgoing(scheduler);
+  try {
+    return mapCall(new Recording(outgoing, null).run(callback), outgoing, 0);
+  } catch (thrown) {
+    outgoing.release();
+    throw thrown;
+  }
+}
+
+class Recording implements Recorder {
+  readonly level: number;
+  private readonly outgoing: Outgoing;
+  private readonly steps: Step[] = [];
+
+  constructor(outgoing: Outgoing, outer: Recording | null) {
+    this.outgoing = outgoing;
+    this.level = outer === null ? 0 : outer.level + 1;
+    if (this.level >= MAX_LEVELS)
+      throw refused(`calls of map inside one another: ${MAX_LEVELS} is the most`);
+  }
+
+  run(callback: Mapper): Program {
+    const element = proxyOf(new Variable(this, 0));
+    return recordWith(this, () => {
+      const result = callback(element);
+      if (result instanceof Promise) {
+        result.catch(() => {});
+        throw refused("a callback of map is recorded, not run: it cannot be async, nor await");
+      }
+      return { steps: this.steps, result: this.encode(result, "result") };
+    });
+  }
+
+  step(root: Root, path: readonly string[], args: readonly unknown[] | null): object {
+    const bytes = args === null || args.length === 0 ? null : this.encode(args, "args");
+    return this.add(root, path, args === null ? METHOD_GET : METHOD_CALL, bytes, null);
+  }
+
+  map(root: Root, path: readonly string[], callback: Mapper): object {
+    const program = new Recording(this.outgoing, this).run(callback);
+    return this.add(root, path, METHOD_MAP, null, program);
+  }
+
+  private add(
+    root: Root,
+    path: readonly string[],
+    operation: number,
+    args: Uint8Array | null,
+    program: Program | null,
+  ): object {
+    const onReference = !(root instanceof Variable);
+    const on = onReference ? this.outgoing.referenceTo(root).index : root.index;
+    if (this.steps.length >= MAX_STEPS)
+      throw refused(`more than ${MAX_STEPS} steps in one callback of map`);
+    this.steps.push({ on, onReference, operation, path, args, program });
+    return proxyOf(new Variable(this, this.steps.length));
+  }
+
+  private encode(value: unknown, root: string): Uint8Array {
+    return encodeValue(value, { reference: (one) => this.reference(one) }, { root });
+  }
+
+  private reference(value: object): { kind: number; index: number } | undefined {
+    const place = placeOf(value);
+    if (place === undefined || !(place.root instanceof Variable))
+      return this.outgoing.reference(value);
+    const { root } = place.path.length === 0 ? place : placeOf(this.asked(place))!;
+    return { kind: KIND_VARIABLE, index: (root as Variable).index };
+  }
+
+  private asked(place: Place): object {
+    return this.step(place.root, place.path, null);
+  }
+}
+
+/** Stands for the element, or for the result of a step, while a callback is recorded. */
+class Variable extends Root {
+  readonly index: number;
+  private readonly owner: Recording;
+
+  constructor(owner: Recording, n: number) {
+    super(NO_STEPS, undefined);
+    this.owner = owner;
+    this.index = variable(owner.level, n);
+  }
+
+  get isPromise(): boolean {
+    return true;
+  }
+
+  start(): never {
+    throw refused(
+      recording() === null
+        ? "what stands for an element of map means nothing outside of its callback"
+        : "this belongs to another callback of map",
+    );
+  }
+
+  startMap(): never {
+    return this.start();
+  }
+
+  then(onValue: OnValue, onError: OnError): Promise<unknown> {
+    const error = refused("a callback of map is recorded, not run: there is no value yet");
+    return Promise.reject(error).then(onValue, onError);
+  }
+
+  dup(): object {
+    return proxyOf(new Variable(this.owner, this.index & 0xffff));
+  }
+
+  onBroken(): never {
+    throw refused("a callback of map cannot wait for anything");
+  }
+
+  dispose(): void {}
+}
+
+function refused(message: string): RpcError {
+  return new RpcError("failed", "invalid-argument", message);
+}

@@ -1,0 +1,428 @@
+// Role: an object, a function or a result of this vat behind the interface Object: finds members, calls them, answers.
+// State: per capability, the object; per call, its arguments' references. Must not know: stubs as users see them.
+
+import { RpcError } from "../../base/errors.js";
+import type { Scheduler } from "../../base/scheduler.js";
+import { CallRequest, type Hook } from "../../hook/hook.js";
+import { type LocalCall, LocalHook } from "../../hook/local.js";
+import { Payload } from "../../hook/payload.js";
+import { canceledError } from "../../hook/promise.js";
+import { CallContext, type Entered, entering, left } from "./context.js";
+import { type MapRequest, readMap, writeMap } from "./map/program.js";
+import { MapRun } from "./map/run.js";
+import { type Place, placeOf, type Root } from "./place.js";
+import {
+  METHOD_GET,
+  METHOD_MAP,
+  OBJECT_HI,
+  OBJECT_LO,
+  patchRequest,
+  readRequest,
+  readResult,
+  type Request,
+  UNDEFINED,
+  WANT_EITHER,
+  WANT_VALUE,
+  writeRequest,
+  writeResult,
+} from "./protocol.js";
+import {
+  Incoming,
+  LocalObject,
+  Outgoing,
+  receiveValue,
+  type Receiver,
+  type Referable,
+} from "./references.js";
+import { isTarget, memberOf } from "./target.js";
+import { makeCalls } from "./turn.js";
+
+/** A value of no more bytes goes along with its object, unasked: an answer to a question would cost more. */
+const SMALL = 1024;
+
+/** One capability for each object, as long as anyone holds it: so that it is one object at the other side too. */
+const known = /* @__PURE__ */ new WeakMap<object, LocalHook>();
+
+/** A new reference to the capability of a target or a function. */
+export function hookOf(target: object, scheduler: Scheduler): Hook {
+  const hook = known.get(target);
+  if (hook !== undefined) return hook.addRef();
+  const made = new LocalHook(new TargetObject(target), scheduler);
+  known.set(target, made);
+  return made;
+}
+
+/** A new reference to a capability that stands for a value that is here. Its references stay its owner's. */
+export function hookOfValue(value: unknown, scheduler: Scheduler): Hook {
+  return new LocalHook(new ValueObject(value, scheduler), scheduler);
+}
+
+/** A target or a function. */
+class TargetObject extends LocalObject {
+  readonly self: object;
+
+  constructor(self: object) {
+    super();
+    this.self = self;
+  }
+
+  readonly dispatch = (call: LocalCall): void => {
+    new Invocation(call, this.self, true, null).begin();
+  };
+
+  share(): Payload {
+    throw new RpcError("failed", "internal-error", "an object of this vat goes by reference");
+  }
+
+  dropped(): void {
+    known.delete(this.self);
+    const dispose = (this.self as Partial<Disposable>)[Symbol.dispose];
+    if (isTarget(this.self) && typeof dispose === "function") dispose.call(this.self);
+  }
+}
+
+/** The result of a call of this vat's, as it was when it was returned. Read back only if something in it is called. */
+class ResultObject extends LocalObject {
+  readonly self = null;
+  private readonly payload: Payload;
+  private readonly scheduler: Scheduler;
+  private value: unknown;
+  private held: Incoming | null = null;
+  private stage: "packed" | "opening" | "open" | "failed" = "packed";
+  private failure: RpcError | null = null;
+  private waiting: (() => void)[] = [];
+
+  /** Takes `payload` over: a Result with its value. */
+  constructor(payload: Payload, scheduler: Scheduler) {
+    super();
+    this.payload = payload.own();
+    this.scheduler = scheduler;
+  }
+
+  share(): Payload {
+    return this.payload.share();
+  }
+
+  readonly dispatch = (call: LocalCall): void => {
+    const request = requestOf(call);
+    if (request.path.length === 0 && call.methodId === METHOD_GET && isOurs(call)) {
+      answerWithPacked(call, request.want, this.share(), call.self);
+      return;
+    }
+    this.whenOpen(() => {
+      if (this.failure !== null) call.fails(this.failure);
+      else new Invocation(call, this.value, false, request).begin();
+    });
+  };
+
+  dropped(): void {
+    this.held?.dispose();
+    this.payload.release();
+  }
+
+  private whenOpen(run: () => void): void {
+    if (this.stage === "open" || this.stage === "failed") return run();
+    this.waiting.push(run);
+    if (this.stage === "opening") return;
+    this.stage = "opening";
+    const done = (): void => {
+      const waiting = this.waiting;
+      this.waiting = [];
+      for (const one of waiting) one();
+    };
+    this.held = receiveValue(this.share(), this.scheduler, {
+      received: (value) => {
+        this.value = value;
+        this.stage = "open";
+        done();
+      },
+      fail: (error) => {
+        this.failure = error;
+        this.stage = "failed";
+        done();
+      },
+    });
+  }
+}
+
+/** A value that is here, and its owner's. */
+class ValueObject extends LocalObject {
+  readonly self = null;
+  private readonly value: unknown;
+  private readonly scheduler: Scheduler;
+
+  constructor(value: unknown, scheduler: Scheduler) {
+    super();
+    this.value = value;
+    this.scheduler = scheduler;
+  }
+
+  share(): Payload {
+    return packValue(this.value, false, this.scheduler).own();
+  }
+
+  readonly dispatch = (call: LocalCall): void => {
+    new Invocation(call, this.value, false, null).begin();
+  };
+}
+
+/** What is asked, and of a map the program. */
+function requestOf(call: LocalCall): Request & { readonly map?: MapRequest } {
+  const { content } = call.params;
+  if (call.methodId !== METHOD_MAP || !isOurs(call)) return readRequest(content);
+  const map = readMap(content);
+  return { ...map, args: null, map };
+}
+
+function isOurs(call: LocalCall): boolean {
+  return call.interfaceHi === OBJECT_HI && call.interfaceLo === OBJECT_LO;
+}
+
+/** One call on an object of this vat. */
+class Invocation implements Entered, Receiver {
+  private readonly call: LocalCall;
+  private readonly start: unknown;
+  /** What is answered is given: it comes from a method. What is read from a result stays the result's. */
+  private gives: boolean;
+  private readonly request: ReturnType<typeof requestOf>;
+  private method: object | null = null;
+  private owner: unknown = undefined;
+  private incoming: Incoming | null = null;
+  private lazyContext: CallContext | null = null;
+
+  constructor(
+    call: LocalCall,
+    start: unknown,
+    gives: boolean,
+    request: ReturnType<typeof requestOf> | null,
+  ) {
+    this.call = call;
+    this.start = start;
+    this.gives = gives;
+    this.request = request ?? requestOf(call);
+  }
+
+  begin(): void {
+    const { call } = this;
+    if (!isOurs(call) || call.methodId > METHOD_MAP) {
+      const message = "this is an object of JavaScript: it has the interface of schema/js.capnp";
+      return call.fails(new RpcError("unimplemented", "method-unimplemented", message));
+    }
+    this.walk(this.start, undefined, 0);
+  }
+
+  /** Follows the path from step `at`, where `value` is, a member of `owner`. */
+  private walk(value: unknown, owner: unknown, at: number): void {
+    const { path } = this.request;
+    try {
+      for (; ; at++) {
+        const place = placeOf(value);
+        if (place !== undefined && (at < path.length || this.call.methodId !== METHOD_GET))
+          return this.forward(place, path.slice(at));
+        if (value instanceof Promise) {
+          const next = at;
+          value.then(
+            (settled) => this.walk(settled, owner, next),
+            (reason: unknown) => this.fail(reason),
+          );
+          return;
+        }
+        if (at === path.length) break;
+        owner = value;
+        const before = entering(this);
+        try {
+          value = memberOf(owner, path[at]!);
+        } finally {
+          left(before);
+        }
+      }
+      if (this.request.map !== undefined) this.runMap(value, this.request.map);
+      else if (this.call.methodId === METHOD_GET) this.answerMember(value, owner);
+      else this.run(value, owner);
+    } catch (thrown) {
+      this.fail(thrown);
+    }
+  }
+
+  /** A method that is asked for, not called, goes by reference with its object. */
+  private answerMember(value: unknown, owner: unknown): void {
+    if (typeof value === "function" && isTarget(owner) && placeOf(value) === undefined)
+      value = (value as (...args: unknown[]) => unknown).bind(owner);
+    this.settle(value);
+  }
+
+  private run(method: unknown, owner: unknown): void {
+    if (typeof method !== "function") {
+      const name = this.request.path.join(".");
+      const message = name === "" ? "the object is not a function" : `${name} is not a function`;
+      return this.fail(new RpcError("unimplemented", "method-unimplemented", message));
+    }
+    this.gives = true;
+    const { call, request } = this;
+    if (request.args === null) return this.apply(method, owner, []);
+    const incoming = new Incoming(call.params, request.references, call.scheduler);
+    this.incoming = incoming;
+    // The promises among them may never come, and need not once the caller has given up.
+    call.onCancel = (): void => this.fail(canceledError());
+    this.method = method;
+    this.owner = owner;
+    incoming.decode(request.args, this);
+  }
+
+  /** The arguments are here. */
+  received(args: unknown): void {
+    this.apply(this.method!, this.owner, args);
+  }
+
+  private runMap(value: unknown, { program, references, budget }: MapRequest): void {
+    const { call } = this;
+    const incoming = new Incoming(call.params, references, call.scheduler);
+    this.incoming = incoming;
+    call.onCancel = (): void => this.fail(canceledError());
+    const received = (captures: unknown): void => {
+      const run = new MapRun(program, captures as unknown[], call.scheduler, budget);
+      call.onCancel = (): void => {
+        run.dispose();
+        this.fail(canceledError());
+      };
+      run.over(value).then(
+        (results) => {
+          this.gives = false;
+          this.settle(results);
+          run.dispose();
+        },
+        (reason: unknown) => {
+          this.fail(reason);
+          run.dispose();
+        },
+      );
+    };
+    incoming.decode(null, { received, fail: (error) => this.fail(error) });
+  }
+
+  private apply(method: object, owner: unknown, args: unknown): void {
+    this.call.onCancel = null;
+    if (this.call.canceled) return this.fail(canceledError());
+    if (!Array.isArray(args)) {
+      const message = "the arguments of a call are a list";
+      return this.fail(new RpcError("failed", "invalid-payload", message));
+    }
+    let answer: unknown;
+    const before = entering(this);
+    try {
+      answer = Reflect.apply(method as (...args: unknown[]) => unknown, owner, args);
+    } catch (thrown) {
+      return this.fail(thrown);
+    } finally {
+      left(before);
+    }
+    this.await(answer);
+  }
+
+  private await(answer: unknown): void {
+    if (!isThenable(answer)) return this.settle(answer);
+    try {
+      answer.then(
+        (value) => this.settle(value),
+        (reason: unknown) => this.fail(reason),
+      );
+    } catch (thrown) {
+      this.fail(thrown);
+    }
+  }
+
+  get context(): CallContext {
+    return (this.lazyContext ??= new CallContext(this.call, this.request.timeout));
+  }
+
+  /** What the path leads to is a stub: it goes on there, and its answer comes back without a detour. */
+  private forward(place: Place, rest: readonly string[]): void {
+    const { call, request } = this;
+    const { kinds, caps } = request.references;
+    // The call that the stub may be a promise of comes first.
+    makeCalls();
+    const path = [...place.path, ...rest];
+    const content =
+      request.map === undefined
+        ? writeRequest(path, request.args, kinds)
+        : writeMap(path, request.map.program, kinds, request.map.budget);
+    patchRequest(content, request.want, request.timeout);
+    const hooks = caps.map((at) => call.params.caps[at]?.addRef() ?? null);
+    const hook = (place.root as Root & Referable).refer();
+    const { interfaceHi, interfaceLo, methodId, flags } = call;
+    call.tailCall(
+      hook,
+      new CallRequest(interfaceHi, interfaceLo, methodId, new Payload(content, hooks), flags),
+    );
+    hook.release();
+  }
+
+  private settle(value: unknown): void {
+    // What the method called before it returned was called before: a callback comes before the answer.
+    makeCalls();
+    try {
+      answer(this.call, this.request.want, value, this.gives);
+    } catch (thrown) {
+      this.call.fails(RpcError.from(thrown));
+    }
+    this.incoming?.dispose();
+  }
+
+  fail(reason: unknown): void {
+    makeCalls();
+    this.call.fails(RpcError.from(reason));
+    this.incoming?.dispose();
+  }
+}
+
+/**
+ * Ends `call` with `value`, in the form that is wanted.
+ * @param gives the references in it are given away. @throws RpcError when something in it cannot travel.
+ */
+function answer(call: LocalCall, want: number, value: unknown, gives: boolean): void {
+  const { scheduler } = call;
+  if (want === WANT_VALUE) return call.returns(packValue(value, gives, scheduler));
+  const object = objectOf(value, gives, scheduler);
+  if (object === null)
+    return answerWithPacked(call, want, packValue(value, gives, scheduler).own(), null);
+  call.returns(new Payload(writeResult(null, [], true, true), [object]));
+}
+
+/** Ends `call` with the object of a packed value, which is taken over. @param self the object, if there is one. */
+function answerWithPacked(call: LocalCall, want: number, packed: Payload, self: Hook | null): void {
+  if (want === WANT_VALUE) return call.returns(packed);
+  const { content, caps } = packed;
+  const object =
+    self?.addRef() ?? new LocalHook(new ResultObject(packed, call.scheduler), call.scheduler);
+  if (self !== null) packed.release();
+  const small = want === WANT_EITHER && caps.length === 0 && content.byteLength <= SMALL;
+  const value = small ? (readResult(content).value ?? UNDEFINED) : null;
+  call.returns(new Payload(writeResult(value, [], true, false), [object]));
+}
+
+/** A Result with the value alone; the content is borrowed. */
+function packValue(value: unknown, gives: boolean, scheduler: Scheduler): Payload {
+  if (value === undefined) return new Payload(writeResult(UNDEFINED, [], false, false));
+  const outgoing = new Outgoing(scheduler, gives);
+  const bytes = outgoing.encode(value, "result");
+  return new Payload(writeResult(bytes, outgoing.kinds, false, false), outgoing.take());
+}
+
+/** A new reference to what stands for `value` by itself; null for what is a plain value. */
+function objectOf(value: unknown, gives: boolean, scheduler: Scheduler): Hook | null {
+  const place = placeOf(value);
+  if (place === undefined)
+    return typeof value === "function" || isTarget(value) ? hookOf(value, scheduler) : null;
+  if (place.isPromise) return null;
+  const hook = (place.root as Root & Referable).refer();
+  if (gives) place.root.dispose();
+  return hook;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    (typeof value === "object" || typeof value === "function") &&
+    value !== null &&
+    typeof (value as Partial<PromiseLike<unknown>>).then === "function"
+  );
+}

@@ -1,0 +1,282 @@
+// Role: what a user holds as a proxy: a stub, a promise, or a property of one; and the one handler behind all of them.
+// State: per place, the places below it that were asked for last. Must not know: how calls are made.
+
+import { RpcError } from "../../base/errors.js";
+import type { CallOptions } from "../call-options.js";
+import { isReserved } from "./target.js";
+
+/** Leads from a proxy to its place; known to this layer alone. */
+const PLACE: unique symbol = Symbol("capstan.place");
+
+/** A function, since only functions can be called through a proxy. */
+interface ProxyTarget {
+  (): void;
+  place: Place;
+}
+
+export type OnValue = ((value: unknown) => unknown) | null | undefined;
+export type OnError = ((reason: unknown) => unknown) | null | undefined;
+
+/** Below one place, so many names are remembered; a program that makes up names must not fill the memory. */
+const REMEMBERED = 32;
+
+/** Prototypes that proxies claim to have, for `instanceof`. Filled in by the file that has the classes. */
+export const prototypes: { stub: object; promise: object } = { stub: Object, promise: Object };
+
+/** Writes down what is called, instead of calling it: while a callback of `map` runs. */
+export interface Recorder {
+  step(root: Root, path: readonly string[], args: readonly unknown[] | null): object;
+  map(root: Root, path: readonly string[], callback: Mapper): object;
+}
+
+export type Mapper = (element: object) => unknown;
+
+let recorder: Recorder | null = null;
+
+/** The recorder at work; null when there is none. */
+export function recording(): Recorder | null {
+  return recorder;
+}
+
+/** Runs `callback` with `by` at work. */
+export function recordWith<T>(by: Recorder, callback: () => T): T {
+  const before = recorder;
+  recorder = by;
+  try {
+    return callback();
+  } finally {
+    recorder = before;
+  }
+}
+
+/** A reference, or a property path into one. */
+export abstract class Place {
+  abstract readonly root: Root;
+  readonly path: readonly string[];
+  readonly options: CallOptions | undefined;
+  private lastName = "";
+  private last: object | null = null;
+  private others: Map<string, object> | null = null;
+
+  constructor(path: readonly string[], options: CallOptions | undefined) {
+    this.path = path;
+    this.options = options;
+  }
+
+  /** Whether it is awaited like a promise. */
+  abstract readonly isPromise: boolean;
+
+  /** Told when its `then` is read: whoever reads that is about to wait for the value. */
+  awaited(): void {}
+
+  abstract then(onValue: OnValue, onError: OnError): Promise<unknown>;
+  abstract dispose(): void;
+  abstract dup(): object;
+
+  call(args: readonly unknown[]): object {
+    if (recorder !== null) return recorder.step(this.root, this.path, args);
+    return this.root.start(this.path, args, this.options);
+  }
+
+  map(callback: Mapper): object {
+    if (recorder !== null) return recorder.map(this.root, this.path, callback);
+    return this.root.startMap(this.path, callback, this.options);
+  }
+
+  /** The place of property `name`: the same object each time, as long as it is remembered. */
+  child(name: string): object {
+    if (name === this.lastName) return this.last!;
+    let child = this.others?.get(name);
+    if (child === undefined) {
+      child = proxyOf(new Property(this.root, [...this.path, name], this.options));
+      if (this.last !== null) {
+        this.others ??= new Map();
+        if (this.others.size < REMEMBERED) this.others.set(this.lastName, this.last);
+      }
+    }
+    this.lastName = name;
+    this.last = child;
+    return child;
+  }
+}
+
+/** What is held, and disposed: a stub or a promise. */
+export abstract class Root extends Place {
+  get root(): this {
+    return this;
+  }
+
+  /** Calls what is at `path`, or with null arguments asks for it. @returns a promise, as users hold it. */
+  abstract start(
+    path: readonly string[],
+    args: readonly unknown[] | null,
+    options: CallOptions | undefined,
+  ): object;
+
+  /** Has `callback` run for each element of the list at `path`, at the other side. */
+  abstract startMap(
+    path: readonly string[],
+    callback: Mapper,
+    options: CallOptions | undefined,
+  ): object;
+
+  /** @returns takes the listener away again. */
+  abstract onBroken(listener: (error: RpcError) => void): () => void;
+}
+
+/** A property of a root; or, with an empty path, the root with options for its calls. Owns nothing. */
+class Property extends Place {
+  readonly root: Root;
+
+  constructor(root: Root, path: readonly string[], options: CallOptions | undefined) {
+    super(path, options);
+    this.root = root;
+  }
+
+  get isPromise(): boolean {
+    return this.path.length > 0 || this.root.isPromise;
+  }
+
+  then(onValue: OnValue, onError: OnError): Promise<unknown> {
+    if (this.path.length === 0) return this.root.then(onValue, onError);
+    return placeOf(this.asked())!.then(onValue, onError);
+  }
+
+  override awaited(): void {
+    if (this.path.length === 0) this.root.awaited();
+  }
+
+  dispose(): void {}
+
+  dup(): object {
+    return this.path.length === 0 ? this.root.dup() : this.asked();
+  }
+
+  /** A property is a place, not a value: each time it is awaited it is asked for again. */
+  asked(): object {
+    if (recorder !== null) return recorder.step(this.root, this.path, null);
+    return this.root.start(this.path, null, this.options);
+  }
+}
+
+/** The place behind a proxy of this layer; undefined for everything else. */
+export function placeOf(value: unknown): Place | undefined {
+  if (typeof value !== "function") return undefined;
+  const place = (value as unknown as { [PLACE]?: unknown })[PLACE];
+  return place instanceof Place ? place : undefined;
+}
+
+/** The root that stands for what `place` means: of a property, a promise of it, asked for by this. */
+export function rootOf(place: Place): Root {
+  if (place.path.length === 0) return place.root;
+  return placeOf(place.root.start(place.path, null, place.options))!.root;
+}
+
+/** What users hold of `place`. */
+export function proxyOf(place: Place): object {
+  const target = (() => {}) as ProxyTarget;
+  target.place = place;
+  return new Proxy(target, handler);
+}
+
+function here(proxy: unknown): Place {
+  const place = placeOf(proxy);
+  if (place === undefined)
+    throw new TypeError("this method belongs to a stub: call it on the stub itself");
+  return place;
+}
+
+// The members that every stub or promise has. Shared: a closure for each would cost more than the call.
+
+function then(this: unknown, onValue?: OnValue, onError?: OnError): Promise<unknown> {
+  return here(this).then(onValue, onError);
+}
+
+function catchError(this: unknown, onError?: OnError): Promise<unknown> {
+  return here(this).then(null, onError);
+}
+
+function finallyDo(this: unknown, onEnd?: (() => void) | null): Promise<unknown> {
+  return here(this).then(null, null).finally(onEnd);
+}
+
+function dup(this: unknown): object {
+  return here(this).dup();
+}
+
+function dispose(this: unknown): void {
+  here(this).dispose();
+}
+
+function withOptions(this: unknown, options: CallOptions): object {
+  const place = here(this);
+  return proxyOf(new Property(place.root, place.path, { ...place.options, ...options }));
+}
+
+function map(this: unknown, callback: Mapper): object {
+  return here(this).map(callback);
+}
+
+function onRpcBroken(this: unknown, listener: (error: RpcError) => void): Disposable {
+  const stop = here(this).root.onBroken(listener);
+  return { [Symbol.dispose]: stop };
+}
+
+const handler: ProxyHandler<ProxyTarget> = {
+  get({ place }, key) {
+    if (typeof key === "symbol") {
+      if (key === PLACE) return place;
+      return key === Symbol.dispose ? dispose : undefined;
+    }
+    switch (key) {
+      case "then":
+        if (!place.isPromise) return undefined;
+        place.awaited();
+        return then;
+      case "catch":
+        return place.isPromise ? catchError : undefined;
+      case "finally":
+        return place.isPromise ? finallyDo : undefined;
+      case "map":
+        return place.isPromise ? map : place.child(key);
+      case "dup":
+        return dup;
+      case "with":
+        return withOptions;
+      case "onRpcBroken":
+        return onRpcBroken;
+      case "toJSON":
+        return undefined;
+      default:
+        return isReserved(key) ? undefined : place.child(key);
+    }
+  },
+  apply({ place }, _this, args) {
+    return place.call(args);
+  },
+  getPrototypeOf({ place }) {
+    return place.isPromise ? prototypes.promise : prototypes.stub;
+  },
+  has(_target, key) {
+    return key === PLACE || key === Symbol.dispose;
+  },
+  ownKeys() {
+    return [];
+  },
+  getOwnPropertyDescriptor() {
+    return undefined;
+  },
+  set: refuse,
+  defineProperty: refuse,
+  deleteProperty: refuse,
+  setPrototypeOf: refuse,
+  preventExtensions: refuse,
+};
+
+function refuse(): never {
+  throw new RpcError(
+    "failed",
+    "invalid-argument",
+    "a stub cannot be changed: call a method of the object to change that",
+  );
+}

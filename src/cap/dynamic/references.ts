@@ -1,0 +1,445 @@
+// Role: values with references, to a payload and back: what is put into the capability table, what is made of it.
+// State: per value, the references found in it. Must not know: who calls whom.
+
+import { RpcError } from "../../base/errors.js";
+import type { Scheduler } from "../../base/scheduler.js";
+import { CallRequest, Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
+import { LocalHook, type Server } from "../../hook/local.js";
+import { NO_CAPS, Payload } from "../../hook/payload.js";
+import { nullHook, type Results, type ResultsObserver } from "../../hook/results.js";
+import type { Content } from "../../wire/content.js";
+import {
+  decodeValue,
+  encodeValue,
+  type ReferenceSink,
+  type ReferenceSource,
+} from "./values/index.js";
+import { placeOf, type Root, rootOf } from "./place.js";
+import {
+  KIND_ABORTED,
+  KIND_OBJECT,
+  KIND_PROMISE,
+  KIND_SIGNAL,
+  METHOD_GET,
+  NO_STEPS,
+  OBJECT_HI,
+  OBJECT_LO,
+  patchRequest,
+  readResult,
+  type References,
+  UNDEFINED,
+  WANT_OBJECT,
+  writeRequest,
+} from "./protocol.js";
+import { isTarget } from "./target.js";
+
+/** A root that can be put into a payload. */
+export interface Referable extends Root {
+  /** A promise is replaced by its value where it arrives. */
+  readonly kind: number;
+  /** What it stands for; stays its own. @throws RpcError capability-disposed */
+  readonly live: Hook;
+  /** What is put into the table: a new reference. Makes the call first that it is the result of. */
+  refer(): Hook;
+  /** It goes into a payload that is not sent yet. */
+  lent(): void;
+}
+
+/** The layers above this one, which it makes things of. Filled in by stub.ts. */
+export const above: {
+  /** A new stub for `hook`, which it takes over. */
+  stub: (hook: Hook) => { readonly root: Root; readonly proxy: object };
+  /** A new reference to the capability of a target or a function of this vat. */
+  serve: (target: object, scheduler: Scheduler) => Hook;
+  /** A new reference to a capability that stands for `value`, a result that came here. The value's references stay its owner's. */
+  hold: (value: unknown, scheduler: Scheduler) => Hook;
+  /** The function that stands for a signal. */
+  functionOf: (signal: AbortSignal) => object;
+  /** A signal that follows the one behind `hook`, which it takes over, until `root` is disposed. */
+  follow: (hook: Hook) => { readonly root: Root; readonly signal: AbortSignal };
+} = {
+  stub: notReady,
+  serve: notReady,
+  hold: notReady,
+  functionOf: notReady,
+  follow: notReady,
+};
+
+function notReady(): never {
+  throw new RpcError("failed", "internal-error", "the dynamic layer is not loaded");
+}
+
+/** An object of this vat behind the interface Object. */
+export abstract class LocalObject implements Server {
+  abstract dispatch: Server["dispatch"];
+
+  /** The target or function; null where it is a result. */
+  abstract readonly self: object | null;
+
+  /** The value of a result, given; only where `self` is null. */
+  abstract share(): Payload;
+}
+
+/** The object of this vat behind `hook`, as far as is known now. Not while a stream call runs: it must not be overtaken. */
+export function localObject(hook: Hook): LocalObject | null {
+  const end = hook.resolved();
+  return end instanceof LocalHook && end.server instanceof LocalObject && !end.streamBusy
+    ? end.server
+    : null;
+}
+
+/** The references of one value on its way out. */
+export class Outgoing implements ReferenceSink {
+  readonly kinds: number[] = [];
+  private readonly entries: (Hook | Referable)[] = [];
+  /** What ends with this value: what is given away, and promises that were asked for to be put into it. */
+  private readonly ends: Referable[] = [];
+  private known: Map<object, number> | null = null;
+  private readonly scheduler: Scheduler;
+  private readonly gives: boolean;
+
+  /**
+   * @param scheduler of capabilities that have to be made.
+   * @param gives stubs and promises in the value are given away with it, and disposed here whatever becomes of it.
+   */
+  constructor(scheduler: Scheduler, gives = false) {
+    this.scheduler = scheduler;
+    this.gives = gives;
+  }
+
+  reference(value: object): { kind: number; index: number } | undefined {
+    const place = placeOf(value);
+    if (place !== undefined && place.path.length === 0) return this.referenceTo(place.root);
+    const seen = this.known?.get(value);
+    if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };
+    if (place !== undefined) {
+      const root = rootOf(place);
+      if (!this.gives) this.ends.push(root as Referable);
+      return this.referenceTo(root, value);
+    }
+    const { scheduler } = this;
+    if (value instanceof AbortSignal) {
+      const { aborted } = value;
+      this.kinds.push(aborted ? KIND_ABORTED : KIND_SIGNAL);
+      this.entries.push(
+        aborted
+          ? above.hold(value.reason, scheduler)
+          : above.serve(above.functionOf(value), scheduler),
+      );
+    } else if (typeof value === "function" || isTarget(value)) {
+      this.kinds.push(KIND_OBJECT);
+      this.entries.push(above.serve(value, scheduler));
+    } else return undefined;
+    return this.added(value);
+  }
+
+  /** The reference to what `root` stands for. @param key what it is known by. */
+  referenceTo(root: Root, key: object = root): { kind: number; index: number } {
+    const seen = this.known?.get(key);
+    if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };
+    const referable = root as Referable;
+    this.kinds.push(referable.kind);
+    if (referable.kind === KIND_OBJECT) this.entries.push(referable.refer());
+    else {
+      // The call that it is a result of may not be made yet: there is nothing to refer to until then.
+      referable.lent();
+      this.entries.push(referable);
+    }
+    if (this.gives) this.ends.push(referable);
+    return this.added(key);
+  }
+
+  private added(key: object): { kind: number; index: number } {
+    const index = this.kinds.length - 1;
+    (this.known ??= new Map()).set(key, index);
+    return { kind: this.kinds[index]!, index };
+  }
+
+  /** Encodes `value`. @throws RpcError when something in it cannot travel; then no reference is held. */
+  encode(value: unknown, root: string): Uint8Array {
+    try {
+      return encodeValue(value, this, { root });
+    } catch (thrown) {
+      this.release();
+      throw thrown;
+    }
+  }
+
+  /** The table. Every call that a promise in it is the result of has been made. */
+  take(): readonly (Hook | null)[] {
+    const { entries } = this;
+    if (entries.length === 0) return NO_CAPS;
+    const hooks = entries.map((entry) => (entry instanceof Hook ? entry : entry.refer()));
+    this.end();
+    return hooks;
+  }
+
+  /** The value is not sent after all. */
+  release(): void {
+    for (const entry of this.entries) if (entry instanceof Hook) entry.release();
+    this.end();
+  }
+
+  private end(): void {
+    this.entries.length = 0;
+    for (const root of this.ends) root.dispose();
+    this.ends.length = 0;
+  }
+}
+
+const GET_OBJECT: Content = /* @__PURE__ */ objectRequest();
+const GET_VALUE: Content = /* @__PURE__ */ writeRequest(NO_STEPS, null, []);
+
+/** Asks for the value of the result that `hook` stands for. */
+export function askValue(hook: Hook): Results {
+  return hook.call(
+    new CallRequest(
+      OBJECT_HI,
+      OBJECT_LO,
+      METHOD_GET,
+      new Payload(GET_VALUE),
+      NO_PROMISE_PIPELINING,
+    ),
+  );
+}
+
+/** Asks for the object of the result that `hook` stands for. */
+export function askObject(hook: Hook): Results {
+  return hook.call(
+    new CallRequest(
+      OBJECT_HI,
+      OBJECT_LO,
+      METHOD_GET,
+      new Payload(GET_OBJECT),
+      NO_PROMISE_PIPELINING,
+    ),
+  );
+}
+
+function objectRequest(): Content {
+  const content = writeRequest(NO_STEPS, null, []);
+  patchRequest(content, WANT_OBJECT, 0);
+  return content;
+}
+
+/** Told of a value, once, by one of both. */
+export interface Receiver {
+  /** @param held what holds the references in it; null when there are none. */
+  received(value: unknown, held: Incoming | null): void;
+  fail(error: RpcError): void;
+}
+
+/** A promise may be the value of a promise, and so on, as a peer likes. */
+const DEEPEST = 64;
+
+/** The references of one value that came in: it makes stubs of them, and owns these until they are handed on. */
+export class Incoming implements ReferenceSource {
+  private readonly payload: Payload;
+  private readonly references: References;
+  private readonly scheduler: Scheduler;
+  private readonly depth: number;
+  private readonly values: unknown[] = [];
+  private stubs: Root[] = [];
+  private waiting: Results[] = [];
+  private inner: Incoming[] = [];
+  private made: object[] = [];
+  private ended = false;
+  private bytes: Uint8Array | null = UNDEFINED;
+  private receiver: Receiver | null = null;
+  private left = 0;
+
+  /** @param payload its capabilities are released as soon as there are stubs for them; that may be done before, too. */
+  constructor(payload: Payload, references: References, scheduler: Scheduler, depth = 0) {
+    this.payload = payload;
+    this.references = references;
+    this.scheduler = scheduler;
+    this.depth = depth;
+  }
+
+  /**
+   * Decodes `bytes`, the values of promises in it first, and tells `receiver`, now or from a job; not after
+   * {@link dispose}.
+   *
+   * @param bytes null for the list of what the references are.
+   */
+  decode(bytes: Uint8Array | null, receiver: Receiver): void {
+    const { kinds } = this.references;
+    this.bytes = bytes;
+    this.receiver = receiver;
+    // One more than there are, so that it does not end before all are asked for.
+    this.left = 1;
+    for (let i = 0; i < kinds.length && !this.ended; i++) {
+      if (kinds[i] !== KIND_PROMISE && kinds[i] !== KIND_ABORTED) continue;
+      this.left++;
+      this.await(i);
+    }
+    this.ready();
+  }
+
+  private ready(): void {
+    if (--this.left > 0 || this.ended) return;
+    const { bytes } = this;
+    let value: unknown;
+    try {
+      if (bytes === null) value = this.references.kinds.map((kind, i) => this.revive(kind, i));
+      else value = bytes === UNDEFINED ? undefined : decodeValue(bytes, this);
+    } catch (thrown) {
+      return this.failed(RpcError.from(thrown));
+    }
+    this.payload.release();
+    this.receiver!.received(value, this);
+  }
+
+  private failed(error: RpcError): void {
+    if (this.ended) return;
+    this.dispose();
+    this.receiver!.fail(error);
+  }
+
+  revive(kind: number, index: number): unknown {
+    const { kinds } = this.references;
+    if (!(index < kinds.length) || kinds[index] !== kind) {
+      const message = `a value names reference ${index} of kind ${kind}, which did not come with it`;
+      throw new RpcError("failed", "invalid-payload", message);
+    }
+    if (kind === KIND_PROMISE) return this.values[index];
+    if (kind === KIND_ABORTED) return (this.made[index] ??= AbortSignal.abort(this.values[index]));
+    if (kind !== KIND_OBJECT && kind !== KIND_SIGNAL)
+      throw new RpcError(
+        "unimplemented",
+        "invalid-payload",
+        `references of kind ${kind} are unknown`,
+      );
+    const known = this.made[index];
+    if (known !== undefined) return known;
+    const hook = this.hook(index);
+    return (this.made[index] = kind === KIND_SIGNAL ? this.signal(hook) : this.stub(hook));
+  }
+
+  private signal(hook: Hook): AbortSignal {
+    const { root, signal } = above.follow(hook);
+    this.stubs.push(root);
+    return signal;
+  }
+
+  private stub(hook: Hook): object {
+    const { root, proxy } = above.stub(hook);
+    this.stubs.push(root);
+    return proxy;
+  }
+
+  /** Ends every stub that was made of the references, and what is still awaited. Idempotent. */
+  dispose(): void {
+    this.ended = true;
+    this.payload.release();
+    const { stubs, waiting, inner } = this;
+    this.stubs = [];
+    this.waiting = [];
+    this.inner = [];
+    for (const stub of stubs) stub.dispose();
+    for (const results of waiting) results.cancel();
+    for (const one of inner) one.dispose();
+  }
+
+  /** Whether there is anything to dispose. */
+  get holdsAny(): boolean {
+    return this.stubs.length > 0 || this.inner.some((one) => one.holdsAny);
+  }
+
+  private hook(index: number): Hook {
+    const at = this.references.caps[index]!;
+    return this.payload.caps[at]?.addRef() ?? nullHook(this.scheduler);
+  }
+
+  /** Puts the value of promise `index` into `values`. At once where it is known here, so that calls keep their order. */
+  private await(index: number): void {
+    const receiver: Receiver = {
+      received: (value) => {
+        this.values[index] = value;
+        this.ready();
+      },
+      fail: (error) => this.failed(error),
+    };
+    const hook = this.hook(index);
+    const local = localObject(hook);
+    if (local === null) {
+      const results = askValue(hook);
+      this.waiting.push(results);
+      results.observe(
+        new ValueObserver((error, payload) => {
+          this.waiting.splice(this.waiting.indexOf(results), 1);
+          if (error !== null) this.failed(error);
+          else this.settle(payload!, receiver);
+        }),
+      );
+    } else if (local.self !== null) receiver.received(this.stub(hook.addRef()), null);
+    else this.settle(local.share(), receiver);
+    hook.release();
+  }
+
+  private settle(payload: Payload, receiver: Receiver): void {
+    if (this.ended) return payload.release();
+    const inner = receiveValue(payload, this.scheduler, receiver, this.depth + 1);
+    if (inner !== null) this.inner.push(inner);
+  }
+}
+
+/** Waits for the answer to {@link askValue}. */
+export class ValueObserver implements ResultsObserver {
+  readonly immediate = false;
+  private readonly tell: (error: RpcError | null, payload: Payload | null) => void;
+
+  constructor(tell: (error: RpcError | null, payload: Payload | null) => void) {
+    this.tell = tell;
+  }
+
+  resultsSettled(results: Results): void {
+    results.dropPipeline();
+    if (results.error !== null) {
+      results.cancel();
+      this.tell(results.error, null);
+    } else this.tell(null, results.takePayload());
+  }
+}
+
+/**
+ * Decodes the value of a Result, which is taken over.
+ * @returns what holds its references, to be disposed if the value is not waited for any more; null when there are none.
+ */
+export function receiveValue(
+  payload: Payload,
+  scheduler: Scheduler,
+  receiver: Receiver,
+  depth = 0,
+): Incoming | null {
+  let decoded: unknown;
+  try {
+    if (depth > DEEPEST) {
+      const message = `more than ${DEEPEST} promises, each the value of the one before`;
+      throw new RpcError("failed", "limit-exceeded", message);
+    }
+    const { value, hasValue, references } = readResult(payload.content);
+    if (!hasValue)
+      throw new RpcError("failed", "invalid-payload", "the value was asked for and is missing");
+    if (references.kinds.length > 0) {
+      const incoming = new Incoming(payload, references, scheduler, depth);
+      incoming.decode(value ?? UNDEFINED, receiver);
+      return incoming;
+    }
+    decoded = value === null ? undefined : decodeValue(value, NO_REFERENCES);
+    payload.release();
+  } catch (thrown) {
+    payload.release();
+    receiver.fail(RpcError.from(thrown));
+    return null;
+  }
+  receiver.received(decoded, null);
+  return null;
+}
+
+const NO_REFERENCES: ReferenceSource = {
+  revive(kind, index) {
+    const message = `a value names reference ${index} of kind ${kind}, but none came with it`;
+    throw new RpcError("failed", "invalid-payload", message);
+  },
+};

@@ -1,0 +1,41 @@
+// Role: a value to bytes.
+// State: none. Must not know: who sends them.
+
+import type { EncodeOptions, ReferenceSink } from "./contract.js";
+import { DEFAULT_VALUE_LIMITS } from "./contract.js";
+import { overLimit } from "./failures.js";
+import { EXTENDED } from "./kinds.js";
+import { Lowering } from "./lower.js";
+import { pack } from "./pack.js";
+import { Walk } from "./walk.js";
+
+const NO_TAIL: readonly Uint8Array[] = [];
+
+/**
+ * A value as bytes that {@link decodeValue} makes the same value of, in this format: docs/js-values.md. Every property
+ * is read once, and what was read is what is sent.
+ *
+ * @param refs is asked for what goes by reference; it sees everything before this returns.
+ * @returns bytes of their own; nobody writes to them later.
+ * @throws RpcError `unsendable-value` with the path of what cannot be sent; `limit-exceeded` naming the limit; what `refs`
+ *   throws, if that is an RpcError. After a throw, references that `refs` was asked for are in no value.
+ * @example encodeValue([1, { when: new Date() }], refs, { root: "args" })
+ */
+export function encodeValue(
+  value: unknown,
+  refs: ReferenceSink,
+  options?: EncodeOptions,
+): Uint8Array {
+  const limits = options?.limits ?? DEFAULT_VALUE_LIMITS;
+  const walk = new Walk(refs, options);
+  const copy = walk.run(value);
+  let bytes: Uint8Array;
+  if (walk.plain) bytes = pack(-1, copy, NO_TAIL, 0);
+  else {
+    const lowering = new Lowering(limits);
+    const tree = lowering.lower(copy);
+    bytes = pack(EXTENDED, tree, lowering.tail, lowering.tailBytes);
+  }
+  if (bytes.length > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
+  return bytes;
+}

@@ -1,0 +1,46 @@
+// Role: the errors of the value codec, and the paths that they name.
+// State: none. Must not know: the format.
+
+import { RpcError } from "../../../base/errors.js";
+
+/** One step into a value: an index, the name of a property, or a step with a text of its own, such as `.keys()[2]`. */
+export type Step = number | string | { readonly text: string };
+
+const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
+
+/** The path as one would write it in code: `args[0].user["first name"]`. */
+export function pathOf(root: string, steps: readonly Step[], length: number): string {
+  let path = root;
+  for (let i = 0; i < length; i++) {
+    const step = steps[i]!;
+    if (typeof step === "number") path += `[${step}]`;
+    else if (typeof step !== "string") path += step.text;
+    else path += IDENTIFIER.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;
+  }
+  return path;
+}
+
+/** A value that cannot be sent: `why` says what it is and what to do. */
+export function unsendable(path: string, why: string, cause?: unknown): RpcError {
+  const message = `${path} cannot be sent: ${why}`;
+  return cause === undefined
+    ? new RpcError("failed", "unsendable-value", message)
+    : new RpcError("failed", "unsendable-value", message, { cause });
+}
+
+/** A limit of ValueLimits was reached. */
+export function overLimit(name: string, most: number, what: string): RpcError {
+  return new RpcError(
+    "overloaded",
+    "limit-exceeded",
+    `${what} is over its limit: ${name} is ${most}`,
+  );
+}
+
+/** What a peer sent is no value. */
+export function invalidValue(why: string, cause?: unknown): RpcError {
+  const message = `the value is malformed: ${why}`;
+  return cause === undefined
+    ? new RpcError("failed", "invalid-payload", message)
+    : new RpcError("failed", "invalid-payload", message, { cause });
+}

@@ -1,0 +1,15 @@
+// Role: what the rest of the dynamic layer sees of the value codec.
+// State: none. Must not know: anything.
+
+export {
+  type DecodeOptions,
+  DEFAULT_VALUE_LIMITS,
+  type EncodeOptions,
+  type ReferenceSink,
+  type ReferenceSlot,
+  type ReferenceSource,
+  type ValueLimits,
+} from "./contract.js";
+export { decodeValue } from "./decode.js";
+export { encodeValue } from "./encode.js";
+export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./types.js";

@@ -1,0 +1,249 @@
+// map: a callback recorded here and run there.
+
+import { describe, expect, it } from "vitest";
+import { RpcStub, RpcTarget } from "../../src/cap/dynamic/index.js";
+import { Counter, failure, Pair } from "./kit.js";
+
+class User extends RpcTarget {
+  readonly #id: number;
+  constructor(id: number) {
+    super();
+    this.#id = id;
+  }
+  get name(): string {
+    return `user ${this.#id}`;
+  }
+  friends(): number[] {
+    return [this.#id + 1, this.#id + 2];
+  }
+  greet(word: string): string {
+    return `${word} ${this.name}`;
+  }
+}
+
+class Api extends RpcTarget {
+  readonly counters = [new Counter(), new Counter()];
+  asked = 0;
+  ids(): number[] {
+    return [1, 2, 3];
+  }
+  user(id: number): User {
+    this.asked++;
+    return new User(id);
+  }
+  rows(): { id: number; tags: string[] }[] {
+    return [
+      { id: 1, tags: ["a", "b"] },
+      { id: 2, tags: [] },
+    ];
+  }
+  all(): Counter[] {
+    return this.counters;
+  }
+  nothing(): number[] | null {
+    return null;
+  }
+  one(): { id: number } {
+    return { id: 7 };
+  }
+  many(n: number): number[] {
+    return Array.from({ length: n }, (_, i) => i);
+  }
+  word(): string {
+    return "hi";
+  }
+  fails(id: number): number {
+    if (id === 2) throw new Error("two");
+    return id;
+  }
+  never(): Promise<number> {
+    return new Promise(() => {});
+  }
+}
+
+describe("map", () => {
+  it("runs at the other side, in one round trip: calls, properties, captures, values around them", async () => {
+    const target = new Api();
+    const pair = new Pair(target);
+    const { api, net } = pair;
+    const start = net.now;
+    using ids = api.ids();
+    const users = ids.map((id) => ({ id, name: api.user(id).name, fixed: [1] }));
+    expect(await pair.run(users)).toEqual([
+      { id: 1, name: "user 1", fixed: [1] },
+      { id: 2, name: "user 2", fixed: [1] },
+      { id: 3, name: "user 3", fixed: [1] },
+    ]);
+    expect(net.now - start).toBe(100);
+    expect(target.asked).toBe(3);
+    expect(pair.heard().filter((line) => line !== "guest finish")).toEqual([
+      "guest call",
+      "guest call",
+      "host return",
+    ]);
+    ids[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("takes properties of elements, a promise from outside, and functions of this side", async () => {
+    const pair = new Pair(new Api());
+    const { api } = pair;
+    using rows = api.rows();
+    using word = api.word();
+    const seen: number[] = [];
+    const note = (n: number): number => {
+      seen.push(n);
+      return n * 10;
+    };
+    using noted = new RpcStub(note);
+    const result = rows.map((row) => ({
+      greeting: api.user(row.id).greet(word),
+      noted: noted(row.id),
+      tags: row.tags,
+    }));
+    expect(await pair.run(result)).toEqual([
+      { greeting: "hi user 1", noted: 10, tags: ["a", "b"] },
+      { greeting: "hi user 2", noted: 20, tags: [] },
+    ]);
+    expect(seen).toEqual([1, 2]);
+    for (const one of [rows, word, noted]) one[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("nests, and the inner callback may use what the outer one has", async () => {
+    const pair = new Pair(new Api());
+    const { api } = pair;
+    using ids = api.ids();
+    const result = ids.map((id) => {
+      const user = api.user(id);
+      return user
+        .friends()
+        .map((friend) => ({ of: id, by: user.name, friend: api.user(friend).name }));
+    });
+    const lists = await pair.run(result);
+    expect(lists).toHaveLength(3);
+    expect(lists[1]).toEqual([
+      { of: 2, by: "user 2", friend: "user 3" },
+      { of: 2, by: "user 2", friend: "user 4" },
+    ]);
+    ids[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("gives references, of elements and of results", async () => {
+    const target = new Api();
+    const pair = new Pair(target);
+    using all = pair.api.all();
+    using mapped = await pair.run(all.map((counter) => ({ counter, sum: counter.add(5) })));
+    expect(mapped.map((one) => one.sum)).toEqual([5, 5]);
+    expect(await pair.run((mapped[1]!.counter as unknown as RpcStub<Counter>).add(1))).toBe(6);
+    using ids = pair.api.ids();
+    using users = await pair.run(ids.map((id) => pair.api.user(id)));
+    expect(await pair.run((users[0] as unknown as RpcStub<User>).name)).toBe("user 1");
+    for (const one of [all, mapped, ids, users]) one[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("of null is null, of what is no list the result for it", async () => {
+    const pair = new Pair(new Api());
+    using nothing = pair.api.nothing();
+    expect(await pair.run(nothing.map((id) => id))).toBe(null);
+    using one = pair.api.one();
+    expect(await pair.run(one.map((row) => pair.api.user(row.id).name))).toBe("user 7");
+    using none = pair.api.many(0);
+    expect(await pair.run(none.map((id) => pair.api.user(id).name))).toEqual([]);
+    for (const promise of [nothing, one, none]) promise[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("can be called through, and be mapped again", async () => {
+    const pair = new Pair(new Api());
+    using ids = pair.api.ids();
+    using users = ids.map((id) => ({ user: pair.api.user(id) }));
+    expect(await pair.run((users as unknown as { user: RpcStub<User> }[])[1]!.user.name)).toBe(
+      "user 2",
+    );
+    users[Symbol.dispose]();
+    ids[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("works on local stubs", async () => {
+    using api = new RpcStub(new Api());
+    using ids = api.ids();
+    expect(await ids.map((id) => api.user(id).name)).toEqual(["user 1", "user 2", "user 3"]);
+  });
+});
+
+describe("map fails", () => {
+  it("when a step that the result needs fails; another does not matter", async () => {
+    const pair = new Pair(new Api());
+    using ids = pair.api.ids();
+    expect(await failure(pair.run(ids.map((id) => pair.api.fails(id))))).toMatchObject({
+      message: "two",
+    });
+    const fine = ids.map((id) => {
+      void pair.api.fails(id);
+      return id;
+    });
+    expect(await pair.run(fine)).toEqual([1, 2, 3]);
+    ids[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("here, when the callback cannot be recorded, and nothing is sent", async () => {
+    const pair = new Pair(new Api());
+    using ids = await pair.run(Promise.resolve(pair.api)).then((api) => ({
+      [Symbol.dispose]() {},
+      promise: api.ids(),
+    }));
+    const { promise } = ids;
+    await pair.rest();
+    pair.heard();
+    expect(() => promise.map(async (id) => id)).toThrow(/cannot be async/);
+    expect(() => promise.map(() => new WeakMap())).toThrow(/result/);
+    expect(() =>
+      promise.map((id) => {
+        throw new Error(`mine ${typeof id}`);
+      }),
+    ).toThrow("mine function");
+    let leaked: unknown;
+    const mapped = promise.map((id) => (leaked = id));
+    expect(() => (leaked as Counter).add(1)).toThrow(/outside of its callback/);
+    mapped[Symbol.dispose]();
+    await pair.rest();
+    expect(pair.heard()).toEqual([]);
+    promise[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("at a budget of steps, over all elements, and inside one another", async () => {
+    const pair = new Pair(new Api());
+    using many = pair.api.many(60_000);
+    const error = await failure(
+      pair.run(many.map((id) => [pair.api.fails(id), pair.api.fails(id)])),
+    );
+    expect(error).toMatchObject({ type: "overloaded" });
+    using some = pair.api.many(1000);
+    const nested = some.map((id) => pair.api.many(1000).map(() => pair.api.fails(id)));
+    expect(await failure(pair.run(nested))).toMatchObject({ type: "overloaded" });
+    many[Symbol.dispose]();
+    some[Symbol.dispose]();
+    await pair.rest();
+    pair.api[Symbol.dispose]();
+  });
+
+  it("by cancellation, which ends its calls", async () => {
+    const pair = new Pair(new Api());
+    using ids = pair.api.ids();
+    const controller = new AbortController();
+    const stub = pair.api;
+    const mapped = (ids.with({ signal: controller.signal }) as typeof ids).map(() => stub.never());
+    const failed = failure(mapped);
+    await pair.rest();
+    controller.abort();
+    expect(await failed).toMatchObject({ code: "call-canceled" });
+    ids[Symbol.dispose]();
+    await pair.done();
+  });
+});
