@@ -96,6 +96,8 @@ export class Framer {
    */
   get space(): Uint8Array | null {
     if (this.segments === 0 || this.need < DIRECT_BYTES || this.error !== null) return null;
+    // What was pushed may have filled the buffer exactly, and to read into no memory breaks a socket.
+    this.reserve(this.have + 1);
     return this.buf!.subarray(this.have);
   }
 
