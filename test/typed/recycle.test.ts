@@ -74,6 +74,15 @@ it("what was copied before the memory went back stays, whatever comes after", as
   kept.forEach((chunk, i) => expect(chunk.every((byte) => byte === i)).toBe(true));
 });
 
+it("a chunk's memory may be transferred to another thread while the next chunk lies behind it", async () => {
+  const kept: Uint8Array[] = [];
+  await stream(60, 64 * 1024, ({ chunk }) => {
+    kept.push(structuredClone(chunk, { transfer: [chunk.buffer as ArrayBuffer] }));
+  });
+  kept.forEach((chunk, i) => expect(chunk.every((byte) => byte === i)).toBe(true));
+  expect(kept.length).toBe(60);
+});
+
 it("after recycle() the params cannot be read any more, large or small, local or not", async () => {
   const seen: unknown[] = [];
   const look = (params: f.Everything_write$Params, context: StreamContext): void => {
