@@ -74,6 +74,29 @@ it("what was copied before the memory went back stays, whatever comes after", as
   kept.forEach((chunk, i) => expect(chunk.every((byte) => byte === i)).toBe(true));
 });
 
+it("C-FRM-21: a chunk that was passed on before recycle() arrives as it was, however late it leaves", async () => {
+  const right: boolean[] = [];
+  using far = serve(f.Everything, {
+    write: ({ chunk }: f.Everything_write$Params) => {
+      const number = right.length;
+      right.push(chunk.length === 64 * 1024 && chunk.every((byte) => byte === number));
+    },
+  } as unknown as f.Everything.Server);
+  const listener = await listen(`unix:${folder}/far`, { bootstrap: far });
+  const session = await connect(listener.url);
+  {
+    using next = session.bootstrap(f.Everything);
+    await stream(120, 64 * 1024, async ({ chunk }, context) => {
+      await next.write({ chunk });
+      context.recycle();
+    });
+    await whenStreamed(next);
+  }
+  await session.close();
+  await listener.close();
+  expect(right).toEqual(Array.from({ length: 120 }, () => true));
+});
+
 it("a chunk's memory may be transferred to another thread while the next chunk lies behind it", async () => {
   const kept: Uint8Array[] = [];
   await stream(60, 64 * 1024, ({ chunk }) => {
