@@ -107,6 +107,8 @@ export class Framer {
    */
   get space(): Uint8Array | null {
     if (this.segments === 0 || this.need < DIRECT_BYTES || this.error !== null) return null;
+    // As many segments as a raised limit allows have a header of this size, which is no frame yet.
+    if (this.need === headerBytes(this.segments)) return null;
     // What was pushed may have filled the buffer exactly, and to read into no memory breaks a socket.
     this.reserve(this.have + 1);
     return this.buf!.subarray(this.have);

@@ -278,6 +278,19 @@ describe("Framer, read into", () => {
     }
   });
 
+  it("does not take a header for a frame, however many segments a raised limit lets it have", () => {
+    const bodies = Array.from({ length: 9000 }, (_, i) =>
+      word(i).subarray(0, i % 900 === 0 ? 8 : 0),
+    );
+    const bytes = concat([framed(...bodies), framed(word(1))]);
+    const limits = { ...DEFAULT_LIMITS, segments: 9000 };
+    const found = feed(new Framer(limits, roomyMemory(4096)), bytes, [100, 20_000, 1e6]);
+    expect(found.length).toBe(2);
+    expect(found[0]!.length).toBeGreaterThan(10 * 16);
+    const over = new Framer({ ...limits, messageWords: 9 }, roomyMemory(4096));
+    expect(errorOf(() => feed(over, bytes, [100, 1e6])).code).toBe("malformed-frame");
+  });
+
   it("C-FRM-01: gives the same messages, whatever the reads bring and the memory's room", () => {
     for (const room of [0, 1, 8, 100, 4096, 200_000])
       for (const size of [1000, 4096, 65_536, 1_000_000])
