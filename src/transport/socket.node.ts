@@ -48,7 +48,9 @@ const memory: FrameMemory = {
     return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
   },
   recycle(buffer) {
-    if (buffer.byteLength <= MOST_SPARE_BYTES) spare.push(buffer);
+    // Plain memory, and what was transferred to another thread, would only take the place of what serves.
+    if (buffer.byteLength < RAW_BYTES || buffer.byteLength > MOST_SPARE_BYTES) return;
+    spare.push(buffer);
     if (spare.length > MOST_SPARE) spare.shift();
   },
 };

@@ -64,6 +64,26 @@ it("recycled memory serves later chunks, which arrive whole", async () => {
   expect(buffers.size).toBeLessThan(40);
 });
 
+it("memory that cannot serve again takes no room from memory that can", async () => {
+  const collect = (buffers: Set<ArrayBufferLike>, transfers: boolean): Write => {
+    return ({ chunk }, context) => {
+      buffers.add(chunk.buffer);
+      if (transfers) structuredClone(chunk, { transfer: [chunk.buffer as ArrayBuffer] });
+      context.recycle();
+    };
+  };
+  for (const [size, transfers] of [
+    [10_000, false],
+    [20_000, true],
+  ] as const) {
+    const [before, after] = [new Set<ArrayBufferLike>(), new Set<ArrayBufferLike>()];
+    await stream(20, 64 * 1024, collect(before, false));
+    await stream(200, size, collect(new Set(), transfers));
+    await stream(20, 64 * 1024, collect(after, false));
+    expect([...after].some((buffer) => before.has(buffer))).toBe(true);
+  }
+});
+
 it("what was copied before the memory went back stays, whatever comes after", async () => {
   const kept: Uint8Array[] = [];
   await stream(60, 40_000, async ({ chunk }, context) => {
