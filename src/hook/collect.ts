@@ -8,23 +8,21 @@
 
 import type { Hook } from "./hook.js";
 
-/** Whoever owns one reference: null once it was given back or away. */
-export interface Holder {
-  readonly _hook: Hook | null;
-}
-
 /**
- * Holders that are not registered yet. Most are disposed within a round trip, and registering costs ten times what all else
- * about a holder does. They are kept alive by this list, so it is short, and it ends with the next garbage collection.
+ * Holders that are not registered yet. Most are disposed within a round trip, and registering one costs more than all else
+ * about it. Those in here cannot be collected, so they are few, and go on to the registry with the next collection.
  */
-const young: Holder[] = [];
+const young = /* @__PURE__ */ new Map<object, Hook>();
 const MOST_YOUNG = 512;
+/** Whether an object of which nobody knows waits for the collector. */
+let waiting = false;
 
 let listener: ((hook: Hook) => void) | null = null;
 
-/** Null stands for an object that nobody holds: its end says that the collector runs. */
+/** Null stands for that object: its end says that the collector runs. */
 const registry = /* @__PURE__ */ new FinalizationRegistry<Hook | null>((hook) => {
   if (hook === null) {
+    waiting = false;
     registerYoung();
     return;
   }
@@ -37,27 +35,28 @@ const registry = /* @__PURE__ */ new FinalizationRegistry<Hook | null>((hook) =>
 });
 
 /**
- * Releases the holder's reference once the holder is garbage, unless {@link disposed} comes first.
+ * Releases `hook` once `holder` is garbage, unless {@link disposed} comes first.
  *
- * @param holder what the user holds; nothing reachable from its hook may lead to it.
- * @example releaseWhenCollected(client)
+ * @param holder what the user holds; nothing reachable from `hook` may lead to it.
+ * @param hook the reference that the holder owns.
+ * @example releaseWhenCollected(client, hook)
  * Source: C-GCF-01, C-GCF-02.
  */
-export function releaseWhenCollected(holder: Holder): void {
-  if (young.length === 0) registry.register({}, null);
-  young.push(holder);
-  if (young.length === MOST_YOUNG) registerYoung();
+export function releaseWhenCollected(holder: object, hook: Hook): void {
+  if (!waiting) registry.register({}, null);
+  waiting = true;
+  young.set(holder, hook);
+  if (young.size === MOST_YOUNG) registerYoung();
 }
 
 function registerYoung(): void {
-  for (const holder of young)
-    if (holder._hook !== null) registry.register(holder, holder._hook, holder);
-  young.length = 0;
+  for (const [holder, hook] of young) registry.register(holder, hook, holder);
+  young.clear();
 }
 
 /** The holder has given its reference back, or away, as it should. */
-export function disposed(holder: Holder): void {
-  registry.unregister(holder);
+export function disposed(holder: object): void {
+  if (!young.delete(holder)) registry.unregister(holder);
 }
 
 /**

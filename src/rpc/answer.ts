@@ -15,6 +15,7 @@ import { echoDisembargo, parkDisembargo } from "./disembargo.js";
 import { announceNew, describeCaps, type Export, releaseExports } from "./exports.js";
 import type { AnswerId } from "./ids.js";
 import type { AdoptedAnswer, Question } from "./question.js";
+import { Route, type Routed } from "./route.js";
 import type { ConnectionState } from "./state.js";
 
 /** What a Call says about its results. */
@@ -25,6 +26,36 @@ export interface AnswerHints {
 }
 
 const NO_HINTS: AnswerHints = { keepsResults: false, pipelineOnly: false, noPipeline: false };
+
+/** A path into an answer that has not returned, for who holds on to it; see {@link Answer.route}. */
+class AnswerSlot implements Routed {
+  readonly path: Path;
+  readonly route: Route;
+  /** What calls go to until the Return. Owned. */
+  readonly target: Hook;
+  private readonly slots: Set<AnswerSlot>;
+
+  /** Takes over `target`. */
+  constructor(slots: Set<AnswerSlot>, path: Path, target: Hook) {
+    this.path = path;
+    this.target = target;
+    this.route = new Route(this);
+    this.slots = slots;
+    slots.add(this);
+  }
+
+  /** Takes over `way`. */
+  settle(way: Hook): void {
+    this.slots.delete(this);
+    this.route.settle(way);
+    way.release();
+    this.target.release();
+  }
+
+  routeReleased(): void {
+    if (this.slots.delete(this)) this.target.release();
+  }
+}
 
 /** One answer. */
 export class Answer implements ResultsObserver, AdoptedAnswer, Job {
@@ -53,6 +84,8 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   private charged = 0;
   private held = 0;
   private early: { path: Path; embargoId: number }[] = [];
+  /** Those who hold a path into this and wait for the Return. Made when needed: most answers have none. */
+  private slots: Set<AnswerSlot> | null = null;
 
   constructor(state: ConnectionState, id: AnswerId, hints: AnswerHints = NO_HINTS) {
     this.state = state;
@@ -122,7 +155,10 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
       else if (results.error !== null) this.returnError(results.error);
       else this.returnResults(results);
       if (this.finished) this.remove();
-      else this.echoEarly();
+      else {
+        for (const slot of this.slots ?? []) slot.settle(this.target(slot.path));
+        this.echoEarly();
+      }
     } catch (thrown) {
       this.state.fail(RpcError.from(thrown));
     }
@@ -151,6 +187,18 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     if (results !== null && (this.routes === null || !results.pipelineKept(path)))
       return results.pipeline(path);
     return this.frozenRoute(path);
+  }
+
+  /**
+   * The same for who does not call at once: from the Return on it leads where the Return said, as the peer's own calls do.
+   * The results may hold a promise that resolves later and leads elsewhere then; who followed that would overtake the
+   * peer's calls that still go the way that the Return named, or fall behind them (C-RES-19, C-EMB-18).
+   */
+  route(path: Path): Hook {
+    const target = this.target(path);
+    if (this.returned || this.results === null || this.keepsResults || this.pipelineOnly)
+      return target;
+    return new AnswerSlot((this.slots ??= new Set()), path, target).route;
   }
 
   /** Where the Return said that `path` leads (C-RES-19): a new reference. */
@@ -370,6 +418,8 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
 
   private dropAll(): void {
     this.gone = true;
+    // No Return names a way: they follow the results, if those still come.
+    for (const slot of this.slots ?? []) slot.settle(slot.target.addRef());
     this.dropResults();
     this.takeEarly();
     if (this.charged > 0) this.state.gate.discharge(this.charged);

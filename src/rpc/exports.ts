@@ -9,7 +9,7 @@ import { DescriptorKind, EMPTY_PATH } from "../wire/descriptors.js";
 import { echoDisembargo, parkDisembargo } from "./disembargo.js";
 import type { ExportId } from "./ids.js";
 import { RemotePromise, type RemoteTarget, routeTarget } from "./remote.js";
-import { ExportRoute, type Routed } from "./route.js";
+import { Route, type Routed } from "./route.js";
 import { type ConnectionState, protocolError } from "./state.js";
 
 /** One capability in the peer's hands, under one id (C-REF-01, C-REF-02). */
@@ -27,7 +27,7 @@ export class Export implements HookWatcher, Routed {
   private announcedAs: Export | null = null;
   private resolveEchoed = false;
   // These two are rarely needed, and there may be a hundred thousand exports: made when they are.
-  private routes: Set<ExportRoute> | null = null;
+  private routes: Set<Route> | null = null;
   /** Disembargoes of the peer's that came before our Resolve (C-EMB-10). */
   private early: number[] | null = null;
 
@@ -47,12 +47,12 @@ export class Export implements HookWatcher, Routed {
   route(): Hook {
     if (!this.wasPromise) return this.hook.addRef();
     if (this.frozen !== null) return this.frozen.addRef();
-    const route = new ExportRoute(this);
+    const route = new Route(this);
     (this.routes ??= new Set()).add(route);
     return route;
   }
 
-  routeReleased(route: ExportRoute): void {
+  routeReleased(route: Route): void {
     this.routes?.delete(route);
   }
 
@@ -212,7 +212,7 @@ function targetOf(end: Hook): RemoteTarget | null {
 
 /** A promise that went to this peer and came back goes out again by the id it has (C-RES-02). */
 function exportWaitedFor(state: ConnectionState, end: Hook): Export | null {
-  if (!(end instanceof ExportRoute) || end.next !== null) return null;
+  if (!(end instanceof Route) || end.next !== null) return null;
   const { entry } = end;
   return entry instanceof Export && entry.state === state && entry.refs > 0 ? entry : null;
 }

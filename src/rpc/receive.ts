@@ -107,7 +107,7 @@ function receiveAnswerCap(
   const answer = state.answers.get(id);
   if (answer === undefined) return brokenHook(answerUnavailable(id), state.scheduler);
   if (reader.capPathUnknownOp(index)) return brokenHook(unknownOperation(), state.scheduler);
-  return behindWithheld(state, answer.target(reader.capPath(index)));
+  return behindWithheld(state, answer.route(reader.capPath(index)));
 }
 
 /**

@@ -23,7 +23,7 @@ import { brokenHook, type PromisedField, type Results } from "../hook/results.js
 import { openEmbargo } from "./embargo.js";
 import { AdaptiveWindow } from "./adaptive-window.js";
 import { flowAfter, StreamFlow } from "./flow.js";
-import { ExportRoute } from "./route.js";
+import { Route } from "./route.js";
 import type { ConnectionState } from "./state.js";
 
 /** Something that a message can be addressed to: an import, or a path into the answer of a question. */
@@ -265,6 +265,6 @@ function promiseCycle(): RpcError {
 export function routeTarget(route: Hook): RemoteTarget | null {
   if (route instanceof RemoteTarget) return route;
   if (route instanceof RemotePromise && route.next === null) return route.target;
-  if (route instanceof ExportRoute && route.next !== null) return routeTarget(route.next);
+  if (route instanceof Route && route.next !== null) return routeTarget(route.next);
   return null;
 }

@@ -1,5 +1,6 @@
-// Role: where calls go that the peer addresses to a promise of ours by another name than its export id: a slot of an
-// answer. Follows the resolution that was announced and no other (C-RES-18, C-RES-19).
+// Role: where calls go that the peer addresses to a promise of ours: an export of which we hold another name, or a slot of
+// an answer that has not returned. Follows what the peer is told of it, the Resolve or the Return, and nothing that comes
+// after (C-RES-18, C-RES-19).
 // State: who waits for that. Must not know: tables, the wire.
 
 import type { RpcError } from "../base/errors.js";
@@ -7,15 +8,15 @@ import type { Job } from "../base/scheduler.js";
 import { type CallRequest, type FlowController, Hook, type HookWatcher } from "../hook/hook.js";
 import type { Results } from "../hook/results.js";
 
-/** The promise that a route follows; see Export. */
+/** The promise that a route follows; see Export and AnswerSlot. */
 export interface Routed {
   /** Where calls go now. */
   readonly target: Hook;
-  routeReleased(route: ExportRoute): void;
+  routeReleased(route: Route): void;
 }
 
 /** One route; it may come into users' hands, as a capability of ours that came home. */
-export class ExportRoute extends Hook implements Job {
+export class Route extends Hook implements Job {
   readonly entry: Routed;
   private watchers: HookWatcher[] = [];
 
@@ -24,7 +25,7 @@ export class ExportRoute extends Hook implements Job {
     this.entry = entry;
   }
 
-  /** The entry has announced its resolution, or has ended without one. `way` stays the caller's. */
+  /** The peer was told of the resolution, or the entry has ended without one. `way` stays the caller's. */
   settle(way: Hook): void {
     this.next = way.addRef();
     if (this.watchers.length > 0) this.scheduler.post(this);

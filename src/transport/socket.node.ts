@@ -3,6 +3,7 @@
 // State: the shared buffer; per transport, which memory the next read goes to. Must not know: what is read.
 
 import net from "node:net";
+import { RpcError } from "../base/errors.js";
 import { type FrameMemory, PLAIN_MEMORY } from "../wire/frame-memory.js";
 import { StreamTransport } from "./stream.node.js";
 import type { TransportOptions } from "./transport.js";
@@ -48,7 +49,9 @@ const memory: FrameMemory = {
     return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
   },
   recycle(buffer) {
-    if (buffer.byteLength <= MOST_SPARE_BYTES) spare.push(buffer);
+    // Plain memory, and what was transferred to another thread, would only take the place of what serves.
+    if (buffer.byteLength < RAW_BYTES || buffer.byteLength > MOST_SPARE_BYTES) return;
+    spare.push(buffer);
     if (spare.length > MOST_SPARE) spare.shift();
   },
 };
@@ -98,8 +101,14 @@ export class SocketTransport extends StreamTransport {
   received(count: number, buffer: Uint8Array): boolean {
     this.receivedBytes += count;
     const { bytes, view } = sharedBuffer();
-    if (buffer === bytes) this.inlet.acceptFrom(bytes, view, count);
-    else this.inlet.filled(count);
+    try {
+      if (buffer === bytes) this.inlet.acceptFrom(bytes, view, count);
+      else this.inlet.filled(count);
+    } catch (thrown) {
+      // No handler should throw. Node would not ask where the next read goes: it would go into the last message again.
+      this.fail(RpcError.from(thrown, "internal-error"));
+      throw thrown;
+    }
     return !this.held;
   }
 

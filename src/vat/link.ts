@@ -33,6 +33,9 @@ export interface LinkSettings {
   readonly over: (cause: RpcError | null) => void;
 }
 
+/** For so long acknowledgements may wait for turns that follow at once: slow ones would leave the peer's window full. */
+const WAIT_MS = 0.5;
+
 /** How often held reading is looked at: what frees the reserve need not write anything. */
 const PRESSURE_MS = 20;
 
@@ -47,6 +50,8 @@ export class Link implements TransportHandler, HeartbeatOwner {
   private readonly silence: Heartbeat | null;
   /** The time at which the messages handled now came: a clock read per message would cost more than it tells. */
   private arrival = 0;
+  /** All that waits to be written came to be after this. */
+  private emptySince = 0;
   private heldSince = -1;
   private holdTimer: Timer | undefined;
   private graceTimer: Timer | undefined;
@@ -94,7 +99,10 @@ export class Link implements TransportHandler, HeartbeatOwner {
   // What the transport says.
 
   arriving(): void {
-    this.arrival = performance.now();
+    const now = performance.now();
+    if (this.outbox.canWait && now - this.emptySince > WAIT_MS) this.flush();
+    if (this.outbox.count === 0) this.emptySince = now;
+    this.arrival = now;
   }
 
   message(frame: Frame): void {

@@ -2,7 +2,7 @@
 // State: the bytes. Must not know: capabilities (a pointer to one is only an index), messages, who owns the payload.
 
 import { RpcError } from "../base/errors.js";
-import type { FrameMemory } from "./frame-memory.js";
+import { type FrameMemory, isPassedOn } from "./frame-memory.js";
 
 /**
  * The content of a Payload (params or results): ONE segment with near pointers only; word 0 is the root pointer.
@@ -84,7 +84,8 @@ export class Content {
   recycle(): void {
     const { memory } = this;
     this.memory = null;
-    memory?.recycle(this.bytes.buffer);
+    const { buffer } = this.bytes;
+    if (memory !== null && !isPassedOn(buffer)) memory.recycle(buffer);
   }
 
   private joined(): Uint8Array {

@@ -1,5 +1,6 @@
 // Role: where the bytes of messages live that arrive in more than one read.
-// State: none here; a carrier may bring memory that it uses again. Must not know: what the bytes say.
+// State: which buffers may not be used again; a carrier may bring memory that it does use again.
+// Must not know: what the bytes say.
 
 /** Gives memory for messages, and takes it back from whoever says that it is used no more. */
 export interface FrameMemory {
@@ -17,3 +18,17 @@ export const PLAIN_MEMORY: FrameMemory = {
   allocate: (bytes) => new Uint8Array(bytes),
   recycle() {},
 };
+
+const passedOn = /* @__PURE__ */ new WeakSet<ArrayBufferLike>();
+
+/**
+ * Bytes of `buffer` are sent by reference, and leave nobody knows when: it never serves another message.
+ * Source: C-FRM-21.
+ */
+export function passOn(buffer: ArrayBufferLike): void {
+  passedOn.add(buffer);
+}
+
+export function isPassedOn(buffer: ArrayBufferLike): boolean {
+  return passedOn.has(buffer);
+}

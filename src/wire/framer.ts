@@ -23,6 +23,17 @@ const EAGER_BYTES = 128 * 1024;
 /** The rest of a frame of this size is worth a read of its own, straight to where it belongs. */
 const DIRECT_BYTES = 16 * 1024;
 
+/** For what one read brought behind a large frame. A call takes it, so that none sees another's. */
+let aside: Uint8Array | null = null;
+
+function takeAside(bytes: number): Uint8Array {
+  const taken = aside;
+  aside = null;
+  return taken !== null && taken.length >= bytes
+    ? taken
+    : new Uint8Array(Math.max(bytes, KEPT_BYTES));
+}
+
 /**
  * Turns stream bytes into Frames, whatever the chunking (C-FRM-01). A frame that lies inside one chunk is not copied; one
  * that straddles chunks is assembled in a buffer that grows with the bytes received, not with those promised (C-FRM-07).
@@ -96,23 +107,32 @@ export class Framer {
    */
   get space(): Uint8Array | null {
     if (this.segments === 0 || this.need < DIRECT_BYTES || this.error !== null) return null;
+    // As many segments as a raised limit allows have a header of this size, which is no frame yet.
+    if (this.need === headerBytes(this.segments)) return null;
+    // What was pushed may have filled the buffer exactly, and to read into no memory breaks a socket.
+    this.reserve(this.have + 1);
     return this.buf!.subarray(this.have);
   }
 
-  /** Takes the `bytes` bytes, at least 1, that were put into {@link space}; else as {@link push}. */
-  filled(bytes: number, onFrame: (frame: Frame) => void): void {
+  /** Takes the `count` bytes, at least 1, that were put into {@link space}; else as {@link push}. */
+  filled(count: number, onFrame: (frame: Frame) => void): void {
     const buf = this.buf!;
-    const view = this.view!;
-    const end = this.have + bytes;
+    const end = this.have + count;
     try {
       this.have = Math.min(end, this.need);
       if (this.have < this.need) {
         this.reserve(this.have + 1);
         return;
       }
-      const at = this.need;
+      // Set aside first: from then on the buffer is the message's, whose receiver may transfer it to another thread.
+      const rest = end - this.need;
+      const bytes = rest > 0 ? takeAside(rest) : null;
+      bytes?.set(buf.subarray(this.need, end));
       this.complete(onFrame);
-      this.cut(buf, view, at, end, onFrame);
+      if (bytes !== null) {
+        this.cut(bytes, new DataView(bytes.buffer), 0, rest, onFrame);
+        aside = bytes;
+      }
       this.frame.clear();
     } catch (thrown) {
       this.fails(thrown);

@@ -196,6 +196,11 @@ export class Outbox {
     this.wake?.(canWait);
   }
 
+  /** Whether something waits, and nobody for any of it. */
+  get canWait(): boolean {
+    return this.asked === ASKED_LATER;
+  }
+
   /** All that was committed, or null when nothing was. The outbox is empty afterwards and holds no slab. */
   take(): Batch | null {
     if (this.count === 0) return null;

@@ -306,3 +306,22 @@ it("C-EMB-26: what was withheld when the connection is lost is lost as a whole, 
     { op: "cut", a: 0, b: 1 },
   ]);
 });
+
+it("C-EMB-18, C-RES-19: a path into our answer that the peer resolves to leads on where the Return says, not where its promise goes", () => {
+  replay({ ...three, tailCalls: "always" }, [
+    bootstrap(2, 1, 0),
+    promise(18, 1),
+    call(23, 150, 0, [150, 150, 150]),
+    pipeline(23),
+    settle,
+    call(37, 22, 3, [184], 38, "pipelineOnly"),
+    { op: "resolve", promise: 18, to: 22, more: true },
+    call(59, 22, 0),
+    deliver(1, 0),
+    deliver(1, 0),
+    deliver(1, 0),
+    deliver(1, 0),
+    { op: "answer", call: 23, caps: [189] },
+    call(73, 299, 0),
+  ]);
+});

@@ -258,6 +258,27 @@ describe("a socket that reads into our memory", () => {
     dispose();
   });
 
+  it("C-FRM-21: nothing is read any more after a handler threw, least of all into the message it threw at", async () => {
+    const { near, accepted, dispose } = await dialed(unix());
+    const a = new SocketTransport("a", near);
+    const owned = acceptedSocket(accepted);
+    const b = new SocketTransport("b", owned);
+    const seen = [listenTo(a), new Listener()] as const;
+    seen[1].onMessage = () => {
+      throw new Error("mine");
+    };
+    b.start(seen[1]);
+    // As Node does it: where what is thrown comes out is the process's own affair, and not for a test to change.
+    const { buffer, callback } = owned.into!.onread;
+    const bytes = new Writer().batch([1]).chunks[0]!;
+    buffer().set(bytes);
+    expect(() => callback(bytes.length, buffer())).toThrow("mine");
+    expect(await seen[1].ended()).toMatchObject({ code: "internal-error" });
+    await seen[0].ended();
+    expect(seen[1].numbers).toEqual([1]);
+    dispose();
+  });
+
   it("a server's count of connections holds for those that moved", async () => {
     const { near, accepted, listener, dispose } = await dialed(unix());
     const count = (): Promise<number> =>

@@ -64,6 +64,26 @@ it("recycled memory serves later chunks, which arrive whole", async () => {
   expect(buffers.size).toBeLessThan(40);
 });
 
+it("memory that cannot serve again takes no room from memory that can", async () => {
+  const collect = (buffers: Set<ArrayBufferLike>, transfers: boolean): Write => {
+    return ({ chunk }, context) => {
+      buffers.add(chunk.buffer);
+      if (transfers) structuredClone(chunk, { transfer: [chunk.buffer as ArrayBuffer] });
+      context.recycle();
+    };
+  };
+  for (const [size, transfers] of [
+    [10_000, false],
+    [20_000, true],
+  ] as const) {
+    const [before, after] = [new Set<ArrayBufferLike>(), new Set<ArrayBufferLike>()];
+    await stream(20, 64 * 1024, collect(before, false));
+    await stream(200, size, collect(new Set(), transfers));
+    await stream(20, 64 * 1024, collect(after, false));
+    expect([...after].some((buffer) => before.has(buffer))).toBe(true);
+  }
+});
+
 it("what was copied before the memory went back stays, whatever comes after", async () => {
   const kept: Uint8Array[] = [];
   await stream(60, 40_000, async ({ chunk }, context) => {
@@ -72,6 +92,38 @@ it("what was copied before the memory went back stays, whatever comes after", as
     context.recycle();
   });
   kept.forEach((chunk, i) => expect(chunk.every((byte) => byte === i)).toBe(true));
+});
+
+it("C-FRM-21: a chunk that was passed on before recycle() arrives as it was, however late it leaves", async () => {
+  const right: boolean[] = [];
+  using far = serve(f.Everything, {
+    write: ({ chunk }: f.Everything_write$Params) => {
+      const number = right.length;
+      right.push(chunk.length === 64 * 1024 && chunk.every((byte) => byte === number));
+    },
+  } as unknown as f.Everything.Server);
+  const listener = await listen(`unix:${folder}/far`, { bootstrap: far });
+  const session = await connect(listener.url);
+  {
+    using next = session.bootstrap(f.Everything);
+    await stream(120, 64 * 1024, async ({ chunk }, context) => {
+      await next.write({ chunk });
+      context.recycle();
+    });
+    await whenStreamed(next);
+  }
+  await session.close();
+  await listener.close();
+  expect(right).toEqual(Array.from({ length: 120 }, () => true));
+});
+
+it("a chunk's memory may be transferred to another thread while the next chunk lies behind it", async () => {
+  const kept: Uint8Array[] = [];
+  await stream(60, 64 * 1024, ({ chunk }) => {
+    kept.push(structuredClone(chunk, { transfer: [chunk.buffer as ArrayBuffer] }));
+  });
+  kept.forEach((chunk, i) => expect(chunk.every((byte) => byte === i)).toBe(true));
+  expect(kept.length).toBe(60);
 });
 
 it("after recycle() the params cannot be read any more, large or small, local or not", async () => {

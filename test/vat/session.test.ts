@@ -3,7 +3,7 @@
 import net from "node:net";
 import { once } from "node:events";
 import { PassThrough, Writable } from "node:stream";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RpcError } from "../../src/base/errors.js";
 import { limitsWith } from "../../src/base/limits.js";
 import type { Hook } from "../../src/hook/hook.js";
@@ -227,19 +227,29 @@ describe("session", () => {
     await turn();
     const answered = watchWrites(far);
     holds = true;
-    const streamed = [];
-    for (let i = 0; i < 4; i++) {
-      streamed.push(ask(remote, 2, i));
-      await Promise.resolve();
-      await turnOver();
-      expect(held.length).toBe(1);
-      held.shift()!();
-      await Promise.resolve();
-      await turnOver();
-    }
+    const streamed: Promise<unknown>[] = [];
+    using clock = vi.spyOn(performance, "now").mockReturnValue(1000);
+    const four = async (msEach: number): Promise<void> => {
+      answered.length = 0;
+      for (let i = 0; i < 4; i++) {
+        streamed.push(ask(remote, 2, i));
+        await Promise.resolve();
+        await turnOver();
+        held.splice(0).forEach((run) => run());
+        await Promise.resolve();
+        await turnOver();
+        clock.mockReturnValue(performance.now() + msEach);
+      }
+    };
+    await four(0);
     expect(answered).toEqual([]);
     await new Promise((resolve) => setImmediate(resolve));
     expect(answered).toEqual([4]);
+    // Not while chunks are handled slowly: the peer would sit before a full window until the last of them.
+    await four(1);
+    expect(answered).toEqual([1, 1, 1]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(answered).toEqual([1, 1, 1, 1]);
     // With a call behind it the acknowledgement does not wait.
     answered.length = 0;
     streamed.push(ask(remote, 2, 4), ask(remote, 0, 5));

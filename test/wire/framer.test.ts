@@ -264,6 +264,33 @@ describe("Framer, read into", () => {
   const all = concat(mixed);
   const want = mixed.flatMap((one) => frames([one]));
 
+  it("has room for the next read of a large frame, wherever the read before it ended", () => {
+    const large = big(1, 20_000);
+    for (const before of [[], [framed(new Uint8Array(1000))], [framed(new Uint8Array(4080))]]) {
+      const skip = concat(before).length;
+      const bytes = concat([...before, large]);
+      const found = frames([...before, large]);
+      // The message before leaves the kept buffer at its own size.
+      for (const first of [8, 504, 512, 520, 1000, 1008, 1016, 4080, 4088, 4096]) {
+        const sizes = skip === 0 ? [first, 1e6] : [skip - 8, 8, first, 1e6];
+        expect(feed(new Framer(DEFAULT_LIMITS), bytes, sizes)).toEqual(found);
+      }
+    }
+  });
+
+  it("does not take a header for a frame, however many segments a raised limit lets it have", () => {
+    const bodies = Array.from({ length: 9000 }, (_, i) =>
+      word(i).subarray(0, i % 900 === 0 ? 8 : 0),
+    );
+    const bytes = concat([framed(...bodies), framed(word(1))]);
+    const limits = { ...DEFAULT_LIMITS, segments: 9000 };
+    const found = feed(new Framer(limits, roomyMemory(4096)), bytes, [100, 20_000, 1e6]);
+    expect(found.length).toBe(2);
+    expect(found[0]!.length).toBeGreaterThan(10 * 16);
+    const over = new Framer({ ...limits, messageWords: 9 }, roomyMemory(4096));
+    expect(errorOf(() => feed(over, bytes, [100, 1e6])).code).toBe("malformed-frame");
+  });
+
   it("C-FRM-01: gives the same messages, whatever the reads bring and the memory's room", () => {
     for (const room of [0, 1, 8, 100, 4096, 200_000])
       for (const size of [1000, 4096, 65_536, 1_000_000])

@@ -33,7 +33,7 @@ export class Client<S = unknown> {
   /** @param hook one reference, which the client takes over. */
   constructor(hook: Hook) {
     this._hook = hook;
-    releaseWhenCollected(this);
+    releaseWhenCollected(this, hook);
   }
 
   /** Another client of the same capability, to be disposed on its own. @throws RpcError capability-disposed */

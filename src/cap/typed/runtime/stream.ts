@@ -6,6 +6,7 @@ import { CallRequest, type Hook } from "../../../hook/hook.js";
 import { Payload } from "../../../hook/payload.js";
 import type { Results, ResultsObserver } from "../../../hook/results.js";
 import { Content } from "../../../wire/content.js";
+import { passOn } from "../../../wire/frame-memory.js";
 import { type CallOptions, refused } from "../../call-options.js";
 import { lastSent, send } from "./call.js";
 import { type Client, hookOf, type InterfaceType } from "./client.js";
@@ -86,8 +87,11 @@ function sendData(
   const { hi, lo } = type._capnp;
   lastSent.bytes = 16 + size;
   let content: Content;
-  if (size > COPY_UP_TO) content = new Content(head, data, true);
-  else {
+  if (size > COPY_UP_TO) {
+    content = new Content(head, data, true);
+    // It may be a chunk that came in, whose method then says that it needs it no more: we do.
+    passOn(data.buffer);
+  } else {
     const padded = (size + 7) & -8;
     small.set(head);
     small.set(data, 16);
