@@ -65,7 +65,8 @@ export class PeerTable<K extends number, T> {
   }
 
   get(id: number): T | undefined {
-    const entry = this.dense[id];
+    // Never an index beyond the array: one of 2^31, as the ids of pipeline-only questions are, is looked up as a name.
+    const entry = id < this.dense.length ? this.dense[id] : undefined;
     return entry !== undefined || this.sparse.size === 0 ? entry : this.sparse.get(id);
   }
 
