@@ -35,6 +35,7 @@ export type { Transport, TransportHandler, TransportOptions } from "./transport/
 export { connectWebSocket, type WebSocketConnectOptions } from "./transport/websocket-connect.js";
 export { BATCH_PROTOCOL, type WebSocketLike, WebSocketTransport } from "./transport/websocket.js";
 export { connect, type ConnectOptions } from "./vat/connect.js";
+export { reconnecting, type ReconnectOptions } from "./vat/reconnect.js";
 export { type Offer, Session, type SessionOptions } from "./vat/session.js";
 export { microtaskTurnEnd, type TurnEnd } from "./vat/turn.js";
 export { Content } from "./wire/content.js";

@@ -50,6 +50,7 @@ export const ERROR_CODES = [
   // The caller.
   "deadline-exceeded",
   "invalid-argument",
+  "validation-failed",
   "invalid-state",
   "unsendable-value",
   "schema-error",

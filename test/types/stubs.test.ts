@@ -129,31 +129,31 @@ async function accepted(): Promise<void> {
 /** Never called: each line is one that must not type-check. */
 async function refused(): Promise<void> {
   // @ts-expect-error -- there is no such method
-  api.missing();
+  void api.missing();
   // @ts-expect-error -- a number is no string
-  api.text(1);
+  void api.text(1);
   // @ts-expect-error -- an argument is missing
-  api.text();
+  void api.text();
   // @ts-expect-error -- a promise of a number is no promise of a string
-  api.text(api.count);
+  void api.text(api.count);
   // @ts-expect-error -- private
-  api.secret();
+  void api.secret();
   // @ts-expect-error -- a stub is no promise
-  api.then;
+  void api.then;
   // @ts-expect-error -- the call has not been awaited
-  api.text("a").length.toFixed();
+  void api.text("a").length.toFixed();
   // @ts-expect-error -- another type of object
-  api.takesItem(new Api());
+  void api.takesItem(new Api());
   // @ts-expect-error -- another type of stub
-  api.takesItem(api);
+  void api.takesItem(api);
   // @ts-expect-error -- the callback returns no boolean
-  api.visit(() => "x");
+  void api.visit(() => "x");
   // @ts-expect-error -- members cannot be set
   api.count = 3;
   // @ts-expect-error -- an unknown option
-  api.with({ timeout: 1 });
+  void api.with({ timeout: 1 });
   // @ts-expect-error -- promises are what calls return
-  new RpcPromise();
+  void new RpcPromise();
 }
 
 it("type-checks as the lines above say", () => {

@@ -3,6 +3,12 @@
 export { CallContext, callContext } from "./context.js";
 export { type Leak, leaks, watchStubs } from "./debug.js";
 export { RpcPromise, RpcStub, sameObject, serve, targetOf } from "./stub.js";
+export {
+  type MethodSchemas,
+  type StandardSchema,
+  validateFunction,
+  validateMethods,
+} from "./schema.js";
 export { RpcTarget } from "./target.js";
 export type { ByReference, Given, Received, Sendable, StubMembers } from "./types.js";
 export { type ErrorType, type ValueCodec, ValueTypes } from "./values/index.js";

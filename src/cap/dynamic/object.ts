@@ -34,6 +34,7 @@ import {
   type Receiver,
   type Referable,
 } from "./references.js";
+import { type MethodSchemas, schemasOf, validate } from "./schema.js";
 import { isTarget, memberOf } from "./target.js";
 import { makeCalls } from "./turn.js";
 
@@ -307,6 +308,35 @@ class Invocation implements Entered, Receiver {
       const message = "the arguments of a call are a list";
       return this.fail(new RpcError("failed", "invalid-payload", message));
     }
+    const schemas = schemasOf(method);
+    if (schemas?.params === undefined) return this.enter(method, owner, args, schemas);
+    this.when(
+      () => validate(schemas.params!, args, "args"),
+      (valid) => this.enter(method, owner, valid as unknown[], schemas),
+    );
+  }
+
+  /** Goes on with what `produce` gives, now or later. */
+  private when(
+    produce: () => unknown,
+    then: (value: unknown) => void,
+    otherwise: (reason: unknown) => void = (reason) => this.fail(reason),
+  ): void {
+    try {
+      const value = produce();
+      if (value instanceof Promise) value.then(then, otherwise);
+      else then(value);
+    } catch (thrown) {
+      otherwise(thrown);
+    }
+  }
+
+  private enter(
+    method: object,
+    owner: unknown,
+    args: unknown[],
+    schemas: MethodSchemas | undefined,
+  ): void {
     let answer: unknown;
     const before = entering(this);
     try {
@@ -316,19 +346,31 @@ class Invocation implements Entered, Receiver {
     } finally {
       left(before);
     }
-    this.await(answer);
+    this.await(answer, schemas);
   }
 
-  private await(answer: unknown): void {
-    if (!isThenable(answer)) return this.settle(answer);
+  private await(answer: unknown, schemas: MethodSchemas | undefined): void {
+    if (!isThenable(answer)) return this.check(answer, schemas);
     try {
       answer.then(
-        (value) => this.settle(value),
+        (value) => this.check(value, schemas),
         (reason: unknown) => this.fail(reason),
       );
     } catch (thrown) {
       this.fail(thrown);
     }
+  }
+
+  private check(value: unknown, schemas: MethodSchemas | undefined): void {
+    if (schemas?.result === undefined) return this.settle(value);
+    this.when(
+      () => validate(schemas.result!, value, "result"),
+      (valid) => this.settle(valid),
+      (reason) => {
+        this.fail(reason);
+        giveBack(value, this.call.scheduler);
+      },
+    );
   }
 
   get context(): CallContext {
@@ -406,6 +448,15 @@ function packValue(value: unknown, gives: boolean, scheduler: Scheduler): Payloa
   const outgoing = new Outgoing(scheduler, gives);
   const bytes = outgoing.encode(value, "result");
   return new Payload(writeResult(bytes, outgoing.kinds, false, false), outgoing.take());
+}
+
+/** Ends the references in a result that is not sent. */
+function giveBack(value: unknown, scheduler: Scheduler): void {
+  try {
+    packValue(value, true, scheduler).release();
+  } catch {
+    // What cannot travel holds none.
+  }
 }
 
 /** A new reference to what stands for `value` by itself; null for what is a plain value. */
