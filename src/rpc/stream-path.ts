@@ -1,0 +1,168 @@
+// Role: what the streams of one connection have in common: the path that they fill together, the beat in which their
+// windows breathe, and what of it is each one's due.
+// State: the rate of all of them, the phase, the windows in use.
+// Must not know: calls, who sends. Pure: times are given to it.
+//
+// Each stream measures its own rate and its own round trip, since one may lead to a slow method and the next through a
+// proxy to the other end of the world. But streams that share a queue cannot do that alone. A queue drains, and shows the
+// true round trip, only when all who fill it hold back in the same round: alone, each takes the others' queue for
+// distance and makes its own longer still. So they breathe together. And a window in proportion to the rate that a stream
+// has keeps whatever division there happens to be: so each gets somewhat more than that when it has less than the others,
+// and somewhat less when it has more, until all have the same; and all together no more than the path carries.
+
+import { type Round, RateMeter } from "./rate-meter.js";
+import { RoundTrip } from "./round-trip.js";
+
+/** A window that breathes with its path. */
+export interface PathMember {
+  /** The fastest delivery of this stream lately, in bytes per millisecond. */
+  readonly rate: number;
+  readonly trip: RoundTrip;
+  /** A round of the path is over; `shown`: calls sent while the queue drained have shown the true round trip. */
+  breathe(now: number, shown: boolean): void;
+}
+
+/** The startup is over when the rate grew by less than this for so many rounds. */
+const GROWTH = 1.25;
+const FLAT_ROUNDS = 3;
+/**
+ * One round to probe, one to drain, the rest with close to two pipefuls. With one, every delay that is no distance (a
+ * process asleep, acknowledgements in lumps) leaves the pipe idle, the rate falls, and the window follows it down.
+ */
+const USUAL = 1.8;
+const GAINS = [2.25, 7 / 8, USUAL, USUAL, USUAL, USUAL, USUAL, USUAL];
+const DRAIN = 1;
+/** What was sent while the queue drained is acknowledged in the round after. */
+const SHOWN = DRAIN + 1;
+/** The gain of a round that drains when some stream is unsure of its round trip, which then is likely too long. */
+const DEEP = 1 / 2;
+const DEEP_ROUNDS = 2;
+/** How far a stream's due may be from the rate that it has. The usual gain makes the least a pipeful: no path starves. */
+const LEAST_DUE = 2 / 3;
+const MOST_DUE = 3 / 2;
+/**
+ * Round trips up to so many times the shortest of the connection count as that: the rest may be the queue that the bursts
+ * of others make for each of its own. Should it be distance after all, the usual gain makes it a pipeful.
+ */
+const SAME_DISTANCE = 1.75;
+
+/** Source: C-FLO-05; docs/architecture.md, "Stream windows". */
+export class StreamPath {
+  readonly meter = new RateMeter();
+  /** The shortest of all streams. */
+  readonly trip = new RoundTrip();
+  /** Whether windows still double: nobody knows yet how much the path carries. */
+  starting = true;
+  /** Whether this round drains so deep that windows go below their floor. */
+  deep = false;
+  private deepRounds = 0;
+  private readonly members = new Set<PathMember>();
+  private startupRate = 0;
+  private flatRounds = 0;
+  private phase = 0;
+  private drainFrom = Infinity;
+  private drainTo = Infinity;
+  /** The mean of the rates that the streams have, by their bytes, so that those with little to say do not count. */
+  private due = 0;
+  /** What takes all together to no more than the path carries. */
+  private scale = 1;
+
+  /** How many streams are in use. */
+  get size(): number {
+    return this.members.size;
+  }
+
+  /** The stream has calls under way. */
+  join(member: PathMember): void {
+    this.members.add(member);
+  }
+
+  /** It has none any more. */
+  leave(member: PathMember): void {
+    this.members.delete(member);
+  }
+
+  /** Whether a call sent at this time was sent while the queue drained. */
+  drainedAt(time: number): boolean {
+    return time > this.drainFrom && time <= this.drainTo;
+  }
+
+  /** How many bytes a stream may have under way in this round. */
+  shareOf(member: PathMember, now: number): number {
+    if (this.deep && this.isLost(member, now)) return 0;
+    const gain = this.deep ? DEEP : GAINS[this.phase]!;
+    return this.dueOf(member.rate) * this.scale * gain * this.distanceOf(member);
+  }
+
+  /** A call of any stream was acknowledged, and ended a round of the path or not. */
+  acknowledged(round: Round, now: number): void {
+    if (round === "none") return;
+    if (round === "full") this.look();
+    let shown = false;
+    if (!this.starting && round === "full") {
+      shown = this.phase === SHOWN;
+      if (shown) this.trip.conclude(now);
+      this.turn(now);
+    }
+    this.divide();
+    for (const member of this.members) member.breathe(now, shown);
+  }
+
+  /** The first stream may have led to a slow method: whoever brings more than was ever seen starts up anew. */
+  private look(): void {
+    const rate = this.meter.lastRate;
+    if (rate >= this.startupRate * GROWTH) {
+      this.startupRate = rate;
+      this.flatRounds = 0;
+      this.starting = true;
+      this.deep = false;
+    } else if (this.starting && ++this.flatRounds === FLAT_ROUNDS) this.starting = false;
+  }
+
+  private turn(now: number): void {
+    // At the end of the first round the bursts of the last ones may still be in the way of those before them.
+    if (this.deep && ++this.deepRounds < DEEP_ROUNDS) return;
+    if (this.phase === DRAIN) this.drainTo = now;
+    this.phase = (this.phase + 1) % GAINS.length;
+    this.deep = false;
+    if (this.phase !== DRAIN) return;
+    this.drainFrom = now;
+    this.drainTo = Infinity;
+    this.deepRounds = 0;
+    this.deep = this.trip.isUnsure(now);
+    for (const member of this.members) this.deep ||= this.isLost(member, now);
+  }
+
+  private divide(): void {
+    let sum = 0;
+    let squares = 0;
+    for (const { rate } of this.members) {
+      sum += rate;
+      squares += rate * rate;
+    }
+    this.due = sum === 0 ? 0 : squares / sum;
+    let all = 0;
+    for (const { rate } of this.members) all += this.dueOf(rate);
+    this.scale = all > this.meter.rate ? this.meter.rate / all : 1;
+  }
+
+  /**
+   * Whether a stream seems far away and may be wrong. Only calls that travel alone can tell, since bursts that each wait
+   * for the other's end never see the queue empty.
+   */
+  private isLost(member: PathMember, now: number): boolean {
+    return !this.isNear(member) && member.trip.isUnsure(now);
+  }
+
+  private isNear(member: PathMember): boolean {
+    return member.trip.shortest <= this.trip.shortest * SAME_DISTANCE;
+  }
+
+  private distanceOf(member: PathMember): number {
+    return (this.isNear(member) ? this.trip : member.trip).shortest;
+  }
+
+  private dueOf(rate: number): number {
+    return Math.min(MOST_DUE * rate, Math.max(LEAST_DUE * rate, this.due));
+  }
+}
