@@ -175,13 +175,15 @@ export class StreamLab {
   private readonly root: Hook;
   private readonly desk: Hook;
 
-  constructor(...hops: Path[]) {
+  /** @param streamWindow the limit of that name, for all vats. */
+  constructor(path: Path | readonly Path[], streamWindow = 64 * KIB) {
+    const hops = "bandwidth" in path ? [path] : path;
     this.net.checking = false;
     this.last = `v${hops.length}`;
     const names = [...hops, null].map((_, i) => `v${i}`);
     const vats: MeshVat[] = names.map((name, i) =>
       this.net.vat(name, {
-        limits: LIMITS,
+        limits: limitsWith({ ...LIMITS, streamWindow }),
         bootstrap: (): Hook =>
           i < hops.length ? vats[i]!.to(names[i + 1]!).bootstrap() : root.addRef(),
       }),
@@ -220,6 +222,24 @@ export class StreamLab {
     opened.release();
     this.streams[this.streams.length - 1] = stream;
     return stream;
+  }
+
+  /** Calls that each vat has sent on and waits for, the first one's first. */
+  held(): number[] {
+    const names = [...this.net.vats.keys()];
+    return names.slice(1).map((next, i) => {
+      const { questions } = this.net.vats.get(names[i]!)!.to(next).stats();
+      return questions;
+    });
+  }
+
+  /** Bytes of each connection's calls that the vat it leads to is handling or withholds. */
+  taken(): number[] {
+    const names = [...this.net.vats.keys()];
+    return names.slice(1).map((name, i) => {
+      const stats = this.net.vats.get(name)!.to(names[i]!).stats();
+      return stats.incomingCallBytes + stats.withheldCallBytes;
+    });
   }
 
   /** A small call, told by the time it took once it is there. */
