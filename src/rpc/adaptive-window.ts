@@ -42,7 +42,7 @@ export interface SentRecord {
 export const FLOOR = 64 * 1024;
 export const CEILING = 1024 * 1024 * 1024;
 
-/** In the startup the window is at most so many pipefuls: two, and twice that since the rate lags behind by a round. */
+/** In the startup the window is at most so many pipefuls: two, and twice that since the rate lags a round behind. */
 const MOST_STARTUP = 4.1;
 /** A pause longer than this part of a round trip counts as one. */
 const PAUSE = 1 / 8;
@@ -147,7 +147,8 @@ export class AdaptiveWindow implements StreamWindow, PathMember {
     const { path } = this;
     if (path.starting || this.rate === 0) return;
     const share = path.shareOf(this, now);
-    this.set(this.paused ? Math.max(this.bytes, share) : share, path.deep ? 1 : this.floor);
+    if (this.paused) this.set(Math.max(this.bytes, share), this.floor);
+    else this.set(share, path.deep ? 1 : this.floor);
   }
 
   private learn(record: SentRecord, trip: number, now: number): void {

@@ -4,6 +4,8 @@
 
 /** Milliseconds after which a round trip is no longer sure. */
 const MEMORY_MS = 10_000;
+/** So often it may have no answer yet when the others do, before that alone says that it is far away. */
+const MOST_MISSES = 3;
 /** Up to so many times the shortest is the same again. */
 const SAME = 1 + 1 / 32;
 
@@ -18,13 +20,17 @@ export class RoundTrip {
   shortest = Infinity;
   private sureAt = -Infinity;
   private drained = Infinity;
+  private seen = false;
+  private misses = 0;
 
+  /** Whether it was measured of late, but perhaps never without a queue. */
   isUnsure(now: number): boolean {
-    return now - this.sureAt > MEMORY_MS;
+    return this.seen && now - this.sureAt > MEMORY_MS;
   }
 
   /** @param alone the call had the path for itself. @param drained it was sent while the queue drained. */
   saw(trip: number, now: number, alone: boolean, drained: boolean): void {
+    this.seen = true;
     if (alone && this.isUnsure(now)) this.shortest = trip;
     else if (trip < this.shortest) this.shortest = trip;
     if (alone) this.sureAt = now;
@@ -35,9 +41,12 @@ export class RoundTrip {
   /** What was sent while the queue drained has been acknowledged. */
   conclude(now: number): void {
     const { drained } = this;
-    this.drained = Infinity;
-    if (drained === Infinity) return;
-    if (this.sureAt > -Infinity && this.isUnsure(now)) this.shortest = drained;
+    if (drained < Infinity) {
+      if (this.sureAt > -Infinity && this.isUnsure(now)) this.shortest = drained;
+      this.drained = Infinity;
+    } else if (!this.seen || ++this.misses < MOST_MISSES) return;
     this.sureAt = now;
+    this.misses = 0;
+    this.seen = false;
   }
 }

@@ -155,6 +155,39 @@ describe("C-FLO-05: four streams", () => {
     expect(slow.producer.flow.bytesInFlight).toBeLessThanOrEqual((64 + 2 * 4) * KIB);
     lab.end();
   });
+
+  it("C-FLO-05: fill the link when one of them goes on to far away, and none starves", () => {
+    const path = { roundTrip: 10, bandwidth: 10_000 };
+    const lab = new StreamLab(path);
+    const streams = Array.from({ length: 4 }, () => lab.open(4 * KIB));
+    const far = 200;
+    streams[3]!.consumer.distance = far;
+    for (const { producer } of streams) producer.start();
+    lab.net.advance(6000);
+    lab.net.load(lab.first, "v1");
+    const all = measure(lab, streams, path, 20_000);
+    expect(all.used).toBeGreaterThan(0.9);
+    // Its window is as long as its way: what of that queues here makes the others' way longer.
+    expect(all.least).toBeGreaterThan(0.2);
+    expect(all.queue).toBeLessThan(queueBound({ ...path, roundTrip: path.roundTrip + far }));
+    lab.end();
+  });
+
+  it("C-FLO-05: one whose reader has stopped takes nothing from the others", () => {
+    const path = { roundTrip: 10, bandwidth: 10_000 };
+    const lab = new StreamLab(path);
+    const streams = Array.from({ length: 4 }, () => lab.open(4 * KIB));
+    const stopped = streams[3]!;
+    stopped.consumer.held = true;
+    for (const { producer } of streams) producer.start();
+    lab.net.advance(1000);
+    const all = measure(lab, streams.slice(0, 3), path, 20_000);
+    expect(all.used).toBeGreaterThan(0.9);
+    expect(all.least).toBeGreaterThan(0.8);
+    expect(all.most).toBeLessThan(1.2);
+    expect(stopped.producer.sent).toBeLessThanOrEqual((64 + 2 * 4) * KIB);
+    lab.end();
+  });
 });
 
 describe("C-FLO-03: chunks of any size", () => {

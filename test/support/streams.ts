@@ -138,8 +138,10 @@ export class Producer {
 export class Consumer {
   received = 0;
   held = false;
-  /** Milliseconds that each chunk takes. */
+  /** Milliseconds that each chunk takes, one after the other. */
   pace = 0;
+  /** Milliseconds until a chunk is answered, others meanwhile: as if it went on to another end of the world. */
+  distance = 0;
   private readonly net: TestVats;
   private readonly parked: LocalCall[] = [];
 
@@ -148,10 +150,11 @@ export class Consumer {
   }
 
   take(call: LocalCall): void {
-    call.streaming();
+    if (this.distance === 0) call.streaming();
     this.received += weightIn(call.params.content.bytes);
     if (this.held) this.parked.push(call);
-    else if (this.pace > 0) this.net.after(this.pace, () => call.returns());
+    else if (this.pace + this.distance > 0)
+      this.net.after(this.pace + this.distance, () => call.returns());
     else call.returns();
   }
 
