@@ -154,9 +154,7 @@ export class AdaptiveWindow implements StreamWindow, PathMember {
   private learn(record: SentRecord, trip: number, now: number): void {
     const { meter, path } = this;
     const { pathDelivered, pathDeliveredAt, limited, alone } = record;
-    const drained = path.drainedAt(record.at);
-    this.trip.saw(trip, now, alone, drained);
-    path.trip.saw(trip, now, alone, drained);
+    this.trip.saw(trip, now, alone, path.drainedAt(record.at));
     const round = meter.measure(record.delivered, record.deliveredAt, trip, limited);
     if (round !== "none") this.paused = round === "limited";
     if (round === "full" && path.starting) this.grow();

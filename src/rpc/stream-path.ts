@@ -11,7 +11,7 @@
 // and somewhat less when it has more, until all have the same; and all together no more than the path carries.
 
 import { type Round, RateMeter } from "./rate-meter.js";
-import { RoundTrip } from "./round-trip.js";
+import type { RoundTrip } from "./round-trip.js";
 
 /** A window that breathes with its path. */
 export interface PathMember {
@@ -40,17 +40,10 @@ const DEEP_ROUNDS = 2;
 /** How far a stream's due may be from the rate that it has. The usual gain makes the least a pipeful: no path starves. */
 const LEAST_DUE = 2 / 3;
 const MOST_DUE = 3 / 2;
-/**
- * Round trips up to so many times the shortest of the connection count as that: the rest may be the queue that the bursts
- * of others make for each of its own. Should it be distance after all, the usual gain makes it a pipeful.
- */
-const SAME_DISTANCE = 1.75;
 
 /** Source: C-FLO-05; docs/architecture.md, "Stream windows". */
 export class StreamPath {
   readonly meter = new RateMeter();
-  /** The shortest of all streams. */
-  readonly trip = new RoundTrip();
   /** Whether windows still double: nobody knows yet how much the path carries. */
   starting = true;
   /** Whether this round drains so deep that windows go below their floor. */
@@ -89,9 +82,10 @@ export class StreamPath {
 
   /** How many bytes a stream may have under way in this round. */
   shareOf(member: PathMember, now: number): number {
-    if (this.deep && this.isLost(member, now)) return 0;
+    // Only calls that travel alone can tell: bursts that each wait for the other's end never see the queue empty.
+    if (this.deep && member.trip.isUnsure(now)) return 0;
     const gain = this.deep ? DEEP : GAINS[this.phase]!;
-    return this.dueOf(member.rate) * this.scale * gain * this.distanceOf(member);
+    return this.dueOf(member.rate) * this.scale * gain * member.trip.shortest;
   }
 
   /** A call of any stream was acknowledged, and ended a round of the path or not. */
@@ -101,7 +95,6 @@ export class StreamPath {
     let shown = false;
     if (!this.starting && round === "full") {
       shown = this.phase === SHOWN;
-      if (shown) this.trip.conclude(now);
       this.turn(now);
     }
     this.divide();
@@ -129,8 +122,7 @@ export class StreamPath {
     this.drainFrom = now;
     this.drainTo = Infinity;
     this.deepRounds = 0;
-    this.deep = this.trip.isUnsure(now);
-    for (const member of this.members) this.deep ||= this.isLost(member, now);
+    for (const member of this.members) this.deep ||= member.trip.isUnsure(now);
   }
 
   private divide(): void {
@@ -144,22 +136,6 @@ export class StreamPath {
     let all = 0;
     for (const { rate } of this.members) all += this.dueOf(rate);
     this.scale = all > this.meter.rate ? this.meter.rate / all : 1;
-  }
-
-  /**
-   * Whether a stream seems far away and may be wrong. Only calls that travel alone can tell, since bursts that each wait
-   * for the other's end never see the queue empty.
-   */
-  private isLost(member: PathMember, now: number): boolean {
-    return !this.isNear(member) && member.trip.isUnsure(now);
-  }
-
-  private isNear(member: PathMember): boolean {
-    return member.trip.shortest <= this.trip.shortest * SAME_DISTANCE;
-  }
-
-  private distanceOf(member: PathMember): number {
-    return (this.isNear(member) ? this.trip : member.trip).shortest;
   }
 
   private dueOf(rate: number): number {
