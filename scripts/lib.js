@@ -44,7 +44,8 @@ export function walk(folder, skip = () => false) {
  * @returns {string[]}
  */
 export function projectFiles(root) {
-  return walk(root, (name) => FOREIGN.has(name));
+  // In a worktree of git's, .git is a file.
+  return walk(root, (name) => FOREIGN.has(name)).filter((file) => file !== ".git");
 }
 
 /**

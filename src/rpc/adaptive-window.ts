@@ -148,7 +148,7 @@ export class AdaptiveWindow implements StreamWindow, PathMember {
     if (path.starting || this.rate === 0) return;
     const share = path.shareOf(this, now);
     if (this.paused) this.set(Math.max(this.bytes, share), this.floor);
-    else this.set(share, path.deep ? 1 : this.floor);
+    else this.set(share, path.asking ? 1 : this.floor);
   }
 
   private learn(record: SentRecord, trip: number, now: number): void {

@@ -6,9 +6,12 @@
 // Each stream measures its own rate and its own round trip, since one may lead to a slow method and the next through a
 // proxy to the other end of the world. But streams that share a queue cannot do that alone. A queue drains, and shows the
 // true round trip, only when all who fill it hold back in the same round: alone, each takes the others' queue for
-// distance and makes its own longer still. So they breathe together. And a window in proportion to the rate that a stream
-// has keeps whatever division there happens to be: so each gets somewhat more than that when it has less than the others,
-// and somewhat less when it has more, until all have the same; and all together no more than the path carries.
+// distance and makes its own longer still. So they breathe together, and one that is unsure, because it began in the others'
+// queue or has not seen it drained for long, asks: while the others drain, its calls travel one at a time.
+//
+// And a window in proportion to the rate that a stream has keeps whatever division there happens to be. So each gets
+// somewhat more than that when it has less than the others, and somewhat less when it has more, until all have the same;
+// and all together no more than the path carries.
 
 import { type Round, RateMeter } from "./rate-meter.js";
 import type { RoundTrip } from "./round-trip.js";
@@ -34,9 +37,8 @@ const GAINS = [2.25, 7 / 8, USUAL, USUAL, USUAL, USUAL, USUAL, USUAL];
 const DRAIN = 1;
 /** What was sent while the queue drained is acknowledged in the round after. */
 const SHOWN = DRAIN + 1;
-/** The gain of a round that drains when some stream is unsure of its round trip, which then is likely too long. */
-const DEEP = 1 / 2;
-const DEEP_ROUNDS = 2;
+/** Rounds to drain while some stream asks: at the end of the first, bursts of the last may still be in the others' way. */
+const ASKING_ROUNDS = 2;
 /** How far a stream's due may be from the rate that it has. The usual gain makes the least a pipeful: no path starves. */
 const LEAST_DUE = 2 / 3;
 const MOST_DUE = 3 / 2;
@@ -46,9 +48,9 @@ export class StreamPath {
   readonly meter = new RateMeter();
   /** Whether windows still double: nobody knows yet how much the path carries. */
   starting = true;
-  /** Whether this round drains so deep that windows go below their floor. */
-  deep = false;
-  private deepRounds = 0;
+  /** Whether some stream asks for its round trip: until all know, windows go below their floor. */
+  asking = false;
+  private askingRounds = 0;
   private readonly members = new Set<PathMember>();
   private startupRate = 0;
   private flatRounds = 0;
@@ -83,9 +85,8 @@ export class StreamPath {
   /** How many bytes a stream may have under way in this round. */
   shareOf(member: PathMember, now: number): number {
     // Only calls that travel alone can tell: bursts that each wait for the other's end never see the queue empty.
-    if (this.deep && member.trip.isUnsure(now)) return 0;
-    const gain = this.deep ? DEEP : GAINS[this.phase]!;
-    return this.dueOf(member.rate) * this.scale * gain * member.trip.shortest;
+    if (this.asking && member.trip.isUnsure(now)) return 0;
+    return this.dueOf(member.rate) * this.scale * GAINS[this.phase]! * member.trip.shortest;
   }
 
   /** A call of any stream was acknowledged, and ended a round of the path or not. */
@@ -108,21 +109,20 @@ export class StreamPath {
       this.startupRate = rate;
       this.flatRounds = 0;
       this.starting = true;
-      this.deep = false;
+      this.asking = false;
     } else if (this.starting && ++this.flatRounds === FLAT_ROUNDS) this.starting = false;
   }
 
   private turn(now: number): void {
-    // At the end of the first round the bursts of the last ones may still be in the way of those before them.
-    if (this.deep && ++this.deepRounds < DEEP_ROUNDS) return;
+    if (this.asking && ++this.askingRounds < ASKING_ROUNDS) return;
     if (this.phase === DRAIN) this.drainTo = now;
     this.phase = (this.phase + 1) % GAINS.length;
-    this.deep = false;
+    this.asking = false;
     if (this.phase !== DRAIN) return;
     this.drainFrom = now;
     this.drainTo = Infinity;
-    this.deepRounds = 0;
-    for (const member of this.members) this.deep ||= member.trip.isUnsure(now);
+    this.askingRounds = 0;
+    for (const member of this.members) this.asking ||= member.trip.isUnsure(now);
   }
 
   private divide(): void {

@@ -117,6 +117,19 @@ describe("C-FLO-05: over any link, one stream and four", () => {
       });
 });
 
+it("C-FLO-05: one stream drains a little each time, and so need never stop to ask how long its path is", () => {
+  const path = { roundTrip: 300, bandwidth: 10_000 };
+  const lab = new StreamLab(path);
+  const { producer } = lab.open(Math.round(fits(path) / 32));
+  producer.start();
+  lab.net.advance(START_UP * path.roundTrip);
+  for (let i = 0; i < 200; i++) {
+    lab.net.advance(path.roundTrip);
+    expect(producer.window.bytes).toBeGreaterThan(0.8 * fits(path));
+  }
+  lab.end();
+});
+
 describe("C-FLO-05: four streams", () => {
   for (const [roundTrip, mb] of [
     [1, 1000],
