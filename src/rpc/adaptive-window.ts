@@ -143,8 +143,8 @@ export class AdaptiveWindow implements StreamWindow, PathMember {
 
   /** PathMember: takes its share of the path. */
   breathe(now: number, shown: boolean): void {
-    if (shown) this.trip.conclude(now);
     const { path } = this;
+    if (shown) this.trip.conclude(now);
     if (path.starting || this.rate === 0) return;
     const share = path.shareOf(this, now);
     if (this.paused) this.set(Math.max(this.bytes, share), this.floor);

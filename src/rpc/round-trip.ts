@@ -28,7 +28,7 @@ export class RoundTrip {
     return this.seen && now - this.sureAt > MEMORY_MS;
   }
 
-  /** @param alone the call had the path for itself. @param drained it was sent while the queue drained. */
+  /** @param alone the call had the path for itself. @param drained it was sent while all let the queue drain. */
   saw(trip: number, now: number, alone: boolean, drained: boolean): void {
     this.seen = true;
     if (alone && this.isUnsure(now)) this.shortest = trip;
@@ -41,10 +41,10 @@ export class RoundTrip {
   /** What was sent while the queue drained has been acknowledged. */
   conclude(now: number): void {
     const { drained } = this;
-    if (drained < Infinity) {
-      if (this.sureAt > -Infinity && this.isUnsure(now)) this.shortest = drained;
-      this.drained = Infinity;
-    } else if (!this.seen || ++this.misses < MOST_MISSES) return;
+    this.drained = Infinity;
+    if (drained === Infinity && (!this.seen || ++this.misses < MOST_MISSES)) return;
+    if (drained < Infinity && this.sureAt > -Infinity && this.isUnsure(now))
+      this.shortest = drained;
     this.sureAt = now;
     this.misses = 0;
     this.seen = false;

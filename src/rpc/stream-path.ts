@@ -21,7 +21,7 @@ export interface PathMember {
   /** The fastest delivery of this stream lately, in bytes per millisecond. */
   readonly rate: number;
   readonly trip: RoundTrip;
-  /** A round of the path is over; `shown`: calls sent while the queue drained have shown the true round trip. */
+  /** A round of the path is over; `shown`: what was sent while streams asked has been answered. */
   breathe(now: number, shown: boolean): void;
 }
 
@@ -50,6 +50,8 @@ export class StreamPath {
   starting = true;
   /** Whether some stream asks for its round trip: until all know, windows go below their floor. */
   asking = false;
+  /** Whether one asked when the queue drained last. */
+  private asked = false;
   private askingRounds = 0;
   private readonly members = new Set<PathMember>();
   private startupRate = 0;
@@ -77,9 +79,9 @@ export class StreamPath {
     this.members.delete(member);
   }
 
-  /** Whether a call sent at this time was sent while the queue drained. */
+  /** Whether a call sent at this time was sent while the queue drained for streams that asked. */
   drainedAt(time: number): boolean {
-    return time > this.drainFrom && time <= this.drainTo;
+    return this.asked && time > this.drainFrom && time <= this.drainTo;
   }
 
   /** How many bytes a stream may have under way in this round. */
@@ -95,7 +97,7 @@ export class StreamPath {
     if (round === "full") this.look();
     let shown = false;
     if (!this.starting && round === "full") {
-      shown = this.phase === SHOWN;
+      shown = this.asked && this.phase === SHOWN;
       this.turn(now);
     }
     this.divide();
@@ -123,6 +125,7 @@ export class StreamPath {
     this.drainTo = Infinity;
     this.askingRounds = 0;
     for (const member of this.members) this.asking ||= member.trip.isUnsure(now);
+    this.asked = this.asking;
   }
 
   private divide(): void {
