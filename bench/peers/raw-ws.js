@@ -55,7 +55,10 @@ await run({
         const started = performance.now();
         const socket = await dial();
         do {
-          const round = Math.max(64, Math.round((rate * Math.max(until - performance.now(), 0)) / 1000));
+          const round = Math.max(
+            64,
+            Math.round((rate * Math.max(until - performance.now(), 0)) / 1000),
+          );
           socket.send(String(round * size));
           for (let i = 0; i < round; i++) {
             socket.send(chunk);
