@@ -4,7 +4,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Job } from "../base/scheduler.js";
-import type { CallRequest, Hook } from "../hook/hook.js";
+import type { CallRequest, Hook, HookWatcher } from "../hook/hook.js";
 import type { Path } from "../hook/payload.js";
 import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hook/results.js";
 import type { Content } from "../wire/content.js";
@@ -28,12 +28,14 @@ export interface AnswerHints {
 const NO_HINTS: AnswerHints = { keepsResults: false, pipelineOnly: false, noPipeline: false };
 
 /** A path into an answer that has not returned, for who holds on to it; see {@link Answer.route}. */
-class AnswerSlot implements Routed {
+class AnswerSlot implements Routed, HookWatcher {
   readonly path: Path;
   readonly route: Route;
   /** What calls go to until the Return. Owned. */
   readonly target: Hook;
   private readonly slots: Set<AnswerSlot>;
+  /** Where the Return said that it leads, while calls still wait in `target`. Owned. */
+  private way: Hook | null = null;
 
   /** Takes over `target`. */
   constructor(slots: Set<AnswerSlot>, path: Path, target: Hook) {
@@ -44,16 +46,34 @@ class AnswerSlot implements Routed {
     slots.add(this);
   }
 
-  /** Takes over `way`. */
+  /**
+   * The Return says that the path leads to `way`, which is taken over. Until the calls that wait in the promise have been
+   * made this is a promise still: one of them, or one that is made with them, may pass it on, and whoever then called what
+   * it leads to would overtake those that still wait (C-EMB-25).
+   */
   settle(way: Hook): void {
     this.slots.delete(this);
-    this.route.settle(way);
-    way.release();
-    this.target.release();
+    this.way = way;
+    if (this.target.resolved() === this.target && way !== this.target) this.target.watch(this);
+    else this.hookResolved();
+  }
+
+  /** The calls that waited have been made. */
+  hookResolved(): void {
+    this.route.settle(this.way!);
+    this.letGo();
   }
 
   routeReleased(): void {
-    if (this.slots.delete(this)) this.target.release();
+    this.slots.delete(this);
+    this.target.unwatch(this);
+    this.letGo();
+  }
+
+  private letGo(): void {
+    this.target.release();
+    this.way?.release();
+    this.way = null;
   }
 }
 

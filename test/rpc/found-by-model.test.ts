@@ -325,3 +325,25 @@ it("C-EMB-18, C-RES-19: a path into our answer that the peer resolves to leads o
     call(73, 299, 0),
   ]);
 });
+
+it("C-EMB-25: such a path is a promise until the calls that waited in it are made: what is passed on meanwhile is not called before", () => {
+  replay(line, [
+    bootstrap(3, 1, 2),
+    bootstrap(4, 2, 1),
+    promise(9, 2),
+    call(7, 38, 7, [30, 78, 78], 10),
+    promise(15, 2),
+    settle,
+    call(25, 61, 0),
+    call(29, 78, 7, [], 30),
+    pipeline(29),
+    call(33, 126, 0),
+    call(39, 78, 3, [126], 40),
+    resolve(9, 56),
+    resolve(15, 232),
+    settle,
+    resolve(10, 30),
+    settle,
+    resolve(30, 38),
+  ]);
+});
