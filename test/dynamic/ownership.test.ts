@@ -84,6 +84,19 @@ describe("params are lent", () => {
     await pair.done();
   });
 
+  it("an object that is lent once more, after its last stub was gone, is known anew", async () => {
+    const pair = new Pair(new Api());
+    const counter = new Counter();
+    for (let times = 1; times <= 2; times++) {
+      await pair.run(pair.api.keep(counter as never));
+      expect(await pair.run(pair.api.useKept())).toBe(times);
+      await pair.run(pair.api.drop());
+      await pair.rest();
+      expect(counter.disposed).toBe(times);
+    }
+    await pair.done();
+  });
+
   it("a local stub keeps an object that is lent again and again", async () => {
     const pair = new Pair(new Api());
     const counter = new Counter();
