@@ -301,6 +301,18 @@ describe("watching stubs", () => {
     await pair.done();
   });
 
+  it("tells of promises that were called through, and are held at the other side", async () => {
+    const pair = new Pair(new Api());
+    watchStubs({ stacks: 0 });
+    const counter = pair.api.make();
+    await pair.run(counter.add(1));
+    await pair.run(pair.api.plain());
+    expect(leaks()).toMatchObject([{ kind: "promise", stack: undefined }]);
+    counter[Symbol.dispose]();
+    expect(leaks()).toEqual([]);
+    await pair.done();
+  });
+
   it("lets the error of a stub that is used too late name the line that disposed it", async () => {
     const pair = new Pair(new Api());
     watchStubs();
