@@ -57,6 +57,7 @@ const DENSE_SLACK = 1024;
  */
 export class PeerTable<K extends number, T> {
   private readonly dense: (T | undefined)[] = [];
+  /** By the id as a signed number: keys of 2^31 and more would be objects of their own, and slow ones. */
   private readonly sparse = new Map<number, T>();
   private count = 0;
 
@@ -65,9 +66,9 @@ export class PeerTable<K extends number, T> {
   }
 
   get(id: number): T | undefined {
-    // Never an index beyond the array: one of 2^31, as the ids of pipeline-only questions are, is looked up as a name.
+    // Never past the end: an index that is no small number would be looked up as a property.
     const entry = id < this.dense.length ? this.dense[id] : undefined;
-    return entry !== undefined || this.sparse.size === 0 ? entry : this.sparse.get(id);
+    return entry !== undefined || this.sparse.size === 0 ? entry : this.sparse.get(id | 0);
   }
 
   set(id: K, entry: T): void {
@@ -76,14 +77,14 @@ export class PeerTable<K extends number, T> {
     else if (id < 2 * this.count + DENSE_SLACK) {
       while (this.dense.length < id) this.dense.push(undefined);
       this.dense.push(entry);
-    } else this.sparse.set(id, entry);
+    } else this.sparse.set(id | 0, entry);
   }
 
   delete(id: K): void {
     if (id < this.dense.length && this.dense[id] !== undefined) {
       this.dense[id] = undefined;
       this.count--;
-    } else if (this.sparse.delete(id)) this.count--;
+    } else if (this.sparse.delete(id | 0)) this.count--;
   }
 
   values(): T[] {

@@ -144,6 +144,26 @@ describe("map", () => {
     await pair.done();
   });
 
+  it("gives back what its steps were given, when the result does not hold it", async () => {
+    const pair = new Pair(new Api());
+    const made: Counter[] = [];
+    using make = new RpcStub(() => {
+      const counter = new Counter();
+      made.push(counter);
+      return counter;
+    });
+    using ids = pair.api.ids();
+    const sums = ids.map((id) => {
+      void make();
+      return make().add(id);
+    });
+    expect(await pair.run(sums)).toEqual([1, 2, 3]);
+    await pair.rest();
+    expect(made.map((one) => one.disposed)).toEqual([1, 1, 1, 1, 1, 1]);
+    for (const one of [ids, make]) one[Symbol.dispose]();
+    await pair.done();
+  });
+
   it("of null is null, of what is no list the result for it", async () => {
     const pair = new Pair(new Api());
     using nothing = pair.api.nothing();

@@ -84,6 +84,19 @@ describe("params are lent", () => {
     await pair.done();
   });
 
+  it("an object that is lent once more, after its last stub was gone, is known anew", async () => {
+    const pair = new Pair(new Api());
+    const counter = new Counter();
+    for (let times = 1; times <= 2; times++) {
+      await pair.run(pair.api.keep(counter as never));
+      expect(await pair.run(pair.api.useKept())).toBe(times);
+      await pair.run(pair.api.drop());
+      await pair.rest();
+      expect(counter.disposed).toBe(times);
+    }
+    await pair.done();
+  });
+
   it("a local stub keeps an object that is lent again and again", async () => {
     const pair = new Pair(new Api());
     const counter = new Counter();
@@ -283,6 +296,18 @@ describe("watching stubs", () => {
     const mine = counter.dup();
     expect(leaks().some(({ stack }) => stack?.includes("ownership.test.ts"))).toBe(true);
     mine[Symbol.dispose]();
+    counter[Symbol.dispose]();
+    expect(leaks()).toEqual([]);
+    await pair.done();
+  });
+
+  it("tells of promises that were called through, and are held at the other side", async () => {
+    const pair = new Pair(new Api());
+    watchStubs({ stacks: 0 });
+    const counter = pair.api.make();
+    await pair.run(counter.add(1));
+    await pair.run(pair.api.plain());
+    expect(leaks()).toMatchObject([{ kind: "promise", stack: undefined }]);
     counter[Symbol.dispose]();
     expect(leaks()).toEqual([]);
     await pair.done();

@@ -142,6 +142,19 @@ describe("awaiting is what asks for a value", () => {
     await pair.done();
   });
 
+  it("asking for one value decides nothing about the other calls of the turn", async () => {
+    const pair = new Pair(new Api());
+    const counter = pair.api.make();
+    const sum = counter.add(1);
+    const other = pair.api.number(7);
+    const [stub] = await pair.run(Promise.all([counter, sum, other]));
+    await pair.rest();
+    // Of the call that was called through, and of the value that holds a reference: the others wanted a value alone.
+    expect(pair.heard().filter((line) => line === "guest finish")).toHaveLength(2);
+    stub[Symbol.dispose]();
+    await pair.done();
+  });
+
   it("a small value that nobody asked for in time comes along, a large one waits until it is asked for", async () => {
     const pair = new Pair(new Api());
     const small = pair.api.number(7);

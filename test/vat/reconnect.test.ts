@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { RpcStub, RpcTarget, serve } from "../../src/cap/dynamic/index.js";
 import { RpcError } from "../../src/base/errors.js";
+import { processScheduler } from "../../src/cap/scheduler.js";
 import { memoryPair } from "../../src/transport/memory.js";
 import { reconnecting, type ReconnectOptions } from "../../src/vat/reconnect.js";
 import { Session } from "../../src/vat/session.js";
@@ -123,6 +124,23 @@ it("C-REC-03: many calls that fail together make one new connection, and late on
   expect(place.dials).toBe(2);
   api[Symbol.dispose]();
   await place.over();
+});
+
+it("C-REC-03: what else was under way on a connection that is given up ends it only once", async () => {
+  const errors: RpcError[] = [];
+  processScheduler().onError = (error) => errors.push(error);
+  const place = new Place();
+  const api = place.stub();
+  await api.hello();
+  const under = [fails(api.never()), fails(api.never()), fails(api.far())];
+  await Promise.all(under);
+  expect(await api.hello()).toBe(2);
+  expect(await api.hello()).toBe(3);
+  expect(place.dials).toBe(2);
+  api[Symbol.dispose]();
+  await place.over();
+  processScheduler().onError = () => {};
+  expect(errors).toEqual([]);
 });
 
 it("C-REC-04: attempts are repeated with a growing pause; when all fail the calls do, and the next begins anew", async () => {

@@ -24,6 +24,7 @@ import {
   refused,
 } from "../call-options.js";
 import { watchBroken } from "./broken.js";
+import { noteDisposed, noteMade } from "./debug.js";
 import { giveWith } from "./given.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, proxyOf, Root } from "./place.js";
@@ -145,6 +146,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   private fenced: Payload | null = null;
   /** Stands for the result; owned. */
   private object: Hook | null = null;
+  /** Its number among the stubs that are watched. */
+  private watchId = 0;
   /** `object`, where it waits here for the value to come. */
   private parked: PromiseHook | null = null;
   // In the end.
@@ -465,6 +468,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   private holdObject(hook: Hook): void {
     this.object = hook;
+    this.watchId = noteMade(this, "promise");
     releaseWhenCollected(this, hook);
   }
 
@@ -472,6 +476,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const { object } = this;
     if (object === null) return;
     this.object = null;
+    if (this.watchId !== 0) noteDisposed(this.watchId);
     disposed(this);
     object.release();
   }
