@@ -347,3 +347,34 @@ it("C-EMB-25: such a path is a promise until the calls that waited in it are mad
     resolve(30, 38),
   ]);
 });
+
+it("C-FLO-17, C-RES-18: calls withheld on one promise by two of its names go the same way, where the peer was told that it leads", () => {
+  replay({ ...two, tight: true }, [
+    bootstrap(1, 0, 1),
+    bootstrap(2, 1, 0),
+    call(3, 14, 7, [], 4),
+    { op: "call", id: 11, on: 22, method: 7, args: [], child: 12, then: 13 },
+    pipeline(11),
+    call(18, 88, 0),
+    call(21, 88, 0),
+    settle,
+    resolve(4, 22),
+    resolve(12, 24),
+  ]);
+});
+
+it("C-FLO-17: the same round through three vats, behind a call that waits for the promise itself", () => {
+  replay({ ...three, tight: true }, [
+    bootstrap(2, 1, 0),
+    promise(8, 1),
+    call(7, 22, 7, [], 9),
+    call(10, 22, 0, [70, 22, 70]),
+    pipeline(7),
+    call(16, 56, 0),
+    settle,
+    call(49, 56, 0),
+    settle,
+    resolve(9, 85),
+    resolve(8, 22),
+  ]);
+});
