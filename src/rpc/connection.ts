@@ -455,6 +455,9 @@ export class Connection {
     for (const entry of imports)
       entry.promise?.resolveTo(brokenHook(error, state.scheduler), false);
     breakEmbargoes(state);
+    // The latest first. What they are passed on as, over other connections, is canceled in this order too; a call that is
+    // delivered in the midst of that must not be behind one that was canceled (C-EMB-26).
+    answers.sort((a, b) => b.arrival - a.arrival);
     for (const answer of answers) answer.lost();
     state.gate.open();
     for (const entry of exports) entry.detach();

@@ -378,3 +378,28 @@ it("C-FLO-17: the same round through three vats, behind a call that waits for th
     resolve(8, 22),
   ]);
 });
+
+it("C-EMB-26: what a lost peer had asked for is given up from the latest call on: none arrives behind one that was canceled", () => {
+  replay({ ...three, tight: true }, [
+    bootstrap(2, 1, 0),
+    bootstrap(3, 1, 2),
+    bootstrap(4, 2, 1),
+    call(8, 22, 7, [], 9),
+    call(14, 22, 4, [22], 15),
+    call(16, 38, 0),
+    call(17, 30, 0, [22]),
+    settle,
+    call(22, 38, 1),
+    { op: "answer", call: 16, caps: [30] },
+    settle,
+    call(34, 64, 0, [14]),
+    { op: "call", id: 47, on: 128, method: 1, args: [139], child: 0, then: 48 },
+    call(50, 376, 0),
+    { op: "answer", call: 15, caps: [] },
+    settle,
+    { op: "pipeline", call: 15, slot: 2 },
+    { op: "cut", a: 1, b: 2 },
+    deliver(1, 0),
+    resolve(9, 122),
+  ]);
+});
