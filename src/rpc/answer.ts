@@ -81,6 +81,8 @@ class AnswerSlot implements Routed, HookWatcher {
 export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   readonly state: ConnectionState;
   readonly id: AnswerId;
+  /** How many came before it on this connection. */
+  readonly arrival: number;
   /** The peer wants the results kept here for a question of OURS (`sendResultsTo.yourself`, C-TAI-02). */
   readonly keepsResults: boolean;
   /** No Return is wanted (C-REL-19); with `keepsResults` one is (C-REL-22). */
@@ -110,6 +112,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   constructor(state: ConnectionState, id: AnswerId, hints: AnswerHints = NO_HINTS) {
     this.state = state;
     this.id = id;
+    this.arrival = state.arrivals++;
     this.keepsResults = hints.keepsResults;
     this.pipelineOnly = hints.pipelineOnly && !hints.keepsResults;
     this.noPipeline = hints.noPipeline;

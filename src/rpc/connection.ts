@@ -265,7 +265,7 @@ export class Connection {
     });
     // The params first: what throws ends the connection and must not leave a reference to the target behind.
     const { payload, error } = receivePayload(state, reader);
-    const target = this.callTarget(payload);
+    const target = this.callTarget(payload, !state.gate.admits(bytes));
     state.answers.set(id, answer);
     if (target instanceof RpcError || error !== null) {
       payload.release();
@@ -280,8 +280,13 @@ export class Connection {
     );
   }
 
-  /** What a Call is addressed to, as a new reference, or why that call fails (C-LIF-18, C-LIF-19). */
-  private callTarget(params: Payload): Hook | RpcError {
+  /**
+   * What a Call is addressed to, as a new reference, or why that call fails (C-LIF-18, C-LIF-19).
+   * @param waits it will be withheld: then it goes where the peer was told by then that the promise leads, as its calls by
+   * other names do. The promise may lead elsewhere by then, under an embargo; and calls that went one way and the other
+   * would not stay in order (C-FLO-17, C-RES-18).
+   */
+  private callTarget(params: Payload, waits: boolean): Hook | RpcError {
     const { reader, state } = this;
     const id = reader.targetId;
     if (reader.targetKind === TargetKind.importedCap) {
@@ -290,11 +295,12 @@ export class Connection {
         params.release();
         throw protocolError(`Call to export ${id}, which the peer does not hold`);
       }
-      return entry.target.addRef();
+      return waits ? entry.route() : entry.target.addRef();
     }
     const answer = state.answers.get(id);
     if (answer === undefined) return answerUnavailable(id);
-    return reader.pathUnknownOp ? unknownOperation() : answer.target(reader.path);
+    if (reader.pathUnknownOp) return unknownOperation();
+    return waits ? answer.route(reader.path) : answer.target(reader.path);
   }
 
   /** Over a limit: the call is answered, its params given back, and nothing of it is kept (C-HOS-02). */
@@ -449,6 +455,9 @@ export class Connection {
     for (const entry of imports)
       entry.promise?.resolveTo(brokenHook(error, state.scheduler), false);
     breakEmbargoes(state);
+    // The latest first. What they are passed on as, over other connections, is canceled in this order too; a call that is
+    // delivered in the midst of that must not be behind one that was canceled (C-EMB-26).
+    answers.sort((a, b) => b.arrival - a.arrival);
     for (const answer of answers) answer.lost();
     state.gate.open();
     for (const entry of exports) entry.detach();

@@ -79,6 +79,8 @@ export class ConnectionState implements Lifeline {
   lastPipelineId = 0xffff_ffff;
   /** Embargoes of the peer's that wait here for a Resolve or Return of ours. */
   parkedDisembargoes = 0;
+  /** Calls and bootstrap requests of the peer's, ever. */
+  arrivals = 0;
   /** Bytes of results kept for answers that the peer has not finished. */
   heldResultBytes = 0;
 

@@ -347,3 +347,59 @@ it("C-EMB-25: such a path is a promise until the calls that waited in it are mad
     resolve(30, 38),
   ]);
 });
+
+it("C-FLO-17, C-RES-18: calls withheld on one promise by two of its names go the same way, where the peer was told that it leads", () => {
+  replay({ ...two, tight: true }, [
+    bootstrap(1, 0, 1),
+    bootstrap(2, 1, 0),
+    call(3, 14, 7, [], 4),
+    { op: "call", id: 11, on: 22, method: 7, args: [], child: 12, then: 13 },
+    pipeline(11),
+    call(18, 88, 0),
+    call(21, 88, 0),
+    settle,
+    resolve(4, 22),
+    resolve(12, 24),
+  ]);
+});
+
+it("C-FLO-17: the same round through three vats, behind a call that waits for the promise itself", () => {
+  replay({ ...three, tight: true }, [
+    bootstrap(2, 1, 0),
+    promise(8, 1),
+    call(7, 22, 7, [], 9),
+    call(10, 22, 0, [70, 22, 70]),
+    pipeline(7),
+    call(16, 56, 0),
+    settle,
+    call(49, 56, 0),
+    settle,
+    resolve(9, 85),
+    resolve(8, 22),
+  ]);
+});
+
+it("C-EMB-26: what a lost peer had asked for is given up from the latest call on: none arrives behind one that was canceled", () => {
+  replay({ ...three, tight: true }, [
+    bootstrap(2, 1, 0),
+    bootstrap(3, 1, 2),
+    bootstrap(4, 2, 1),
+    call(8, 22, 7, [], 9),
+    call(14, 22, 4, [22], 15),
+    call(16, 38, 0),
+    call(17, 30, 0, [22]),
+    settle,
+    call(22, 38, 1),
+    { op: "answer", call: 16, caps: [30] },
+    settle,
+    call(34, 64, 0, [14]),
+    { op: "call", id: 47, on: 128, method: 1, args: [139], child: 0, then: 48 },
+    call(50, 376, 0),
+    { op: "answer", call: 15, caps: [] },
+    settle,
+    { op: "pipeline", call: 15, slot: 2 },
+    { op: "cut", a: 1, b: 2 },
+    deliver(1, 0),
+    resolve(9, 122),
+  ]);
+});
