@@ -66,9 +66,12 @@ export async function bundle(root, source, options = {}) {
             if (id === entry) return entry;
             if (id.startsWith("node:")) return { id, external: true };
             const found = await this.resolve(id, importer, { ...extra, skipSelf: true });
-            const elsewhere =
-              found === null ? null : external(path.relative(home, found.id).replaceAll("\\", "/"));
-            return elsewhere === null ? found : { id: elsewhere, external: true };
+            if (found === null) return null;
+            const module = path.relative(home, found.id).replaceAll("\\", "/");
+            const elsewhere = external(module);
+            if (elsewhere !== null) return { id: elsewhere, external: true };
+            // package.json says of the library alone that to load it does nothing.
+            return module.startsWith("test/") ? { ...found, moduleSideEffects: true } : found;
           },
         },
         load: (id) => (id === entry ? { code: source, moduleType: "ts" } : null),

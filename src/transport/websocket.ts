@@ -27,12 +27,21 @@ const POLL_MS = 5;
 export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
-  readonly bufferedAmount: number;
+  /** Bytes that were not yet sent; workerd does not say. */
+  readonly bufferedAmount?: number | undefined;
   readonly protocol: string;
   send(data: Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
   addEventListener(type: string, listener: (event: never) => void): void;
   removeEventListener(type: string, listener: (event: never) => void): void;
+}
+
+export interface WebSocketOptions extends TransportOptions {
+  /**
+   * Whether {@link BATCH_PROTOCOL} was agreed on. By default it is as the socket says; a server whose end of the socket
+   * says nothing, such as a Worker's WebSocketPair, knows what it answered.
+   */
+  readonly batch?: boolean | undefined;
 }
 
 /** Close codes: in order, and for a reason of ours (the browser allows no code below 3000 but this one). */
@@ -57,8 +66,9 @@ export class WebSocketTransport extends BaseTransport {
   private poll: Timer | undefined;
   private failed = false;
 
-  constructor(name: string, socket: WebSocketLike, options?: TransportOptions) {
-    const framing = socket.protocol === BATCH_PROTOCOL ? Framing.batch : Framing.single;
+  constructor(name: string, socket: WebSocketLike, options?: WebSocketOptions) {
+    const batch = options?.batch ?? socket.protocol === BATCH_PROTOCOL;
+    const framing = batch ? Framing.batch : Framing.single;
     super(name, framing, transportSettings(options));
     this.socket = socket;
     this.attach();
@@ -69,7 +79,7 @@ export class WebSocketTransport extends BaseTransport {
   }
 
   override get bufferedBytes(): number {
-    return this.socket.bufferedAmount;
+    return this.socket.bufferedAmount ?? 0;
   }
 
   override whenWritable(): Promise<void> {

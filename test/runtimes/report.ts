@@ -11,7 +11,7 @@ import { type Outcome, scenarios } from "./suite/index.js";
 export const EXCEPT: Readonly<Record<string, Readonly<Record<string, string>>>> = {};
 
 /** Longer than any runtime takes: a run that hangs is ended, and says so. */
-const RUN_MS = 120_000;
+const RUN_MS = 60_000;
 
 /**
  * Declares the tests of one runtime.
