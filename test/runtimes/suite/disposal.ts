@@ -1,6 +1,6 @@
 // Who owns what: params are lent, results are given, and what nobody holds is disposed.
 
-import { RpcStub } from "../../../src/index.js";
+import type { RpcStub } from "../../../src/index.js";
 import { Counter } from "../objects.js";
 import { equal, fails, ok, scenario, throws, until } from "../harness.js";
 
