@@ -27,8 +27,7 @@ const POLL_MS = 5;
 export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
-  /** Bytes that were not yet sent; workerd does not say. */
-  readonly bufferedAmount?: number | undefined;
+  readonly bufferedAmount: number;
   readonly protocol: string;
   send(data: Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
@@ -79,7 +78,7 @@ export class WebSocketTransport extends BaseTransport {
   }
 
   override get bufferedBytes(): number {
-    return this.socket.bufferedAmount ?? 0;
+    return this.socket.bufferedAmount;
   }
 
   override whenWritable(): Promise<void> {

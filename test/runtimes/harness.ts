@@ -40,16 +40,18 @@ const REST_MS = 2000;
  * Runs scenarios one after the other, each over a session of its own, and looks after each whether anything is left.
  *
  * @param open makes a session with a peer that serves a new Api at each Bootstrap.
+ * @param ms how long each step of a scenario may take: one that hangs fails, and the next one runs.
  */
 export async function runAll(
   open: () => Promise<Session>,
   chosen: readonly Scenario[] = scenarios,
+  ms: number = SCENARIO_MS,
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const { name, run } of chosen) {
     let error: string | null = null;
     try {
-      await within(SCENARIO_MS, runOne(open, run));
+      await runOne(open, run, ms);
     } catch (thrown) {
       error = thrown instanceof Error ? `${thrown.message}\n${thrown.stack ?? ""}` : String(thrown);
     }
@@ -58,12 +60,16 @@ export async function runAll(
   return outcomes;
 }
 
-async function runOne(open: () => Promise<Session>, run: Scenario["run"]): Promise<void> {
-  const session = await open();
+async function runOne(
+  open: () => Promise<Session>,
+  run: Scenario["run"],
+  ms: number,
+): Promise<void> {
+  const session = await within(ms, open());
   try {
     const api = session.bootstrap(RpcStub<Api>);
-    await run({ api, session });
-    if (session.error === null) await atRest(session, api);
+    await within(ms, run({ api, session }));
+    if (session.error === null) await within(ms, atRest(session, api));
     else api[Symbol.dispose]();
     const { questions, answers, imports, exports, embargoes } = session.connection.stats();
     equal({ questions, answers, imports, exports, embargoes }, NOTHING);
