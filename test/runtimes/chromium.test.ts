@@ -27,6 +27,9 @@ const ARGUMENTS = [
   "--no-sandbox",
 ];
 
+/** No text is evaluated, no script is taken from elsewhere. */
+const POLICY = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src ws:";
+
 describe.skipIf(missingTool("chromium") !== null)("Chromium", () => {
   let folder = "";
   let files: http.Server;
@@ -38,6 +41,7 @@ describe.skipIf(missingTool("chromium") !== null)("Chromium", () => {
     files = http.createServer((request, response) => {
       const name = /^\/([\w-]+\.js)$/.exec(request.url ?? "")?.[1];
       const isPage = request.url === "/";
+      response.setHeader("content-security-policy", POLICY);
       response.setHeader("content-type", isPage ? "text/html" : "text/javascript");
       if (isPage)
         response.end(
