@@ -33,7 +33,12 @@ export { type MemoryOptions, memoryPair } from "./transport/memory.js";
 export { type MessagePortLike, MessagePortTransport } from "./transport/messageport.js";
 export type { Transport, TransportHandler, TransportOptions } from "./transport/transport.js";
 export { connectWebSocket, type WebSocketConnectOptions } from "./transport/websocket-connect.js";
-export { BATCH_PROTOCOL, type WebSocketLike, WebSocketTransport } from "./transport/websocket.js";
+export {
+  BATCH_PROTOCOL,
+  type WebSocketLike,
+  type WebSocketOptions,
+  WebSocketTransport,
+} from "./transport/websocket.js";
 export { connect, type ConnectOptions } from "./vat/connect.js";
 export { reconnecting, type ReconnectOptions } from "./vat/reconnect.js";
 export { type Offer, Session, type SessionOptions } from "./vat/session.js";

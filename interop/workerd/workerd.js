@@ -33,7 +33,7 @@ function zigzag(value) {
  * The path of the program. It is run as it is: the install script of the npm package, which npm may hold back, is not needed.
  * Throws when the package for this machine is not installed.
  */
-function programPath() {
+export function programPath() {
   const machine = process.arch === "x64" ? "64" : process.arch;
   const name = `@cloudflare/workerd-${process.platform}-${machine}`;
   const require = createRequire(createRequire(import.meta.url).resolve("workerd/package.json"));

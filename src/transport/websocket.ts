@@ -35,6 +35,14 @@ export interface WebSocketLike {
   removeEventListener(type: string, listener: (event: never) => void): void;
 }
 
+export interface WebSocketOptions extends TransportOptions {
+  /**
+   * Whether {@link BATCH_PROTOCOL} was agreed on. By default it is as the socket says; a server whose end of the socket
+   * says nothing, such as a Worker's WebSocketPair, knows what it answered.
+   */
+  readonly batch?: boolean | undefined;
+}
+
 /** Close codes: in order, and for a reason of ours (the browser allows no code below 3000 but this one). */
 const NORMAL = 1000;
 const FAILED = 4000;
@@ -57,8 +65,9 @@ export class WebSocketTransport extends BaseTransport {
   private poll: Timer | undefined;
   private failed = false;
 
-  constructor(name: string, socket: WebSocketLike, options?: TransportOptions) {
-    const framing = socket.protocol === BATCH_PROTOCOL ? Framing.batch : Framing.single;
+  constructor(name: string, socket: WebSocketLike, options?: WebSocketOptions) {
+    const batch = options?.batch ?? socket.protocol === BATCH_PROTOCOL;
+    const framing = batch ? Framing.batch : Framing.single;
     super(name, framing, transportSettings(options));
     this.socket = socket;
     this.attach();

@@ -10,6 +10,7 @@ const INSTALL: Record<string, string> = {
   capnp: "install the package capnproto",
   "capnpc-c++": "install the package libcapnp-dev",
   "g++": "install the package g++",
+  chromium: "install the package chromium",
 };
 
 /**

@@ -338,6 +338,25 @@ describe("websocket", () => {
     expect([listener.log.length, pings]).toEqual([0, 0]);
   });
 
+  it("the option batch says what was agreed on where the socket does not, or says otherwise", () => {
+    const agreed = (protocol: string, batch?: boolean): boolean => {
+      const socket = {
+        readyState: 1,
+        bufferedAmount: 0,
+        binaryType: "",
+        protocol,
+        send: () => {},
+        close: () => {},
+        addEventListener: () => {},
+        removeEventListener: () => {},
+      };
+      return new WebSocketTransport("fake", socket, { batch }).batching;
+    };
+    expect([agreed(""), agreed("", true), agreed("", false)]).toEqual([false, true, false]);
+    expect(agreed("capnp-rpc.batch")).toBe(true);
+    expect(agreed("capnp-rpc.batch", false)).toBe(false);
+  });
+
   it("bufferedAmount is polled only while somebody waits for room", async () => {
     let amount = 5000;
     const port = {

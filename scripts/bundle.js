@@ -1,0 +1,158 @@
+// @ts-check
+// The bundle of the entry `capstan` as a browser or a Worker would load it: minified, one file, measured.
+//
+//   node scripts/bundle.js    writes build/bundle/capstan.js, prints the sizes, fails over a limit or for a module
+//                             that has no business in a browser
+//
+// It is made of src, not of dist: what is measured is what is in the checkout.
+
+import fs from "node:fs";
+import path from "node:path";
+import zlib from "node:zlib";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { rolldown } from "rolldown";
+
+/**
+ * Bytes, gzipped. `goal` is what the bundle is to come down to; `total` and `msgpackr` are what the build fails over.
+ * `total` is a ratchet: it follows the bundle down and is raised by a decision only, never to let a change pass.
+ */
+export const BUDGET = { goal: 45_000, total: 70_000, msgpackr: 12_000 };
+
+/** Modules that no browser may have to load. */
+const FOREIGN = [
+  { what: "capnp-ts", in: /node_modules\/capnp-ts\// },
+  { what: "ws", in: /node_modules\/ws\// },
+  { what: "lmdb", in: /node_modules\/lmdb\// },
+  { what: "a module of Node", in: /^node:|\.node\.ts$|^src\/node\.ts$/ },
+  { what: "the typed layer", in: /^src\/cap\/typed\// },
+];
+
+/**
+ * @typedef {object} Bundle
+ * @property {string} code
+ * @property {string[]} modules what went into it, relative to the project
+ * @property {string[]} imports what it still imports
+ */
+
+/**
+ * Bundles one module for any runtime that has no Node.
+ *
+ * @param {string} root the project's folder
+ * @param {string} source a module's text, whose relative imports start at the project's folder
+ * @param {{ minify?: boolean, external?: (module: string) => string | null, platform?: "browser" | "node" }} [options]
+ *   `external` names, for a module of the project, the file from which it is loaded instead of going in
+ * @returns {Promise<Bundle>}
+ */
+export async function bundle(root, source, options = {}) {
+  const { minify = false, external = () => null, platform = "browser" } = options;
+  const home = path.resolve(root);
+  const entry = path.join(home, "bundled-entry.ts");
+  const build = await rolldown({
+    input: entry,
+    platform,
+    // Its `paths` lead to msgpackr's types.
+    tsconfig: false,
+    transform: { target: "es2022" },
+    checks: { invalidAnnotation: false },
+    // A module that is not found stays an import, to be reported by who looks at them.
+    logLevel: "silent",
+    external: platform === "node" ? [/^node:/, "ws"] : [],
+    plugins: [
+      {
+        name: "project",
+        resolveId: {
+          order: "pre",
+          async handler(id, importer, extra) {
+            if (id === entry) return entry;
+            if (id.startsWith("node:")) return { id, external: true };
+            const found = await this.resolve(id, importer, { ...extra, skipSelf: true });
+            if (found === null) return null;
+            const module = path.relative(home, found.id).replaceAll("\\", "/");
+            const elsewhere = external(module);
+            if (elsewhere !== null) return { id: elsewhere, external: true };
+            // package.json says of the library alone that to load it does nothing.
+            return module.startsWith("test/") ? { ...found, moduleSideEffects: true } : found;
+          },
+        },
+        load: (id) => (id === entry ? { code: source, moduleType: "ts" } : null),
+      },
+    ],
+  });
+  try {
+    const { output } = await build.generate({
+      format: "esm",
+      minify,
+      codeSplitting: false,
+      comments: { legal: false, annotation: false, jsdoc: false },
+    });
+    const [chunk] = output;
+    if (output.length !== 1 || chunk.type !== "chunk") throw new Error("not one file");
+    return {
+      code: chunk.code,
+      modules: Object.keys(chunk.modules)
+        .filter((id) => id !== entry && path.isAbsolute(id))
+        .map((id) => path.relative(home, id).replaceAll("\\", "/"))
+        .sort(),
+      imports: [...chunk.imports, ...chunk.dynamicImports],
+    };
+  } finally {
+    await build.close();
+  }
+}
+
+/** @param {string} code @returns {number} bytes as a server would send them */
+export function gzipped(code) {
+  return zlib.gzipSync(code, { level: 9 }).length;
+}
+
+/**
+ * The entry `capstan`, minified, with its sizes.
+ *
+ * @param {string} root
+ * @returns {Promise<Bundle & { size: number, total: number, msgpackr: number }>} bytes: plain, and gzipped in all and of
+ *   msgpackr alone
+ */
+export async function browserBundle(root) {
+  const all = await bundle(root, `export * from "./src/index.ts";`, { minify: true });
+  const packer = await bundle(root, `export { Packr } from "./node_modules/msgpackr/pack.js";`, {
+    minify: true,
+  });
+  const [total, msgpackr] = [gzipped(all.code), gzipped(packer.code)];
+  return { ...all, size: all.code.length, total, msgpackr };
+}
+
+/**
+ * @param {Pick<Bundle, "modules" | "imports"> & { total: number, msgpackr: number }} made
+ * @returns {string[]} what is wrong with it
+ */
+export function problemsOf({ modules, imports, total, msgpackr }) {
+  const problems = [];
+  for (const name of [...modules, ...imports])
+    for (const { what, in: pattern } of FOREIGN)
+      if (pattern.test(name)) problems.push(`the bundle holds ${what}: ${name}`);
+  for (const name of imports) problems.push(`the bundle is not whole: it imports ${name}`);
+  if (total > BUDGET.total)
+    problems.push(`${total} bytes gzipped, and ${BUDGET.total} is the most`);
+  if (msgpackr > BUDGET.msgpackr)
+    problems.push(`msgpackr is ${msgpackr} bytes of it, and ${BUDGET.msgpackr} is the most`);
+  return problems;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const made = await browserBundle(root);
+  const file = path.join(root, "build/bundle/capstan.js");
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, made.code);
+  const { goal, total: most } = BUDGET;
+  console.log(`bundle: ${made.modules.length} modules, ${made.size} bytes minified`);
+  console.log(`bundle: ${made.total} bytes gzipped (the most ${most}, the goal ${goal})`);
+  console.log(`bundle: msgpackr is ${made.msgpackr} of them (the most ${BUDGET.msgpackr})`);
+  if (made.total > goal)
+    console.log(
+      `bundle: the goal is missed by ${made.total - goal} bytes: see docs/guide/runtimes.md`,
+    );
+  const problems = problemsOf(made);
+  for (const problem of problems) console.log(`bundle: ${problem}`);
+  process.exitCode = problems.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,35 @@
+// Role: bundles what runs outside this process: each entry beside the library, which is the very bundle that is shipped to
+// browsers.
+// State: files in a folder of its own. Must not know: who runs them.
+
+import fs from "node:fs";
+import path from "node:path";
+import { browserBundle, bundle } from "../../scripts/bundle.js";
+
+const root = path.join(import.meta.dirname, "../..");
+/** Inside the project, so that what a Node program imports is found. */
+const parent = path.join(root, ".tmp");
+
+/** `program` stands alone; the others load the library from the file beside them. */
+export type Entry = "page" | "web-worker" | "thread" | "workerd" | "program";
+
+/** @returns the folder, with a file of each entry and capstan.js; the caller removes it */
+export async function buildEntries(entries: readonly Entry[]): Promise<string> {
+  fs.mkdirSync(parent, { recursive: true });
+  const folder = fs.mkdtempSync(path.join(parent, "runtimes-"));
+  fs.writeFileSync(path.join(folder, "capstan.js"), (await browserBundle(root)).code);
+  for (const entry of entries) {
+    const alone = entry === "program";
+    const from = `from "./test/runtimes/entries/${entry}.ts";`;
+    const source = `export * ${from}${entry === "workerd" ? ` export { default } ${from}` : ""}`;
+    const made = await bundle(root, source, {
+      platform: alone || entry === "thread" ? "node" : "browser",
+      external: (module) => (!alone && module === "src/index.ts" ? "./capstan.js" : null),
+    });
+    // Had it a copy of its own of anything, two classes would bear one name.
+    const copies = made.modules.filter((name) => name.startsWith("src/"));
+    if (!alone && copies.length > 0) throw new Error(`${entry} holds ${copies.join()}`);
+    fs.writeFileSync(path.join(folder, `${entry}.js`), made.code);
+  }
+  return folder;
+}

@@ -1,0 +1,60 @@
+// The scenarios in workerd, over WebSocket: a Worker that calls an object in Node, and a Worker that serves one to Node. The
+// library is the bundle that scripts/bundle.js measures.
+
+import fs from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connect, listen } from "../../src/node.js";
+import { buildEntries } from "./build.js";
+import { runtimeSuite } from "./report.js";
+import { Host } from "./server.js";
+import { type Outcome, runAll, scenarios } from "./suite/index.js";
+import { missingWorkerd, startWorkerd, type Workerd } from "./workerd.js";
+
+// skip: where npm has no workerd; missingWorkerd prints the reason
+describe.skipIf(missingWorkerd() !== null)("workerd", () => {
+  let folder = "";
+  let workerd: Workerd;
+
+  beforeAll(async () => {
+    folder = await buildEntries(["workerd"]);
+    workerd = await startWorkerd(folder);
+    console.log(`runtimes: ${workerd.version}`);
+  });
+  afterAll(async () => {
+    await workerd?.stop();
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function callNode(): Promise<Outcome[]> {
+    const host = new Host();
+    await using listener = await listen("ws://127.0.0.1:0/rpc", {
+      ...host.options,
+      onSession: (session) => host.of(session),
+    });
+    const url = `http://${workerd.host}/run?url=${encodeURIComponent(listener.url)}`;
+    const response = await fetch(url, { signal: AbortSignal.timeout(50_000) });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`the Worker failed: ${text}`);
+    return JSON.parse(text) as Outcome[];
+  }
+
+  runtimeSuite("workerd Worker, calls Node, WebSocket", callNode);
+  runtimeSuite("workerd Worker, called by Node, WebSocket", () =>
+    runAll(() => connect(`ws://${workerd.host}/rpc`)),
+  );
+
+  // What one request made, another must not use: workerd refuses that, and all sessions of an isolate share a scheduler.
+  it("serves many clients at once, each request on its own", async () => {
+    const all = await Promise.all(
+      Array.from({ length: 4 }, () => runAll(() => connect(`ws://${workerd.host}/rpc`))),
+    );
+    expect(all.flat().filter(({ error }) => error !== null)).toEqual([]);
+    expect(all.flat()).toHaveLength(4 * scenarios.length);
+  });
+  it("calls from many requests at once", async () => {
+    const runs = Array.from({ length: 4 }, async () => callNode());
+    const all = await Promise.all(runs);
+    expect(all.flat().filter(({ error }) => error !== null)).toEqual([]);
+    expect(all.flat()).toHaveLength(4 * scenarios.length);
+  });
+});
