@@ -35,6 +35,10 @@ export type { Transport, TransportHandler, TransportOptions } from "./transport/
 export { connectWebSocket, type WebSocketConnectOptions } from "./transport/websocket-connect.js";
 export { BATCH_PROTOCOL, type WebSocketLike, WebSocketTransport } from "./transport/websocket.js";
 export { connect, type ConnectOptions } from "./vat/connect.js";
+export { type Clock, REAL_CLOCK } from "./vat/clock.js";
+export type { Dial, DialContext, ReconnectOptions } from "./vat/reconnect-options.js";
+export { Reconnecting, reconnecting } from "./vat/reconnecting.js";
+export type { SessionState, StateListener } from "./vat/session-state.js";
 export { type Offer, Session, type SessionOptions } from "./vat/session.js";
 export { microtaskTurnEnd, type TurnEnd } from "./vat/turn.js";
 export { Content } from "./wire/content.js";
