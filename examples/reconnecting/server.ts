@@ -1,7 +1,7 @@
 // A clock that others subscribe to, at the address given as the first argument. SIGTERM lets calls under way end.
 
 import { fileURLToPath } from "node:url";
-import { listen, RpcStub, RpcTarget, serve } from "capstan/node";
+import { listen, type RpcStub, RpcTarget, serve } from "capstan/node";
 
 export class Clock extends RpcTarget {
   readonly #listeners = new Set<RpcStub<(tick: string) => void>>();
