@@ -1,5 +1,6 @@
 // A reference whose new calls go to a fresh connection, in a time that the test moves.
 
+import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   type DialContext,
@@ -499,6 +500,27 @@ describe("each new connection", () => {
     expect(await failure(world.api.where())).toMatchObject({ code: "invalid-argument" });
   });
 
+  it("holds the reference it was opened to until it is left, and none when the attempt fails", async () => {
+    const { hook } = object();
+    let times = 0;
+    world.start({
+      open: () => hook.addRef(),
+      onConnected() {
+        if (++times === 2) throw refused();
+      },
+    });
+    await world.pass();
+    expect(hook.refCount).toBe(2);
+    world.cut();
+    await world.pass(150);
+    expect([times, hook.refCount]).toEqual([2, 1]);
+    await world.pass(1000);
+    expect([times, hook.refCount]).toEqual([3, 2]);
+    await world.link.close();
+    expect(hook.refCount).toBe(1);
+    hook.release();
+  });
+
   it("is left when it drains, here or by the word of the peer", async () => {
     const { api } = world.start();
     await api.where();
@@ -560,7 +582,15 @@ describe("the end", () => {
     expect(world.states).toEqual(["closed"]);
   });
 
-  it("comes by a signal, also before the first attempt; its listener goes with it", async () => {
+  it("takes its listener from a signal that did not abort", async () => {
+    const { signal } = new AbortController();
+    world.start({ signal });
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    await world.link.close();
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
+  });
+
+  it("comes by a signal, also before the first attempt", async () => {
     const controller = new AbortController();
     const { api } = world.start({ signal: controller.signal });
     const never = failure(api.never());
@@ -577,7 +607,8 @@ describe("the end", () => {
   it("closes the session of a dial that ends after it", async () => {
     let connected!: (session: Session) => void;
     const dial = (): Promise<Session> => new Promise((resolve) => (connected = resolve));
-    world.start({}, dial as unknown as typeof world.dial);
+    let told = 0;
+    world.start({ onConnected: () => told++ }, dial as unknown as typeof world.dial);
     await world.pass();
     let over = false;
     const closing = world.link.close().then(() => (over = true));
@@ -586,6 +617,7 @@ describe("the end", () => {
     connected(world.connect());
     await closing;
     expect(world.near[0]!.state).toBe("closed");
+    expect(told).toBe(0);
   });
 
   it("options that make no sense are refused", () => {

@@ -154,9 +154,11 @@ export type RpcStub<T> = Callable<T> & Members<T> & StubMembers<T> & WithOptions
 /** The promise of a `T`: to be awaited, and to be called through before it is there. */
 export type RpcPromise<T> = Promise<Given<T>> &
   Mappable<T> &
-  (T extends StubMembers<infer U>
-    ? RpcStub<U>
-    : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
+  ([T] extends [Leaf]
+    ? StubMembers<T> & WithOptions<T> // a string's own methods are not to be had from afar
+    : T extends StubMembers<infer U>
+      ? RpcStub<U>
+      : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
 
 export interface RpcStubConstructor {
   /** @param target an object of this process; or a hook, which is taken over. */
