@@ -521,6 +521,23 @@ describe("each new connection", () => {
     hook.release();
   });
 
+  it("lets go of a reference that comes when its connection is gone already", async () => {
+    const { hook } = object();
+    const late: ((hook: unknown) => void)[] = [];
+    world.start({
+      open: (session) =>
+        late.length > 0 ? session.bootstrap() : new Promise((resolve) => late.push(resolve)),
+    });
+    await world.pass();
+    world.cut();
+    await world.pass(1000);
+    expect(await world.api.where()).toBe(2);
+    late[0]!(hook.addRef());
+    await world.pass();
+    expect(hook.refCount).toBe(1);
+    hook.release();
+  });
+
   it("is left when it drains, here or by the word of the peer", async () => {
     const { api } = world.start();
     await api.where();
