@@ -40,7 +40,10 @@ export {
   WebSocketTransport,
 } from "./transport/websocket.js";
 export { connect, type ConnectOptions } from "./vat/connect.js";
-export { reconnecting, type ReconnectOptions } from "./vat/reconnect.js";
+export { type Clock, REAL_CLOCK } from "./vat/clock.js";
+export type { Dial, DialContext, ReconnectOptions } from "./vat/reconnect-options.js";
+export { Reconnecting, reconnecting } from "./vat/reconnecting.js";
+export type { SessionState, StateListener } from "./vat/session-state.js";
 export { type Offer, Session, type SessionOptions } from "./vat/session.js";
 export { microtaskTurnEnd, type TurnEnd } from "./vat/turn.js";
 export { Content } from "./wire/content.js";

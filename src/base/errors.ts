@@ -32,6 +32,7 @@ export const ERROR_CODES = [
   // The connection.
   "connection-lost",
   "connection-closed",
+  "connection-draining",
   "connect-failed",
   "listen-failed",
   "peer-aborted",

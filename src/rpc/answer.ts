@@ -127,6 +127,12 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     return this.returned;
   }
 
+  /** Whether its call has begun and not ended. Of one without a Return only its results can tell. */
+  get isUnderWay(): boolean {
+    if (this.returned || this.gone) return false;
+    return !this.pipelineOnly || this.results?.settled === false;
+  }
+
   get isFinished(): boolean {
     return this.finished;
   }

@@ -23,6 +23,7 @@ import { brokenHook } from "../hook/results.js";
 import { Answer, answerUnavailable } from "./answer.js";
 import { checkState, dumpState, type ConnectionStats, statsOf } from "./audit.js";
 import { BootstrapResults, type BootstrapSource } from "./bootstrap.js";
+import { callsUnderWay, drainingError, refusesIncoming } from "./drain.js";
 import { breakEmbargoes, liftEmbargo } from "./embargo.js";
 import { WITHHELD_MESSAGE } from "./flow-gate.js";
 import type { AnswerId } from "./ids.js";
@@ -151,6 +152,31 @@ export class Connection {
       reason ?? new RpcError("disconnected", "connection-closed", "the connection was closed here");
     if (!this.idle || reason !== undefined) this.sendAbort(error);
     this.end(error);
+  }
+
+  /** Begins no new call from now on, in either direction (drain.ts). Whoever asks for it watches `callsUnderWay`. */
+  drain(): void {
+    this.state.draining = true;
+  }
+
+  /** Calls that have begun and not ended, in both directions. Looks at each. */
+  get callsUnderWay(): number {
+    return callsUnderWay(this.state);
+  }
+
+  /**
+   * Ends a connection with nothing under way: no Abort, whatever capabilities are held, so that the peer sees an orderly
+   * end.
+   */
+  drained(): void {
+    if (!this.state.alive) return;
+    this.end(
+      new RpcError(
+        "disconnected",
+        "connection-closed",
+        "the connection was drained and closed here",
+      ),
+    );
   }
 
   /** Ends the connection because of what the peer sent or what is wrong here: an Abort says why (C-DIS-01). */
@@ -295,10 +321,12 @@ export class Connection {
         params.release();
         throw protocolError(`Call to export ${id}, which the peer does not hold`);
       }
+      if (refusesIncoming(state, null)) return drainingError();
       return waits ? entry.route() : entry.target.addRef();
     }
     const answer = state.answers.get(id);
     if (answer === undefined) return answerUnavailable(id);
+    if (refusesIncoming(state, answer)) return drainingError();
     if (reader.pathUnknownOp) return unknownOperation();
     return waits ? answer.route(reader.path) : answer.target(reader.path);
   }
@@ -325,6 +353,10 @@ export class Connection {
     }
     const answer = new Answer(state, id);
     state.answers.set(id, answer);
+    if (refusesIncoming(state, null)) {
+      answer.fail(drainingError());
+      return;
+    }
     if (!reader.hasDeprecatedObjectId) {
       answer.await(new BootstrapResults(this.bootstrapSource, state));
       return;

@@ -9,6 +9,7 @@ import { canceledError } from "../hook/promise.js";
 import { failedResults, type PromisedField, Results, samePath } from "../hook/results.js";
 import { DescriptorKind, SendResultsTo, TargetKind } from "../wire/descriptors.js";
 import { followPath } from "../wire/path.js";
+import { drainingError, refusesOutgoing } from "./drain.js";
 import { announceNew, describeCaps, type Export, releaseExports } from "./exports.js";
 import { FIRST_PIPELINE_QUESTION, type QuestionId } from "./ids.js";
 import { RemotePromise, RemoteTarget } from "./remote.js";
@@ -453,6 +454,8 @@ export function sendCall(
   const { params } = request;
   if (!state.alive) return refuse(state, params, state.error!.delivered("not-sent"));
   if (target.loop !== null) return refuse(state, params, target.loop);
+  if (state.draining && refusesOutgoing(state, target))
+    return refuse(state, params, drainingError());
   if (state.questions.size >= state.limits.questions)
     return refuse(state, params, tooManyQuestions(state));
   // A call whose results would only be returned over this same connection can leave them with the peer (C-TAI-01).

@@ -69,6 +69,8 @@ export class ConnectionState implements Lifeline {
   error: RpcError | null = null;
   /** Those who are told when it is. */
   readonly watchers = new Set<HookWatcher>();
+  /** No new call is begun, in either direction; what is under way goes on (drain.ts). */
+  draining = false;
   /** The peer has sent or answered a tail call: it knows them. */
   peerKnowsTailCalls = false;
   /** The peer has said that it does not know a part of them. */

@@ -29,6 +29,8 @@ export interface LinkSettings {
     ConnectionOptions,
     "bootstrap" | "tailCalls" | "sendTrace" | "restorer"
   >;
+  /** Told of each step: `draining`, and `closed` as soon as no call can be made; null after an orderly end. */
+  readonly changed: (state: "draining" | "closed", cause: RpcError | null) => void;
   /** Told once, when the connection is over and the transport closed: null after an orderly end. */
   readonly over: (cause: RpcError | null) => void;
 }
@@ -38,6 +40,9 @@ const WAIT_MS = 0.5;
 
 /** How often held reading is looked at: what frees the reserve need not write anything. */
 const PRESSURE_MS = 20;
+
+/** How often a connection that drains is looked at between its turns: not every call that ends writes something. */
+const DRAIN_MS = 20;
 
 /** Source: C-FRM-17, C-FRM-23, C-DIS-01 to 09, C-FLO-17 to 20, C-LIF-28. */
 export class Link implements TransportHandler, HeartbeatOwner {
@@ -55,6 +60,9 @@ export class Link implements TransportHandler, HeartbeatOwner {
   private heldSince = -1;
   private holdTimer: Timer | undefined;
   private graceTimer: Timer | undefined;
+  private drainTimer: Timer | undefined;
+  private drainMs = 0;
+  private drainUntil = -1;
   private transportClosed = false;
   private orderly = false;
 
@@ -95,6 +103,38 @@ export class Link implements TransportHandler, HeartbeatOwner {
     this.connection.close(reason ?? undefined);
     this.settings.scheduler.drain();
   }
+
+  get draining(): boolean {
+    return this.drainUntil >= 0;
+  }
+
+  /** Begins no new call, and ends the connection once none is under way, or after `ms` milliseconds. */
+  drain(ms: number): void {
+    if (this.draining || this.connection.error !== null) return;
+    this.drainMs = ms;
+    this.drainUntil = performance.now() + ms;
+    this.connection.drain();
+    this.settings.changed("draining", null);
+    this.lookAtDrain();
+  }
+
+  private readonly lookAtDrain = (): void => {
+    clearTimeout(this.drainTimer);
+    if (this.connection.error !== null) return;
+    const underWay = this.connection.callsUnderWay;
+    const left = this.drainUntil - performance.now();
+    if (underWay === 0) {
+      this.orderly = true;
+      this.connection.drained();
+    } else if (left <= 0) {
+      const message = `the connection was closed here: ${underWay} calls were still under way after ${this.drainMs} ms`;
+      this.connection.close(new RpcError("disconnected", "connection-closed", message));
+    } else {
+      this.drainTimer = setTimeout(this.lookAtDrain, Math.min(DRAIN_MS, left));
+      return;
+    }
+    this.settings.scheduler.drain();
+  };
 
   // What the transport says.
 
@@ -155,6 +195,7 @@ export class Link implements TransportHandler, HeartbeatOwner {
   private readonly endTurn = (): void => {
     this.flush();
     if (this.heldSince >= 0) this.lookAtPressure();
+    if (this.draining) this.lookAtDrain();
   };
 
   private flush(): void {
@@ -211,6 +252,7 @@ export class Link implements TransportHandler, HeartbeatOwner {
   /** The connection is over: what it still had to say, an Abort perhaps, leaves; then the end; then, soon, the carrier. */
   private shutdown(error: RpcError): void {
     this.stopTimers();
+    this.settings.changed("closed", this.orderly ? null : error);
     if (this.transportClosed) return;
     this.flush();
     // What still comes is thrown away; but held back, it would hold the peer's own end back as well.
@@ -223,5 +265,6 @@ export class Link implements TransportHandler, HeartbeatOwner {
   private stopTimers(): void {
     this.silence?.stop();
     clearTimeout(this.holdTimer);
+    clearTimeout(this.drainTimer);
   }
 }

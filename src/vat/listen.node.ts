@@ -7,6 +7,7 @@ import { RpcError } from "../base/errors.js";
 import { listenFailed } from "../transport/connect-error.js";
 import { acceptedSocket, SocketTransport } from "../transport/socket.node.js";
 import {
+  checkMs,
   transportSettings,
   type Transport,
   type TransportOptions,
@@ -32,10 +33,14 @@ export class Listener {
   /** Where it listens, the real port included. */
   readonly url: string;
   private readonly live: Set<Session>;
-  private readonly stop: () => Promise<void>;
+  private readonly stop: (end: (session: Session) => Promise<unknown>) => Promise<void>;
   private stopped: Promise<void> | null = null;
 
-  constructor(url: string, live: Set<Session>, stop: () => Promise<void>) {
+  constructor(
+    url: string,
+    live: Set<Session>,
+    stop: (end: (session: Session) => Promise<unknown>) => Promise<void>,
+  ) {
     this.url = url;
     this.live = live;
     this.stop = stop;
@@ -48,8 +53,23 @@ export class Listener {
 
   /** Accepts no more, ends every session, removes a Unix socket's file. @returns when all of that is done. */
   close(): Promise<void> {
-    this.stopped ??= this.stop();
+    if (this.stopped === null) this.stopped = this.stop((session) => session.close());
+    else for (const session of this.live) void session.close();
     return this.stopped;
+  }
+
+  /**
+   * Accepts no more and drains every session: calls under way may end, new ones fail as `disconnected`.
+   *
+   * @param timeout milliseconds that they may take. Default 30 000.
+   * @returns when all of that is done. `close()` meanwhile cuts it short.
+   * @throws RpcError invalid-argument when `timeout` is no time.
+   * @example process.on("SIGTERM", () => void listener.drain(10_000).then(() => process.exit(0)));
+   */
+  async drain(timeout?: number): Promise<void> {
+    const ms = checkMs("timeout", timeout, 30_000);
+    this.stopped ??= this.stop((session) => session.drain(ms));
+    await this.stopped;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -116,11 +136,11 @@ export async function listen(url: string, options: ListenOptions = {}): Promise<
   }
   const { bound, release } = await bind(server, url, address);
   server.on("error", (cause) => report(listenFailed(url, cause)));
-  return new Listener(bound, live, async () => {
+  return new Listener(bound, live, async (end) => {
     const closed = new Promise((resolve) => server.close(resolve));
     (server as Partial<http.Server>).closeAllConnections?.();
     release();
-    await Promise.all([closed, ...[...live].map((session) => session.close())]);
+    await Promise.all([closed, ...[...live].map(end)]);
   });
 }
 

@@ -1,15 +1,17 @@
 // Role: a connection to one peer as users hold it: what it offers, what it asks for, how it ends.
-// State: none of its own beside the promise of the end. Must not know: what a message says, how the transport came to be.
+// State: none of its own beside the promise of the end and who listens. Must not know: what a message says, how the transport came to be.
 
 import type { RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
+import { makeCalls } from "../cap/dynamic/turn.js";
 import { processScheduler } from "../cap/scheduler.js";
 import type { Hook } from "../hook/hook.js";
 import type { BootstrapSource } from "../rpc/bootstrap.js";
 import type { Connection, ConnectionOptions } from "../rpc/connection.js";
 import { checkMs, type Transport } from "../transport/transport.js";
 import { Link, type LinkSettings } from "./link.js";
+import { type SessionState, type StateListener, StateListeners } from "./session-state.js";
 import { microtaskTurnEnd, type TurnEnd } from "./turn.js";
 
 /** What a vat offers: a client or a hook, either of which stays its owner's, or a function asked at each Bootstrap. */
@@ -52,6 +54,7 @@ export class Session {
   /** Resolves, and never rejects, when all is over and the transport closed: null after an orderly end, else the cause. */
   readonly closed: Promise<RpcError | null>;
   private readonly link: Link;
+  private readonly listeners: StateListeners;
 
   /** @throws RpcError invalid-argument when an option is no time. */
   constructor(transport: Transport, options: SessionOptions = {}) {
@@ -60,7 +63,13 @@ export class Session {
     this.closed = new Promise((resolve) => {
       over = resolve;
     });
-    this.link = new Link(transport, { ...settings, over });
+    const listeners = new StateListeners(settings.scheduler);
+    this.listeners = listeners;
+    this.link = new Link(transport, {
+      ...settings,
+      over,
+      changed: (state, cause) => listeners.tell(state, cause),
+    });
   }
 
   get transport(): Transport {
@@ -75,6 +84,25 @@ export class Session {
   /** Why calls can no longer be made; null while they can. */
   get error(): RpcError | null {
     return this.link.connection.error;
+  }
+
+  /** `open`, `draining` or `closed`; it never goes back. See {@link SessionState}. */
+  get state(): SessionState {
+    if (this.link.connection.error !== null) return "closed";
+    return this.link.draining ? "draining" : "open";
+  }
+
+  /**
+   * Calls `listener` at each change of the state from now on, from a job. What it throws concerns nobody else.
+   *
+   * @returns takes the listener away.
+   * @example
+   * session.onStateChange((state, cause) => {
+   *   if (state === "closed") console.log(cause === null ? "an orderly end" : `lost: ${cause.message}`);
+   * });
+   */
+  onStateChange(listener: StateListener): Disposable {
+    return this.listeners.add(listener);
   }
 
   /**
@@ -129,6 +157,25 @@ export class Session {
     await this.closed;
   }
 
+  /**
+   * Ends the connection gracefully: calls under way may end, with what is pipelined on them and what they call back; new
+   * ones fail as `disconnected`, here and at the peer. Then all ends in order, whatever capabilities are held. A second call
+   * waits for the same end.
+   *
+   * @param timeout milliseconds that calls under way may take; what is not over by then fails as `disconnected`, and the
+   *   peer is told. Default 30 000.
+   * @returns null when all calls ended in time, else what cut them off, as {@link closed}.
+   * @throws RpcError invalid-argument when `timeout` is no time.
+   * @example process.on("SIGTERM", () => void session.drain(5000));
+   */
+  async drain(timeout?: number): Promise<RpcError | null> {
+    const ms = checkMs("timeout", timeout, 30_000);
+    // Calls of stubs that are written down were made before this.
+    makeCalls();
+    this.link.drain(ms);
+    return this.closed;
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -138,7 +185,7 @@ export class Session {
  * Options with nothing left open: asked for before anything is opened, so that a bad one leaves nothing behind.
  * @throws RpcError invalid-argument when an option is no time.
  */
-export function sessionSettings(options: SessionOptions): Omit<LinkSettings, "over"> {
+export function sessionSettings(options: SessionOptions): Omit<LinkSettings, "over" | "changed"> {
   return {
     limits: options.limits ?? DEFAULT_LIMITS,
     scheduler: options.scheduler ?? processScheduler(),

@@ -5,6 +5,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Hook } from "../hook/hook.js";
+import type { Clock } from "./clock.js";
 import { Mesh, type MeshEnd, type MeshVat, type MeshVatOptions } from "./mesh.js";
 import { Line, type LineLoad, type LinkOptions } from "./test-line.js";
 
@@ -35,7 +36,7 @@ const PATIENCE = 50;
  * const { text } = await net.run(remote.greet({ who: "you" }));
  * net.now; // 100: there and back
  */
-export class TestVats extends Mesh {
+export class TestVats extends Mesh implements Clock {
   private time = 0;
   private readonly lines = new Map<MeshEnd, Line>();
   private timers: Timer[] = [];
@@ -87,14 +88,25 @@ export class TestVats extends Mesh {
     this.line(from, to).losing += count;
   }
 
-  /** Calls `run` when `delay` milliseconds of virtual time are over. */
-  after(delay: number, run: () => void): void {
-    this.timers.push({ at: this.time + delay, run });
+  /** Calls `run` when `delay` milliseconds of virtual time are over. @returns takes the timer away. */
+  after(delay: number, run: () => void): () => void {
+    const timer = { at: this.time + delay, run };
+    this.timers.push(timer);
+    return () => {
+      this.timers = this.timers.filter((one) => one !== timer);
+    };
+  }
+
+  /** Timers that have not run. */
+  get pendingTimers(): number {
+    return this.timers.length;
   }
 
   /** Resolves when `delay` milliseconds of virtual time are over. */
   sleep(delay: number): Promise<void> {
-    return new Promise((resolve) => this.after(delay, resolve));
+    return new Promise((resolve) => {
+      this.after(delay, resolve);
+    });
   }
 
   /** Lets `delay` milliseconds go by: delivers what arrives in that time and runs its timers, in order of time. */

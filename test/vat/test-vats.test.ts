@@ -48,7 +48,10 @@ it("run lets servers use timers and promises, and says when nothing can settle",
   const settled = (results: ReturnType<typeof call>) =>
     new Promise<number | undefined>((resolve) => {
       const seen = outcome(results);
-      const look = (): void => (seen.settled ? resolve(seen.value) : net.after(1, look));
+      const look = (): void => {
+        if (seen.settled) resolve(seen.value);
+        else net.after(1, look);
+      };
       look();
     });
   expect(await net.run(settled(call(remote, 1, 0)))).toBe(7);

@@ -154,10 +154,10 @@ export type RpcStub<T> = Callable<T> & Members<T> & StubMembers<T> & WithOptions
 /** The promise of a `T`: to be awaited, and to be called through before it is there. */
 export type RpcPromise<T> = Promise<Given<T>> &
   Mappable<T> &
-  (T extends StubMembers<infer U>
-    ? RpcStub<U>
-    : T extends Leaf
-      ? StubMembers<T>
+  ([T] extends [Leaf]
+    ? StubMembers<T> & WithOptions<T> // a string's own methods are not to be had from afar
+    : T extends StubMembers<infer U>
+      ? RpcStub<U>
       : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
 
 export interface RpcStubConstructor {
