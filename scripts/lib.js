@@ -44,8 +44,8 @@ export function walk(folder, skip = () => false) {
  * @returns {string[]}
  */
 export function projectFiles(root) {
-  // In a worktree .git is a file, which names a path of the machine.
-  return walk(root, (name) => FOREIGN.has(name)).filter((name) => name !== ".git");
+  // In a worktree of git's, .git is a file.
+  return walk(root, (name) => FOREIGN.has(name)).filter((file) => file !== ".git");
 }
 
 /**

@@ -2,4 +2,5 @@
 // State: none. Must not know: anything of its own.
 
 export { Mesh, MeshEnd, MeshVat, type MeshVatOptions, type Tap } from "./vat/mesh.js";
-export { type LinkOptions, TestVats, type TestVatOptions } from "./vat/test-vats.js";
+export type { LineLoad, LinkOptions } from "./vat/test-line.js";
+export { TestVats, type TestVatOptions } from "./vat/test-vats.js";

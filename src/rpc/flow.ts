@@ -1,5 +1,5 @@
 // Role: the flow of stream calls on one capability: what is in flight, and who waits to send more.
-// State: bytes in flight, the largest message seen, who waits.
+// State: bytes in flight, the largest message under way, who waits.
 // Must not know: what is streamed, or how large the window should be. Sending is always immediate; the window only
 // says when the NEXT may go, since a message held back here while others pass would break order (C-FLO-03).
 
@@ -19,7 +19,7 @@ type Listener = (error: RpcError | null) => void;
 export class StreamFlow implements FlowController {
   private readonly window: StreamWindow | null;
   private inFlight = 0;
-  private largest = 0;
+  private readonly largest = new Largest();
   private error: RpcError | null = null;
   private waiting: Listener[] = [];
   private idle: Listener[] = [];
@@ -39,12 +39,13 @@ export class StreamFlow implements FlowController {
   get ready(): boolean {
     if (this.error !== null) return false;
     if (this.window === null) return this.inFlight === 0;
-    return this.inFlight <= this.largest || this.inFlight < this.window.bytes + this.largest;
+    const largest = this.largest.bytes;
+    return this.inFlight <= largest || this.inFlight < this.window.bytes + largest;
   }
 
   sent(bytes: number, results: Results): void {
     this.inFlight += bytes;
-    if (bytes > this.largest) this.largest = bytes;
+    this.largest.sent(bytes);
     const record = this.window?.sent(bytes, this.inFlight) ?? null;
     this.window?.hasRoom(this.ready);
     results.observe(new Acknowledgement(this, bytes, record));
@@ -62,6 +63,7 @@ export class StreamFlow implements FlowController {
 
   acknowledged(bytes: number, record: SentRecord | null, error: RpcError | null): void {
     this.inFlight -= bytes;
+    this.largest.acknowledged(bytes);
     this.error ??= error;
     if (record !== null) this.window!.acknowledged(record);
     this.window?.hasRoom(this.ready);
@@ -71,6 +73,37 @@ export class StreamFlow implements FlowController {
 
   private tell(listeners: Listener[]): void {
     for (const listener of listeners) listener(this.error);
+  }
+}
+
+/**
+ * The largest message under way. One that has been handled says nothing about those to come: were it remembered, a large
+ * one at the beginning would let as much of a queue of small ones pass for ever.
+ */
+class Largest {
+  bytes = 0;
+  /** The largest behind that one. */
+  private next = 0;
+  private sentBytes = 0;
+  private handledBytes = 0;
+  /** All is handled up to the end of the largest when so many bytes are. */
+  private end = 0;
+
+  sent(bytes: number): void {
+    this.sentBytes += bytes;
+    if (bytes >= this.bytes) {
+      this.bytes = bytes;
+      this.end = this.sentBytes;
+      this.next = 0;
+    } else if (bytes > this.next) this.next = bytes;
+  }
+
+  acknowledged(bytes: number): void {
+    this.handledBytes += bytes;
+    if (this.handledBytes < this.end) return;
+    this.bytes = this.next;
+    this.next = 0;
+    this.end = this.sentBytes;
   }
 }
 

@@ -62,9 +62,9 @@ export abstract class RemoteTarget extends Hook {
   protected abstract giveUp(): void;
 
   override get flow(): FlowController {
-    const { limits, now } = this.state;
+    const { limits, now, streamPath } = this.state;
     return (this.streamFlow ??= new StreamFlow(
-      new AdaptiveWindow(limits.streamWindow, now, limits.outgoingBytes),
+      new AdaptiveWindow(limits.streamWindow, now, limits.outgoingBytes, streamPath),
     ));
   }
 

@@ -16,6 +16,7 @@ import { FlowGate } from "./flow-gate.js";
 import type { AnswerId, EmbargoId, ExportId, ImportId, QuestionId } from "./ids.js";
 import type { ImportHook } from "./imports.js";
 import type { Question } from "./question.js";
+import { StreamPath } from "./stream-path.js";
 import { OwnTable, PeerTable } from "./tables.js";
 
 /**
@@ -62,6 +63,7 @@ export class ConnectionState implements Lifeline {
   /** Scratch for the capability table of the message being written. */
   readonly descriptors = new Descriptors();
   readonly gate: FlowGate;
+  private streams: StreamPath | null = null;
 
   /** Why the connection is over, in the words its calls fail with; null while it lives. */
   error: RpcError | null = null;
@@ -89,6 +91,11 @@ export class ConnectionState implements Lifeline {
     this.fail = options.fail;
     this.writer = new MessageWriter(options.outbox, options.limits, options.sendTrace);
     this.gate = new FlowGate(options.limits, options.scheduler);
+  }
+
+  /** What the streams to the peer share; most connections have none. */
+  get streamPath(): StreamPath {
+    return (this.streams ??= new StreamPath());
   }
 
   get alive(): boolean {

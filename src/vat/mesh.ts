@@ -58,7 +58,8 @@ export class MeshEnd {
   shutdownWith: RpcError | null = null;
   private ended = false;
 
-  constructor(vat: MeshVat) {
+  /** @param now the mesh's clock, for the rates of streams. */
+  constructor(vat: MeshVat, now: () => number) {
     this.vat = vat;
     const { limits, bootstrap, tailCalls, sendTrace } = vat.options;
     this.connection = new Connection({
@@ -68,6 +69,7 @@ export class MeshEnd {
       bootstrap: bootstrap ?? null,
       tailCalls: tailCalls ?? "always",
       sendTrace: sendTrace ?? false,
+      now,
       shutdown: (error) => {
         this.shutdownWith = error;
       },
@@ -119,6 +121,11 @@ export class Mesh {
   delivered = 0;
   private readonly frame = new Frame();
 
+  /** The clock of every connection: here a step for each message delivered. */
+  get now(): number {
+    return this.delivered;
+  }
+
   vat(name: string, options: MeshVatOptions = {}): MeshVat {
     const vat = new MeshVat(name, options);
     this.vats.set(name, vat);
@@ -126,8 +133,9 @@ export class Mesh {
   }
 
   link(a: string, b: string): void {
-    const one = new MeshEnd(this.get(a));
-    const two = new MeshEnd(this.get(b));
+    const clock = (): number => this.now;
+    const one = new MeshEnd(this.get(a), clock);
+    const two = new MeshEnd(this.get(b), clock);
     one.other = two;
     two.other = one;
     one.vat.ends.set(b, one);
@@ -156,7 +164,7 @@ export class Mesh {
     this.delivered++;
     const { connection, vat } = end.other;
     parseFrame(message, this.frame, vat.options.limits ?? DEFAULT_LIMITS);
-    connection.handle(this.frame, this.delivered);
+    connection.handle(this.frame, this.now);
     vat.scheduler.drain();
     for (const one of vat.ends.values()) one.flush();
     if (this.checking) for (const one of vat.ends.values()) one.connection.check();

@@ -6,23 +6,11 @@
 import { RpcError } from "../base/errors.js";
 import type { Hook } from "../hook/hook.js";
 import { Mesh, type MeshEnd, type MeshVat, type MeshVatOptions } from "./mesh.js";
+import { Line, type LineLoad, type LinkOptions } from "./test-line.js";
 
 /** What a vat may offer: as for a Session, a client, a hook, or a function that gives one. */
 export interface TestVatOptions extends Omit<MeshVatOptions, "bootstrap"> {
   bootstrap?: MeshVatOptions["bootstrap"] | { readonly _hook: Hook | null };
-}
-
-export interface LinkOptions {
-  /** Milliseconds of virtual time that each message is on its way; by default 1. */
-  delay?: number;
-}
-
-interface Line {
-  delay: number;
-  /** When each message of `end.sent` arrives. */
-  due: number[];
-  /** How many of the next messages are lost. */
-  losing: number;
 }
 
 interface Timer {
@@ -52,8 +40,8 @@ export class TestVats extends Mesh {
   private readonly lines = new Map<MeshEnd, Line>();
   private timers: Timer[] = [];
 
-  /** Milliseconds of virtual time gone by. */
-  get now(): number {
+  /** Milliseconds of virtual time gone by; the clock of every connection, too. */
+  override get now(): number {
     return this.time;
   }
 
@@ -64,10 +52,9 @@ export class TestVats extends Mesh {
     return super.vat(name, { ...rest, bootstrap: isClient ? bootstrap._hook : bootstrap });
   }
 
-  override link(a: string, b: string, { delay = 1 }: LinkOptions = {}): void {
+  override link(a: string, b: string, options: LinkOptions = {}): void {
     super.link(a, b);
-    for (const end of this.ends)
-      if (!this.lines.has(end)) this.lines.set(end, { delay, due: [], losing: 0 });
+    for (const end of this.ends) if (!this.lines.has(end)) this.lines.set(end, new Line(options));
   }
 
   /** The bootstrap capability of `to`, as `from` sees it, in a client of `type`; the caller owns it. */
@@ -78,6 +65,18 @@ export class TestVats extends Mesh {
   /** From now on messages from `from` to `to` take `delay` milliseconds. Those on their way keep their time. */
   setDelay(from: string, to: string, delay: number): void {
     this.line(from, to).delay = delay;
+  }
+
+  /**
+   * From now on the line from `from` to `to` carries `bandwidth` bytes in a millisecond. What is queued keeps its time.
+   */
+  setBandwidth(from: string, to: string, bandwidth: number): void {
+    this.line(from, to).setBandwidth(this.time, bandwidth);
+  }
+
+  /** What waits for the line from `from` to `to`, and the most that did since this was last asked for. */
+  load(from: string, to: string): LineLoad {
+    return this.line(from, to).load(this.time);
   }
 
   /**
@@ -148,8 +147,8 @@ export class TestVats extends Mesh {
   }
 
   override cut(a: string, b: string): void {
-    this.line(a, b).due = [];
-    this.line(b, a).due = [];
+    this.line(a, b).clear();
+    this.line(b, a).clear();
     super.cut(a, b);
   }
 
@@ -178,10 +177,10 @@ export class TestVats extends Mesh {
     return true;
   }
 
-  /** Gives each message that was sent since a time of arrival; a line keeps its order, whatever its delay became. */
+  /** Gives each message that was sent since a time of arrival. */
   private stamp(): void {
-    for (const [end, { due, delay }] of this.lines)
-      while (due.length < end.sent.length) due.push(Math.max(this.time + delay, due.at(-1) ?? 0));
+    for (const [end, line] of this.lines)
+      while (line.due.length < end.sent.length) line.put(this.time, end.sent[line.due.length]!);
   }
 
   private end(from: string, to: string): MeshEnd {

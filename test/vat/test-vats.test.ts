@@ -88,3 +88,44 @@ it("names a link that is not there", () => {
   net.vat("a");
   expect(() => net.bootstrap("a", "b", Bare)).toThrow("there is no link from a to b");
 });
+
+it("a link with a bandwidth makes messages wait in line, and tells how many bytes wait", () => {
+  const net = new TestVats();
+  const host = net.vat("host", { bootstrap: (): Hook => hook.addRef() });
+  const server = new Recorder();
+  const hook: Hook = server.hook(host.scheduler);
+  net.vat("guest");
+  net.link("guest", "host", { delay: 10, bandwidth: 2, weigh: () => 100 });
+  const { hook: remote } = net.bootstrap("guest", "host", Bare);
+  net.advance(200);
+  const start = net.now;
+  net.load("guest", "host");
+  const told = [1, 2, 3].map((value) => tell(remote, value));
+  net.drain();
+  expect(net.load("guest", "host")).toEqual({ queued: 300, mostQueued: 300, bytes: 500 });
+  net.advance(59.9);
+  expect(server.seen).toEqual([]);
+  net.advance(0.2);
+  expect(server.seen).toEqual([1]); // 50 ms on its way into the line, 10 through it
+  net.advance(14.9);
+  expect(net.load("guest", "host").queued).toBeCloseTo(150);
+  net.setBandwidth("guest", "host", 10);
+  expect(net.load("guest", "host").queued).toBeCloseTo(150);
+  net.advance(15);
+  expect(net.load("guest", "host")).toMatchObject({ queued: 0, bytes: 500 });
+  net.advance(1000);
+  expect(told.map(({ value }) => value)).toEqual([1, 2, 3]);
+  const fast = tell(remote, 4);
+  net.drain();
+  net.advance(10 + 10 + 0.1);
+  expect([server.seen.at(-1), fast.settled]).toEqual([4, false]);
+  expect(net.now - start).toBeLessThan(1200);
+  // What is lost with the link waits for it no more.
+  tell(remote, 5);
+  net.drain();
+  net.cut("guest", "host");
+  expect(net.load("guest", "host").queued).toBe(0);
+  remote.release();
+  hook.release();
+  net.assertEmpty();
+});
