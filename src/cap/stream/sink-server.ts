@@ -1,0 +1,150 @@
+// Role: serves a sink: what is written from afar goes into a drain, one chunk after the other.
+// State: whether the stream is over; who waits to hear that it broke from this side. Must not know: what the drain is.
+//
+// A write is answered when its chunk was taken. That is all the backpressure there is: the writer's window bounds what is not
+// answered, and a vat in between answers when it was answered, so that a window reaches from end to end (C-FLO-15).
+
+import { RpcError } from "../../base/errors.js";
+import type { LocalCall, Server } from "../../hook/local.js";
+import { canceledError } from "../../hook/promise.js";
+import {
+  BYTES_END,
+  BYTES_HI,
+  BYTES_LO,
+  BYTES_WRITE,
+  readBytes,
+  SINK_ABORT,
+  SINK_BROKEN,
+  SINK_HI,
+  SINK_LO,
+  SINK_WRITE,
+} from "./protocol.js";
+import { discard, packReason, type Values } from "./values.js";
+
+/** Where chunks go. */
+export interface Drain {
+  /** @returns settles when the chunk was taken; only then comes the next. */
+  write(chunk: unknown): Promise<void>;
+  end(): Promise<void>;
+  abort(reason: unknown): void;
+  /** Nobody is left to end it. */
+  dropped(): void;
+}
+
+export class SinkServer implements Server {
+  private readonly drain: Drain;
+  private readonly values: Values;
+  private over = false;
+  private broke: { readonly reason: unknown } | null = null;
+  private readonly watchers = new Set<LocalCall>();
+
+  constructor(drain: Drain, values: Values) {
+    this.drain = drain;
+    this.values = values;
+  }
+
+  readonly dispatch = (call: LocalCall): void => {
+    const { interfaceHi, interfaceLo, methodId } = call;
+    if (interfaceHi === BYTES_HI && interfaceLo === BYTES_LO) {
+      if (methodId === BYTES_WRITE) return this.writeBytes(call);
+      if (methodId === BYTES_END) return this.end(call);
+    } else if (interfaceHi === SINK_HI && interfaceLo === SINK_LO) {
+      if (methodId === SINK_WRITE) return this.writeValue(call);
+      if (methodId === SINK_ABORT) return this.abort(call);
+      if (methodId === SINK_BROKEN) return this.watch(call);
+    }
+    call.fails(new RpcError("unimplemented", "method-unimplemented", "a sink has no such method"));
+  };
+
+  /** The drain has broken: later writes fail, and the writer is told why even if it writes nothing. */
+  broken(reason: unknown): void {
+    if (this.over) return;
+    this.over = true;
+    this.broke = { reason };
+    for (const call of this.watchers) this.tell(call);
+    this.watchers.clear();
+  }
+
+  dropped(): void {
+    if (this.over) return;
+    this.over = true;
+    this.drain.dropped();
+  }
+
+  private writeBytes(call: LocalCall): void {
+    call.streaming();
+    if (this.isOver(call)) return;
+    this.take(call, readBytes(call.params.content));
+  }
+
+  private writeValue(call: LocalCall): void {
+    call.streaming();
+    if (this.isOver(call)) return;
+    this.values.unpack(
+      call.params.share(),
+      call.scheduler,
+      (chunk) => {
+        if (!this.isOver(call)) return this.take(call, chunk);
+        discard(chunk);
+      },
+      (error) => {
+        // The chunk is lost: what came after it would be a stream with a hole.
+        call.fails(error);
+        if (this.over) return;
+        this.broken(error);
+        this.drain.abort(error);
+      },
+    );
+  }
+
+  private take(call: LocalCall, chunk: unknown): void {
+    this.drain.write(chunk).then(
+      () => call.returns(),
+      (reason: unknown) => call.fails(RpcError.from(reason)),
+    );
+  }
+
+  private end(call: LocalCall): void {
+    if (this.isOver(call)) return;
+    this.over = true;
+    this.drain.end().then(
+      () => call.returns(),
+      (reason: unknown) => call.fails(RpcError.from(reason)),
+    );
+  }
+
+  private abort(call: LocalCall): void {
+    if (this.over) return call.returns();
+    this.over = true;
+    const { drain, values } = this;
+    const aborted = (reason: unknown): void => {
+      drain.abort(reason);
+      call.returns();
+    };
+    values.unpack(call.params.share(), call.scheduler, aborted, aborted);
+  }
+
+  /** Answered when the drain breaks. Who gives this up before the end is gone: a write that hangs must not hide that. */
+  private watch(call: LocalCall): void {
+    if (this.broke !== null) return this.tell(call);
+    this.watchers.add(call);
+    call.onCancel = (): void => {
+      call.fails(canceledError());
+      if (this.watchers.delete(call)) this.dropped();
+    };
+  }
+
+  private tell(call: LocalCall): void {
+    call.returns(packReason(this.values, this.broke!.reason, call.scheduler));
+  }
+
+  private isOver(call: LocalCall): boolean {
+    if (!this.over) return false;
+    call.fails(
+      this.broke === null
+        ? new RpcError("failed", "invalid-state", "the stream has ended")
+        : RpcError.from(this.broke.reason),
+    );
+    return true;
+  }
+}
