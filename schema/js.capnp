@@ -162,4 +162,7 @@ interface Sink @0xbce0207313793fae extends (ByteStream) {
   broken @2 () -> Result;
   # Answered when the sink takes no more, though nobody ended or aborted it, with the reason as the value. Who writes calls this
   # before the first write, and cancels it only after the end or the abort: to cancel it before lets the sink go.
+
+  discard @3 Result -> ();
+  # Like `abort`, but does not wait for the writes before it: those that were not taken are discarded.
 }

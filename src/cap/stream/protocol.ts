@@ -19,6 +19,7 @@ export const SINK_LO = 0x13793fae | 0;
 export const SINK_WRITE = 0;
 export const SINK_ABORT = 1;
 export const SINK_BROKEN = 2;
+export const SINK_DISCARD = 3;
 
 /** Source of schema/js.capnp. */
 export const SOURCE_HI = 0xe6a62f59 | 0;

@@ -13,6 +13,7 @@ import {
   bytesParams,
   SINK_ABORT,
   SINK_BROKEN,
+  SINK_DISCARD,
   SINK_HI,
   SINK_LO,
   SINK_WRITE,
@@ -31,6 +32,8 @@ export class SinkClient {
   private readonly onBroken: (reason: unknown) => void;
   private watching: Results | null = null;
   private broke: { readonly reason: unknown } | null = null;
+  /** Whoever waits to write more, or for the end. */
+  private readonly waiting = new Set<(reason: unknown) => void>();
 
   /** @param hook taken over. */
   constructor(hook: Hook, values: Values, onBroken: (reason: unknown) => void) {
@@ -42,7 +45,7 @@ export class SinkClient {
 
   /** Whether nothing more can be written: it broke, was ended, aborted or dropped. */
   get isOver(): boolean {
-    return this.hook === null;
+    return this.hook === null || this.broke !== null;
   }
 
   /**
@@ -53,7 +56,7 @@ export class SinkClient {
    * @throws RpcError unsendable-value when something in `chunk` cannot travel.
    */
   write(chunk: unknown): Promise<void> {
-    if (this.hook === null) return this.fails();
+    if (this.hook === null || this.broke !== null) return this.fails();
     if (!(chunk instanceof Uint8Array))
       return this.send(SINK_HI, SINK_LO, SINK_WRITE, this.values.pack(chunk, this.hook.scheduler));
     return chunk.length > WRITE_BYTES ? this.writeLarge(chunk) : this.writeBytes(chunk);
@@ -70,7 +73,7 @@ export class SinkClient {
 
   private send(hi: number, lo: number, method: number, payload: Payload): Promise<void> {
     const { hook } = this;
-    if (hook === null) {
+    if (hook === null || this.broke !== null) {
       payload.release();
       return this.fails();
     }
@@ -87,7 +90,7 @@ export class SinkClient {
   /** All that was written has been taken, and the sink has ended. @throws the reason when it broke before. */
   async end(): Promise<void> {
     const { hook } = this;
-    if (hook === null) return this.fails();
+    if (hook === null || this.broke !== null) return this.fails();
     const request = new CallRequest(
       BYTES_HI,
       BYTES_LO,
@@ -99,22 +102,33 @@ export class SinkClient {
     this.letGo();
   }
 
-  /** Breaks the stream from this side. Idempotent. */
-  abort(reason: unknown): void {
+  /**
+   * Breaks the stream from this side. Idempotent.
+   * @param now what was written and not taken is discarded; otherwise it comes first.
+   */
+  abort(reason: unknown, now = false): void {
     const { hook } = this;
-    if (hook === null) return;
+    if (hook === null || this.broke !== null) return;
+    this.broke = { reason };
     const payload = packReason(this.values, reason, hook.scheduler);
-    const results = hook.call(new CallRequest(SINK_HI, SINK_LO, SINK_ABORT, payload));
+    const method = now ? SINK_DISCARD : SINK_ABORT;
+    const results = hook.call(new CallRequest(SINK_HI, SINK_LO, method, payload));
     results.dropPipeline();
     // Kept until it is there: to let go of the sink before would be a reason of its own.
     results.observe({ immediate: false, resultsSettled: (done) => this.answered(done) });
-    this.broke ??= { reason };
+    this.rejectAll(reason);
   }
 
   /** Lets go of it: an abort without a word. Idempotent. */
   drop(): void {
     this.broke ??= { reason: droppedError("it was let go here") };
     this.letGo();
+    this.rejectAll(this.broke.reason);
+  }
+
+  private rejectAll(reason: unknown): void {
+    for (const reject of this.waiting) reject(reason);
+    this.waiting.clear();
   }
 
   private answered(results: Results): void {
@@ -159,6 +173,7 @@ export class SinkClient {
     if (this.broke !== null || this.hook === null) return;
     this.broke = { reason };
     this.letGo();
+    this.rejectAll(reason);
     this.onBroken(reason);
   }
 
@@ -188,7 +203,9 @@ export class SinkClient {
   /** A promise of what `start` tells. The reason why the stream broke is told by it, if known, not by the failed call. */
   private promise(start: (done: (error: RpcError | null) => void) => void): Promise<void> {
     const promise = new Promise<void>((resolve, reject) => {
+      this.waiting.add(reject);
       start((error) => {
+        this.waiting.delete(reject);
         if (error === null) return resolve();
         this.fail(error);
         reject(this.broke === null ? error : this.broke.reason);

@@ -15,11 +15,12 @@ import {
   readBytes,
   SINK_ABORT,
   SINK_BROKEN,
+  SINK_DISCARD,
   SINK_HI,
   SINK_LO,
   SINK_WRITE,
 } from "./protocol.js";
-import { discard, packReason, type Values } from "./values.js";
+import { discard, droppedError, packReason, type Values } from "./values.js";
 
 /** Where chunks go. */
 export interface Drain {
@@ -37,6 +38,8 @@ export class SinkServer implements Server {
   private over = false;
   private broke: { readonly reason: unknown } | null = null;
   private readonly watchers = new Set<LocalCall>();
+  /** The write whose chunk is being taken. */
+  private taking: LocalCall | null = null;
 
   constructor(drain: Drain, values: Values) {
     this.drain = drain;
@@ -50,11 +53,17 @@ export class SinkServer implements Server {
       if (methodId === BYTES_END) return this.end(call);
     } else if (interfaceHi === SINK_HI && interfaceLo === SINK_LO) {
       if (methodId === SINK_WRITE) return this.writeValue(call);
-      if (methodId === SINK_ABORT) return this.abort(call);
+      if (methodId === SINK_ABORT || methodId === SINK_DISCARD) return this.abort(call);
       if (methodId === SINK_BROKEN) return this.watch(call);
     }
     call.fails(new RpcError("unimplemented", "method-unimplemented", "a sink has no such method"));
   };
+
+  overtakes(call: LocalCall): boolean {
+    return (
+      call.methodId === SINK_DISCARD && call.interfaceHi === SINK_HI && call.interfaceLo === SINK_LO
+    );
+  }
 
   /** The drain has broken: later writes fail, and the writer is told why even if it writes nothing. */
   broken(reason: unknown): void {
@@ -63,12 +72,20 @@ export class SinkServer implements Server {
     this.broke = { reason };
     for (const call of this.watchers) this.tell(call);
     this.watchers.clear();
+    this.stopTaking(reason);
   }
 
   dropped(): void {
     if (this.over) return;
     this.over = true;
     this.drain.dropped();
+    this.stopTaking(droppedError());
+  }
+
+  /** A drain that hangs in a chunk must not hold up the rest. */
+  private stopTaking(reason: unknown): void {
+    this.taking?.fails(RpcError.from(reason));
+    this.taking = null;
   }
 
   private writeBytes(call: LocalCall): void {
@@ -98,9 +115,19 @@ export class SinkServer implements Server {
   }
 
   private take(call: LocalCall, chunk: unknown): void {
+    this.taking = call;
+    const taken = (): void => {
+      if (this.taking === call) this.taking = null;
+    };
     this.drain.write(chunk).then(
-      () => call.returns(),
-      (reason: unknown) => call.fails(RpcError.from(reason)),
+      () => {
+        taken();
+        call.returns();
+      },
+      (reason: unknown) => {
+        taken();
+        call.fails(RpcError.from(reason));
+      },
     );
   }
 
@@ -120,6 +147,7 @@ export class SinkServer implements Server {
     const aborted = (reason: unknown): void => {
       drain.abort(reason);
       call.returns();
+      this.stopTaking(reason);
     };
     values.unpack(call.params.share(), call.scheduler, aborted, aborted);
   }

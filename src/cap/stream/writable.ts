@@ -80,6 +80,9 @@ export function receiveWritable(
   const stream = new WritableStream<unknown>({
     start(given) {
       controller = new WeakRef(given);
+      // Before the write under way has ended, for which `abort` below waits.
+      const { signal } = given;
+      signal.addEventListener("abort", () => sink.abort(signal.reason, true), { once: true });
     },
     async write(chunk) {
       try {
@@ -91,11 +94,11 @@ export function receiveWritable(
       }
     },
     close: () => sink.end(),
-    abort: (reason: unknown) => sink.abort(reason),
+    abort: (reason: unknown) => sink.abort(reason, true),
   });
   const dispose = (error: RpcError): void => {
     if (sink.isOver) return;
-    sink.abort(error);
+    sink.abort(error, true);
     fail(error);
   };
   whenCollected(stream, scheduler, () => dispose(droppedError("nobody held it")));
