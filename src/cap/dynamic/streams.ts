@@ -9,6 +9,7 @@ import { receiveReadable, sendReadable } from "../stream/readable.js";
 import type { Sent } from "../stream/sent.js";
 import type { Values } from "../stream/values.js";
 import { receiveWritable, sendWritable } from "../stream/writable.js";
+import { processScheduler } from "../scheduler.js";
 import { giveWith } from "./given.js";
 import { packValue } from "./pack.js";
 import { KIND_BLOB, KIND_READABLE, KIND_WRITABLE } from "./protocol.js";
@@ -70,4 +71,29 @@ export function fetchBlob(
   failed: (error: RpcError) => void,
 ): () => void {
   return receiveBlob(hook, values, received, failed);
+}
+
+/**
+ * A WritableStream of this process as a capability: Cap'n Proto's `ByteStream`, for a client of that schema or a peer that knows
+ * no JavaScript. It takes other chunks, too. The stream is locked from now on.
+ *
+ * @param options `scheduler`: whose jobs its calls are; by default the process's own.
+ * @returns a reference, which the caller owns. Released before an end, it aborts the stream.
+ * @throws TypeError when the stream is locked.
+ * @example request({ body: new ByteStream(serveWritable(file)) });
+ * Source: C-FLO-22; schema/byte-stream.capnp.
+ */
+export function serveWritable(stream: WritableStream, options?: { scheduler?: Scheduler }): Hook {
+  return sendWritable(stream, options?.scheduler ?? processScheduler(), values).hook;
+}
+
+/**
+ * A `ByteStream` of any peer as a WritableStream: chunks are `Uint8Array`s, unless it is one of this library, which takes any value.
+ *
+ * @param hook taken over. To abort or to forget the stream drops it without an end.
+ * @example await source.pipeTo(writableOf(client._hook));
+ * Source: C-FLO-22; schema/byte-stream.capnp.
+ */
+export function writableOf(hook: Hook): WritableStream {
+  return receiveWritable(hook, values).stream;
 }

@@ -12,6 +12,15 @@ export const BYTES_HI = 0xd2e7d8a0 | 0;
 export const BYTES_LO = 0xdc0a9766 | 0;
 export const BYTES_WRITE = 0;
 export const BYTES_END = 1;
+export const BYTES_SUBSTREAM = 2;
+
+/** SubstreamCallback of the same file. */
+export const CALLBACK_HI = 0xb23c0a13 | 0;
+export const CALLBACK_LO = 0xcf65c36e | 0;
+export const CALLBACK_ENDED = 0;
+export const CALLBACK_REACHED_LIMIT = 1;
+/** Where `next` is in the results of reachedLimit. */
+export const NEXT_PATH: readonly number[] = Object.freeze([0]);
 
 /** Sink of schema/js.capnp. Its params and results are those of the value layer. */
 export const SINK_HI = 0xbce02073 | 0;
@@ -29,8 +38,8 @@ export const SOURCE_PIPE = 0;
 /** Bytes in one write: what workerd accepts, and little enough to let a small call pass between two. */
 export const WRITE_BYTES = 65_536;
 
-/** Params of Source.pipe: capability 0 of the table. */
-export const PIPE_PARAMS: Content = /* @__PURE__ */ new Content(
+/** A struct of one capability, number 0 of the table: params of Source.pipe, results of getSubstream. */
+export const ONE_CAPABILITY: Content = /* @__PURE__ */ new Content(
   new Uint8Array([0, 0, 0, 0, 0, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
 );
 
@@ -66,4 +75,22 @@ export function readPipe(content: Content): number {
   const index = view.capability(0);
   view.close();
   return index;
+}
+
+/** What getSubstream is asked: an index in the table, or -1, and bytes. @throws RpcError invalid-payload. */
+export function readSubstream(content: Content): { callback: number; limit: bigint } {
+  view.open(content);
+  const callback = view.capability(0);
+  // The default is all ones, and stored numbers differ from their default.
+  const limit = (BigInt(~view.u32(4) >>> 0) << 32n) | BigInt(~view.u32(0) >>> 0);
+  view.close();
+  return { callback, limit };
+}
+
+/** Params of SubstreamCallback.ended. */
+export function endedParams(count: bigint): Content {
+  const bytes = new Uint8Array(16);
+  bytes[4] = 1;
+  new DataView(bytes.buffer).setBigUint64(8, count, true);
+  return new Content(bytes);
 }

@@ -5,14 +5,18 @@
 // answered, and a vat in between answers when it was answered, so that a window reaches from end to end (C-FLO-15).
 
 import { RpcError } from "../../base/errors.js";
-import type { LocalCall, Server } from "../../hook/local.js";
+import { type LocalCall, LocalHook, type Server } from "../../hook/local.js";
+import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
 import {
   BYTES_END,
   BYTES_HI,
   BYTES_LO,
+  BYTES_SUBSTREAM,
   BYTES_WRITE,
+  ONE_CAPABILITY,
   readBytes,
+  readSubstream,
   SINK_ABORT,
   SINK_BROKEN,
   SINK_DISCARD,
@@ -20,6 +24,7 @@ import {
   SINK_LO,
   SINK_WRITE,
 } from "./protocol.js";
+import { Substream } from "./substream.js";
 import { discard, droppedError, packReason, type Values } from "./values.js";
 
 /** Where chunks go. */
@@ -51,6 +56,7 @@ export class SinkServer implements Server {
     if (interfaceHi === BYTES_HI && interfaceLo === BYTES_LO) {
       if (methodId === BYTES_WRITE) return this.writeBytes(call);
       if (methodId === BYTES_END) return this.end(call);
+      if (methodId === BYTES_SUBSTREAM) return getSubstream(call);
     } else if (interfaceHi === SINK_HI && interfaceLo === SINK_LO) {
       if (methodId === SINK_WRITE) return this.writeValue(call);
       if (methodId === SINK_ABORT || methodId === SINK_DISCARD) return this.abort(call);
@@ -175,4 +181,14 @@ export class SinkServer implements Server {
     );
     return true;
   }
+}
+
+function getSubstream(call: LocalCall): void {
+  const { self, params, scheduler } = call;
+  const { callback, limit } = readSubstream(params.content);
+  const hook = params.caps[callback];
+  if (hook === undefined || hook === null)
+    throw new RpcError("failed", "invalid-payload", "a substream has nobody to tell of its end");
+  const substream = new Substream(self.addRef(), hook.addRef(), limit);
+  call.returns(new Payload(ONE_CAPABILITY, [new LocalHook(substream, scheduler)]));
 }

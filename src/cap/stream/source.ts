@@ -6,7 +6,7 @@ import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.j
 import { type LocalCall, LocalHook, type Server } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
-import { PIPE_PARAMS, readPipe, SOURCE_HI, SOURCE_LO, SOURCE_PIPE } from "./protocol.js";
+import { ONE_CAPABILITY, readPipe, SOURCE_HI, SOURCE_LO, SOURCE_PIPE } from "./protocol.js";
 import { SinkClient } from "./sink-client.js";
 import { type Drain, SinkServer } from "./sink-server.js";
 import { discard, droppedError, ignore, type Values } from "./values.js";
@@ -108,7 +108,7 @@ export function pipe(
   ended: (error: RpcError | null) => void,
 ): SinkServer {
   const server = new SinkServer(drain, values);
-  const params = new Payload(PIPE_PARAMS, [new LocalHook(server, hook.scheduler)]);
+  const params = new Payload(ONE_CAPABILITY, [new LocalHook(server, hook.scheduler)]);
   const results = hook.call(
     new CallRequest(SOURCE_HI, SOURCE_LO, SOURCE_PIPE, params, NO_PROMISE_PIPELINING),
   );
