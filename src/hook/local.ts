@@ -64,8 +64,13 @@ export class LocalHook extends Hook implements Job {
 
   /** Dispatches a call whose turn has come, or lets it wait behind a stream call. */
   admit(call: LocalCall): void {
-    if (this.streamBusy && this.server.overtakes?.(call) !== true) (this.waiting ??= []).push(call);
+    if (this.streamBusy) this.wait(call);
     else this.dispatch(call);
+  }
+
+  private wait(call: LocalCall): void {
+    if (this.server.overtakes?.(call) === true) this.dispatch(call);
+    else (this.waiting ??= []).push(call);
   }
 
   /** Calls `listener` from a job, once the calls made before have had their turn and no stream call runs or waits. */
