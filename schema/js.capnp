@@ -5,6 +5,8 @@
 
 @0xbc79c311073cee46;
 
+using ByteStream = import "byte-stream.capnp".ByteStream;
+
 interface Object @0xf4f99937eb931392 {
   # Whether it is an object of a class, a function, or the result of a call, is not told apart.
 
@@ -125,5 +127,42 @@ struct Reference @0x9e6beb64855cbfa9 {
 
     aborted @4;
     # An AbortSignal that has aborted: the receiver asks for the reason as for a promise.
+
+    readable @5;
+    # A ReadableStream: a Source. Not lent: it is the receiver's, whether it came in arguments or in a result.
+
+    writable @6;
+    # A WritableStream: a Sink, and the receiver's in the same way.
+
+    blob @7;
+    # A Blob or File: a Source that may be piped any number of times. The receiver pipes it before it hands the value on.
   }
+}
+
+# Streams. What is in a chunk or a reason is given, as in a result: it outlives the call that brings it.
+
+interface Source @0xe6a62f5914ef1c04 {
+  # Chunks to be had, once.
+
+  pipe @0 (sink :ByteStream) -> ();
+  # Writes them into `sink`, which is a Sink if they may be anything but bytes, and ends or aborts it. Returns after that;
+  # to cancel this cancels what makes the chunks.
+}
+
+interface Sink @0xbce0207313793fae extends (ByteStream) {
+  # Takes chunks: bytes by ByteStream.write, anything else by `write`, and its end by ByteStream.end. A write is answered when
+  # its chunk was taken. A sink that is let go before its end or an abort is aborted.
+
+  write @0 Result -> stream;
+  # One chunk: `value` and `references`.
+
+  abort @1 Result -> ();
+  # There will be no end, for the reason that is the value.
+
+  broken @2 () -> Result;
+  # Answered when the sink takes no more, though nobody ended or aborted it, with the reason as the value. Who writes calls this
+  # before the first write, and cancels it only after the end or the abort: to cancel it before lets the sink go.
+
+  discard @3 Result -> ();
+  # Like `abort`, but does not wait for the writes before it: those that were not taken are discarded.
 }

@@ -28,6 +28,7 @@ export const ERROR_CODES = [
   "promise-cycle",
   "invalid-capability",
   "answer-unavailable",
+  "stream-dropped",
   "no-bootstrap",
   // The connection.
   "connection-lost",

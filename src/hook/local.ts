@@ -14,6 +14,8 @@ import { brokenHook, capIn, type Results, samePath } from "./results.js";
 export interface Server {
   /** Runs one call, as a job. It ends the call by `returns`, `fails` or `tailCall`, now or later. */
   dispatch(call: LocalCall): void;
+  /** Whether `call` need not wait for stream calls before it: it is what makes them pointless. */
+  overtakes?(call: LocalCall): boolean;
   /** Told once, after the last reference and the last running call are gone (C-LOC-09). */
   dropped?(): void;
 }
@@ -62,8 +64,13 @@ export class LocalHook extends Hook implements Job {
 
   /** Dispatches a call whose turn has come, or lets it wait behind a stream call. */
   admit(call: LocalCall): void {
-    if (this.streamBusy) (this.waiting ??= []).push(call);
+    if (this.streamBusy) this.wait(call);
     else this.dispatch(call);
+  }
+
+  private wait(call: LocalCall): void {
+    if (this.server.overtakes?.(call) === true) this.dispatch(call);
+    else (this.waiting ??= []).push(call);
   }
 
   /** Calls `listener` from a job, once the calls made before have had their turn and no stream call runs or waits. */

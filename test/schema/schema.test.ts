@@ -29,7 +29,7 @@ function parse(text: string): { id: string; found: Map<string, Found> } {
     const group = /^(\w+) :group \{/.exec(line);
     const union = /^(?:(\w+) :)?union \{\s*# tag bits \[(\d+), (\d+)\)/.exec(line);
     const field = /^(\w+) @(\d+)(?: :([^=;]+?))?(?: = ([^;]+))?;(?:\s*#\s*(.*))?$/.exec(line);
-    const method = /^(\w+) @(\d+) \w+ -> /.exec(line);
+    const method = /^(\w+) @(\d+) (?:\w+|\(.*?\)) -> /.exec(line);
     if (line.startsWith("@0x")) id = line.slice(1, -1);
     else if (decl) {
       const name = at.decl === "" ? decl[2]! : `${at.decl}.${decl[2]}`;

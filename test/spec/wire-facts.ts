@@ -271,10 +271,34 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
       Want: { id: "0xc02cadf8b07dca62", names: ["value", "object", "either"] },
       "Reference.Kind": {
         id: "0xac9185014521ac0f",
-        names: ["object", "promise", "variable", "signal", "aborted"],
+        names: [
+          "object",
+          "promise",
+          "variable",
+          "signal",
+          "aborted",
+          "readable",
+          "writable",
+          "blob",
+        ],
       },
     },
-    others: { Object: { id: "0xf4f99937eb931392", methods: ["call", "get", "map"] } },
+    others: {
+      Object: { id: "0xf4f99937eb931392", methods: ["call", "get", "map"] },
+      Source: { id: "0xe6a62f5914ef1c04", methods: ["pipe"] },
+      Sink: { id: "0xbce0207313793fae", methods: ["write", "abort", "broken", "discard"] },
+    },
+  },
+  "byte-stream.capnp": {
+    id: "0x8f5d14e1c273738d",
+    structs: {},
+    others: {
+      ByteStream: {
+        id: "0xd2e7d8a0dc0a9766",
+        methods: ["write", "end", "getSubstream", "startTls"],
+      },
+      SubstreamCallback: { id: "0xb23c0a13cf65c36e", methods: ["ended", "reachedLimit"] },
+    },
   },
   "rpc-twoparty.capnp": {
     id: "0xa184c7885cdaf2a1",

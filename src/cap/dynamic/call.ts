@@ -23,6 +23,7 @@ import {
   limit,
   refused,
 } from "../call-options.js";
+import type { Sent } from "../stream/sent.js";
 import { watchBroken } from "./broken.js";
 import { noteDisposed, noteMade } from "./debug.js";
 import { giveWith } from "./given.js";
@@ -130,6 +131,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   private method = METHOD_CALL;
   private content: Content | null = null;
   private outgoing: Outgoing | null = null;
+  /** Streams in the arguments, as long as to give the call up is to give them up. */
+  private streams: readonly Sent[] | null = null;
   private callOptions: CallOptions | undefined;
   private wantsValue = false;
   private wantsObject = false;
@@ -199,7 +202,9 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.on = null;
     this.content = null;
     const target = on instanceof Call ? on.refer() : on;
-    const payload = new Payload(content, this.outgoing!.take());
+    const outgoing = this.outgoing!;
+    const payload = new Payload(content, outgoing.take());
+    this.streams = outgoing.takeStreams();
     this.outgoing = null;
     const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
     patchRequest(content, want, remaining(this.callOptions));
@@ -215,6 +220,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     }
     if (want === WANT_OBJECT) this.holdObject(results.pipeline(OBJECT_PATH));
     if (alone) {
+      // Nobody will say when it has ended.
+      this.streams = null;
       results.dropPipeline();
       results.dropResponse();
     } else {
@@ -271,6 +278,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     results.dropPipeline();
     if (this.valueAnswer !== results) return results.cancel();
     this.valueAnswer = null;
+    this.streams = null;
     const { error } = results;
     if (error === null) return this.take(results.takePayload());
     results.cancel();
@@ -318,6 +326,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   resultsSettled(results: Results): void {
     if (this.results !== results) return results.cancel();
     this.results = null;
+    this.streams = null;
     this.endLimits();
     results.dropPipeline();
     if (results.error !== null) {
@@ -501,7 +510,9 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   end(why: () => RpcError): void {
-    const { on, results, valueAnswer, decoding, given } = this;
+    const { on, results, valueAnswer, decoding, given, streams } = this;
+    this.streams = null;
+    for (const stream of streams ?? []) stream.giveUp(why());
     if (on !== null) {
       this.on = null;
       this.content = null;

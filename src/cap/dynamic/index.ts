@@ -9,6 +9,7 @@ export {
   validateFunction,
   validateMethods,
 } from "./schema.js";
+export { serveWritable, writableOf } from "./streams.js";
 export { RpcTarget } from "./target.js";
 export type { ByReference, Given, Received, Sendable, StubMembers } from "./types.js";
 export { type ErrorType, type ValueCodec, ValueTypes } from "./values/index.js";

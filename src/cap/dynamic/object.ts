@@ -10,6 +10,7 @@ import { canceledError } from "../../hook/promise.js";
 import { CallContext, type Entered, entering, left } from "./context.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
+import { packValue } from "./pack.js";
 import { type Place, placeOf, type Root } from "./place.js";
 import {
   METHOD_GET,
@@ -29,7 +30,6 @@ import {
 import {
   Incoming,
   LocalObject,
-  Outgoing,
   receiveValue,
   type Receiver,
   type Referable,
@@ -407,13 +407,15 @@ class Invocation implements Entered, Receiver {
     } catch (thrown) {
       this.call.fails(RpcError.from(thrown));
     }
-    this.incoming?.dispose();
+    this.incoming?.endLoan();
   }
 
   fail(reason: unknown): void {
     makeCalls();
     this.call.fails(RpcError.from(reason));
-    this.incoming?.dispose();
+    const { incoming } = this;
+    incoming?.endLoan();
+    incoming?.dropUnused();
   }
 }
 
@@ -440,14 +442,6 @@ function answerWithPacked(call: LocalCall, want: number, packed: Payload, self: 
   const small = want === WANT_EITHER && caps.length === 0 && content.byteLength <= SMALL;
   const value = small ? (readResult(content).value ?? UNDEFINED) : null;
   call.returns(new Payload(writeResult(value, [], true, false), [object]));
-}
-
-/** A Result with the value alone; the content is borrowed. */
-function packValue(value: unknown, gives: boolean, scheduler: Scheduler): Payload {
-  if (value === undefined) return new Payload(writeResult(UNDEFINED, [], false, false));
-  const outgoing = new Outgoing(scheduler, gives);
-  const bytes = outgoing.encode(value, "result");
-  return new Payload(writeResult(bytes, outgoing.kinds, false, false), outgoing.take());
 }
 
 /** Ends the references in a result that is not sent. */

@@ -26,6 +26,12 @@ export const KIND_PROMISE = 1;
 export const KIND_SIGNAL = 3;
 /** An AbortSignal that has aborted: what stands for its reason. */
 export const KIND_ABORTED = 4;
+/** A ReadableStream: a Source. */
+export const KIND_READABLE = 5;
+/** A WritableStream: a Sink. */
+export const KIND_WRITABLE = 6;
+/** A Blob: a Source of its bytes, behind what it is. */
+export const KIND_BLOB = 7;
 /** Inside a program: a variable. In no list of references. */
 export const KIND_VARIABLE = 2;
 

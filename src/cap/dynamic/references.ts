@@ -8,6 +8,7 @@ import { LocalHook, type Server } from "../../hook/local.js";
 import { NO_CAPS, Payload } from "../../hook/payload.js";
 import { nullHook, type Results, type ResultsObserver } from "../../hook/results.js";
 import type { Content } from "../../wire/content.js";
+import type { Sent } from "../stream/sent.js";
 import {
   decodeValue,
   encodeValue,
@@ -17,9 +18,12 @@ import {
 import { placeOf, type Root, rootOf } from "./place.js";
 import {
   KIND_ABORTED,
+  KIND_BLOB,
   KIND_OBJECT,
   KIND_PROMISE,
+  KIND_READABLE,
   KIND_SIGNAL,
+  KIND_WRITABLE,
   METHOD_GET,
   NO_STEPS,
   OBJECT_HI,
@@ -57,13 +61,40 @@ export const above: {
   functionOf: (signal: AbortSignal) => object;
   /** A signal that follows the one behind `hook`, which it takes over, until `root` is disposed. */
   follow: (hook: Hook) => { readonly root: Root; readonly signal: AbortSignal };
+  /** A stream or Blob as a reference; undefined for anything else. @throws RpcError unsendable-value. */
+  sendStream: (
+    value: object,
+    path: string,
+    scheduler: Scheduler,
+    gives: boolean,
+  ) => { readonly kind: number; readonly sent: Sent } | undefined;
+  /** The stream behind `hook`, which it takes over. */
+  receiveStream: (kind: number, hook: Hook) => ReceivedStream;
+  /** Fetches the Blob behind `hook`, which it takes over. @returns gives it up. */
+  receiveBlob: (
+    hook: Hook,
+    received: (blob: Blob) => void,
+    failed: (error: RpcError) => void,
+  ) => () => void;
 } = {
   stub: notReady,
   serve: notReady,
   hold: notReady,
   functionOf: notReady,
   follow: notReady,
+  sendStream: notReady,
+  receiveStream: notReady,
+  receiveBlob: notReady,
 };
+
+/** A stream that came by reference. */
+export interface ReceivedStream {
+  readonly stream: object;
+  /** Breaks it at both sides, unless it has ended. */
+  readonly dispose: () => void;
+  /** Whether somebody reads it or writes to it. */
+  readonly isUsed: () => boolean;
+}
 
 function notReady(): never {
   throw new RpcError("failed", "internal-error", "the dynamic layer is not loaded");
@@ -95,6 +126,7 @@ export class Outgoing implements ReferenceSink {
   /** What ends with this value: what is given away, and promises that were asked for to be put into it. */
   private readonly ends: Referable[] = [];
   private known: Map<object, number> | null = null;
+  private streams: Sent[] | null = null;
   private readonly scheduler: Scheduler;
   private readonly gives: boolean;
 
@@ -107,7 +139,7 @@ export class Outgoing implements ReferenceSink {
     this.gives = gives;
   }
 
-  reference(value: object): { kind: number; index: number } | undefined {
+  reference(value: object, path: string): { kind: number; index: number } | undefined {
     const place = placeOf(value);
     if (place !== undefined && place.path.length === 0) return this.referenceTo(place.root);
     const seen = this.known?.get(value);
@@ -129,7 +161,13 @@ export class Outgoing implements ReferenceSink {
     } else if (typeof value === "function" || isTarget(value)) {
       this.kinds.push(KIND_OBJECT);
       this.entries.push(above.serve(value, scheduler));
-    } else return undefined;
+    } else {
+      const stream = above.sendStream(value, path, scheduler, this.gives);
+      if (stream === undefined) return undefined;
+      this.kinds.push(stream.kind);
+      this.entries.push(stream.sent.hook);
+      (this.streams ??= []).push(stream.sent);
+    }
     return this.added(value);
   }
 
@@ -160,9 +198,23 @@ export class Outgoing implements ReferenceSink {
     try {
       return encodeValue(value, this, { root });
     } catch (thrown) {
-      this.release();
+      this.refused();
       throw thrown;
     }
+  }
+
+  /** The value cannot be sent: its streams are their owner's again. */
+  refused(): void {
+    for (const stream of this.streams ?? []) stream.restore();
+    this.streams = null;
+    this.release();
+  }
+
+  /** The streams in the value, which break if the call is given up that it was sent with; null for none. */
+  takeStreams(): readonly Sent[] | null {
+    const { streams } = this;
+    this.streams = null;
+    return streams;
   }
 
   /** The table. Every call that a promise in it is the result of has been made. */
@@ -243,6 +295,8 @@ export class Incoming implements ReferenceSource {
   private waiting: Results[] = [];
   private inner: Incoming[] = [];
   private made: object[] = [];
+  private streams: ReceivedStream[] | null = null;
+  private blobs: (() => void)[] | null = null;
   private ended = false;
   private bytes: Uint8Array | null = UNDEFINED;
   private receiver: Receiver | null = null;
@@ -269,9 +323,11 @@ export class Incoming implements ReferenceSource {
     // One more than there are, so that it does not end before all are asked for.
     this.left = 1;
     for (let i = 0; i < kinds.length && !this.ended; i++) {
-      if (kinds[i] !== KIND_PROMISE && kinds[i] !== KIND_ABORTED) continue;
+      const kind = kinds[i];
+      if (kind !== KIND_PROMISE && kind !== KIND_ABORTED && kind !== KIND_BLOB) continue;
       this.left++;
-      this.await(i);
+      if (kind === KIND_BLOB) this.fetch(i);
+      else this.await(i);
     }
     this.ready();
   }
@@ -302,9 +358,10 @@ export class Incoming implements ReferenceSource {
       const message = `a value names reference ${index} of kind ${kind}, which did not come with it`;
       throw new RpcError("failed", "invalid-payload", message);
     }
-    if (kind === KIND_PROMISE) return this.values[index];
+    if (kind === KIND_PROMISE || kind === KIND_BLOB) return this.values[index];
     if (kind === KIND_ABORTED) return (this.made[index] ??= AbortSignal.abort(this.values[index]));
-    if (kind !== KIND_OBJECT && kind !== KIND_SIGNAL)
+    const isStream = kind === KIND_READABLE || kind === KIND_WRITABLE;
+    if (kind !== KIND_OBJECT && kind !== KIND_SIGNAL && !isStream)
       throw new RpcError(
         "unimplemented",
         "invalid-payload",
@@ -313,7 +370,18 @@ export class Incoming implements ReferenceSource {
     const known = this.made[index];
     if (known !== undefined) return known;
     const hook = this.hook(index);
-    return (this.made[index] = kind === KIND_SIGNAL ? this.signal(hook) : this.stub(hook));
+    const made = isStream
+      ? this.stream(kind, hook)
+      : kind === KIND_SIGNAL
+        ? this.signal(hook)
+        : this.stub(hook);
+    return (this.made[index] = made);
+  }
+
+  private stream(kind: number, hook: Hook): object {
+    const received = above.receiveStream(kind, hook);
+    (this.streams ??= []).push(received);
+    return received.stream;
   }
 
   private signal(hook: Hook): AbortSignal {
@@ -328,27 +396,55 @@ export class Incoming implements ReferenceSource {
     return proxy;
   }
 
-  /** Ends every stub that was made of the references, and what is still awaited. Idempotent. */
+  /** Ends every stub and stream that was made of the references, and what is still awaited. Idempotent. */
   dispose(): void {
+    this.endLoan();
+    for (const stream of this.streams ?? []) stream.dispose();
+    this.streams = null;
+    for (const one of this.inner) one.dispose();
+    this.inner = [];
+  }
+
+  /** Breaks the streams that nobody uses: the method that they were for has failed. */
+  dropUnused(): void {
+    for (const stream of this.streams ?? []) if (!stream.isUsed()) stream.dispose();
+    for (const one of this.inner) one.dropUnused();
+  }
+
+  /** Ends what was lent: all but streams, which change hands. Idempotent. */
+  endLoan(): void {
     this.ended = true;
     this.payload.release();
-    const { stubs, waiting, inner } = this;
+    const { stubs, waiting, blobs } = this;
     this.stubs = [];
     this.waiting = [];
-    this.inner = [];
+    this.blobs = null;
     for (const stub of stubs) stub.dispose();
     for (const results of waiting) results.cancel();
-    for (const one of inner) one.dispose();
+    for (const giveUp of blobs ?? []) giveUp();
+    for (const one of this.inner) one.endLoan();
   }
 
   /** Whether there is anything to dispose. */
   get holdsAny(): boolean {
-    return this.stubs.length > 0 || this.inner.some((one) => one.holdsAny);
+    return this.stubs.length > 0 || this.streams !== null || this.inner.some((one) => one.holdsAny);
   }
 
   private hook(index: number): Hook {
     const at = this.references.caps[index]!;
     return this.payload.caps[at]?.addRef() ?? nullHook(this.scheduler);
+  }
+
+  private fetch(index: number): void {
+    const giveUp = above.receiveBlob(
+      this.hook(index),
+      (blob) => {
+        this.values[index] = blob;
+        this.ready();
+      },
+      (error) => this.failed(error),
+    );
+    (this.blobs ??= []).push(giveUp);
   }
 
   /** Puts the value of promise `index` into `values`. At once where it is known here, so that calls keep their order. */

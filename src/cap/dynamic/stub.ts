@@ -17,6 +17,7 @@ import { type Mapper, type Place, placeOf, prototypes, proxyOf, Root } from "./p
 import { KIND_OBJECT, NO_STEPS } from "./protocol.js";
 import { follow, functionOf } from "./signal.js";
 import { above, localObject, type Referable } from "./references.js";
+import { fetchBlob, receiveStream, sendStream } from "./streams.js";
 import { isTarget } from "./target.js";
 import type * as types from "./types.js";
 
@@ -112,6 +113,9 @@ above.serve = hookOf;
 above.hold = hookOfValue;
 above.functionOf = functionOf;
 above.follow = follow;
+above.sendStream = sendStream;
+above.receiveStream = receiveStream;
+above.receiveBlob = fetchBlob;
 
 class StubClass {
   constructor(of: unknown, options?: { scheduler?: Scheduler }) {

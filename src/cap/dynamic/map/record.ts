@@ -101,13 +101,15 @@ class Recording implements Recorder {
   }
 
   private encode(value: unknown, root: string): Uint8Array {
-    return encodeValue(value, { reference: (one) => this.reference(one) }, { root });
+    return encodeValue(value, { reference: (one, path) => this.reference(one, path) }, { root });
   }
 
-  private reference(value: object): { kind: number; index: number } | undefined {
+  private reference(value: object, path: string): { kind: number; index: number } | undefined {
+    if (value instanceof ReadableStream || value instanceof WritableStream)
+      throw refused(`${path} is a stream: it can be used once, and a callback of map runs often`);
     const place = placeOf(value);
     if (place === undefined || !(place.root instanceof Variable))
-      return this.outgoing.reference(value);
+      return this.outgoing.reference(value, path);
     const { root } = place.path.length === 0 ? place : placeOf(this.asked(place))!;
     return { kind: KIND_VARIABLE, index: (root as Variable).index };
   }

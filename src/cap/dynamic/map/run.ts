@@ -147,10 +147,10 @@ export class MapRun {
           },
         }),
         {
-          reference: (value) =>
+          reference: (value, path) =>
             value instanceof Inner
               ? { kind: KIND_VARIABLE, index: value.index }
-              : outgoing.reference(value),
+              : outgoing.reference(value, path),
         },
       );
     const rewrite = ({ steps, result }: Program): Program => ({
@@ -174,7 +174,7 @@ export class MapRun {
     try {
       return mapCall(rewrite(program), outgoing, budget);
     } catch (thrown) {
-      outgoing.release();
+      outgoing.refused();
       throw thrown;
     }
   }

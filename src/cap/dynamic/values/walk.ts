@@ -111,6 +111,8 @@ export class Walk implements Walker {
     const builtin = builtinOf(value, prototype);
     if (builtin !== undefined) return builtin(this, value);
     // What another realm (a frame, a vm context) made has that realm's prototypes.
+    if (typeof TransformStream !== "undefined" && value instanceof TransformStream)
+      return this.pair(value);
     const brand = brandOf(value, prototype);
     if (brand === "object") return this.plainObject(value as Record<string, unknown>);
     if (brand === "array") return this.array(value as unknown[]);
@@ -135,6 +137,14 @@ export class Walk implements Walker {
       } else copy[name] = item;
     }
     this.depth = depth;
+    return copy;
+  }
+
+  /** A TransformStream is no more than its two ends: they go as streams, in a plain object. */
+  private pair(value: TransformStream): object {
+    const { readable, writable } = value;
+    const copy = this.plainObject({ readable, writable });
+    this.enter(value, copy, 0);
     return copy;
   }
 

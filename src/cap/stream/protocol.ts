@@ -1,0 +1,96 @@
+// Role: the interfaces of streams, and the structs of ByteStream on their bytes.
+// State: none but scratch. Must not know: chunks that are values; who streams.
+//
+// A sink is one capability with two interfaces: Cap'n Proto's ByteStream for bytes and the end, so that any peer that streams
+// bytes can write to it and be written to, and Sink of schema/js.capnp for all else.
+
+import { Content } from "../../wire/content.js";
+import { ContentView } from "../../wire/content-view.js";
+
+/** ByteStream of capnp/compat/byte-stream.capnp. */
+export const BYTES_HI = 0xd2e7d8a0 | 0;
+export const BYTES_LO = 0xdc0a9766 | 0;
+export const BYTES_WRITE = 0;
+export const BYTES_END = 1;
+export const BYTES_SUBSTREAM = 2;
+
+/** SubstreamCallback of the same file. */
+export const CALLBACK_HI = 0xb23c0a13 | 0;
+export const CALLBACK_LO = 0xcf65c36e | 0;
+export const CALLBACK_ENDED = 0;
+export const CALLBACK_REACHED_LIMIT = 1;
+/** Where `next` is in the results of reachedLimit. */
+export const NEXT_PATH: readonly number[] = Object.freeze([0]);
+
+/** Sink of schema/js.capnp. Its params and results are those of the value layer. */
+export const SINK_HI = 0xbce02073 | 0;
+export const SINK_LO = 0x13793fae | 0;
+export const SINK_WRITE = 0;
+export const SINK_ABORT = 1;
+export const SINK_BROKEN = 2;
+export const SINK_DISCARD = 3;
+
+/** Source of schema/js.capnp. */
+export const SOURCE_HI = 0xe6a62f59 | 0;
+export const SOURCE_LO = 0x14ef1c04 | 0;
+export const SOURCE_PIPE = 0;
+
+/** Bytes in one write: what workerd accepts, and little enough to let a small call pass between two. */
+export const WRITE_BYTES = 65_536;
+
+/** A struct of one capability, number 0 of the table: params of Source.pipe, results of getSubstream. */
+export const ONE_CAPABILITY: Content = /* @__PURE__ */ new Content(
+  new Uint8Array([0, 0, 0, 0, 0, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
+);
+
+/** Up to so many bytes are copied next to their struct; more would cost more than a part of its own. */
+const COPY_UP_TO = 4096;
+
+const HEAD = /* @__PURE__ */ new Uint8Array([0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+
+/** Params of ByteStream.write. `data` is not copied when it is large: nobody may write to it any more. */
+export function bytesParams(data: Uint8Array): Content {
+  const { length } = data;
+  const large = length > COPY_UP_TO;
+  const bytes = new Uint8Array(large ? 16 : 16 + ((length + 7) & -8));
+  bytes.set(HEAD);
+  new DataView(bytes.buffer).setUint32(12, (length << 3) | 2, true);
+  if (!large) bytes.set(data, 16);
+  return new Content(bytes, large ? data : null);
+}
+
+const view = /* @__PURE__ */ new ContentView();
+
+/** The bytes of ByteStream.write, as a copy. @throws RpcError invalid-payload. */
+export function readBytes(content: Content): Uint8Array {
+  view.open(content);
+  const bytes = view.data(0)?.slice() ?? new Uint8Array(0);
+  view.close();
+  return bytes;
+}
+
+/** Index in the table of the sink in the params of Source.pipe; -1 when there is none. @throws RpcError invalid-payload. */
+export function readPipe(content: Content): number {
+  view.open(content);
+  const index = view.capability(0);
+  view.close();
+  return index;
+}
+
+/** What getSubstream is asked: an index in the table, or -1, and bytes. @throws RpcError invalid-payload. */
+export function readSubstream(content: Content): { callback: number; limit: bigint } {
+  view.open(content);
+  const callback = view.capability(0);
+  // The default is all ones, and stored numbers differ from their default.
+  const limit = (BigInt(~view.u32(4) >>> 0) << 32n) | BigInt(~view.u32(0) >>> 0);
+  view.close();
+  return { callback, limit };
+}
+
+/** Params of SubstreamCallback.ended. */
+export function endedParams(count: bigint): Content {
+  const bytes = new Uint8Array(16);
+  bytes[4] = 1;
+  new DataView(bytes.buffer).setBigUint64(8, count, true);
+  return new Content(bytes);
+}

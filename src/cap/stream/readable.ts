@@ -1,0 +1,220 @@
+// Role: ReadableStreams by reference: one of ours as a source, and a source of the other side as a ReadableStream.
+// State: per stream, whether its chunks have begun to flow. Must not know: what chunks are.
+//
+// The reader gives the source a sink to write to, and from then on chunks flow one way: bytes in flight are bounded by the
+// window of that sink, and no chunk waits for a question. It does so when it is first read, so that a stream that nobody reads
+// costs nothing, and one that is handed on goes as the source itself, past us. The price is one message there and back before
+// the first chunk. workerd and capnweb have the sender ask for a sink beforehand; then each object must be able to make one
+// for a value that it has not seen, and a result has to be made for one certain reader.
+
+import type { RpcError } from "../../base/errors.js";
+import type { Scheduler } from "../../base/scheduler.js";
+import type { Hook } from "../../hook/hook.js";
+import { LocalHook } from "../../hook/local.js";
+import { whenCollected } from "./collected.js";
+import type { Sent } from "./sent.js";
+import type { Drain, SinkServer } from "./sink-server.js";
+import { pipe, Source } from "./source.js";
+import { discard, droppedError, ignore, type Values } from "./values.js";
+
+/** A source of another, as a stream that nobody has read yet. */
+const unread = /* @__PURE__ */ new WeakMap<ReadableStream, RemoteReadable>();
+
+/**
+ * Makes a stream of ours go by reference. It is locked from now on.
+ *
+ * @param gives it goes with a result or a chunk, which cannot be given up: then one that came from elsewhere, and was not read,
+ *   goes as what it came as.
+ * @throws TypeError when it is locked or was read from.
+ */
+export function sendReadable(
+  stream: ReadableStream,
+  scheduler: Scheduler,
+  values: Values,
+  gives: boolean,
+): Sent {
+  if (stream.locked) throw new TypeError("it is locked: somebody reads it, or it was sent before");
+  if (isDisturbed(stream)) throw new TypeError("it was read from, so a part of it is missing");
+  const reader = stream.getReader();
+  const remote = gives ? unread.get(stream) : undefined;
+  const hook = remote?.handOn() ?? null;
+  if (hook !== null) {
+    return {
+      hook,
+      giveUp: ignore,
+      restore: () => {
+        remote!.takeBack(hook.addRef());
+        reader.releaseLock();
+      },
+    };
+  }
+  const source = new Source(reader, values);
+  return {
+    hook: new LocalHook(source, scheduler),
+    giveUp: (error) => source.giveUp(error),
+    restore: () => source.restore(),
+  };
+}
+
+/** Only bodies ask this of a stream: there is no property for it. */
+function isDisturbed(stream: ReadableStream): boolean {
+  try {
+    new Response(stream);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/**
+ * The stream behind a source of the other side.
+ * @param hook taken over.
+ * @returns `dispose` breaks it, unless it has ended.
+ */
+export function receiveReadable(
+  hook: Hook,
+  values: Values,
+): { stream: ReadableStream; dispose: () => void; isUsed: () => boolean } {
+  const remote = new RemoteReadable(hook, values);
+  // Without a queue of its own: what nobody has asked for is not fetched.
+  const stream = new ReadableStream(remote.forStream(), { highWaterMark: 0 });
+  unread.set(stream, remote);
+  const dispose = (): void => remote.dispose(droppedError("it was disposed"));
+  whenCollected(stream, hook.scheduler, () => remote.dispose(droppedError("nobody held it")));
+  const ref = new WeakRef(stream);
+  return { stream, dispose, isUsed: () => ref.deref()?.locked ?? false };
+}
+
+type Controller = ReadableStreamDefaultController<unknown>;
+
+/** What is between a source and the stream that shows it. Does not hold the stream while nobody reads: it may be forgotten. */
+class RemoteReadable implements Drain {
+  private source: Hook | null;
+  private readonly values: Values;
+  private controller: WeakRef<Controller> | null = null;
+  private server: SinkServer | null = null;
+  private piping = false;
+  private over = false;
+  private lost = false;
+  /** A reader waits. */
+  private asked: { readonly controller: Controller; readonly done: () => void } | null = null;
+  /** A chunk waits. */
+  private offered: { readonly chunk: unknown; readonly taken: () => void } | null = null;
+
+  /** @param source taken over. */
+  constructor(source: Hook, values: Values) {
+    this.source = source;
+    this.values = values;
+  }
+
+  forStream(): UnderlyingDefaultSource {
+    return {
+      start: (controller) => {
+        this.controller = new WeakRef(controller);
+      },
+      pull: (controller) => this.pull(controller),
+      cancel: (reason: unknown) => this.cancel(reason),
+    };
+  }
+
+  /** The source itself, if nothing has come from it: the stream here is over then, without an end. */
+  handOn(): Hook | null {
+    const { source } = this;
+    if (source === null || this.server !== null || this.over) return null;
+    this.source = null;
+    return source;
+  }
+
+  /** It was not handed on after all. */
+  takeBack(source: Hook): void {
+    this.source = source;
+  }
+
+  private pull(controller: Controller): Promise<void> | void {
+    if (this.server === null) this.begin();
+    const { offered } = this;
+    if (offered === null)
+      return new Promise((done) => {
+        this.asked = { controller, done };
+      });
+    this.offered = null;
+    controller.enqueue(offered.chunk);
+    offered.taken();
+  }
+
+  private begin(): void {
+    this.piping = true;
+    this.server = pipe(this.source!, this, this.values, (error) => {
+      this.piping = false;
+      this.letGo();
+      // Why the source failed says more than that its sink was dropped.
+      if (error !== null) this.abort(error);
+      else if (this.lost) this.abort(droppedError());
+    });
+  }
+
+  write(chunk: unknown): Promise<void> {
+    const { asked } = this;
+    if (this.over) {
+      discard(chunk);
+      return Promise.reject(droppedError("nobody reads it"));
+    }
+    if (asked !== null) {
+      this.asked = null;
+      asked.controller.enqueue(chunk);
+      asked.done();
+      return Promise.resolve();
+    }
+    return new Promise((taken) => {
+      this.offered = { chunk, taken };
+    });
+  }
+
+  end(): Promise<void> {
+    this.finish((controller) => controller.close());
+    return Promise.resolve();
+  }
+
+  abort(reason: unknown): void {
+    this.finish((controller) => controller.error(reason));
+  }
+
+  dropped(): void {
+    if (this.piping) this.lost = true;
+    else this.abort(droppedError());
+  }
+
+  private cancel(reason: unknown): void {
+    if (this.over) return;
+    // The source hears the reason through a sink that is broken from the start.
+    if (this.server === null && this.source !== null) this.begin();
+    this.finish(ignore);
+    this.server?.broken(reason);
+  }
+
+  /** Breaks it at both sides. Idempotent. */
+  dispose(error: RpcError): void {
+    if (this.over) return;
+    this.abort(error);
+    this.server?.broken(error);
+    if (this.server === null) this.letGo();
+  }
+
+  private finish(tell: (controller: Controller) => void): void {
+    if (this.over) return;
+    this.over = true;
+    const { asked, offered } = this;
+    this.asked = this.offered = null;
+    const controller = asked?.controller ?? this.controller?.deref();
+    if (controller !== undefined) tell(controller);
+    asked?.done();
+    if (offered === null) return;
+    discard(offered.chunk);
+    offered.taken();
+  }
+
+  private letGo(): void {
+    this.source?.release();
+    this.source = null;
+  }
+}

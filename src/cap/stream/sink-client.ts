@@ -1,0 +1,217 @@
+// Role: writes to a sink, wherever it is.
+// State: one reference to it; whether it is over, and why. Must not know: where chunks come from.
+
+import { RpcError } from "../../base/errors.js";
+import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
+import { emptyPayload, Payload } from "../../hook/payload.js";
+import type { Results } from "../../hook/results.js";
+import {
+  BYTES_END,
+  BYTES_HI,
+  BYTES_LO,
+  BYTES_WRITE,
+  bytesParams,
+  SINK_ABORT,
+  SINK_BROKEN,
+  SINK_DISCARD,
+  SINK_HI,
+  SINK_LO,
+  SINK_WRITE,
+  WRITE_BYTES,
+} from "./protocol.js";
+import { droppedError, ignore, packReason, type Values } from "./values.js";
+
+/** About what a Call message adds to its params (C-FLO-06). */
+const ENVELOPE_BYTES = 96;
+const READY: Promise<void> = /* @__PURE__ */ Promise.resolve();
+
+/** The writing end of a stream. Told once, by `onBroken`, when it breaks from the other side. */
+export class SinkClient {
+  private hook: Hook | null;
+  private readonly values: Values;
+  private readonly onBroken: (reason: unknown) => void;
+  private watching: Results | null = null;
+  private broke: { readonly reason: unknown } | null = null;
+  /** Whoever waits to write more, or for the end. */
+  private readonly waiting = new Set<(reason: unknown) => void>();
+
+  /** @param hook taken over. */
+  constructor(hook: Hook, values: Values, onBroken: (reason: unknown) => void) {
+    this.hook = hook;
+    this.values = values;
+    this.onBroken = onBroken;
+    this.watch(hook);
+  }
+
+  /** Whether nothing more can be written: it broke, was ended, aborted or dropped. */
+  get isOver(): boolean {
+    return this.hook === null || this.broke !== null;
+  }
+
+  /**
+   * Sends a chunk, at once. Bytes of more than 64 KiB go in several, each when there is room for it.
+   *
+   * @returns resolves when more may be written; rejects with the reason when the stream has broken. Left alone, it is no
+   *   unhandled rejection (C-FLO-02, 07, 08).
+   * @throws RpcError unsendable-value when something in `chunk` cannot travel.
+   */
+  write(chunk: unknown): Promise<void> {
+    if (this.hook === null || this.broke !== null) return this.fails();
+    if (!(chunk instanceof Uint8Array))
+      return this.send(SINK_HI, SINK_LO, SINK_WRITE, this.values.pack(chunk, this.hook.scheduler));
+    return chunk.length > WRITE_BYTES ? this.writeLarge(chunk) : this.writeBytes(chunk);
+  }
+
+  private writeBytes(chunk: Uint8Array): Promise<void> {
+    return this.send(BYTES_HI, BYTES_LO, BYTES_WRITE, new Payload(bytesParams(chunk)));
+  }
+
+  private async writeLarge(chunk: Uint8Array): Promise<void> {
+    for (let at = 0; at < chunk.length; at += WRITE_BYTES)
+      await this.writeBytes(chunk.subarray(at, at + WRITE_BYTES));
+  }
+
+  private send(hi: number, lo: number, method: number, payload: Payload): Promise<void> {
+    const { hook } = this;
+    if (hook === null || this.broke !== null) {
+      payload.release();
+      return this.fails();
+    }
+    const { bytes } = payload;
+    const { flow } = hook; // of the way that this call takes
+    const results = hook.call(new CallRequest(hi, lo, method, payload, NO_PROMISE_PIPELINING));
+    results.dropPipeline();
+    if (flow === null) return this.settled(results);
+    flow.sent(bytes + ENVELOPE_BYTES, results);
+    if (flow.ready) return READY;
+    return this.promise((done) => flow.whenReady(done));
+  }
+
+  /** All that was written has been taken, and the sink has ended. @throws the reason when it broke before. */
+  async end(): Promise<void> {
+    const { hook } = this;
+    if (hook === null || this.broke !== null) return this.fails();
+    const request = new CallRequest(
+      BYTES_HI,
+      BYTES_LO,
+      BYTES_END,
+      emptyPayload(),
+      NO_PROMISE_PIPELINING,
+    );
+    await this.settled(hook.call(request));
+    this.letGo();
+  }
+
+  /**
+   * Breaks the stream from this side. Idempotent.
+   * @param now what was written and not taken is discarded; otherwise it comes first.
+   */
+  abort(reason: unknown, now = false): void {
+    const { hook } = this;
+    if (hook === null || this.broke !== null) return;
+    this.broke = { reason };
+    const payload = packReason(this.values, reason, hook.scheduler);
+    const method = now ? SINK_DISCARD : SINK_ABORT;
+    const results = hook.call(new CallRequest(SINK_HI, SINK_LO, method, payload));
+    results.dropPipeline();
+    // Kept until it is there: to let go of the sink before would be a reason of its own.
+    results.observe({ immediate: false, resultsSettled: (done) => this.answered(done) });
+    this.rejectAll(reason);
+  }
+
+  /** Lets go of it: an abort without a word. Idempotent. */
+  drop(): void {
+    this.broke ??= { reason: droppedError("it was let go here") };
+    this.letGo();
+    this.rejectAll(this.broke.reason);
+  }
+
+  private rejectAll(reason: unknown): void {
+    for (const reject of this.waiting) reject(reason);
+    this.waiting.clear();
+  }
+
+  private answered(results: Results): void {
+    results.cancel();
+    this.letGo();
+  }
+
+  private letGo(): void {
+    const { hook, watching } = this;
+    if (hook === null) return;
+    this.hook = null;
+    this.watching = null;
+    watching?.cancel();
+    hook.release();
+  }
+
+  private watch(hook: Hook): void {
+    const results = hook.call(
+      new CallRequest(SINK_HI, SINK_LO, SINK_BROKEN, emptyPayload(), NO_PROMISE_PIPELINING),
+    );
+    this.watching = results;
+    results.dropPipeline();
+    results.observe({
+      immediate: false,
+      resultsSettled: () => {
+        const { error } = results;
+        if (this.watching !== results) return results.cancel();
+        this.watching = null;
+        if (error === null) {
+          const failed = (reason: unknown): void => this.fail(reason);
+          this.values.unpack(results.takePayload(), hook.scheduler, failed, failed);
+          return;
+        }
+        results.cancel();
+        // A ByteStream of someone else's does not say that it broke until something is written.
+        if (error.type !== "unimplemented") this.fail(error);
+      },
+    });
+  }
+
+  private fail(reason: unknown): void {
+    if (this.broke !== null || this.hook === null) return;
+    this.broke = { reason };
+    this.letGo();
+    this.rejectAll(reason);
+    this.onBroken(reason);
+  }
+
+  private fails(): Promise<void> {
+    const reason =
+      this.broke === null
+        ? new RpcError("failed", "invalid-state", "the stream has ended")
+        : this.broke.reason;
+    const promise = Promise.reject(reason);
+    promise.catch(ignore);
+    return promise;
+  }
+
+  private settled(results: Results): Promise<void> {
+    return this.promise((done) => {
+      results.observe({
+        immediate: false,
+        resultsSettled() {
+          const { error } = results;
+          results.cancel();
+          done(error);
+        },
+      });
+    });
+  }
+
+  /** A promise of what `start` tells. The reason why the stream broke is told by it, if known, not by the failed call. */
+  private promise(start: (done: (error: RpcError | null) => void) => void): Promise<void> {
+    const promise = new Promise<void>((resolve, reject) => {
+      this.waiting.add(reject);
+      start((error) => {
+        this.waiting.delete(reject);
+        if (error === null) return resolve();
+        this.fail(error);
+        reject(this.broke === null ? error : this.broke.reason);
+      });
+    });
+    promise.catch(ignore);
+    return promise;
+  }
+}

@@ -1,0 +1,107 @@
+// Role: a substream of a sink: bytes that somebody writes into the sink in place of its owner, up to a limit.
+// State: bytes written, whether the limit was reached. Must not know: what the sink drains into.
+//
+// A vat that pipes one byte stream into another has no need to see the bytes: it asks the stream it writes to for a substream, and
+// has the writer of the other write there (getSubstream, "path shortening"). workerd does so whenever a Worker pipes, and waits
+// for the callback: it is told of the end before the end is answered, and let go of after that.
+
+import { RpcError } from "../../base/errors.js";
+import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
+import type { LocalCall, Server } from "../../hook/local.js";
+import { emptyPayload, Payload } from "../../hook/payload.js";
+import type { Content } from "../../wire/content.js";
+import {
+  BYTES_END,
+  BYTES_HI,
+  BYTES_LO,
+  BYTES_WRITE,
+  bytesParams,
+  CALLBACK_ENDED,
+  CALLBACK_HI,
+  CALLBACK_LO,
+  CALLBACK_REACHED_LIMIT,
+  endedParams,
+  NEXT_PATH,
+  readBytes,
+} from "./protocol.js";
+
+export class Substream implements Server {
+  /** Where bytes go: the sink, and past the limit what the callback names. */
+  private target: Hook;
+  private callback: Hook | null;
+  private readonly limit: bigint;
+  private count = 0n;
+
+  /** @param sink and @param callback taken over. @param limit bytes that go into `sink`. */
+  constructor(sink: Hook, callback: Hook, limit: bigint) {
+    this.target = sink;
+    this.callback = callback;
+    this.limit = limit;
+  }
+
+  readonly dispatch = (call: LocalCall): void => {
+    const isBytes = call.interfaceHi === BYTES_HI && call.interfaceLo === BYTES_LO;
+    if (isBytes && call.methodId === BYTES_WRITE) {
+      call.streaming();
+      return this.write(call, readBytes(call.params.content));
+    }
+    if (isBytes && call.methodId === BYTES_END) return this.end(call);
+    const message = "a substream takes bytes and their end";
+    call.fails(new RpcError("unimplemented", "method-unimplemented", message));
+  };
+
+  /** Not ended: what it wrote into is cut off with it. */
+  dropped(): void {
+    this.callback?.release();
+    this.target.release();
+  }
+
+  private write(call: LocalCall, bytes: Uint8Array): void {
+    const room = this.callback === null ? null : this.limit - this.count;
+    if (room === null || BigInt(bytes.length) <= room) {
+      this.count += BigInt(bytes.length);
+      return this.pass(call, BYTES_WRITE, bytesParams(bytes));
+    }
+    const fits = Number(room);
+    const { target } = this;
+    if (fits > 0) {
+      // Its answer is the sink's to give in order: what comes behind it goes elsewhere, and may fail by itself.
+      this.count = this.limit;
+      const results = target.call(request(BYTES_WRITE, bytesParams(bytes.subarray(0, fits))));
+      results.dropPipeline();
+      results.observe({ immediate: false, resultsSettled: (done) => done.cancel() });
+    }
+    const callback = this.callback!;
+    this.callback = null;
+    const reached = callback.call(
+      new CallRequest(CALLBACK_HI, CALLBACK_LO, CALLBACK_REACHED_LIMIT, emptyPayload()),
+    );
+    this.target = reached.pipeline(NEXT_PATH);
+    reached.dropPipeline();
+    reached.dropResponse();
+    callback.release();
+    target.release();
+    this.pass(call, BYTES_WRITE, bytesParams(bytes.subarray(fits)));
+  }
+
+  private end(call: LocalCall): void {
+    const { callback } = this;
+    if (callback === null) return this.pass(call, BYTES_END, null);
+    this.callback = null;
+    const params = new Payload(endedParams(this.count));
+    call.tailCall(
+      callback,
+      new CallRequest(CALLBACK_HI, CALLBACK_LO, CALLBACK_ENDED, params, NO_PROMISE_PIPELINING),
+    );
+    callback.release();
+  }
+
+  private pass(call: LocalCall, method: number, content: Content | null): void {
+    call.tailCall(this.target, request(method, content));
+  }
+}
+
+function request(method: number, content: Content | null): CallRequest {
+  const params = content === null ? emptyPayload() : new Payload(content);
+  return new CallRequest(BYTES_HI, BYTES_LO, method, params, NO_PROMISE_PIPELINING);
+}
