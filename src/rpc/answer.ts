@@ -113,6 +113,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     this.keepsResults = hints.keepsResults;
     this.pipelineOnly = hints.pipelineOnly && !hints.keepsResults;
     this.noPipeline = hints.noPipeline;
+    if (!this.pipelineOnly) state.owedReturns++;
   }
 
   /** Encodes inside the settling: runs no user code, and settles nothing. Results to be kept are no scratch, though. */
@@ -409,6 +410,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
 
   private concluded(): void {
     this.returned = true;
+    this.state.owedReturns--;
     if (this.charged > 0) this.state.gate.discharge(this.charged);
     this.charged = 0;
   }

@@ -82,7 +82,12 @@ class ReconnectingHook<C extends Disposable> extends Hook {
 
   /** Where calls go now. Begins to connect if there is nowhere. */
   connect(): Hook {
-    if (this.session !== null && this.session.error !== null) this.lose(this.target!);
+    const { session } = this;
+    if (session !== null && (session.error !== null || session.hasLeft)) {
+      // A batch that has left is still answered: it ends by itself.
+      if (session.error === null) this.session = null;
+      this.lose(this.target!);
+    }
     if (this.target === null) {
       const promise = new PromiseHook(this.scheduler);
       this.target = promise;

@@ -6,6 +6,7 @@ import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { processScheduler } from "../cap/scheduler.js";
 import type { Hook } from "../hook/hook.js";
+import type { BatchSide } from "../rpc/batch.js";
 import type { BootstrapSource } from "../rpc/bootstrap.js";
 import type { Connection, ConnectionOptions } from "../rpc/connection.js";
 import { checkMs, type Transport } from "../transport/transport.js";
@@ -53,14 +54,17 @@ export class Session {
   readonly closed: Promise<RpcError | null>;
   private readonly link: Link;
 
-  /** @throws RpcError invalid-argument when an option is no time. */
-  constructor(transport: Transport, options: SessionOptions = {}) {
+  /**
+   * @param batch which half of a single request and response `transport` is; null for a connection in both directions.
+   * @throws RpcError invalid-argument when an option is no time.
+   */
+  constructor(transport: Transport, options: SessionOptions = {}, batch: BatchSide | null = null) {
     const settings = sessionSettings(options);
     let over!: (cause: RpcError | null) => void;
     this.closed = new Promise((resolve) => {
       over = resolve;
     });
-    this.link = new Link(transport, { ...settings, over });
+    this.link = new Link(transport, { ...settings, batch, over });
   }
 
   get transport(): Transport {
@@ -75,6 +79,11 @@ export class Session {
   /** Why calls can no longer be made; null while they can. */
   get error(): RpcError | null {
     return this.link.connection.error;
+  }
+
+  /** Whether nothing more can be asked, though what was asked is still answered: so is an HTTP batch after its POST. */
+  get hasLeft(): boolean {
+    return this.link.connection.sealed;
   }
 
   /**
@@ -138,7 +147,7 @@ export class Session {
  * Options with nothing left open: asked for before anything is opened, so that a bad one leaves nothing behind.
  * @throws RpcError invalid-argument when an option is no time.
  */
-export function sessionSettings(options: SessionOptions): Omit<LinkSettings, "over"> {
+export function sessionSettings(options: SessionOptions): Omit<LinkSettings, "over" | "batch"> {
   return {
     limits: options.limits ?? DEFAULT_LIMITS,
     scheduler: options.scheduler ?? processScheduler(),
