@@ -17,6 +17,7 @@ import {
   serve,
 } from "../../src/index.js";
 import { batchHandler, connect, listen, type ListenOptions, type Session } from "../../src/node.js";
+import { answerBatch } from "../../src/vat/batch-server.js";
 import { BATCH_TYPE } from "../../src/transport/http.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 import { CERT, KEY } from "../support/tls.js";
@@ -429,6 +430,18 @@ describe("HTTP batches", () => {
     expect(await status(fetch(`${listener.url}/else`, { method: "POST", body: "x" }))).toBe(404);
     expect(await status(post({ body: "x", headers: { "content-type": "text/plain" } }))).toBe(415);
     expect(await status(post({ body: new Uint8Array(1001) }))).toBe(413);
+    const unread = {
+      [Symbol.asyncIterator]: () => expect.fail("a body that is known to be too large is read"),
+    };
+    const asked = {
+      origin: null,
+      host: "h",
+      contentType: BATCH_TYPE,
+      signal: null,
+      loopback: true,
+    };
+    const known = { ...asked, method: "POST", contentLength: "1001", body: unread };
+    expect(await answerBatch(known, { maxRequestBytes: 1000 })).toMatchObject({ status: 413 });
     let sent = 0;
     const endless = new ReadableStream({
       async pull(controller) {
