@@ -474,6 +474,30 @@ describe("HTTP batches", () => {
     expect(bad).toThrow("maxRequestBytes");
   });
 
+  it("leaves no listener on the request's signal", async () => {
+    const heard = { added: 0, removed: 0 };
+    const signal = {
+      aborted: false,
+      addEventListener: () => void heard.added++,
+      removeEventListener: () => void heard.removed++,
+    };
+    const common = { origin: null, host: "h", contentType: BATCH_TYPE, contentLength: null };
+    for (const bytes of [0, 2000])
+      await answerBatch(
+        {
+          ...common,
+          method: "POST",
+          body: (async function* () {
+            yield new Uint8Array(bytes);
+          })(),
+          signal: signal as unknown as AbortSignal,
+          loopback: true,
+        },
+        { maxRequestBytes: 1000 },
+      );
+    expect(heard).toEqual({ added: 2, removed: 2 });
+  });
+
   it("answers pages of its own host, and of the origins that are allowed, by CORS", async () => {
     const rows: [origin: string, options: BatchServerOptions, status: number][] = [
       ["http://worker.example", {}, 200],
