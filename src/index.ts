@@ -29,6 +29,7 @@ export { PromiseHook } from "./hook/promise.js";
 export { brokenHook, nullHook, Results, type ResultsObserver } from "./hook/results.js";
 export type { ConnectionStats } from "./rpc/audit.js";
 export { Connection, type ConnectionOptions } from "./rpc/connection.js";
+export type { Fetch, HttpRequestOptions } from "./transport/http-request.js";
 export { type MemoryOptions, memoryPair } from "./transport/memory.js";
 export { type MessagePortLike, MessagePortTransport } from "./transport/messageport.js";
 export type { Transport, TransportHandler, TransportOptions } from "./transport/transport.js";
@@ -39,11 +40,13 @@ export {
   type WebSocketOptions,
   WebSocketTransport,
 } from "./transport/websocket.js";
+export { batchResponse, type BatchServerOptions } from "./vat/batch-server.js";
 export { connect, type ConnectOptions } from "./vat/connect.js";
 export { type Clock, REAL_CLOCK } from "./vat/clock.js";
 export type { Dial, DialContext, ReconnectOptions } from "./vat/reconnect-options.js";
 export { Reconnecting, reconnecting } from "./vat/reconnecting.js";
 export type { SessionState, StateListener } from "./vat/session-state.js";
+export type { Origins } from "./vat/origins.js";
 export { type Offer, Session, type SessionOptions } from "./vat/session.js";
 export { microtaskTurnEnd, type TurnEnd } from "./vat/turn.js";
 export { Content } from "./wire/content.js";

@@ -13,7 +13,8 @@ export {
 export { SocketTransport, socketTransport } from "./transport/socket.node.js";
 export { StreamTransport } from "./transport/stream.node.js";
 export { NodeWebSocketTransport } from "./transport/websocket.node.js";
-// Instead of the one that knows WebSockets only.
+export { batchHandler, type RequestHandler } from "./vat/batch-server.node.js";
+// Instead of the one that knows only what browsers have.
 export {
   connect,
   connectProgram,
@@ -23,4 +24,3 @@ export {
 } from "./vat/connect.node.js";
 export { listen, Listener, type ListenOptions } from "./vat/listen.node.js";
 export { nodeTurnEnd } from "./vat/turn.node.js";
-export type { Origins } from "./vat/websocket-server.node.js";

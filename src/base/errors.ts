@@ -39,6 +39,9 @@ export const ERROR_CODES = [
   "peer-aborted",
   "peer-unresponsive",
   "origin-refused",
+  "http-refused",
+  "batch-over",
+  "no-callbacks",
   // What the peer sent.
   "malformed-frame",
   "malformed-message",

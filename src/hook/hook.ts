@@ -50,6 +50,8 @@ export interface Lifeline {
   readonly error: RpcError | null;
   /** Those to be told, from a job, when it ends. */
   readonly watchers: Set<HookWatcher>;
+  /** Whether all that is ever asked through it is asked in one go: what may be wanted later has to be asked for now. */
+  readonly asksOnce: boolean;
 }
 
 /** Bounds the bytes of stream calls in flight on one capability; see rpc/flow. */

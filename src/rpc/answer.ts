@@ -116,6 +116,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     this.keepsResults = hints.keepsResults;
     this.pipelineOnly = hints.pipelineOnly && !hints.keepsResults;
     this.noPipeline = hints.noPipeline;
+    if (!this.pipelineOnly) state.owedReturns++;
   }
 
   /** Encodes inside the settling: runs no user code, and settles nothing. Results to be kept are no scratch, though. */
@@ -418,6 +419,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
 
   private concluded(): void {
     this.returned = true;
+    this.state.owedReturns--;
     if (this.charged > 0) this.state.gate.discharge(this.charged);
     this.charged = 0;
   }

@@ -70,15 +70,22 @@ export function checkState(state: ConnectionState): void {
     if (exports.get(entry.id) !== entry || hook.refCount <= 0)
       broken("export", entry.id, "has a stale reverse entry");
   let held = 0;
+  let owed = 0;
   if (answers.size > 0)
     for (const answer of answers.values()) {
       const { id } = answer;
       if (answers.get(id) !== answer) broken("answer", id, "stands under another id");
       if (answer.hasReturned && answer.isFinished) broken("answer", id, "is over but not freed");
       held += answer.heldBytes;
+      if (!answer.hasReturned && !answer.pipelineOnly) owed++;
     }
   if (held !== state.heldResultBytes)
     demand(false, `${state.heldResultBytes} bytes of results are accounted for, ${held} held`);
+  if (state.alive)
+    demand(
+      owed === state.owedReturns,
+      `${state.owedReturns} Returns are owed by count, ${owed} in fact`,
+    );
   demand(
     gate.bytesInUse >= 0 && gate.bytesWithheld >= 0,
     "the bytes of incoming calls went below zero",

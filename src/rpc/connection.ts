@@ -22,6 +22,7 @@ import type { Payload } from "../hook/payload.js";
 import { brokenHook } from "../hook/results.js";
 import { Answer, answerUnavailable } from "./answer.js";
 import { checkState, dumpState, type ConnectionStats, statsOf } from "./audit.js";
+import type { BatchSide } from "./batch.js";
 import { BootstrapResults, type BootstrapSource } from "./bootstrap.js";
 import { callsUnderWay, drainingError, refusesIncoming } from "./drain.js";
 import { breakEmbargoes, liftEmbargo } from "./embargo.js";
@@ -57,6 +58,11 @@ export interface ConnectionOptions {
    * `handle` was told last, which is coarse.
    */
   now?: () => number;
+  /**
+   * Set where the transport is one request and its response: nobody is called back, and {@link Connection.seal} says when
+   * nothing more can be asked.
+   */
+  batch?: BatchSide | null;
   /**
    * Told once that the connection is over: flush the outbox (it may hold an Abort), then half-close. `error` is what
    * the calls of this connection failed with.
@@ -95,6 +101,7 @@ export class Connection {
       limits,
       tailCalls: options.tailCalls ?? "observed",
       sendTrace: options.sendTrace ?? false,
+      batch: options.batch ?? null,
       now: options.now ?? (() => this.lastReceived),
       fail: (error) => this.fault(error),
     });
@@ -125,6 +132,16 @@ export class Connection {
     return this.state.gate.exhausted;
   }
 
+  /** Whether somebody waits for the results of a call of ours. */
+  get expectsResults(): boolean {
+    return this.state.questions.values().some((question) => question.isAwaited);
+  }
+
+  /** Whether every call of the peer's that wants a Return has got it. */
+  get owesNothing(): boolean {
+    return this.state.owedReturns === 0;
+  }
+
   /** The time passed to the last `handle`. */
   get lastReceivedAt(): number {
     return this.lastReceived;
@@ -135,11 +152,22 @@ export class Connection {
   /** The peer's bootstrap capability, at once; calls on it are pipelined. The caller owns the reference. */
   bootstrap(): Hook {
     const { state } = this;
-    if (!state.alive) return brokenHook(state.error!.delivered("not-sent"), state.scheduler);
+    const refusal = state.error?.delivered("not-sent") ?? state.noCalls;
+    if (refusal !== null) return brokenHook(refusal, state.scheduler);
     const question = sendBootstrap(state);
     const hook = question.pipeline(EMPTY_PATH);
     question.cancel();
     return hook;
+  }
+
+  /** From now on nothing can be asked of the peer: calls fail with `error`, and what was asked is still answered. */
+  seal(error: RpcError): void {
+    this.state.noCalls = error;
+  }
+
+  /** Whether {@link seal} was called. */
+  get sealed(): boolean {
+    return this.state.asksOnce && this.state.noCalls !== null;
   }
 
   /**

@@ -9,6 +9,7 @@ import { canceledError } from "../hook/promise.js";
 import { failedResults, type PromisedField, Results, samePath } from "../hook/results.js";
 import { DescriptorKind, SendResultsTo, TargetKind } from "../wire/descriptors.js";
 import { followPath } from "../wire/path.js";
+import { refuseExports } from "./batch.js";
 import { drainingError, refusesOutgoing } from "./drain.js";
 import { announceNew, describeCaps, type Export, releaseExports } from "./exports.js";
 import { FIRST_PIPELINE_QUESTION, type QuestionId } from "./ids.js";
@@ -129,6 +130,11 @@ export class Question extends Results {
   /** Why a pipelined call would fail: the answer at the peer is gone. Null while it is there. */
   get goneBecause(): RpcError | null {
     return this.gone ? (this.goneError ?? answerGone()) : null;
+  }
+
+  /** Whether somebody waits for the results themselves. */
+  get isAwaited(): boolean {
+    return this.responseHeld;
   }
 
   get hasReturned(): boolean {
@@ -453,6 +459,7 @@ export function sendCall(
 ): Results {
   const { params } = request;
   if (!state.alive) return refuse(state, params, state.error!.delivered("not-sent"));
+  if (state.noCalls !== null) return refuse(state, params, state.noCalls);
   if (target.loop !== null) return refuse(state, params, target.loop);
   if (state.draining && refusesOutgoing(state, target))
     return refuse(state, params, drainingError());
@@ -474,6 +481,7 @@ export function sendCall(
   try {
     state.descriptors.reset();
     if (params.caps.length > 0) counted = describeCaps(state, params.caps, null);
+    if (state.batch !== null) refuseExports(counted);
     question = openQuestion(state, isTail, pipelineOnly);
     state.writer.call(
       question.id,

@@ -10,6 +10,7 @@ import { Descriptors } from "../wire/descriptors.js";
 import { MessageWriter } from "../wire/message-writer.js";
 import type { Outbox } from "../wire/outbox.js";
 import type { Answer } from "./answer.js";
+import { type BatchSide, noCallbacks } from "./batch.js";
 import type { Embargo } from "./embargo.js";
 import type { Export } from "./exports.js";
 import { FlowGate } from "./flow-gate.js";
@@ -37,6 +38,8 @@ export interface StateOptions {
   sendTrace: boolean;
   /** A clock in milliseconds, for rates and round trips. */
   now: () => number;
+  /** Which half of a single request and response this is; null for a connection in both directions. */
+  batch: BatchSide | null;
   /** Called when something goes wrong outside of `handle`, such as in a job. */
   fail(error: RpcError): void;
 }
@@ -49,6 +52,7 @@ export class ConnectionState implements Lifeline {
   readonly limits: Limits;
   readonly tailCalls: TailCallPolicy;
   readonly now: () => number;
+  readonly batch: BatchSide | null;
   readonly fail: (error: RpcError) => void;
 
   readonly questions = new OwnTable<QuestionId, Question>();
@@ -83,6 +87,10 @@ export class ConnectionState implements Lifeline {
   parkedDisembargoes = 0;
   /** Calls and bootstrap requests of the peer's, ever. */
   arrivals = 0;
+  /** Why no call can be sent, though the connection lives; null while one can. */
+  noCalls: RpcError | null;
+  /** Returns that the peer waits for. */
+  owedReturns = 0;
   /** Bytes of results kept for answers that the peer has not finished. */
   heldResultBytes = 0;
 
@@ -92,6 +100,8 @@ export class ConnectionState implements Lifeline {
     this.limits = options.limits;
     this.tailCalls = options.tailCalls;
     this.now = options.now;
+    this.batch = options.batch;
+    this.noCalls = options.batch === "answers" ? noCallbacks() : null;
     this.fail = options.fail;
     this.writer = new MessageWriter(options.outbox, options.limits, options.sendTrace);
     this.gate = new FlowGate(options.limits, options.scheduler);
@@ -100,6 +110,11 @@ export class ConnectionState implements Lifeline {
   /** What the streams to the peer share; most connections have none. */
   get streamPath(): StreamPath {
     return (this.streams ??= new StreamPath());
+  }
+
+  /** Whether what is asked of the peer is asked in one go, and nothing after it. */
+  get asksOnce(): boolean {
+    return this.batch === "asks";
   }
 
   get alive(): boolean {

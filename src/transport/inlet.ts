@@ -176,7 +176,9 @@ export class Inlet {
       if (!RpcError.is(thrown) || thrown.code !== "malformed-frame") throw thrown;
       // What follows a message that cannot be trusted is no message either.
       this.units.clear();
-      this.refuse(thrown);
+      // Also when the end has been seen since: these bytes had waited for the end of a pause.
+      this.shut = true;
+      this.fault = thrown;
     } finally {
       this.busy = false;
       this.frame.clear();

@@ -8,14 +8,15 @@ export type Address =
   | { readonly scheme: "tcp"; readonly host: string; readonly port: number }
   | { readonly scheme: "unix"; readonly path: string }
   | {
-      readonly scheme: "ws" | "wss";
+      readonly scheme: "ws" | "wss" | "http" | "https";
       readonly host: string;
       readonly port: number;
       /** With its query; at least "/". */
       readonly path: string;
     };
 
-const FORMS = "tcp://host:port, unix:/path, ws://host:port/path or wss://host:port/path";
+const FORMS =
+  "tcp://host:port, unix:/path, ws://host:port/path, wss://host:port/path, http://host:port/path or https://host:port/path";
 
 /** Bytes of a socket's path that every system takes: a longer one would be cut off without a word. */
 const MAX_UNIX_PATH = 103;
@@ -40,13 +41,15 @@ export function parseAddress(text: string): Address {
       return { scheme, host, port };
     }
     case "ws":
-    case "wss": {
+    case "wss":
+    case "http":
+    case "https": {
       const { host, port, path } = authority(text, rest);
-      if (path.includes("#")) throw bad(text, "has a fragment, which a WebSocket cannot have");
+      if (path.includes("#")) throw bad(text, "has a fragment, which no server sees");
       return {
         scheme,
         host,
-        port: port ?? (scheme === "ws" ? 80 : 443),
+        port: port ?? (scheme === "ws" || scheme === "http" ? 80 : 443),
         path: path.startsWith("/") ? path : `/${path}`,
       };
     }

@@ -7,18 +7,22 @@ import {
   type NodeWebSocketOptions,
 } from "../transport/connect.node.js";
 import { type ChildOptions, spawnTransport, stdioTransport } from "../transport/stdio.node.js";
+import type { HttpRequestOptions } from "../transport/http-request.js";
 import type { Transport, TransportOptions } from "../transport/transport.js";
-import { formatAddress, parseAddress } from "./address.js";
+import { RpcError } from "../base/errors.js";
+import { type Address, formatAddress, parseAddress } from "./address.js";
+import { openBatch } from "./batch.js";
 import { requireHost } from "./connect.js";
 import { Session, type SessionOptions, sessionSettings } from "./session.js";
 import { nodeTurnEnd } from "./turn.node.js";
 
-export interface NodeConnectOptions extends SessionOptions, NodeWebSocketOptions {}
+export interface NodeConnectOptions
+  extends SessionOptions, NodeWebSocketOptions, HttpRequestOptions {}
 
 /**
- * Connects to a vat.
+ * Connects to a vat; at `http:` and `https:`, begins a batch: all calls of one turn in one POST.
  *
- * @param url `tcp://host:port`, `unix:/path`, `ws://host:port/path` or `wss://host:port/path`.
+ * @param url `tcp://host:port`, `unix:/path`, `ws://host:port/path` or `http://host:port/path`, or `wss:` and `https:`.
  * @returns a session that the caller ends: by `close()`, or by `await using`.
  * @throws RpcError invalid-argument for an address that is none; connect-failed, with a hint, when nobody answers.
  * @example
@@ -27,11 +31,18 @@ export interface NodeConnectOptions extends SessionOptions, NodeWebSocketOptions
  */
 export async function connect(url: string, options: NodeConnectOptions = {}): Promise<Session> {
   sessionSettings(options);
-  return nodeSession(await dial(url, options), options);
+  const address = parseAddress(url);
+  if (address.scheme !== "http" && address.scheme !== "https")
+    return nodeSession(await dial(url, address, options), options);
+  requireHost(url, address.host);
+  if (options.ca !== undefined) {
+    const hint = "give the option fetch instead, or set NODE_EXTRA_CA_CERTS";
+    throw new RpcError("failed", "invalid-argument", `ca is for WebSockets: for ${url} ${hint}`);
+  }
+  return openBatch(formatAddress(address), options);
 }
 
-function dial(url: string, options: NodeConnectOptions): Promise<Transport> {
-  const address = parseAddress(url);
+function dial(url: string, address: Address, options: NodeConnectOptions): Promise<Transport> {
   if (address.scheme === "unix") return connectSocket(url, { path: address.path }, options);
   requireHost(url, address.host);
   if (address.scheme === "tcp")

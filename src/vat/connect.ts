@@ -1,18 +1,21 @@
-// Role: `connect` where there is only what browsers have: WebSockets.
+// Role: `connect` where there is only what browsers have: WebSockets and `fetch`.
 // State: none. Must not know: Node.
 
 import { RpcError } from "../base/errors.js";
+import type { HttpRequestOptions } from "../transport/http-request.js";
 import { connectWebSocket, type WebSocketConnectOptions } from "../transport/websocket-connect.js";
 import { formatAddress, parseAddress } from "./address.js";
+import { openBatch } from "./batch.js";
 import { Session, type SessionOptions, sessionSettings } from "./session.js";
 
-export interface ConnectOptions extends SessionOptions, WebSocketConnectOptions {}
+export interface ConnectOptions
+  extends SessionOptions, WebSocketConnectOptions, HttpRequestOptions {}
 
 /**
- * Connects to a vat by the runtime's own WebSocket. In Node take `connect` from `capstan/node`, which knows every kind
+ * Connects to a vat by the runtime's own WebSocket, or begins an HTTP batch: all calls of one turn in one POST. In Node take `connect` from `capstan/node`, which knows every kind
  * of address.
  *
- * @param url `ws://host:port/path` or `wss://host:port/path`.
+ * @param url `ws://host:port/path` or `http://host:port/path`, or `wss:` and `https:`.
  * @returns a session that the caller ends: by `close()`, or by `await using`.
  * @throws RpcError invalid-argument for an address that is none, or of a kind that only Node has; connect-failed.
  * @example
@@ -21,7 +24,7 @@ export interface ConnectOptions extends SessionOptions, WebSocketConnectOptions 
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Session> {
   const address = parseAddress(url);
-  if (address.scheme !== "ws" && address.scheme !== "wss")
+  if (address.scheme === "tcp" || address.scheme === "unix")
     throw new RpcError(
       "failed",
       "invalid-argument",
@@ -29,6 +32,8 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
     );
   requireHost(url, address.host);
   sessionSettings(options);
+  if (address.scheme === "http" || address.scheme === "https")
+    return openBatch(formatAddress(address), options);
   const transport = await connectWebSocket(formatAddress(address), options);
   return new Session(transport, options);
 }

@@ -6,6 +6,7 @@
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
+import { batchOver, type BatchSide } from "../rpc/batch.js";
 import { Connection, type ConnectionOptions } from "../rpc/connection.js";
 import { Heartbeat, type HeartbeatOwner } from "../transport/heartbeat.js";
 import {
@@ -25,6 +26,8 @@ export interface LinkSettings {
   readonly pressureTimeout: number;
   readonly grace: number;
   readonly turnEnd: TurnEnd;
+  /** Which half of a single request and response this is; null for a connection in both directions. */
+  readonly batch: BatchSide | null;
   readonly connection: Pick<
     ConnectionOptions,
     "bootstrap" | "tailCalls" | "sendTrace" | "restorer"
@@ -73,6 +76,7 @@ export class Link implements TransportHandler, HeartbeatOwner {
     this.outbox.wake = settings.turnEnd(this.endTurn);
     this.connection = new Connection({
       ...settings.connection,
+      batch: settings.batch,
       scheduler: settings.scheduler,
       outbox: this.outbox,
       limits: settings.limits,
@@ -159,7 +163,7 @@ export class Link implements TransportHandler, HeartbeatOwner {
   closed(error: RpcError | null): void {
     this.transportClosed = true;
     if (this.connection.error === null) this.orderly = error === null;
-    this.connection.disconnected(error);
+    this.connection.disconnected(error ?? (this.settings.batch === null ? null : batchOver()));
     this.stopTimers();
     clearTimeout(this.graceTimer);
     this.settings.scheduler.drain();

@@ -13,13 +13,20 @@ import {
   type TransportOptions,
 } from "../transport/transport.js";
 import { maxPayload, NodeWebSocketTransport } from "../transport/websocket.node.js";
+import { batchHandler } from "./batch-server.node.js";
+import type { BatchServerOptions } from "./batch-server.js";
 import { type Address, formatAddress, isLoopback, parseAddress } from "./address.js";
 import { nodeSession } from "./connect.node.js";
 import { type Session, type SessionOptions, sessionSettings } from "./session.js";
 import { listenAtPath } from "./unix-path.node.js";
 import { webSocketServer, type WebSocketServerOptions } from "./websocket-server.node.js";
 
-export interface ListenOptions extends SessionOptions, TransportOptions, WebSocketServerOptions {
+export interface ListenOptions
+  extends
+    SessionOptions,
+    TransportOptions,
+    WebSocketServerOptions,
+    Pick<BatchServerOptions, "maxRequestBytes" | "batchTimeout"> {
   /** Told of each new session, before any message of it is handled. */
   readonly onSession?: ((session: Session) => void) | undefined;
   /** Told of what went wrong outside any session: a handshake refused, no more files to open. Default: nothing. */
@@ -84,7 +91,9 @@ export class Listener {
  * Port 0 takes any free one. A Unix socket's file has mode 0600, replaces one that nobody answers on any more, and is
  * removed at the end.
  *
- * @param url `tcp://host:port`, `unix:/path`, `ws://host:port/path` or `wss://host:port/path`.
+ * At `http:` and `https:` there are batches, and WebSockets at the same path.
+ *
+ * @param url `tcp://host:port`, `unix:/path`, `ws://host:port/path` or `http://host:port/path`, or `wss:` and `https:`.
  * @returns once connections are accepted.
  * @throws RpcError invalid-argument; listen-failed with a hint, such as when somebody listens there already.
  * @example
@@ -96,10 +105,13 @@ export async function listen(url: string, options: ListenOptions = {}): Promise<
   const address = withHost(parseAddress(url));
   const live = new Set<Session>();
   const report = (error: RpcError): void => options.onError?.(error);
-  const admit = (transport: Transport): void => {
-    const session = nodeSession(transport, options);
+  const track = (session: Session): void => {
     live.add(session);
     void session.closed.then(() => live.delete(session));
+  };
+  const admit = (transport: Transport): void => {
+    const session = nodeSession(transport, options);
+    track(session);
     try {
       options.onSession?.(session);
     } catch (thrown) {
@@ -115,17 +127,25 @@ export async function listen(url: string, options: ListenOptions = {}): Promise<
       admit(new SocketTransport(peerName(url, socket), acceptedSocket(socket), options));
     });
   } else {
-    if ((address.scheme === "wss") !== (options.tls !== undefined))
+    const { scheme } = address;
+    const encrypted = scheme === "wss" || scheme === "https";
+    if (encrypted !== (options.tls !== undefined))
       throw new RpcError(
         "failed",
         "invalid-argument",
-        address.scheme === "wss"
+        encrypted
           ? `to listen at ${url} takes a key and a certificate: the option tls`
-          : `${url} is not encrypted, but the option tls is given: write wss:`,
+          : `${url} is not encrypted, but the option tls is given: write ${scheme}s:`,
       );
+    const onSession = (session: Session): void => {
+      track(session);
+      options.onSession?.(session);
+    };
     server = webSocketServer({
       ...options,
       path: address.path,
+      requests:
+        scheme === "http" || scheme === "https" ? batchHandler({ ...options, onSession }) : null,
       maxPayload: maxPayload(settings),
       loopback: () => isLoopback(address.host),
       accepted: (ws, stream) => {

@@ -7,6 +7,7 @@ import type { Scheduler } from "../base/scheduler.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
 import { processScheduler } from "../cap/scheduler.js";
 import type { Hook } from "../hook/hook.js";
+import type { BatchSide } from "../rpc/batch.js";
 import type { BootstrapSource } from "../rpc/bootstrap.js";
 import type { Connection, ConnectionOptions } from "../rpc/connection.js";
 import { checkMs, type Transport } from "../transport/transport.js";
@@ -56,8 +57,11 @@ export class Session {
   private readonly link: Link;
   private readonly listeners: StateListeners;
 
-  /** @throws RpcError invalid-argument when an option is no time. */
-  constructor(transport: Transport, options: SessionOptions = {}) {
+  /**
+   * @param batch which half of a single request and response `transport` is; null for a connection in both directions.
+   * @throws RpcError invalid-argument when an option is no time.
+   */
+  constructor(transport: Transport, options: SessionOptions = {}, batch: BatchSide | null = null) {
     const settings = sessionSettings(options);
     let over!: (cause: RpcError | null) => void;
     this.closed = new Promise((resolve) => {
@@ -67,6 +71,7 @@ export class Session {
     this.listeners = listeners;
     this.link = new Link(transport, {
       ...settings,
+      batch,
       over,
       changed: (state, cause) => listeners.tell(state, cause),
     });
@@ -89,7 +94,8 @@ export class Session {
   /** `open`, `draining` or `closed`; it never goes back. See {@link SessionState}. */
   get state(): SessionState {
     if (this.link.connection.error !== null) return "closed";
-    return this.link.draining ? "draining" : "open";
+    // A batch that has left takes no new calls, and those under way are still answered.
+    return this.link.draining || this.link.connection.sealed ? "draining" : "open";
   }
 
   /**
@@ -103,6 +109,11 @@ export class Session {
    */
   onStateChange(listener: StateListener): Disposable {
     return this.listeners.add(listener);
+  }
+
+  /** Whether nothing more can be asked, though what was asked is still answered: so is an HTTP batch after its POST. */
+  get hasLeft(): boolean {
+    return this.link.connection.sealed;
   }
 
   /**
@@ -185,7 +196,9 @@ export class Session {
  * Options with nothing left open: asked for before anything is opened, so that a bad one leaves nothing behind.
  * @throws RpcError invalid-argument when an option is no time.
  */
-export function sessionSettings(options: SessionOptions): Omit<LinkSettings, "over" | "changed"> {
+export function sessionSettings(
+  options: SessionOptions,
+): Omit<LinkSettings, "over" | "changed" | "batch"> {
   return {
     limits: options.limits ?? DEFAULT_LIMITS,
     scheduler: options.scheduler ?? processScheduler(),

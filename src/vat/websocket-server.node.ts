@@ -1,4 +1,4 @@
-// Role: the server's half of WebSocket handshakes: which page may connect, to which path, under which subprotocol.
+// Role: an HTTP server for one path: WebSocket handshakes, and which page may make them; other requests it hands on.
 // State: the HTTP server. Must not know: what is said over a WebSocket.
 
 import http from "node:http";
@@ -7,10 +7,8 @@ import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 import { BATCH_PROTOCOL } from "../transport/websocket.js";
-import { isLoopback } from "./address.js";
-
-/** Which pages of browsers may connect. */
-export type Origins = readonly string[] | "any" | ((origin: string) => boolean);
+import type { RequestHandler } from "./batch-server.node.js";
+import { clip, originAllowed, originRefusal, type Origins } from "./origins.js";
 
 export interface WebSocketServerOptions {
   /**
@@ -31,11 +29,13 @@ export interface Handshakes extends WebSocketServerOptions {
   readonly maxPayload: number;
   /** Whether the server is bound to this machine only. */
   readonly loopback: () => boolean;
+  /** Answers requests for the path that are no handshakes; null: none are. */
+  readonly requests: RequestHandler | null;
   readonly accepted: (ws: WebSocket, stream: Socket) => void;
   readonly refused: (why: string) => void;
 }
 
-/** An HTTP server, not yet listening, that knows nothing but WebSockets. */
+/** An HTTP server, not yet listening, for WebSockets and, if told how, batches. */
 export function webSocketServer(handshakes: Handshakes): http.Server | https.Server {
   const { tls, batch = true } = handshakes;
   const server = tls === undefined ? http.createServer() : https.createServer({ ...tls });
@@ -46,9 +46,15 @@ export function webSocketServer(handshakes: Handshakes): http.Server | https.Ser
     maxPayload: handshakes.maxPayload,
     handleProtocols: (offered) => batch && offered.has(BATCH_PROTOCOL) && BATCH_PROTOCOL,
   });
-  server.on("request", (_request, response) => {
-    response.writeHead(426, { connection: "close", "content-type": "text/plain" });
-    response.end("this is a WebSocket\n");
+  server.on("request", (request: http.IncomingMessage, response: http.ServerResponse) => {
+    if (handshakes.requests !== null && request.url === handshakes.path) {
+      handshakes.requests(request, response);
+      return;
+    }
+    const [status, words] =
+      handshakes.requests === null ? [426, "this is a WebSocket"] : [404, "there is nothing here"];
+    response.writeHead(status, { connection: "close", "content-type": "text/plain" });
+    response.end(`${words}\n`);
   });
   server.on("upgrade", (request: http.IncomingMessage, stream: Duplex, head: Buffer) => {
     const refusal = refuse(request, handshakes);
@@ -72,36 +78,6 @@ function refuse(
   if (path !== handshakes.path)
     return { status: "404 Not Found", why: `there is nothing at ${clip(path)}` };
   const { origin, host } = request.headers;
-  try {
-    if (origin === undefined || isAllowed(origin, host ?? "", handshakes)) return null;
-  } catch {
-    // The application's own check failed: that is no yes.
-  }
-  return {
-    status: "403 Forbidden",
-    why: `the origin ${clip(origin ?? "")} is not among those allowed`,
-  };
-}
-
-function isAllowed(origin: string, host: string, { origins, loopback }: Handshakes): boolean {
-  if (origins === "any") return true;
-  if (typeof origins === "function") return origins(origin);
-  if (origins !== undefined) return origins.includes(origin);
-  const page = hostOf(origin);
-  if (page === null || page.host !== host.toLowerCase()) return false;
-  // A name that its owner points at 127.0.0.1 would pass for the same host: a local server believes local names only.
-  return !loopback() || isLoopback(page.name);
-}
-
-function hostOf(origin: string): { host: string; name: string } | null {
-  try {
-    const url = new URL(origin);
-    return { host: url.host, name: url.hostname.replace(/^\[|\]$/g, "") };
-  } catch {
-    return null;
-  }
-}
-
-function clip(text: string): string {
-  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}...` : text);
+  if (originAllowed(origin, host ?? "", handshakes)) return null;
+  return { status: "403 Forbidden", why: originRefusal(origin) };
 }

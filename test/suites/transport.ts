@@ -412,6 +412,21 @@ export function transportSuite(kind: TransportKind): void {
       expect(listener.log).toEqual(["fault"]);
     });
 
+    itIf(kind.name === "memory")(
+      "garbage that waits in a pause is a fault, not a good end, though the peer ended since",
+      async () => {
+        const { transport, send, end } = await openRaw();
+        const listener = listenTo(transport);
+        transport.pause();
+        send(GARBAGE);
+        end();
+        await turn();
+        transport.resume();
+        await listener.faulted();
+        expect(await listener.ended()).toMatchObject({ code: "malformed-frame" });
+      },
+    );
+
     it("garbage that comes during a pause waits behind the messages", async () => {
       const { transport, send } = await openRaw();
       const listener = listenTo(transport);

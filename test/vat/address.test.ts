@@ -16,6 +16,8 @@ describe("addresses", () => {
     ["wss://h/rpc?a=1", { scheme: "wss", host: "h", port: 443, path: "/rpc?a=1" }],
     ["ws://[fe80::1]:81/x", { scheme: "ws", host: "fe80::1", port: 81, path: "/x" }],
     ["ws://:0?q", { scheme: "ws", host: "", port: 0, path: "/?q" }],
+    ["http://h/rpc", { scheme: "http", host: "h", port: 80, path: "/rpc" }],
+    ["https://h", { scheme: "https", host: "h", port: 443, path: "/" }],
   ])("understands %s", (text, address) => {
     expect(parseAddress(text)).toEqual(address);
     expect(parseAddress(formatAddress(parseAddress(text)))).toEqual(address);
@@ -25,7 +27,7 @@ describe("addresses", () => {
     ["", "names no scheme"],
     ["/run/x", "names no scheme"],
     ["localhost:4000", "has the scheme localhost"],
-    ["http://localhost", "has the scheme http"],
+    ["ftp://localhost", "has the scheme ftp"],
     ["tcp:localhost:4000", "does not look like //host:port"],
     ["tcp://localhost", "names no port"],
     ["tcp://localhost:70000", "has a port over 65535"],

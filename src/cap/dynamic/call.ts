@@ -206,6 +206,11 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const payload = new Payload(content, outgoing.take());
     this.streams = outgoing.takeStreams();
     this.outgoing = null;
+    if (!this.wantsObject && !this.wantsValue && target.lifeline?.asksOnce === true) {
+      // It may be awaited when nothing more can be asked, or called through before that.
+      this.wantsObject = true;
+      this.wantsValue = true;
+    }
     const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
     patchRequest(content, want, remaining(this.callOptions));
     // Only a call that nothing can end from outside may do without a word of its end.
@@ -242,6 +247,10 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (this.on === null || !this.wantsObject) return;
     this.asksInTurn = true;
     atTurnEnd({ make: () => this.askIfOpen() });
+  }
+
+  override memberAwaited(): void {
+    if (this.on !== null) this.wantsObject = true;
   }
 
   private askIfOpen(): void {
@@ -315,7 +324,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
         if (this.valueAnswer !== results) return;
         this.valueAnswer = null;
         this.fenced = null;
-        if (error === null) return this.take(payload);
+        // Where nothing more can be asked, nothing more can be called either: there is nothing to overtake.
+        if (error === null || error.code === "batch-over") return this.take(payload);
         payload.release();
         this.fail(error);
       },

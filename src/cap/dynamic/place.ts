@@ -120,6 +120,9 @@ export abstract class Root extends Place {
     options: CallOptions | undefined,
   ): object;
 
+  /** Told when `then` of a property is read: the property is asked for in a moment, by a call on this. */
+  memberAwaited(): void {}
+
   /** @returns takes the listener away again. */
   abstract onBroken(listener: (error: RpcError) => void): () => void;
 }
@@ -144,6 +147,7 @@ class Property extends Place {
 
   override awaited(): void {
     if (this.path.length === 0) this.root.awaited();
+    else this.root.memberAwaited();
   }
 
   dispose(): void {}
