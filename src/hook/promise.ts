@@ -194,6 +194,11 @@ export class PromiseHook extends Hook implements Job {
     return this.next === null && this.pending === null;
   }
 
+  /** Whether it has resolved, and the calls that waited are still being made: until then it is a promise. */
+  get isForwarding(): boolean {
+    return this.pending !== null;
+  }
+
   /** Calls that wait here. */
   get queued(): number {
     return this.queue.length;

@@ -6,6 +6,7 @@ import { RpcError } from "../base/errors.js";
 import type { Job } from "../base/scheduler.js";
 import type { CallRequest, Hook, HookWatcher } from "../hook/hook.js";
 import type { Path } from "../hook/payload.js";
+import { PromiseHook } from "../hook/promise.js";
 import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hook/results.js";
 import type { Content } from "../wire/content.js";
 import { ReturnTag } from "../wire/descriptors.js";
@@ -54,7 +55,8 @@ class AnswerSlot implements Routed, HookWatcher {
   settle(way: Hook): void {
     this.slots.delete(this);
     this.way = way;
-    if (this.target.resolved() === this.target && way !== this.target) this.target.watch(this);
+    const { target } = this;
+    if (target instanceof PromiseHook && target.isForwarding) target.watch(this);
     else this.hookResolved();
   }
 

@@ -403,3 +403,32 @@ it("C-EMB-26: what a lost peer had asked for is given up from the latest call on
     resolve(9, 122),
   ]);
 });
+
+it("a path into our answer that leads nowhere, since its pipeline was set without it, resolves all the same", () => {
+  replay({ ...two, tailCalls: "never" }, [
+    promise(3, 0),
+    call(4, 30, 0, [30, 30]),
+    promise(21, 1),
+    bootstrap(23, 1, 0),
+    { op: "object", id: 25, vat: 1 },
+    resolve(21, 206),
+    call(37, 190, 0, [30, 174], 0, "noPipeline"),
+    settle,
+    resolve(3, 300),
+    settle,
+    call(94, 36, 2, [174], 96),
+    call(157, 30, 7, [], 158),
+    settle,
+    { op: "watch", ref: 1256, id: 182 },
+    call(183, 190, 0),
+    call(218, 30, 2, [30], 220),
+    { op: "pipeline", call: 218, slot: 2 },
+    settle,
+    { op: "early", call: 220, caps: [30] },
+    { op: "early", call: 183, caps: [30, 30, 1746] },
+    { op: "answer", call: 183, caps: [] },
+    settle,
+    { op: "answer", call: 96, caps: [30, 1466] },
+    resolve(158, 753),
+  ]);
+});
