@@ -6,6 +6,7 @@
 import { RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import { Scheduler } from "../base/scheduler.js";
+import type { ValueTypes } from "../cap/dynamic/values/types.js";
 import type { Hook } from "../hook/hook.js";
 import type { BootstrapSource } from "../rpc/bootstrap.js";
 import { Connection } from "../rpc/connection.js";
@@ -17,6 +18,8 @@ export interface MeshVatOptions {
   /** What each peer gets on Bootstrap. A Hook stays the caller's. */
   bootstrap?: BootstrapSource;
   limits?: Limits;
+  /** The classes that go by value through stubs that come from its peers. */
+  types?: ValueTypes;
   tailCalls?: TailCallPolicy;
   sendTrace?: boolean;
 }

@@ -3,6 +3,8 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
+import type { ValueTypes } from "../cap/dynamic/values/types.js";
+import type { TermsOptions } from "../cap/dynamic/terms.js";
 import { processScheduler } from "../cap/scheduler.js";
 import { type CallRequest, Hook } from "../hook/hook.js";
 import { LocalResults, PromiseHook } from "../hook/promise.js";
@@ -25,6 +27,8 @@ export interface ReconnectOptions<C> {
   readonly eager?: boolean | undefined;
   /** Whose jobs the calls are; by default the process's own. It is that of the sessions. */
   readonly scheduler?: Scheduler | undefined;
+  /** The classes that go by value through the reference, as in the options of a session. */
+  readonly types?: ValueTypes | undefined;
 }
 
 /**
@@ -40,12 +44,13 @@ export interface ReconnectOptions<C> {
  */
 export function reconnecting<C extends Disposable>(
   dial: () => Session | PromiseLike<Session>,
-  type: new (hook: Hook) => C,
+  type: new (hook: Hook, terms?: TermsOptions) => C,
   options: ReconnectOptions<C> = {},
 ): C {
-  const hook = new ReconnectingHook(dial, options, (inner) => new type(inner));
+  const terms = { types: options.types };
+  const hook = new ReconnectingHook(dial, options, (inner) => new type(inner, terms));
   if (options.eager === true) hook.connect();
-  return new type(hook);
+  return new type(hook, terms);
 }
 
 class ReconnectingHook<C extends Disposable> extends Hook {

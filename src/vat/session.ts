@@ -4,6 +4,8 @@
 import type { RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
+import type { TermsOptions } from "../cap/dynamic/terms.js";
+import type { ValueTypes } from "../cap/dynamic/values/types.js";
 import { processScheduler } from "../cap/scheduler.js";
 import type { Hook } from "../hook/hook.js";
 import type { BootstrapSource } from "../rpc/bootstrap.js";
@@ -17,6 +19,11 @@ export type Offer = BootstrapSource | { readonly _hook: Hook | null };
 
 export interface SessionOptions {
   readonly limits?: Limits | undefined;
+  /**
+   * The classes of objects and errors that go by value, beyond the standard ones, through stubs that come from this session.
+   * What is served has those of `serve`.
+   */
+  readonly types?: ValueTypes | undefined;
   /** What the peer gets when it asks for our bootstrap capability; by default nothing. */
   readonly bootstrap?: Offer | undefined;
   /** Whose jobs the calls are; by default the process's own. Whoever gives one drains it when it wakes. */
@@ -52,10 +59,12 @@ export class Session {
   /** Resolves, and never rejects, when all is over and the transport closed: null after an orderly end, else the cause. */
   readonly closed: Promise<RpcError | null>;
   private readonly link: Link;
+  private readonly terms: TermsOptions;
 
   /** @throws RpcError invalid-argument when an option is no time. */
   constructor(transport: Transport, options: SessionOptions = {}) {
     const settings = sessionSettings(options);
+    this.terms = { types: options.types, limits: options.limits };
     let over!: (cause: RpcError | null) => void;
     this.closed = new Promise((resolve) => {
       over = resolve;
@@ -85,10 +94,10 @@ export class Session {
    * @example using calculator = session.bootstrap(Calculator);
    */
   bootstrap(): Hook;
-  bootstrap<C>(type: new (hook: Hook) => C): C;
-  bootstrap<C>(type?: new (hook: Hook) => C): Hook | C {
+  bootstrap<C>(type: new (hook: Hook, terms?: TermsOptions) => C): C;
+  bootstrap<C>(type?: new (hook: Hook, terms?: TermsOptions) => C): Hook | C {
     const hook = this.link.connection.bootstrap();
-    return type === undefined ? hook : new type(hook);
+    return type === undefined ? hook : new type(hook, this.terms);
   }
 
   /**

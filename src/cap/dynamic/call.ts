@@ -54,6 +54,7 @@ import {
   type Referable,
 } from "./references.js";
 import { memberOf } from "./target.js";
+import type { Terms } from "./terms.js";
 import { atTurnEnd, makeCalls, type Waiting } from "./turn.js";
 
 type Resolve = (value: unknown) => void;
@@ -82,7 +83,7 @@ type On = Hook | Call;
  * Writes a call down, to be made at the end of the turn.
  *
  * @param on a capability that stays the caller's, or another call.
- * @param body the arguments; null to ask for the property instead.
+ * @param body the arguments; null to ask for the property instead. @param terms those of what it is called through.
  * @returns the promise of the result, as users hold it.
  * @throws RpcError when an argument cannot travel; then nothing is sent.
  */
@@ -91,9 +92,10 @@ export function startCall(
   path: readonly string[],
   body: Body,
   options: CallOptions | undefined,
+  terms: Terms,
 ): object {
   const refusal = refused(options);
-  const call = new Call(on.scheduler, path);
+  const call = new Call(on.scheduler, terms, path);
   if (refusal !== null) {
     if (body !== null && "outgoing" in body) body.outgoing.release();
     call.fail(refusal);
@@ -124,6 +126,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   readonly immediate = false;
   readonly kind = KIND_PROMISE;
   readonly scheduler: Scheduler;
+  readonly terms: Terms;
   private readonly name: readonly string[];
   // Until it is made.
   private on: On | null = null;
@@ -159,9 +162,10 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   private resolve: Resolve | null = null;
   private reject: Resolve | null = null;
 
-  constructor(scheduler: Scheduler, name: readonly string[]) {
+  constructor(scheduler: Scheduler, terms: Terms, name: readonly string[]) {
     super(NO_STEPS, undefined);
     this.scheduler = scheduler;
+    this.terms = terms;
     this.name = name;
   }
 
@@ -174,7 +178,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   /** Takes a copy of the arguments now: what becomes of them later concerns nobody. */
   write(on: On, path: readonly string[], body: Body, options: CallOptions | undefined): void {
     if (body === null || !("outgoing" in body)) {
-      const outgoing = new Outgoing(this.scheduler);
+      const outgoing = new Outgoing(this.scheduler, this.terms);
       const bytes = body === null || body.length === 0 ? null : outgoing.encode(body, "args");
       this.content = writeRequest(path, bytes, outgoing.kinds);
       this.outgoing = outgoing;
@@ -281,7 +285,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     // What was called on a promise that waits here has not gone anywhere yet.
     if (this.usedSinceAsked && this.parked === null && payload.caps.length > 0)
       return this.fence(payload);
-    const decoding = receiveValue(payload, this.scheduler, this);
+    const decoding = receiveValue(payload, this.scheduler, this.terms, this);
     if (!this.settled) this.decoding = decoding;
   }
 
@@ -339,7 +343,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const hook = object < 0 ? null : (payload.caps[object] ?? null);
     if (this.object === null && hook !== null) this.holdObject(hook.addRef());
     if (isObject && hook !== null) {
-      const { root, proxy } = above.stub(hook.addRef());
+      const { root, proxy } = above.stub(hook.addRef(), this.terms);
       payload.release();
       return this.received(proxy, root);
     }
@@ -394,11 +398,12 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     args: readonly unknown[] | null,
     options: CallOptions | undefined,
   ): object {
-    return startCall(this, path, args, options);
+    return startCall(this, path, args, options, this.terms);
   }
 
   startMap(path: readonly string[], callback: Mapper, options: CallOptions | undefined): object {
-    return startCall(this, path, record(callback, this.scheduler), options);
+    const program = record(callback, this.scheduler, this.terms);
+    return startCall(this, path, program, options, this.terms);
   }
 
   get live(): Hook {
@@ -456,7 +461,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const { value, scheduler } = this;
     const place = placeOf(value);
     if (place !== undefined) return (place.root as Root & Referable).refer();
-    return above.hold(value, scheduler);
+    return above.hold(value, scheduler, this.terms);
   }
 
   private unpark(): void {
@@ -484,7 +489,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   // -- Ends ----------------------------------------------------------------------------------------------------------
 
   dup(): object {
-    return above.stub(this.refer()).proxy;
+    return above.stub(this.refer(), this.terms).proxy;
   }
 
   onBroken(listener: (error: RpcError) => void): () => void {

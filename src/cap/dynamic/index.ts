@@ -11,4 +11,5 @@ export {
 } from "./schema.js";
 export { RpcTarget } from "./target.js";
 export type { ByReference, Given, Received, Sendable, StubMembers } from "./types.js";
-export { type ErrorType, type ValueCodec, ValueTypes } from "./values/index.js";
+export type { StubOptions, TermsOptions } from "./terms.js";
+export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./values/index.js";

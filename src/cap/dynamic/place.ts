@@ -4,6 +4,7 @@
 import { RpcError } from "../../base/errors.js";
 import type { CallOptions } from "../call-options.js";
 import { isReserved } from "./target.js";
+import type { Terms } from "./terms.js";
 
 /** Leads from a proxy to its place; known to this layer alone. */
 const PLACE: unique symbol = Symbol("capstan.place");
@@ -105,6 +106,9 @@ export abstract class Root extends Place {
   get root(): this {
     return this;
   }
+
+  /** Of what goes through it, and comes. */
+  abstract readonly terms: Terms;
 
   /** Calls what is at `path`, or with null arguments asks for it. @returns a promise, as users hold it. */
   abstract start(

@@ -2,7 +2,6 @@
 // State: one reference to a hook, until it is disposed. Must not know: how calls travel.
 
 import { RpcError } from "../../base/errors.js";
-import type { Scheduler } from "../../base/scheduler.js";
 import { disposed, releaseWhenCollected } from "../../hook/collect.js";
 import { Hook } from "../../hook/hook.js";
 import { type Identity, identity } from "../../hook/identity.js";
@@ -18,20 +17,23 @@ import { KIND_OBJECT, NO_STEPS } from "./protocol.js";
 import { follow, functionOf } from "./signal.js";
 import { above, localObject, type Referable } from "./references.js";
 import { isTarget } from "./target.js";
+import { type StubOptions, type Terms, termsOf } from "./terms.js";
 import type * as types from "./types.js";
 
 /** A reference that a user holds. */
 class Stub extends Root implements Referable {
   readonly kind = KIND_OBJECT;
+  readonly terms: Terms;
   private hook: Hook | null;
   private readonly id: number;
   private disposedAt: string | undefined;
   private watches: (() => void)[] | null = null;
 
   /** Takes `hook` over. */
-  constructor(hook: Hook) {
+  constructor(hook: Hook, terms: Terms) {
     super(NO_STEPS, undefined);
     this.hook = hook;
+    this.terms = terms;
     this.id = noteMade(this, "stub");
     releaseWhenCollected(this, hook);
   }
@@ -45,12 +47,12 @@ class Stub extends Root implements Referable {
     args: readonly unknown[] | null,
     options: CallOptions | undefined,
   ): object {
-    return startCall(this.live, path, args, options);
+    return startCall(this.live, path, args, options, this.terms);
   }
 
   startMap(path: readonly string[], callback: Mapper, options: CallOptions | undefined): object {
-    const { live } = this;
-    return startCall(live, path, record(callback, live.scheduler), options);
+    const { live, terms } = this;
+    return startCall(live, path, record(callback, live.scheduler, terms), options, terms);
   }
 
   then(): Promise<unknown> {
@@ -78,7 +80,7 @@ class Stub extends Root implements Referable {
   }
 
   dup(): object {
-    return makeStub(this.refer()).proxy;
+    return makeStub(this.refer(), this.terms).proxy;
   }
 
   onBroken(listener: (error: RpcError) => void): () => void {
@@ -102,8 +104,8 @@ class Stub extends Root implements Referable {
   }
 }
 
-function makeStub(hook: Hook): { root: Root; proxy: object } {
-  const root = new Stub(hook);
+function makeStub(hook: Hook, terms: Terms): { root: Root; proxy: object } {
+  const root = new Stub(hook, terms);
   return { root, proxy: proxyOf(root) };
 }
 
@@ -114,10 +116,9 @@ above.functionOf = functionOf;
 above.follow = follow;
 
 class StubClass {
-  constructor(of: unknown, options?: { scheduler?: Scheduler }) {
-    return makeStub(
-      of instanceof Hook ? of : servedHook(of, options?.scheduler ?? processScheduler()),
-    ).proxy;
+  constructor(of: unknown, options?: StubOptions) {
+    const terms = termsOf(options, placeOf(of)?.root.terms);
+    return makeStub(of instanceof Hook ? of : servedHook(of, terms, options), terms).proxy;
   }
 }
 
@@ -153,18 +154,19 @@ export type RpcPromise<T> = types.RpcPromise<T>;
  * What is offered to peers: a target or a function behind a hook, for the option `bootstrap`.
  *
  * @param target stays known as one object for as long as the hook is not released.
- * @param options `scheduler`: whose jobs its calls are; by default the process's own.
+ * @param options `types` and `limits` hold for all that comes and goes through it, too.
  * @throws RpcError invalid-argument when `target` does not go by reference.
  * @example const listener = await listen("tcp://:4000", { bootstrap: serve(new Api()) });
  */
-export function serve(target: object, options?: { scheduler?: Scheduler }): Hook {
-  return servedHook(target, options?.scheduler ?? processScheduler());
+export function serve(target: object, options?: StubOptions): Hook {
+  return servedHook(target, termsOf(options), options);
 }
 
-function servedHook(target: unknown, scheduler: Scheduler): Hook {
+function servedHook(target: unknown, terms: Terms, options: StubOptions | undefined): Hook {
   const place = placeOf(target);
   if (place !== undefined) return referableOf(place).refer();
-  if (typeof target === "function" || isTarget(target)) return hookOf(target, scheduler);
+  if (typeof target === "function" || isTarget(target))
+    return hookOf(target, options?.scheduler ?? processScheduler(), terms);
   const message =
     "only a function, or an object of a class that extends RpcTarget, goes by reference";
   throw new RpcError("failed", "invalid-argument", message);
@@ -201,6 +203,9 @@ export function sameObject(a: object, b: object): Identity {
   const y = placeOf(b);
   if (x === undefined || y === undefined) return a === b ? "same" : "unknown";
   if (x.path.length > 0 || y.path.length > 0) return "unknown";
+  const self = targetOf(a);
+  // An object that is served under two terms is two capabilities.
+  if (self !== undefined && self === targetOf(b)) return "same";
   const first = referableOf(x).refer();
   const second = referableOf(y).refer();
   const answer = identity(first, second);

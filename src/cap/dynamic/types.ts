@@ -2,10 +2,10 @@
 // State: none. Must not know: how anything works.
 
 import type { RpcError } from "../../base/errors.js";
-import type { Scheduler } from "../../base/scheduler.js";
 import type { Hook } from "../../hook/hook.js";
 import type { CallOptions } from "../call-options.js";
 import type { RpcTarget } from "./target.js";
+import type { StubOptions } from "./terms.js";
 
 type AnyFunction = (...args: never[]) => unknown;
 
@@ -162,7 +162,7 @@ export type RpcPromise<T> = Promise<Given<T>> &
 
 export interface RpcStubConstructor {
   /** @param target an object of this process; or a hook, which is taken over. */
-  new <T>(target: T | Hook, options?: { scheduler?: Scheduler }): RpcStub<T>;
+  new <T>(target: T | Hook, options?: StubOptions): RpcStub<T>;
   readonly prototype: RpcStub<unknown>;
 }
 

@@ -18,6 +18,7 @@ import {
 } from "../place.js";
 import { KIND_VARIABLE, METHOD_CALL, METHOD_GET, METHOD_MAP, NO_STEPS } from "../protocol.js";
 import { Outgoing } from "../references.js";
+import { DEFAULT_TERMS, type Terms } from "../terms.js";
 import { encodeValue } from "../values/index.js";
 import { MAX_LEVELS, MAX_STEPS, type Program, type Step, variable, writeMap } from "./program.js";
 
@@ -41,10 +42,10 @@ export function mapCall(program: Program, outgoing: Outgoing, budget: number): M
  * Records `callback`.
  * @throws RpcError invalid-argument when it cannot be recorded: it is async, or too long; what the callback throws.
  */
-export function record(callback: Mapper, scheduler: Scheduler): MapCall {
-  const outgoing = new Outgoing(scheduler);
+export function record(callback: Mapper, scheduler: Scheduler, terms: Terms): MapCall {
+  const outgoing = new Outgoing(scheduler, terms);
   try {
-    return mapCall(new Recording(outgoing, null).run(callback), outgoing, 0);
+    return mapCall(new Recording(outgoing, terms, null).run(callback), outgoing, 0);
   } catch (thrown) {
     outgoing.release();
     throw thrown;
@@ -54,10 +55,12 @@ export function record(callback: Mapper, scheduler: Scheduler): MapCall {
 class Recording implements Recorder {
   readonly level: number;
   private readonly outgoing: Outgoing;
+  private readonly terms: Terms;
   private readonly steps: Step[] = [];
 
-  constructor(outgoing: Outgoing, outer: Recording | null) {
+  constructor(outgoing: Outgoing, terms: Terms, outer: Recording | null) {
     this.outgoing = outgoing;
+    this.terms = terms;
     this.level = outer === null ? 0 : outer.level + 1;
     if (this.level >= MAX_LEVELS)
       throw refused(`calls of map inside one another: ${MAX_LEVELS} is the most`);
@@ -81,7 +84,7 @@ class Recording implements Recorder {
   }
 
   map(root: Root, path: readonly string[], callback: Mapper): object {
-    const program = new Recording(this.outgoing, this).run(callback);
+    const program = new Recording(this.outgoing, this.terms, this).run(callback);
     return this.add(root, path, METHOD_MAP, null, program);
   }
 
@@ -101,7 +104,8 @@ class Recording implements Recorder {
   }
 
   private encode(value: unknown, root: string): Uint8Array {
-    return encodeValue(value, { reference: (one) => this.reference(one) }, { root });
+    const sink = { reference: (one: object) => this.reference(one) };
+    return encodeValue(value, sink, { root, types: this.terms.types });
   }
 
   private reference(value: object): { kind: number; index: number } | undefined {
@@ -120,6 +124,7 @@ class Recording implements Recorder {
 /** Stands for the element, or for the result of a step, while a callback is recorded. */
 class Variable extends Root {
   readonly index: number;
+  readonly terms = DEFAULT_TERMS;
   private readonly owner: Recording;
 
   constructor(owner: Recording, n: number) {
