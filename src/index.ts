@@ -6,6 +6,8 @@ export {
   type Delivery,
   type ErrorCode,
   type ErrorDetail,
+  type ErrorRedactor,
+  type LeavingError,
   RpcError,
   type RpcErrorType,
 } from "./base/errors.js";

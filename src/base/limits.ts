@@ -37,6 +37,8 @@ export interface Limits {
   readonly outgoingBytesHard: number;
   /** Bytes of stream calls in flight at the start of a stream (C-FLO-04). */
   readonly streamWindow: number;
+  /** Bytes of an error of a registered class, either way: what does not fit of its properties is left out. */
+  readonly errorBytes: number;
   /** Characters of a peer's reason or trace that are kept (C-HOS-16). */
   readonly reasonLength: number;
 }
@@ -60,6 +62,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   outgoingBytes: 16 * 1024 * 1024,
   outgoingBytesHard: 512 * 1024 * 1024,
   streamWindow: 64 * 1024,
+  errorBytes: 16 * 1024,
   reasonLength: 8192,
 });
 

@@ -2,7 +2,7 @@
 // State: whether it lives; the rest belongs to the entities (state.ts).
 // Must not know: sockets, timers, promises of JavaScript. It dispatches; every entity's rules are in its own file.
 
-import { RpcError } from "../base/errors.js";
+import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { CallRequest, type Hook } from "../hook/hook.js";
@@ -51,6 +51,8 @@ export interface ConnectionOptions {
    * thrown here. Off by default, since that may tell a stranger about the inside (C-DIS-13).
    */
   sendTrace?: boolean;
+  /** Has the last word on what errors tell this peer. */
+  redactError?: ErrorRedactor | null;
   /**
    * A clock in milliseconds, such as `performance.now`, for the rates of streams (C-FLO-05). Without one, time is what
    * `handle` was told last, which is coarse.
@@ -94,6 +96,7 @@ export class Connection {
       limits,
       tailCalls: options.tailCalls ?? "observed",
       sendTrace: options.sendTrace ?? false,
+      redactError: options.redactError ?? null,
       now: options.now ?? (() => this.lastReceived),
       fail: (error) => this.fault(error),
     });

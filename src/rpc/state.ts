@@ -2,7 +2,7 @@
 // State: the tables themselves; each entity's own file says what may happen to its entries.
 // Must not know: transports, timers, user code.
 
-import { RpcError } from "../base/errors.js";
+import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import type { Hook, HookWatcher, Lifeline } from "../hook/hook.js";
@@ -35,6 +35,7 @@ export interface StateOptions {
   limits: Limits;
   tailCalls: TailCallPolicy;
   sendTrace: boolean;
+  redactError: ErrorRedactor | null;
   /** A clock in milliseconds, for rates and round trips. */
   now: () => number;
   /** Called when something goes wrong outside of `handle`, such as in a job. */
@@ -89,7 +90,8 @@ export class ConnectionState implements Lifeline {
     this.tailCalls = options.tailCalls;
     this.now = options.now;
     this.fail = options.fail;
-    this.writer = new MessageWriter(options.outbox, options.limits, options.sendTrace);
+    const { outbox, limits, sendTrace, redactError } = options;
+    this.writer = new MessageWriter(outbox, limits, sendTrace, redactError);
     this.gate = new FlowGate(options.limits, options.scheduler);
   }
 

@@ -27,7 +27,7 @@ export interface LinkSettings {
   readonly turnEnd: TurnEnd;
   readonly connection: Pick<
     ConnectionOptions,
-    "bootstrap" | "tailCalls" | "sendTrace" | "restorer"
+    "bootstrap" | "tailCalls" | "sendTrace" | "redactError" | "restorer"
   >;
   /** Told once, when the connection is over and the transport closed: null after an orderly end. */
   readonly over: (cause: RpcError | null) => void;

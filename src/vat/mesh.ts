@@ -3,7 +3,7 @@
 // State: the vats, their links, the messages on their way.
 // Must not know: sockets, real time. Nothing moves by itself; a seeded chooser moves it in any legal order.
 
-import { RpcError } from "../base/errors.js";
+import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import { Scheduler } from "../base/scheduler.js";
 import type { ValueTypes } from "../cap/dynamic/values/types.js";
@@ -22,6 +22,7 @@ export interface MeshVatOptions {
   types?: ValueTypes;
   tailCalls?: TailCallPolicy;
   sendTrace?: boolean;
+  redactError?: ErrorRedactor;
 }
 
 /** One vat: a scheduler of its own and one connection per link. */
@@ -64,7 +65,7 @@ export class MeshEnd {
   /** @param now the mesh's clock, for the rates of streams. */
   constructor(vat: MeshVat, now: () => number) {
     this.vat = vat;
-    const { limits, bootstrap, tailCalls, sendTrace } = vat.options;
+    const { limits, bootstrap, tailCalls, sendTrace, redactError } = vat.options;
     this.connection = new Connection({
       scheduler: vat.scheduler,
       outbox: this.outbox,
@@ -72,6 +73,7 @@ export class MeshEnd {
       bootstrap: bootstrap ?? null,
       tailCalls: tailCalls ?? "always",
       sendTrace: sendTrace ?? false,
+      redactError: redactError ?? null,
       now,
       shutdown: (error) => {
         this.shutdownWith = error;

@@ -1,7 +1,7 @@
 // Role: a connection to one peer as users hold it: what it offers, what it asks for, how it ends.
 // State: none of its own beside the promise of the end. Must not know: what a message says, how the transport came to be.
 
-import type { RpcError } from "../base/errors.js";
+import type { ErrorRedactor, RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import type { TermsOptions } from "../cap/dynamic/terms.js";
@@ -31,6 +31,11 @@ export interface SessionOptions {
   readonly tailCalls?: ConnectionOptions["tailCalls"] | undefined;
   /** Whether errors sent to this peer say where they come from (C-DIS-13). Default false: it may tell a stranger much. */
   readonly sendTrace?: boolean | undefined;
+  /**
+   * Sees what every error is about to tell this peer, trace included where {@link sendTrace} sends it, and may change or drop
+   * it: the one place where secrets are kept in.
+   */
+  readonly redactError?: ErrorRedactor | undefined;
   /** Finds the object that an old peer names in its Bootstrap (C-BST-05). By default such a Bootstrap fails. */
   readonly restorer?: ConnectionOptions["restorer"] | undefined;
   /**
@@ -159,6 +164,7 @@ export function sessionSettings(options: SessionOptions): Omit<LinkSettings, "ov
       bootstrap: sourceOf(options.bootstrap ?? null),
       tailCalls: options.tailCalls ?? "observed",
       sendTrace: options.sendTrace ?? false,
+      redactError: options.redactError ?? null,
       restorer: options.restorer ?? null,
     },
   };

@@ -2,7 +2,7 @@
 // State: written down, made, or settled; which of value and object is wanted; what was given with the result.
 // Must not know: who runs the call, how it travels.
 
-import { RpcError } from "../../base/errors.js";
+import { RpcError, stackSite } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { disposed, releaseWhenCollected } from "../../hook/collect.js";
 import {
@@ -25,6 +25,7 @@ import {
 } from "../call-options.js";
 import { watchBroken } from "./broken.js";
 import { noteDisposed, noteMade } from "./debug.js";
+import { shownError } from "./errors.js";
 import { giveWith } from "./given.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, proxyOf, Root } from "./place.js";
@@ -158,6 +159,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   private value: unknown = undefined;
   private error: RpcError | null = null;
   private given: { dispose(): void } | null = null;
+  /** Where it was called, if that is noted. */
+  private readonly site: Error | null = stackSite();
   private promise: Promise<unknown> | null = null;
   private resolve: Resolve | null = null;
   private reject: Resolve | null = null;
@@ -387,7 +390,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   private deliver(): void {
-    if (this.error !== null) this.reject!(this.error);
+    if (this.error !== null) this.reject!(shownError(this.error, this.terms, this.site));
     else this.resolve!(this.value);
   }
 

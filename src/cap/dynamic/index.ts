@@ -1,6 +1,7 @@
 // Role: what users get of the dynamic layer. State: none. Must not know: anything of its own.
 
 export { CallContext, callContext } from "./context.js";
+export { errorDetail } from "./errors.js";
 export { type Leak, leaks, watchStubs } from "./debug.js";
 export { RpcPromise, RpcStub, sameObject, serve, targetOf } from "./stub.js";
 export {

@@ -8,6 +8,7 @@ import { type LocalCall, LocalHook } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
 import { CallContext, type Entered, entering, left } from "./context.js";
+import { failureOf } from "./errors.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
 import { type Place, placeOf, type Root } from "./place.js";
@@ -444,7 +445,7 @@ class Invocation implements Entered, Receiver {
 
   fail(reason: unknown): void {
     makeCalls();
-    this.call.fails(RpcError.from(reason));
+    this.call.fails(failureOf(reason, this.terms));
     this.incoming?.dispose();
   }
 }
