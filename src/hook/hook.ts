@@ -46,6 +46,8 @@ export interface HookWatcher {
 
 /** What capabilities depend on together: a connection. When it ends, each of them breaks. */
 export interface Lifeline {
+  /** What the peer is called, for people. */
+  readonly peer: string;
   /** Why it ended; null while it holds. */
   readonly error: RpcError | null;
   /** Those to be told, from a job, when it ends. */

@@ -37,6 +37,8 @@ export interface ConnectionOptions {
   scheduler: Scheduler;
   /** Where messages are written; whoever owns it hands them to a transport in order. */
   outbox: Outbox;
+  /** What the peer is called, for people: the name of the transport, say. Default: `peer`. */
+  peer?: string;
   limits?: Limits;
   /** What the peer gets when it asks for our bootstrap capability. A Hook stays the caller's. */
   bootstrap?: BootstrapSource;
@@ -93,6 +95,7 @@ export class Connection {
     this.state = new ConnectionState({
       scheduler: options.scheduler,
       outbox: options.outbox,
+      peer: options.peer ?? "peer",
       limits,
       tailCalls: options.tailCalls ?? "observed",
       sendTrace: options.sendTrace ?? false,

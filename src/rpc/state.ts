@@ -32,6 +32,8 @@ export type TailCallPolicy = "observed" | "always" | "never";
 export interface StateOptions {
   scheduler: Scheduler;
   outbox: Outbox;
+  /** What the peer is called, for people. */
+  peer: string;
   limits: Limits;
   tailCalls: TailCallPolicy;
   sendTrace: boolean;
@@ -47,6 +49,7 @@ export class ConnectionState implements Lifeline {
   readonly scheduler: Scheduler;
   readonly outbox: Outbox;
   readonly writer: MessageWriter;
+  readonly peer: string;
   readonly limits: Limits;
   readonly tailCalls: TailCallPolicy;
   readonly now: () => number;
@@ -86,6 +89,7 @@ export class ConnectionState implements Lifeline {
   constructor(options: StateOptions) {
     this.scheduler = options.scheduler;
     this.outbox = options.outbox;
+    this.peer = options.peer;
     this.limits = options.limits;
     this.tailCalls = options.tailCalls;
     this.now = options.now;

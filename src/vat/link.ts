@@ -67,6 +67,7 @@ export class Link implements TransportHandler, HeartbeatOwner {
       ...settings.connection,
       scheduler: settings.scheduler,
       outbox: this.outbox,
+      peer: transport.name,
       limits: settings.limits,
       now: () => performance.now(),
       shutdown: (error) => this.shutdown(error),

@@ -62,13 +62,14 @@ export class MeshEnd {
   shutdownWith: RpcError | null = null;
   private ended = false;
 
-  /** @param now the mesh's clock, for the rates of streams. */
-  constructor(vat: MeshVat, now: () => number) {
+  /** @param peer the name of the vat at the other end. @param now the mesh's clock, for the rates of streams. */
+  constructor(vat: MeshVat, peer: string, now: () => number) {
     this.vat = vat;
     const { limits, bootstrap, tailCalls, sendTrace, redactError } = vat.options;
     this.connection = new Connection({
       scheduler: vat.scheduler,
       outbox: this.outbox,
+      peer,
       limits: limits ?? DEFAULT_LIMITS,
       bootstrap: bootstrap ?? null,
       tailCalls: tailCalls ?? "always",
@@ -139,8 +140,8 @@ export class Mesh {
 
   link(a: string, b: string): void {
     const clock = (): number => this.now;
-    const one = new MeshEnd(this.get(a), clock);
-    const two = new MeshEnd(this.get(b), clock);
+    const one = new MeshEnd(this.get(a), b, clock);
+    const two = new MeshEnd(this.get(b), a, clock);
     one.other = two;
     two.other = one;
     one.vat.ends.set(b, one);

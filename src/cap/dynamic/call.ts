@@ -413,6 +413,10 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     return this.objectHook();
   }
 
+  get peer(): string | undefined {
+    return this.object?.resolved().lifeline?.peer;
+  }
+
   refer(): Hook {
     if (this.valueAnswer !== null) this.usedSinceAsked = true;
     return this.settled && this.object === null ? this.localObject() : this.objectHook().addRef();

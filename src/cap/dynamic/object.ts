@@ -133,7 +133,7 @@ class ResultObject extends LocalObject {
   }
 
   readonly dispatch = (call: LocalCall): void => {
-    const request = requestOf(call);
+    const request = requestOf(call, this.terms);
     if (request.path.length === 0 && call.methodId === METHOD_GET && isOurs(call)) {
       answerWithPacked(call, request.want, this.share(), this.terms, call.self);
       return;
@@ -198,10 +198,10 @@ class ValueObject extends LocalObject {
 }
 
 /** What is asked, and of a map the program. */
-function requestOf(call: LocalCall): Request & { readonly map?: MapRequest } {
+function requestOf(call: LocalCall, { limits }: Terms): Request & { readonly map?: MapRequest } {
   const { content } = call.params;
   if (call.methodId !== METHOD_MAP || !isOurs(call)) return readRequest(content);
-  const map = readMap(content);
+  const map = readMap(content, limits);
   return { ...map, args: null, map };
 }
 
@@ -233,7 +233,7 @@ class Invocation implements Entered, Receiver {
     this.start = start;
     this.gives = gives;
     this.terms = terms;
-    this.request = request ?? requestOf(call);
+    this.request = request ?? requestOf(call, terms);
   }
 
   begin(): void {

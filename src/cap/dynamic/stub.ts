@@ -71,6 +71,10 @@ class Stub extends Root implements Referable {
     });
   }
 
+  get peer(): string | undefined {
+    return this.hook?.resolved().lifeline?.peer;
+  }
+
   refer(): Hook {
     return this.live.addRef();
   }

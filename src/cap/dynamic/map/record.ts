@@ -20,7 +20,7 @@ import { KIND_VARIABLE, METHOD_CALL, METHOD_GET, METHOD_MAP, NO_STEPS } from "..
 import { Outgoing } from "../references.js";
 import { DEFAULT_TERMS, type Terms } from "../terms.js";
 import { encodeValue } from "../values/index.js";
-import { MAX_LEVELS, MAX_STEPS, type Program, type Step, variable, writeMap } from "./program.js";
+import { type Program, type Step, variable, writeMap } from "./program.js";
 
 /** A call of `map`, to be given to startCall. */
 export interface MapCall {
@@ -62,8 +62,9 @@ class Recording implements Recorder {
     this.outgoing = outgoing;
     this.terms = terms;
     this.level = outer === null ? 0 : outer.level + 1;
-    if (this.level >= MAX_LEVELS)
-      throw refused(`calls of map inside one another: ${MAX_LEVELS} is the most`);
+    const { mapLevels } = terms.limits;
+    if (this.level >= mapLevels)
+      throw refused(`limit mapLevels: ${mapLevels} calls of map inside one another is the most`);
   }
 
   run(callback: Mapper): Program {
@@ -97,8 +98,9 @@ class Recording implements Recorder {
   ): object {
     const onReference = !(root instanceof Variable);
     const on = onReference ? this.outgoing.referenceTo(root).index : root.index;
-    if (this.steps.length >= MAX_STEPS)
-      throw refused(`more than ${MAX_STEPS} steps in one callback of map`);
+    const { mapSteps } = this.terms.limits;
+    if (this.steps.length >= mapSteps)
+      throw refused(`limit mapSteps: more than ${mapSteps} steps in one callback of map`);
     this.steps.push({ on, onReference, operation, path, args, program });
     return proxyOf(new Variable(this, this.steps.length));
   }

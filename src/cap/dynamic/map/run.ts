@@ -13,9 +13,6 @@ import { decodeValue, encodeValue } from "../values/index.js";
 import { levelOf, numberOf, type Program, type Step, variable } from "./program.js";
 import { type MapCall, mapCall } from "./record.js";
 
-/** Steps that one call of map may run in all, over all elements and levels. */
-export const MAP_BUDGET = 100_000;
-
 /** Stands for a variable of an inner program while its values are written anew. */
 class Inner {
   readonly index: number;
@@ -45,7 +42,8 @@ export class MapRun {
     this.captures = captures;
     this.scheduler = scheduler;
     this.terms = terms;
-    this.budget = budget === 0 ? MAP_BUDGET : Math.min(budget, MAP_BUDGET);
+    const { mapRuns } = terms.limits;
+    this.budget = budget === 0 ? mapRuns : Math.min(budget, mapRuns);
   }
 
   /** @returns the results; the references in them stay the run's, until {@link dispose}. @throws RpcError what a step that the result needs fails with. */
@@ -53,8 +51,13 @@ export class MapRun {
     if (value === null || value === undefined) return value;
     const elements: readonly unknown[] = Array.isArray(value) ? value : [value];
     const steps = Math.max(this.program.steps.length, 1);
+    const { mapResults } = this.terms.limits;
+    if (elements.length > mapResults) {
+      const message = `limit mapResults: a map over ${elements.length} elements, and ${mapResults} is the most`;
+      throw new RpcError("overloaded", "limit-exceeded", message);
+    }
     if (elements.length * steps > this.budget) {
-      const message = `limit: a map of ${elements.length} elements and ${steps} steps each runs more than ${this.budget} steps`;
+      const message = `limit mapRuns: a map of ${elements.length} elements and ${steps} steps each runs more than ${this.budget} steps`;
       throw new RpcError("overloaded", "limit-exceeded", message);
     }
     const inner = Math.max(Math.floor(this.budget / Math.max(elements.length * steps, 1)), 1);
