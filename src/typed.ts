@@ -16,7 +16,9 @@ export { any, type AnyInit, AnyPointer, type TypedValue } from "./cap/typed/runt
 export { Data, Text } from "./cap/typed/runtime/blobs.js";
 export type { CallOptions } from "./cap/call-options.js";
 export type { Fill } from "./cap/typed/runtime/call.js";
+export type { Holder } from "./hook/holder.js";
 export {
+  castAs,
   Client,
   type InterfaceType,
   promised,

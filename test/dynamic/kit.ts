@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { RpcStub, RpcTarget, serve, type StubOptions } from "../../src/cap/dynamic/index.js";
 import type { RpcError } from "../../src/base/errors.js";
 import { DEFAULT_LIMITS } from "../../src/base/limits.js";
-import { type TestVatOptions, TestVats } from "../../src/testing.js";
+import { type MeshVat, type TestVatOptions, TestVats } from "../../src/testing.js";
 import { MessageTag } from "../../src/wire/descriptors.js";
 import { Frame, parseFrame } from "../../src/wire/frame.js";
 import { MessageReader } from "../../src/wire/message-reader.js";
@@ -28,14 +28,17 @@ export class Pair<T extends RpcTarget> {
   readonly said: string[] = [];
 
   readonly target: T;
+  readonly host: MeshVat;
+  readonly guest: MeshVat;
 
   constructor(target: T, options: PairOptions = {}) {
     this.target = target;
-    const host = this.net.vat("host", {
+    const host: MeshVat = this.net.vat("host", {
       ...options.host,
       bootstrap: () => serve(target, { ...options.serve, scheduler: host.scheduler }),
     });
-    this.net.vat("guest", options.guest);
+    this.host = host;
+    this.guest = this.net.vat("guest", options.guest);
     this.net.link("guest", "host", { delay: 50 });
     const frame = new Frame();
     const reader = new MessageReader(DEFAULT_LIMITS);

@@ -426,6 +426,13 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.wantsObject = true;
   }
 
+  hold(give: boolean): Hook {
+    this.lent();
+    const hook = this.refer();
+    if (give) this.dispose();
+    return hook;
+  }
+
   /**
    * The stub in the value that `path` leads to, or through, once the value is here: what is called by this path and what
    * is called on that stub itself comes to it in one order.

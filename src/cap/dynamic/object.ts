@@ -4,6 +4,7 @@
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
+import { HOLD, holderOf } from "../../hook/holder.js";
 import { type LocalCall, LocalHook } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
@@ -509,7 +510,9 @@ function giveBack(value: unknown, scheduler: Scheduler, terms: Terms): void {
 function objectOf(value: unknown, gives: boolean, scheduler: Scheduler, terms: Terms): Hook | null {
   const place = placeOf(value);
   if (place === undefined)
-    return typeof value === "function" || isTarget(value) ? hookOf(value, scheduler, terms) : null;
+    return typeof value === "function" || isTarget(value)
+      ? hookOf(value, scheduler, terms)
+      : (holderOf(value)?.[HOLD](gives) ?? null);
   if (place.isPromise) return null;
   const hook = (place.root as Root & Referable).refer();
   if (gives) place.root.dispose();

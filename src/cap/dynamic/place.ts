@@ -3,6 +3,8 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { CallOptions } from "../call-options.js";
+import type { Hook } from "../../hook/hook.js";
+import { HOLD } from "../../hook/holder.js";
 import { isReserved } from "./target.js";
 import type { Terms } from "./terms.js";
 
@@ -124,6 +126,9 @@ export abstract class Root extends Place {
     options: CallOptions | undefined,
   ): object;
 
+  /** A reference to what it stands for, which the caller owns. @param give this is disposed. */
+  abstract hold(give: boolean): Hook;
+
   /** @returns takes the listener away again. */
   abstract onBroken(listener: (error: RpcError) => void): () => void;
 }
@@ -212,6 +217,12 @@ function dispose(this: unknown): void {
   here(this).dispose();
 }
 
+function hold(this: unknown, give: boolean): Hook {
+  const place = here(this);
+  // A property is asked for by this, so nobody else holds the promise of it.
+  return rootOf(place).hold(give || place.path.length > 0);
+}
+
 function withOptions(this: unknown, options: CallOptions): object {
   const place = here(this);
   return proxyOf(new Property(place.root, place.path, { ...place.options, ...options }));
@@ -230,6 +241,7 @@ const handler: ProxyHandler<ProxyTarget> = {
   get({ place }, key) {
     if (typeof key === "symbol") {
       if (key === PLACE) return place;
+      if (key === HOLD) return hold;
       return key === Symbol.dispose ? dispose : undefined;
     }
     switch (key) {
@@ -262,7 +274,7 @@ const handler: ProxyHandler<ProxyTarget> = {
     return place.isPromise ? prototypes.promise : prototypes.stub;
   },
   has(_target, key) {
-    return key === PLACE || key === Symbol.dispose;
+    return key === PLACE || key === HOLD || key === Symbol.dispose;
   },
   ownKeys() {
     return [];

@@ -4,6 +4,7 @@
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { CallRequest, Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
+import { HOLD, holderOf } from "../../hook/holder.js";
 import { LocalHook, type Server } from "../../hook/local.js";
 import { NO_CAPS, Payload } from "../../hook/payload.js";
 import { nullHook, type Results, type ResultsObserver } from "../../hook/results.js";
@@ -94,7 +95,7 @@ export class Outgoing implements ReferenceSink {
   readonly kinds: number[] = [];
   private readonly entries: (Hook | Referable)[] = [];
   /** What ends with this value: what is given away, and promises that were asked for to be put into it. */
-  private readonly ends: Referable[] = [];
+  private readonly ends: Pick<Referable, "dispose">[] = [];
   private known: Map<object, number> | null = null;
   private readonly scheduler: Scheduler;
   private readonly terms: Terms;
@@ -132,7 +133,13 @@ export class Outgoing implements ReferenceSink {
     } else if (typeof value === "function" || isTarget(value)) {
       this.kinds.push(KIND_OBJECT);
       this.entries.push(above.serve(value, scheduler, terms));
-    } else return undefined;
+    } else {
+      // Of another layer: a typed client.
+      const holder = holderOf(value);
+      if (holder === undefined) return undefined;
+      this.kinds.push(KIND_OBJECT);
+      this.entries.push(holder[HOLD](this.gives));
+    }
     return this.added(value);
   }
 

@@ -4,6 +4,7 @@
 import { RpcError } from "../../base/errors.js";
 import { disposed, releaseWhenCollected } from "../../hook/collect.js";
 import { Hook } from "../../hook/hook.js";
+import { HOLD, holderOf } from "../../hook/holder.js";
 import { type Identity, identity } from "../../hook/identity.js";
 import type { CallOptions } from "../call-options.js";
 import { processScheduler } from "../scheduler.js";
@@ -81,6 +82,12 @@ class Stub extends Root implements Referable {
 
   lent(): void {
     void this.live;
+  }
+
+  hold(give: boolean): Hook {
+    const hook = this.refer();
+    if (give) this.dispose();
+    return hook;
   }
 
   dup(): object {
@@ -171,6 +178,8 @@ function servedHook(target: unknown, terms: Terms, options: StubOptions | undefi
   if (place !== undefined) return referableOf(place).refer();
   if (typeof target === "function" || isTarget(target))
     return hookOf(target, options?.scheduler ?? processScheduler(), terms);
+  const holder = holderOf(target);
+  if (holder !== undefined) return holder[HOLD](false);
   const message =
     "only a function, or an object of a class that extends RpcTarget, goes by reference";
   throw new RpcError("failed", "invalid-argument", message);

@@ -2,6 +2,7 @@
 // State: none. Must not know: how anything works.
 
 import type { RpcError } from "../../base/errors.js";
+import type { Holder } from "../../hook/holder.js";
 import type { Hook } from "../../hook/hook.js";
 import type { CallOptions } from "../call-options.js";
 import type { RpcTarget } from "./target.js";
@@ -44,13 +45,15 @@ export type Received<T> =
       ? T
       : T extends ByReference
         ? RpcStub<T>
-        : T extends Map<infer K, infer V>
-          ? Map<Received<K>, Received<V>>
-          : T extends Set<infer V>
-            ? Set<Received<V>>
-            : T extends object
-              ? { [K in keyof T]: Received<T[K]> }
-              : T;
+        : T extends Holder
+          ? StubMembers<unknown>
+          : T extends Map<infer K, infer V>
+            ? Map<Received<K>, Received<V>>
+            : T extends Set<infer V>
+              ? Set<Received<V>>
+              : T extends object
+                ? { [K in keyof T]: Received<T[K]> }
+                : T;
 
 /**
  * What may be given for a parameter: the value; a stub, or a promise, in the place of what goes by reference or of any part
@@ -63,13 +66,15 @@ export type Sendable<T> =
       ? T | StubMembers<T>
       : T extends ByReference
         ? T | StubMembers<T>
-        : T extends Map<infer K, infer V>
-          ? Map<Sendable<K>, Sendable<V>> | StubMembers<T>
-          : T extends Set<infer V>
-            ? Set<Sendable<V>> | StubMembers<T>
-            : T extends object
-              ? { [K in keyof T]: Sendable<T[K]> } | StubMembers<T>
-              : T;
+        : T extends Holder
+          ? Holder
+          : T extends Map<infer K, infer V>
+            ? Map<Sendable<K>, Sendable<V>> | StubMembers<T>
+            : T extends Set<infer V>
+              ? Set<Sendable<V>> | StubMembers<T>
+              : T extends object
+                ? { [K in keyof T]: Sendable<T[K]> } | StubMembers<T>
+                : T;
 
 type SendableArgs<A extends readonly unknown[]> = { [I in keyof A]: Sendable<A[I]> };
 
@@ -78,9 +83,11 @@ export type Given<T> = T extends Leaf
   ? T
   : T extends StubMembers<unknown>
     ? T
-    : T extends object
-      ? Received<T> & (T extends ByReference ? unknown : Disposable)
-      : T;
+    : T extends Holder
+      ? StubMembers<unknown>
+      : T extends object
+        ? Received<T> & (T extends ByReference ? unknown : Disposable)
+        : T;
 
 /** Names that every stub has: members of the object with such a name cannot be reached. */
 export type StubNames =
@@ -102,7 +109,7 @@ type Members<T> = {
 };
 
 /** What every stub and every promise has. */
-export interface StubMembers<out T> extends Disposable {
+export interface StubMembers<out T> extends Disposable, Holder {
   /** Never there: carries the type. */
   readonly "~rpc"?: T;
   /** Another stub for the same object, to be disposed on its own: keeps what is lent. @throws RpcError capability-disposed */
@@ -156,7 +163,7 @@ export type RpcPromise<T> = Promise<Given<T>> &
   Mappable<T> &
   (T extends StubMembers<infer U>
     ? RpcStub<U>
-    : T extends Leaf
+    : T extends Leaf | Holder
       ? StubMembers<T>
       : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
 

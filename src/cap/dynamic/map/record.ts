@@ -156,6 +156,10 @@ class Variable extends Root {
     return Promise.reject(error).then(onValue, onError);
   }
 
+  hold(): never {
+    throw refused("what stands for an element of map is no capability yet");
+  }
+
   dup(): object {
     return proxyOf(new Variable(this.owner, this.index & 0xffff));
   }
