@@ -5,7 +5,7 @@
 import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { CallRequest, type Hook } from "../hook/hook.js";
+import { CallRequest, type Hook, type Pressure } from "../hook/hook.js";
 import {
   EMPTY_PATH,
   ContextTag,
@@ -39,6 +39,8 @@ export interface ConnectionOptions {
   outbox: Outbox;
   /** What the peer is called, for people: the name of the transport, say. Default: `peer`. */
   peer?: string;
+  /** How full the way from the outbox to the peer is, for callers that wait for room. */
+  pressure?: Pressure | null;
   limits?: Limits;
   /** What the peer gets when it asks for our bootstrap capability. A Hook stays the caller's. */
   bootstrap?: BootstrapSource;
@@ -96,6 +98,7 @@ export class Connection {
       scheduler: options.scheduler,
       outbox: options.outbox,
       peer: options.peer ?? "peer",
+      pressure: options.pressure ?? null,
       limits,
       tailCalls: options.tailCalls ?? "observed",
       sendTrace: options.sendTrace ?? false,

@@ -5,7 +5,7 @@
 import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
-import type { Hook, HookWatcher, Lifeline } from "../hook/hook.js";
+import type { Hook, HookWatcher, Lifeline, Pressure } from "../hook/hook.js";
 import { Descriptors } from "../wire/descriptors.js";
 import { MessageWriter } from "../wire/message-writer.js";
 import type { Outbox } from "../wire/outbox.js";
@@ -34,6 +34,8 @@ export interface StateOptions {
   outbox: Outbox;
   /** What the peer is called, for people. */
   peer: string;
+  /** Of the outbox's owner: bytes that wait. */
+  pressure: Pressure | null;
   limits: Limits;
   tailCalls: TailCallPolicy;
   sendTrace: boolean;
@@ -50,6 +52,7 @@ export class ConnectionState implements Lifeline {
   readonly outbox: Outbox;
   readonly writer: MessageWriter;
   readonly peer: string;
+  readonly pressure: Pressure | null;
   readonly limits: Limits;
   readonly tailCalls: TailCallPolicy;
   readonly now: () => number;
@@ -90,6 +93,7 @@ export class ConnectionState implements Lifeline {
     this.scheduler = options.scheduler;
     this.outbox = options.outbox;
     this.peer = options.peer;
+    this.pressure = options.pressure;
     this.limits = options.limits;
     this.tailCalls = options.tailCalls;
     this.now = options.now;

@@ -7,6 +7,7 @@ import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { Connection, type ConnectionOptions } from "../rpc/connection.js";
+import type { Pressure } from "../hook/hook.js";
 import { Heartbeat, type HeartbeatOwner } from "../transport/heartbeat.js";
 import {
   peerUnresponsive,
@@ -40,7 +41,7 @@ const WAIT_MS = 0.5;
 const PRESSURE_MS = 20;
 
 /** Source: C-FRM-17, C-FRM-23, C-DIS-01 to 09, C-FLO-17 to 20, C-LIF-28. */
-export class Link implements TransportHandler, HeartbeatOwner {
+export class Link implements TransportHandler, HeartbeatOwner, Pressure {
   readonly transport: Transport;
   readonly connection: Connection;
   readonly outbox = new Outbox();
@@ -68,6 +69,7 @@ export class Link implements TransportHandler, HeartbeatOwner {
       scheduler: settings.scheduler,
       outbox: this.outbox,
       peer: transport.name,
+      pressure: this,
       limits: settings.limits,
       now: () => performance.now(),
       shutdown: (error) => this.shutdown(error),
@@ -82,6 +84,14 @@ export class Link implements TransportHandler, HeartbeatOwner {
 
   get bufferedBytes(): number {
     return this.outbox.bytes + this.transport.bufferedBytes;
+  }
+
+  get high(): boolean {
+    return this.bufferedBytes > this.settings.limits.outgoingBytes;
+  }
+
+  whenLow(listener: () => void): void {
+    void this.whenWritable().then(listener);
   }
 
   whenWritable(): Promise<void> {

@@ -8,6 +8,7 @@ import { disposed, releaseWhenCollected } from "../../hook/collect.js";
 import {
   CallRequest,
   type Hook,
+  type Lifeline,
   NO_PROMISE_PIPELINING,
   ONLY_PROMISE_PIPELINE,
 } from "../../hook/hook.js";
@@ -54,6 +55,7 @@ import {
   type Receiver,
   type Referable,
 } from "./references.js";
+import { type Lane, laneOf } from "./pressure.js";
 import { memberOf } from "./target.js";
 import type { Terms } from "./terms.js";
 import { atTurnEnd, makeCalls, type Waiting } from "./turn.js";
@@ -95,8 +97,9 @@ export function startCall(
   options: CallOptions | undefined,
   terms: Terms,
 ): object {
-  const refusal = refused(options);
-  const call = new Call(on.scheduler, terms, path);
+  const lane = on instanceof Call ? on.lane : laneOf(on);
+  const refusal = refused(options) ?? lane.refusal(terms.limits);
+  const call = new Call(on.scheduler, terms, path, lane);
   if (refusal !== null) {
     if (body !== null && "outgoing" in body) body.outgoing.release();
     call.fail(refusal);
@@ -128,6 +131,9 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   readonly kind = KIND_PROMISE;
   readonly scheduler: Scheduler;
   readonly terms: Terms;
+  /** Where it counts until it is answered. */
+  readonly lane: Lane;
+  private counted = false;
   private readonly name: readonly string[];
   // Until it is made.
   private on: On | null = null;
@@ -165,8 +171,9 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   private resolve: Resolve | null = null;
   private reject: Resolve | null = null;
 
-  constructor(scheduler: Scheduler, terms: Terms, name: readonly string[]) {
+  constructor(scheduler: Scheduler, terms: Terms, name: readonly string[], lane: Lane) {
     super(NO_STEPS, undefined);
+    this.lane = lane;
     this.scheduler = scheduler;
     this.terms = terms;
     this.name = name;
@@ -197,6 +204,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
       this.on = on;
       on.wantsObject = true;
     } else this.on = on.addRef();
+    this.counted = true;
+    this.lane.enter();
     atTurnEnd(this);
   }
 
@@ -222,6 +231,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     }
     if (want === WANT_OBJECT) this.holdObject(results.pipeline(OBJECT_PATH));
     if (alone) {
+      this.uncount();
       results.dropPipeline();
       results.dropResponse();
     } else {
@@ -301,7 +311,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   private fence(payload: Payload): void {
     const way = this.object!;
     disposed(this);
-    this.object = this.parked = new PromiseHook(this.scheduler);
+    this.object = this.parked = this.parkingHook();
     this.fenced = payload;
     const results = askObject(way);
     way.release();
@@ -384,7 +394,15 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (this.promise !== null) this.deliver();
   }
 
+  private uncount(): void {
+    if (!this.counted) return;
+    this.counted = false;
+    this.lane.leave();
+  }
+
+  /** The call is over, as far as it is known here: nothing from outside can end it, and it counts no more. */
   private endLimits(): void {
+    this.uncount();
     this.limits?.end();
     this.limits = null;
   }
@@ -414,7 +432,13 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   get peer(): string | undefined {
-    return this.object?.resolved().lifeline?.peer;
+    return this.lifeline?.peer;
+  }
+
+  get lifeline(): Lifeline | null {
+    const { on } = this;
+    if (on !== null) return on instanceof Call ? on.lifeline : on.resolved().lifeline;
+    return this.object?.resolved().lifeline ?? null;
   }
 
   refer(): Hook {
@@ -465,7 +489,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
       this.wantsObject = true;
       this.holdObject(this.results.pipeline(OBJECT_PATH));
     } else if (this.settled) this.object = this.localObject();
-    else this.object = this.parked = new PromiseHook(this.scheduler);
+    else this.object = this.parked = this.parkingHook();
     return this.object!;
   }
 
@@ -476,6 +500,10 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const place = placeOf(value);
     if (place !== undefined) return (place.root as Root & Referable).refer();
     return above.hold(value, scheduler, this.terms);
+  }
+
+  private parkingHook(): PromiseHook {
+    return new PromiseHook(this.scheduler, this.terms.limits.queuedCalls);
   }
 
   private unpark(): void {

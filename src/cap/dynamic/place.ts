@@ -3,8 +3,9 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { CallOptions } from "../call-options.js";
-import type { Hook } from "../../hook/hook.js";
+import type { Hook, Lifeline } from "../../hook/hook.js";
 import { HOLD } from "../../hook/holder.js";
+import type { Lane } from "./pressure.js";
 import { isReserved } from "./target.js";
 import type { Terms } from "./terms.js";
 
@@ -108,6 +109,12 @@ export abstract class Root extends Place {
   get root(): this {
     return this;
   }
+
+  /** Where calls on it count. */
+  abstract readonly lane: Lane;
+
+  /** What its capability depends on, as far as is known by now. */
+  abstract readonly lifeline: Lifeline | null;
 
   /** Of what goes through it, and comes. */
   abstract readonly terms: Terms;

@@ -3,7 +3,7 @@
 
 import { RpcError } from "../../base/errors.js";
 import { disposed, releaseWhenCollected } from "../../hook/collect.js";
-import { Hook } from "../../hook/hook.js";
+import { Hook, type Lifeline } from "../../hook/hook.js";
 import { HOLD, holderOf } from "../../hook/holder.js";
 import { type Identity, identity } from "../../hook/identity.js";
 import type { CallOptions } from "../call-options.js";
@@ -14,6 +14,7 @@ import { noteDisposed, noteMade } from "./debug.js";
 import { hookOf, hookOfValue } from "./object.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, prototypes, proxyOf, Root } from "./place.js";
+import { type Lane, laneOf, whenWritable } from "./pressure.js";
 import { KIND_OBJECT, NO_STEPS } from "./protocol.js";
 import { follow, functionOf } from "./signal.js";
 import { above, localObject, type Referable } from "./references.js";
@@ -73,7 +74,15 @@ class Stub extends Root implements Referable {
   }
 
   get peer(): string | undefined {
-    return this.hook?.resolved().lifeline?.peer;
+    return this.lifeline?.peer;
+  }
+
+  get lane(): Lane {
+    return laneOf(this.live);
+  }
+
+  get lifeline(): Lifeline | null {
+    return this.hook?.resolved().lifeline ?? null;
   }
 
   refer(): Hook {
@@ -187,6 +196,28 @@ function servedHook(target: unknown, terms: Terms, options: StubOptions | undefi
 
 function referableOf(place: Place): Referable {
   return place.root as Root & Referable;
+}
+
+/**
+ * Waits until another call on `stub` is welcome: all calls of the turn are made, fewer than `limits.callsInFlight` are under
+ * way to its peer, and no more than `limits.outgoingBytes` wait for the carrier. Who makes calls in a loop without awaiting
+ * each waits for this; who does not meets `callsInFlightHard`, and calls fail as `overloaded`.
+ *
+ * @param stub a stub, a promise, or a property of either.
+ * @returns a promise that also resolves when the connection is lost: the next call says so.
+ * @throws RpcError invalid-argument for what is none (as a rejection); capability-disposed.
+ * @example for (const line of lines) { await whenReady(log); void log.write(line); }
+ * Source: C-FLO-19, C-FLO-20.
+ */
+export async function whenReady(stub: object): Promise<void> {
+  const place = placeOf(stub);
+  if (place === undefined)
+    throw new RpcError("failed", "invalid-argument", "only of a stub or a promise is it known");
+  const { terms } = place.root;
+  // What waits for the end of the turn goes first; and what a promise leads to may only be known then.
+  await Promise.resolve();
+  await place.root.lane.whenBelow(terms.limits.callsInFlight);
+  await whenWritable(place.root.lifeline);
 }
 
 /**

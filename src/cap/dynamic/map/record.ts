@@ -17,6 +17,7 @@ import {
   Root,
 } from "../place.js";
 import { KIND_VARIABLE, METHOD_CALL, METHOD_GET, METHOD_MAP, NO_STEPS } from "../protocol.js";
+import { Lane } from "../pressure.js";
 import { Outgoing } from "../references.js";
 import { DEFAULT_TERMS, type Terms } from "../terms.js";
 import { encodeValue } from "../values/index.js";
@@ -127,6 +128,8 @@ class Recording implements Recorder {
 class Variable extends Root {
   readonly index: number;
   readonly terms = DEFAULT_TERMS;
+  readonly lane = new Lane();
+  readonly lifeline = null;
   private readonly owner: Recording;
 
   constructor(owner: Recording, n: number) {
