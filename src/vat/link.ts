@@ -7,6 +7,7 @@ import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { Connection, type ConnectionOptions } from "../rpc/connection.js";
+import type { Pressure } from "../hook/hook.js";
 import { Heartbeat, type HeartbeatOwner } from "../transport/heartbeat.js";
 import {
   peerUnresponsive,
@@ -27,7 +28,7 @@ export interface LinkSettings {
   readonly turnEnd: TurnEnd;
   readonly connection: Pick<
     ConnectionOptions,
-    "bootstrap" | "tailCalls" | "sendTrace" | "restorer"
+    "bootstrap" | "tailCalls" | "sendTrace" | "redactError" | "restorer"
   >;
   /** Told of each step: `draining`, and `closed` as soon as no call can be made; null after an orderly end. */
   readonly changed: (state: "draining" | "closed", cause: RpcError | null) => void;
@@ -45,7 +46,7 @@ const PRESSURE_MS = 20;
 const DRAIN_MS = 20;
 
 /** Source: C-FRM-17, C-FRM-23, C-DIS-01 to 09, C-FLO-17 to 20, C-LIF-28. */
-export class Link implements TransportHandler, HeartbeatOwner {
+export class Link implements TransportHandler, HeartbeatOwner, Pressure {
   readonly transport: Transport;
   readonly connection: Connection;
   readonly outbox = new Outbox();
@@ -75,6 +76,8 @@ export class Link implements TransportHandler, HeartbeatOwner {
       ...settings.connection,
       scheduler: settings.scheduler,
       outbox: this.outbox,
+      peer: transport.name,
+      pressure: this,
       limits: settings.limits,
       now: () => performance.now(),
       shutdown: (error) => this.shutdown(error),
@@ -89,6 +92,14 @@ export class Link implements TransportHandler, HeartbeatOwner {
 
   get bufferedBytes(): number {
     return this.outbox.bytes + this.transport.bufferedBytes;
+  }
+
+  get high(): boolean {
+    return this.bufferedBytes > this.settings.limits.outgoingBytes;
+  }
+
+  whenLow(listener: () => void): void {
+    void this.whenWritable().then(listener);
   }
 
   whenWritable(): Promise<void> {
