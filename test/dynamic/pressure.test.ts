@@ -204,7 +204,7 @@ describe("whenReady", () => {
     await rest();
   });
 
-  it("C-FLO-13: ends when the connection does", async () => {
+  it("ends when the connection does", async () => {
     slow = new Slow();
     const pair = new Pair(slow, { guest: { limits: limitsWith({ callsInFlight: 1 }) } });
     const failed = [failure(pair.api.wait()), failure(pair.api.wait())];
