@@ -35,7 +35,7 @@ export interface SessionOptions {
   readonly sendTrace?: boolean | undefined;
   /**
    * Sees what every error is about to tell this peer, trace included where {@link sendTrace} sends it, and may change or drop
-   * it: the one place where secrets are kept in.
+   * it: the one place where secrets are kept in. An error that is part of a value, or the reason of a stream, it does not see.
    */
   readonly redactError?: ErrorRedactor | undefined;
   /** Finds the object that an old peer names in its Bootstrap (C-BST-05). By default such a Bootstrap fails. */

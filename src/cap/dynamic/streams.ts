@@ -53,7 +53,10 @@ export function sendStream(
 ): { kind: number; sent: Sent } | undefined {
   try {
     if (value instanceof ReadableStream)
-      return { kind: KIND_READABLE, sent: sendReadable(value, scheduler, valuesUnder(terms), gives) };
+      return {
+        kind: KIND_READABLE,
+        sent: sendReadable(value, scheduler, valuesUnder(terms), gives),
+      };
     if (value instanceof WritableStream)
       return { kind: KIND_WRITABLE, sent: sendWritable(value, scheduler, valuesUnder(terms)) };
     if (value instanceof Blob) {
