@@ -7,6 +7,10 @@
 
 using ByteStream = import "byte-stream.capnp".ByteStream;
 
+const errorDetailId :UInt64 = 0xb7086d75de45c5b7;
+# The id of a detail of an exception (Exception.Detail of rpc.capnp). Its data is a value: an error of a class that both sides
+# may have registered, with what it has beside its message. Who does not know the id, or the class, has the exception.
+
 interface Object @0xf4f99937eb931392 {
   # Whether it is an object of a class, a function, or the result of a call, is not told apart.
 

@@ -6,6 +6,8 @@ export {
   type Delivery,
   type ErrorCode,
   type ErrorDetail,
+  type ErrorRedactor,
+  type LeavingError,
   RpcError,
   type RpcErrorType,
 } from "./base/errors.js";
@@ -21,6 +23,7 @@ export {
   NO_PROMISE_PIPELINING,
   ONLY_PROMISE_PIPELINE,
 } from "./hook/hook.js";
+export type { Holder } from "./hook/holder.js";
 export { type Identity, identity } from "./hook/identity.js";
 export { LocalCall, LocalHook, type Server } from "./hook/local.js";
 export { type Direction, Membrane, type MembranePolicy, revocable } from "./hook/membrane.js";

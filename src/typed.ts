@@ -3,13 +3,22 @@
 
 export { Message } from "./cap/typed/runtime/segment.js";
 export { captureErrorStacks, RpcError } from "./base/errors.js";
-export type { Delivery, ErrorCode, ErrorDetail, RpcErrorType } from "./base/errors.js";
+export type {
+  Delivery,
+  ErrorCode,
+  ErrorDetail,
+  ErrorRedactor,
+  LeavingError,
+  RpcErrorType,
+} from "./base/errors.js";
 export * from "./cap/typed/runtime/annotations.js";
 export { any, type AnyInit, AnyPointer, type TypedValue } from "./cap/typed/runtime/any.js";
 export { Data, Text } from "./cap/typed/runtime/blobs.js";
 export type { CallOptions } from "./cap/call-options.js";
 export type { Fill } from "./cap/typed/runtime/call.js";
+export type { Holder } from "./hook/holder.js";
 export {
+  castAs,
   Client,
   type InterfaceType,
   promised,

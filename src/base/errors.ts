@@ -85,19 +85,87 @@ const NO_DETAILS: readonly ErrorDetail[] = Object.freeze([]);
 const BRAND = Symbol.for("capstan.RpcError");
 
 /** V8's switch for the depth of stacks; elsewhere the property is inert. */
-const STACKS = Error as ErrorConstructor & { stackTraceLimit?: number | undefined };
+const STACKS = Error as { stackTraceLimit?: number | undefined };
 
-let captureStacks = false;
+/** Of how many one has its stack noted; 0 for none. */
+let stackEvery = 0;
+let stackCount = 0;
+/** Whether the error being made is about to be given the stack of another. */
+let stackFollows = false;
 
 /**
- * Turns the capture of JavaScript stacks in {@link RpcError} on or off for the process; off by default, since a stack
- * costs 2 to 9 microseconds and most errors are handled, not read.
+ * Turns the capture of JavaScript stacks on or off for the process: of an {@link RpcError} made here, and of each call by
+ * a stub, so that the error it may fail with says where the call was made. Off by default, since a stack costs 2 to 9
+ * microseconds and most errors are handled, not read. It is turned into text only when it is read.
  *
- * @param on whether errors made from now on carry a stack.
- * @example captureErrorStacks(true); // while developing
+ * @param on whether errors and calls made from now on carry a stack; or of how many one does.
+ * @throws RangeError when `every` is no whole number of at least 1.
+ * @example
+ * captureErrorStacks(true); // while developing
+ * captureErrorStacks({ every: 100 }); // in production: a sample
  */
-export function captureErrorStacks(on: boolean): void {
-  captureStacks = on;
+export function captureErrorStacks(on: boolean | { readonly every: number }): void {
+  const every = typeof on === "boolean" ? Number(on) : on.every;
+  if (typeof on !== "boolean" && !(Number.isSafeInteger(every) && every >= 1))
+    throw new RangeError(`every must be a whole number of at least 1, not ${String(every)}`);
+  stackEvery = every;
+  stackCount = 0;
+}
+
+function wantsStack(): boolean {
+  return stackEvery !== 0 && stackCount++ % stackEvery === 0;
+}
+
+/** Where the program is, if stacks are captured and this one is in the sample; else null. Its text is made when it is read. */
+export function stackSite(): Error | null {
+  return wantsStack() ? new Error("called") : null;
+}
+
+/** What an error is about to tell a peer, for an {@link ErrorRedactor}. */
+export interface LeavingError {
+  readonly type: RpcErrorType;
+  readonly message: string;
+  /** The stack, or the one it came with; empty unless the session sends traces. */
+  readonly trace: string;
+  /** What applications attached; the errors of registered classes are among them. */
+  readonly details: readonly ErrorDetail[];
+  /** What a method of this vat threw; undefined where the error came from elsewhere. Not sent. */
+  readonly cause: unknown;
+}
+
+/**
+ * Decides what of an error leaves for a peer: what it returns instead of the parts that it was shown; null for nothing but the
+ * type. What it throws counts as null. It runs for every error sent, in the middle of a message: it must be quick, and call
+ * nothing of the connection.
+ */
+export type ErrorRedactor = (
+  leaving: LeavingError,
+) => Partial<Pick<LeavingError, "message" | "trace" | "details">> | null;
+
+/** The failures that errors of other classes stand for. */
+const facts = /* @__PURE__ */ new WeakMap<object, RpcError>();
+
+/** Notes that `error` is how `fact` is shown to a user. Returns `error`. */
+export function standsFor<E extends object>(error: E, fact: RpcError): E {
+  facts.set(error, fact);
+  return error;
+}
+
+/** Gives `error` the stack of `site`, under its own name and message: text that is made when it is first read. */
+export function withStackOf<E extends Error>(error: E, site: Error): E {
+  Object.defineProperty(error, "stack", {
+    get: () => {
+      const lines = (site.stack ?? "").split("\n");
+      const frames = lines.filter((line) => /^\s+at |@/.test(line));
+      return [`${error.name}: ${error.message}`, ...frames].join("\n");
+    },
+    set: (value: unknown) => {
+      Object.defineProperty(error, "stack", { value, writable: true, configurable: true });
+    },
+    configurable: true,
+    enumerable: false,
+  });
+  return error;
 }
 
 /**
@@ -122,7 +190,9 @@ export class RpcError extends Error {
 
   constructor(type: RpcErrorType, code: ErrorCode, message: string, options?: RpcErrorOptions) {
     const limit = STACKS.stackTraceLimit;
-    if (!captureStacks) STACKS.stackTraceLimit = 0;
+    // Without a number V8 captures nothing, and has nothing to make into text when another stack takes its place.
+    if (stackFollows) STACKS.stackTraceLimit = undefined;
+    else if (!wantsStack()) STACKS.stackTraceLimit = 0;
     super(message);
     STACKS.stackTraceLimit = limit;
     this.type = type;
@@ -146,6 +216,18 @@ export class RpcError extends Error {
   /** Whether `value` is an RpcError, also one made by another copy of this library. */
   static is(value: unknown): value is RpcError {
     return typeof value === "object" && value !== null && BRAND in value;
+  }
+
+  /**
+   * What is known of the failure that a call by a stub was rejected with: type, code, delivery, method, trace. An RpcError is
+   * that itself; an error of a class registered in `ValueTypes` has one beside it.
+   *
+   * @returns undefined for an error that is of no call.
+   * @example catch (error) { if (RpcError.of(error)?.delivery === "not-sent") await retry(); else throw error; }
+   */
+  static of(error: unknown): RpcError | undefined {
+    if (RpcError.is(error)) return error;
+    return typeof error === "object" && error !== null ? facts.get(error) : undefined;
   }
 
   /**
@@ -190,6 +272,21 @@ export class RpcError extends Error {
       method: this.method,
       delivery,
     });
+  }
+
+  /** The same failure, its stack that of `site`: the error itself may be shared by many calls. */
+  calledAt(site: Error): RpcError {
+    stackFollows = true;
+    const error = new RpcError(this.type, this.code, this.message, {
+      ...("cause" in this ? { cause: this.cause } : {}),
+      details: this.details,
+      trace: this.trace,
+      wireType: this.wireType,
+      delivery: this.delivery,
+      method: this.method,
+    });
+    stackFollows = false;
+    return withStackOf(error, site);
   }
 
   /** The same failure as that of a call of `method`. One that names its method already stays as it is. */

@@ -37,6 +37,20 @@ export interface Limits {
   readonly outgoingBytesHard: number;
   /** Bytes of stream calls in flight at the start of a stream (C-FLO-04). */
   readonly streamWindow: number;
+  /** Soft: calls by stubs to one peer, or in this process, that are not answered; `whenReady` waits for fewer. */
+  readonly callsInFlight: number;
+  /** The same; a call over it fails as `overloaded` and is not sent. */
+  readonly callsInFlightHard: number;
+  /** Steps that one call of `map` runs, over all elements and all programs inside of it. */
+  readonly mapRuns: number;
+  /** Steps of one program of `map`, those of programs inside of it counted. */
+  readonly mapSteps: number;
+  /** Programs of `map` inside one another. */
+  readonly mapLevels: number;
+  /** Elements that one call of `map` runs over, each of which gives a result. */
+  readonly mapResults: number;
+  /** Bytes of an error of a registered class, either way: what does not fit of its properties is left out. */
+  readonly errorBytes: number;
   /** Characters of a peer's reason or trace that are kept (C-HOS-16). */
   readonly reasonLength: number;
 }
@@ -60,6 +74,13 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   outgoingBytes: 16 * 1024 * 1024,
   outgoingBytesHard: 512 * 1024 * 1024,
   streamWindow: 64 * 1024,
+  callsInFlight: 10_000,
+  callsInFlightHard: 500_000,
+  mapRuns: 100_000,
+  mapSteps: 1000,
+  mapLevels: 8,
+  mapResults: 100_000,
+  errorBytes: 16 * 1024,
   reasonLength: 8192,
 });
 

@@ -44,8 +44,20 @@ export interface HookWatcher {
   hookResolved(): void;
 }
 
+/** Bytes that wait for a carrier. */
+export interface Pressure {
+  /** Whether more wait than the soft limit. */
+  readonly high: boolean;
+  /** Calls `listener` once, when they do not any more, or the carrier is gone. */
+  whenLow(listener: () => void): void;
+}
+
 /** What capabilities depend on together: a connection. When it ends, each of them breaks. */
 export interface Lifeline {
+  /** What the peer is called, for people. */
+  readonly peer: string;
+  /** Of what is sent over it; null where nobody counts. */
+  readonly pressure: Pressure | null;
   /** Why it ended; null while it holds. */
   readonly error: RpcError | null;
   /** Those to be told, from a job, when it ends. */

@@ -2,10 +2,10 @@
 // State: whether it lives; the rest belongs to the entities (state.ts).
 // Must not know: sockets, timers, promises of JavaScript. It dispatches; every entity's rules are in its own file.
 
-import { RpcError } from "../base/errors.js";
+import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { CallRequest, type Hook } from "../hook/hook.js";
+import { CallRequest, type Hook, type Pressure } from "../hook/hook.js";
 import {
   EMPTY_PATH,
   ContextTag,
@@ -39,6 +39,10 @@ export interface ConnectionOptions {
   scheduler: Scheduler;
   /** Where messages are written; whoever owns it hands them to a transport in order. */
   outbox: Outbox;
+  /** What the peer is called, for people: the name of the transport, say. Default: `peer`. */
+  peer?: string;
+  /** How full the way from the outbox to the peer is, for callers that wait for room. */
+  pressure?: Pressure | null;
   limits?: Limits;
   /** What the peer gets when it asks for our bootstrap capability. A Hook stays the caller's. */
   bootstrap?: BootstrapSource;
@@ -53,6 +57,8 @@ export interface ConnectionOptions {
    * thrown here. Off by default, since that may tell a stranger about the inside (C-DIS-13).
    */
   sendTrace?: boolean;
+  /** Has the last word on what errors tell this peer. */
+  redactError?: ErrorRedactor | null;
   /**
    * A clock in milliseconds, such as `performance.now`, for the rates of streams (C-FLO-05). Without one, time is what
    * `handle` was told last, which is coarse.
@@ -98,10 +104,13 @@ export class Connection {
     this.state = new ConnectionState({
       scheduler: options.scheduler,
       outbox: options.outbox,
+      peer: options.peer ?? "peer",
+      pressure: options.pressure ?? null,
       limits,
       tailCalls: options.tailCalls ?? "observed",
       sendTrace: options.sendTrace ?? false,
       batch: options.batch ?? null,
+      redactError: options.redactError ?? null,
       now: options.now ?? (() => this.lastReceived),
       fail: (error) => this.fault(error),
     });

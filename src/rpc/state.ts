@@ -2,10 +2,10 @@
 // State: the tables themselves; each entity's own file says what may happen to its entries.
 // Must not know: transports, timers, user code.
 
-import { RpcError } from "../base/errors.js";
+import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
-import type { Hook, HookWatcher, Lifeline } from "../hook/hook.js";
+import type { Hook, HookWatcher, Lifeline, Pressure } from "../hook/hook.js";
 import { Descriptors } from "../wire/descriptors.js";
 import { MessageWriter } from "../wire/message-writer.js";
 import type { Outbox } from "../wire/outbox.js";
@@ -33,9 +33,14 @@ export type TailCallPolicy = "observed" | "always" | "never";
 export interface StateOptions {
   scheduler: Scheduler;
   outbox: Outbox;
+  /** What the peer is called, for people. */
+  peer: string;
+  /** Of the outbox's owner: bytes that wait. */
+  pressure: Pressure | null;
   limits: Limits;
   tailCalls: TailCallPolicy;
   sendTrace: boolean;
+  redactError: ErrorRedactor | null;
   /** A clock in milliseconds, for rates and round trips. */
   now: () => number;
   /** Which half of a single request and response this is; null for a connection in both directions. */
@@ -49,6 +54,8 @@ export class ConnectionState implements Lifeline {
   readonly scheduler: Scheduler;
   readonly outbox: Outbox;
   readonly writer: MessageWriter;
+  readonly peer: string;
+  readonly pressure: Pressure | null;
   readonly limits: Limits;
   readonly tailCalls: TailCallPolicy;
   readonly now: () => number;
@@ -97,13 +104,16 @@ export class ConnectionState implements Lifeline {
   constructor(options: StateOptions) {
     this.scheduler = options.scheduler;
     this.outbox = options.outbox;
+    this.peer = options.peer;
+    this.pressure = options.pressure;
     this.limits = options.limits;
     this.tailCalls = options.tailCalls;
     this.now = options.now;
     this.batch = options.batch;
     this.noCalls = options.batch === "answers" ? noCallbacks() : null;
     this.fail = options.fail;
-    this.writer = new MessageWriter(options.outbox, options.limits, options.sendTrace);
+    const { outbox, limits, sendTrace, redactError } = options;
+    this.writer = new MessageWriter(outbox, limits, sendTrace, redactError);
     this.gate = new FlowGate(options.limits, options.scheduler);
   }
 

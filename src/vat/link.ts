@@ -8,6 +8,7 @@ import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { batchOver, type BatchSide } from "../rpc/batch.js";
 import { Connection, type ConnectionOptions } from "../rpc/connection.js";
+import type { Pressure } from "../hook/hook.js";
 import { Heartbeat, type HeartbeatOwner } from "../transport/heartbeat.js";
 import {
   peerUnresponsive,
@@ -30,7 +31,7 @@ export interface LinkSettings {
   readonly batch: BatchSide | null;
   readonly connection: Pick<
     ConnectionOptions,
-    "bootstrap" | "tailCalls" | "sendTrace" | "restorer"
+    "bootstrap" | "tailCalls" | "sendTrace" | "redactError" | "restorer"
   >;
   /** Told of each step: `draining`, and `closed` as soon as no call can be made; null after an orderly end. */
   readonly changed: (state: "draining" | "closed", cause: RpcError | null) => void;
@@ -48,7 +49,7 @@ const PRESSURE_MS = 20;
 const DRAIN_MS = 20;
 
 /** Source: C-FRM-17, C-FRM-23, C-DIS-01 to 09, C-FLO-17 to 20, C-LIF-28. */
-export class Link implements TransportHandler, HeartbeatOwner {
+export class Link implements TransportHandler, HeartbeatOwner, Pressure {
   readonly transport: Transport;
   readonly connection: Connection;
   readonly outbox = new Outbox();
@@ -79,6 +80,8 @@ export class Link implements TransportHandler, HeartbeatOwner {
       batch: settings.batch,
       scheduler: settings.scheduler,
       outbox: this.outbox,
+      peer: transport.name,
+      pressure: this,
       limits: settings.limits,
       now: () => performance.now(),
       shutdown: (error) => this.shutdown(error),
@@ -93,6 +96,14 @@ export class Link implements TransportHandler, HeartbeatOwner {
 
   get bufferedBytes(): number {
     return this.outbox.bytes + this.transport.bufferedBytes;
+  }
+
+  get high(): boolean {
+    return this.bufferedBytes > this.settings.limits.outgoingBytes;
+  }
+
+  whenLow(listener: () => void): void {
+    void this.whenWritable().then(listener);
   }
 
   whenWritable(): Promise<void> {

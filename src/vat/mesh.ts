@@ -3,9 +3,10 @@
 // State: the vats, their links, the messages on their way.
 // Must not know: sockets, real time. Nothing moves by itself; a seeded chooser moves it in any legal order.
 
-import { RpcError } from "../base/errors.js";
+import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import { Scheduler } from "../base/scheduler.js";
+import type { ValueTypes } from "../cap/dynamic/values/types.js";
 import type { Hook } from "../hook/hook.js";
 import type { BootstrapSource } from "../rpc/bootstrap.js";
 import { Connection } from "../rpc/connection.js";
@@ -17,8 +18,11 @@ export interface MeshVatOptions {
   /** What each peer gets on Bootstrap. A Hook stays the caller's. */
   bootstrap?: BootstrapSource;
   limits?: Limits;
+  /** The classes that go by value through stubs that come from its peers. */
+  types?: ValueTypes;
   tailCalls?: TailCallPolicy;
   sendTrace?: boolean;
+  redactError?: ErrorRedactor;
 }
 
 /** One vat: a scheduler of its own and one connection per link. */
@@ -58,17 +62,19 @@ export class MeshEnd {
   shutdownWith: RpcError | null = null;
   private ended = false;
 
-  /** @param now the mesh's clock, for the rates of streams. */
-  constructor(vat: MeshVat, now: () => number) {
+  /** @param peer the name of the vat at the other end. @param now the mesh's clock, for the rates of streams. */
+  constructor(vat: MeshVat, peer: string, now: () => number) {
     this.vat = vat;
-    const { limits, bootstrap, tailCalls, sendTrace } = vat.options;
+    const { limits, bootstrap, tailCalls, sendTrace, redactError } = vat.options;
     this.connection = new Connection({
       scheduler: vat.scheduler,
       outbox: this.outbox,
+      peer,
       limits: limits ?? DEFAULT_LIMITS,
       bootstrap: bootstrap ?? null,
       tailCalls: tailCalls ?? "always",
       sendTrace: sendTrace ?? false,
+      redactError: redactError ?? null,
       now,
       shutdown: (error) => {
         this.shutdownWith = error;
@@ -134,8 +140,8 @@ export class Mesh {
 
   link(a: string, b: string): void {
     const clock = (): number => this.now;
-    const one = new MeshEnd(this.get(a), clock);
-    const two = new MeshEnd(this.get(b), clock);
+    const one = new MeshEnd(this.get(a), b, clock);
+    const two = new MeshEnd(this.get(b), a, clock);
     one.other = two;
     two.other = one;
     one.vat.ends.set(b, one);

@@ -2,7 +2,10 @@
 // State: none. Must not know: how connections are made.
 
 import { RpcError } from "../base/errors.js";
+import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
+import type { TermsOptions } from "../cap/dynamic/terms.js";
+import type { ValueTypes } from "../cap/dynamic/values/types.js";
 import { processScheduler } from "../cap/scheduler.js";
 import { checkMs } from "../transport/transport.js";
 import { randomPart } from "./backoff.js";
@@ -52,6 +55,10 @@ export interface ReconnectOptions {
   readonly random?: (() => number) | undefined;
   /** Where pauses and limits take their time from. By default real time; a test brings its own, such as `TestVats`. */
   readonly clock?: Clock | undefined;
+  /** The classes of objects and errors that go by value through stubs of it, as in the options of a session. */
+  readonly types?: ValueTypes | undefined;
+  /** Of these limits those of stubs: calls in flight, `map`, errors. As in the options of a session. */
+  readonly limits?: Limits | undefined;
   /** Whose jobs the calls are; by default the process's own. */
   readonly scheduler?: Scheduler | undefined;
 }
@@ -71,6 +78,7 @@ export interface Settings {
   readonly signal: AbortSignal | undefined;
   readonly random: () => number;
   readonly clock: Clock;
+  readonly terms: TermsOptions;
   readonly scheduler: Scheduler;
 }
 
@@ -90,6 +98,7 @@ export function reconnectSettings(options: ReconnectOptions): Settings {
     signal: options.signal,
     random: options.random ?? randomPart,
     clock: options.clock ?? REAL_CLOCK,
+    terms: { types: options.types, limits: options.limits },
     scheduler: options.scheduler ?? processScheduler(),
   };
 }

@@ -5,6 +5,7 @@
 import { RpcError } from "../base/errors.js";
 import { placeOf } from "../cap/dynamic/place.js";
 import { serve } from "../cap/dynamic/stub.js";
+import type { TermsOptions } from "../cap/dynamic/terms.js";
 import { type FlowController, Hook } from "../hook/hook.js";
 import { PromiseHook } from "../hook/promise.js";
 import { brokenHook } from "../hook/results.js";
@@ -105,13 +106,13 @@ export class Reconnecting implements WayFinder {
    * @example using api = link.bootstrap(RpcStub<Api>);
    */
   bootstrap(): Hook;
-  bootstrap<C>(type: new (hook: Hook) => C): C;
-  bootstrap<C>(type?: new (hook: Hook) => C): Hook | C {
+  bootstrap<C>(type: new (hook: Hook, terms?: TermsOptions) => C): C;
+  bootstrap<C>(type?: new (hook: Hook, terms?: TermsOptions) => C): Hook | C {
     const hook =
       this.hook.brokenBy === null
         ? this.hook.addRef()
         : brokenHook(this.hook.brokenBy, this.settings.scheduler);
-    return type === undefined ? hook : new type(hook);
+    return type === undefined ? hook : new type(hook, this.settings.terms);
   }
 
   /**
@@ -204,7 +205,7 @@ export class Reconnecting implements WayFinder {
 
   private async attempt(round: Round): Promise<void> {
     round.attempts++;
-    const { open, onConnected } = this.settings;
+    const { open, onConnected, terms } = this.settings;
     const { signal } = round.controller;
     let session: Session | null = null;
     let target: Hook | null = null;
@@ -217,7 +218,7 @@ export class Reconnecting implements WayFinder {
       const made = (round.session = session);
       const prepare = async (): Promise<void> => {
         const opened = open === undefined ? made.bootstrap() : open(made);
-        const hook = takeHook(placeOf(opened) === undefined ? await opened : opened);
+        const hook = takeHook(placeOf(opened) === undefined ? await opened : opened, terms);
         if (failed) return hook.release();
         target = hook;
         await onConnected?.(made);
@@ -340,7 +341,7 @@ export class Reconnecting implements WayFinder {
 }
 
 /** Takes over what `open` gave: a hook, a typed client, a stub, or the promise of one that a stub returned. */
-function takeHook(opened: unknown): Hook {
+function takeHook(opened: unknown, terms: TermsOptions): Hook {
   if (opened instanceof Hook) return opened;
   if (typeof opened === "object" && opened !== null && "_hook" in opened) {
     const { _hook: hook } = opened;
@@ -350,7 +351,7 @@ function takeHook(opened: unknown): Hook {
       return hook;
     }
   }
-  const hook = serve(opened as object);
+  const hook = serve(opened as object, terms);
   if (placeOf(opened) !== undefined) (opened as Disposable)[Symbol.dispose]();
   return hook;
 }

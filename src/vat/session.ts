@@ -1,10 +1,12 @@
 // Role: a connection to one peer as users hold it: what it offers, what it asks for, how it ends.
 // State: none of its own beside the promise of the end and who listens. Must not know: what a message says, how the transport came to be.
 
-import type { RpcError } from "../base/errors.js";
+import type { ErrorRedactor, RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
+import type { TermsOptions } from "../cap/dynamic/terms.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
+import type { ValueTypes } from "../cap/dynamic/values/types.js";
 import { processScheduler } from "../cap/scheduler.js";
 import type { Hook } from "../hook/hook.js";
 import type { BatchSide } from "../rpc/batch.js";
@@ -20,6 +22,11 @@ export type Offer = BootstrapSource | { readonly _hook: Hook | null };
 
 export interface SessionOptions {
   readonly limits?: Limits | undefined;
+  /**
+   * The classes of objects and errors that go by value, beyond the standard ones, through stubs that come from this session.
+   * What is served has those of `serve`.
+   */
+  readonly types?: ValueTypes | undefined;
   /** What the peer gets when it asks for our bootstrap capability; by default nothing. */
   readonly bootstrap?: Offer | undefined;
   /** Whose jobs the calls are; by default the process's own. Whoever gives one drains it when it wakes. */
@@ -27,6 +34,11 @@ export interface SessionOptions {
   readonly tailCalls?: ConnectionOptions["tailCalls"] | undefined;
   /** Whether errors sent to this peer say where they come from (C-DIS-13). Default false: it may tell a stranger much. */
   readonly sendTrace?: boolean | undefined;
+  /**
+   * Sees what every error is about to tell this peer, trace included where {@link sendTrace} sends it, and may change or drop
+   * it: the one place where secrets are kept in. An error that is part of a value, or the reason of a stream, it does not see.
+   */
+  readonly redactError?: ErrorRedactor | undefined;
   /** Finds the object that an old peer names in its Bootstrap (C-BST-05). By default such a Bootstrap fails. */
   readonly restorer?: ConnectionOptions["restorer"] | undefined;
   /**
@@ -56,6 +68,7 @@ export class Session {
   readonly closed: Promise<RpcError | null>;
   private readonly link: Link;
   private readonly listeners: StateListeners;
+  private readonly terms: TermsOptions;
 
   /**
    * @param batch which half of a single request and response `transport` is; null for a connection in both directions.
@@ -63,6 +76,7 @@ export class Session {
    */
   constructor(transport: Transport, options: SessionOptions = {}, batch: BatchSide | null = null) {
     const settings = sessionSettings(options);
+    this.terms = { types: options.types, limits: options.limits };
     let over!: (cause: RpcError | null) => void;
     this.closed = new Promise((resolve) => {
       over = resolve;
@@ -124,10 +138,10 @@ export class Session {
    * @example using calculator = session.bootstrap(Calculator);
    */
   bootstrap(): Hook;
-  bootstrap<C>(type: new (hook: Hook) => C): C;
-  bootstrap<C>(type?: new (hook: Hook) => C): Hook | C {
+  bootstrap<C>(type: new (hook: Hook, terms?: TermsOptions) => C): C;
+  bootstrap<C>(type?: new (hook: Hook, terms?: TermsOptions) => C): Hook | C {
     const hook = this.link.connection.bootstrap();
-    return type === undefined ? hook : new type(hook);
+    return type === undefined ? hook : new type(hook, this.terms);
   }
 
   /**
@@ -210,6 +224,7 @@ export function sessionSettings(
       bootstrap: sourceOf(options.bootstrap ?? null),
       tailCalls: options.tailCalls ?? "observed",
       sendTrace: options.sendTrace ?? false,
+      redactError: options.redactError ?? null,
       restorer: options.restorer ?? null,
     },
   };

@@ -4,6 +4,7 @@
 // Must not know: real time, but for one thing: `run` lets JavaScript's own promises go on between two messages.
 
 import { RpcError } from "../base/errors.js";
+import type { TermsOptions } from "../cap/dynamic/terms.js";
 import type { Hook } from "../hook/hook.js";
 import type { Clock } from "./clock.js";
 import { Mesh, type MeshEnd, type MeshVat, type MeshVatOptions } from "./mesh.js";
@@ -59,8 +60,9 @@ export class TestVats extends Mesh implements Clock {
   }
 
   /** The bootstrap capability of `to`, as `from` sees it, in a client of `type`; the caller owns it. */
-  bootstrap<C>(from: string, to: string, type: new (hook: Hook) => C): C {
-    return new type(this.end(from, to).connection.bootstrap());
+  bootstrap<C>(from: string, to: string, type: new (hook: Hook, terms?: TermsOptions) => C): C {
+    const { vat, connection } = this.end(from, to);
+    return new type(connection.bootstrap(), vat.options);
   }
 
   /** From now on messages from `from` to `to` take `delay` milliseconds. Those on their way keep their time. */

@@ -1,7 +1,7 @@
 // Role: rpc.capnp's Exception, both ways, and the encoding of Text and Data that it needs.
 // State: none. Must not know: whether a reason may be shown, or which messages carry an exception.
 
-import { ERROR_TYPES, type ErrorDetail, RpcError } from "../base/errors.js";
+import { ERROR_TYPES, type ErrorDetail, type ErrorRedactor, RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { type PointerReader, StructRef } from "./pointer.js";
 import { decodeText } from "./text.js";
@@ -45,6 +45,25 @@ export function encodeException(
   if (words <= maxWords) return { type, reason, trace, details, words };
   const short = cutText(reason, Math.max(0, (maxWords - 4) * 8 - 1));
   return { type, reason: short, trace: NO_TEXT, details: [], words: 4 + textWords(short) };
+}
+
+/** What `redact` leaves of `error`. Never throws: who cannot decide lets nothing out. */
+export function redacted(error: RpcError, redact: ErrorRedactor, sendTrace: boolean): RpcError {
+  const { type, message, details, wireType, cause } = error;
+  const trace = sendTrace ? traceOf(error) : "";
+  let left: ReturnType<ErrorRedactor> = null;
+  try {
+    left = redact({ type, message, trace, details, cause });
+  } catch {
+    // Null, which is nothing.
+  }
+  if (left === null)
+    return new RpcError(type, error.code, "the reason is not for this peer", { wireType });
+  return new RpcError(type, error.code, left.message ?? message, {
+    trace: left.trace ?? trace,
+    details: left.details ?? details,
+    wireType,
+  });
 }
 
 /** The trace that came with the error, or the stack of what was thrown here. Never throws (C-HOS-19). */

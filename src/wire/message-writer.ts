@@ -5,7 +5,7 @@
 // order of the pointers), except that a capability table goes before the content, so that the content comes last and a
 // large one can be sent by reference as segment 1.
 
-import { RpcError } from "../base/errors.js";
+import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { Content } from "./content.js";
 import {
@@ -16,7 +16,13 @@ import {
   ReturnTag,
   TargetKind,
 } from "./descriptors.js";
-import { encodeException, writeBytes, writeException } from "./exception.js";
+import {
+  type EncodedException,
+  encodeException,
+  redacted,
+  writeBytes,
+  writeException,
+} from "./exception.js";
 import type { Frame } from "./frame.js";
 import type { Outbox } from "./outbox.js";
 import { PayloadCopier } from "./validate.js";
@@ -63,11 +69,21 @@ export class MessageWriter {
   private w: Int32Array = NO_WORDS;
 
   private readonly sendTrace: boolean;
+  private readonly redact: ErrorRedactor | null;
 
-  /** @param sendTrace whether exceptions carry the trace of the error, or the stack of what caused it (C-DIS-13). */
-  constructor(outbox: Outbox, limits: Limits, sendTrace = true) {
+  /**
+   * @param sendTrace whether exceptions carry the trace of the error, or the stack of what caused it (C-DIS-13).
+   * @param redact has the last word on what they say.
+   */
+  constructor(
+    outbox: Outbox,
+    limits: Limits,
+    sendTrace = true,
+    redact: ErrorRedactor | null = null,
+  ) {
     this.outbox = outbox;
     this.sendTrace = sendTrace;
+    this.redact = redact;
     this.maxWords = limits.messageWords;
     // An echo holds the whole message, not only its payload: the envelope's own few levels come on top.
     this.copier = new PayloadCopier({ ...limits, nesting: limits.nesting + 8 });
@@ -124,6 +140,12 @@ export class MessageWriter {
     this.closeWith(words, apart);
   }
 
+  private exception(error: RpcError, maxWords: number): EncodedException {
+    const { redact, sendTrace } = this;
+    if (redact === null) return encodeException(error, maxWords, sendTrace);
+    return encodeException(redacted(error, redact, sendTrace), maxWords);
+  }
+
   /**
    * A Return with results; see {@link call} for `content` and `descriptors`.
    * @param canWait nobody waits for it: it may leave with what is written later.
@@ -154,7 +176,7 @@ export class MessageWriter {
     noFinishNeeded: boolean,
     error: RpcError,
   ): void {
-    const e = encodeException(error, this.maxWords - ENVELOPE - 3, this.sendTrace);
+    const e = this.exception(error, this.maxWords - ENVELOPE - 3);
     const k = this.open(MessageTag.return, STRUCT_2_1, 3 + e.words, null);
     this.returnHead(k, answerId, releaseParamCaps, noFinishNeeded, ReturnTag.exception, 0);
     this.w[k + 4] = 0;
@@ -216,7 +238,7 @@ export class MessageWriter {
   }
 
   resolveException(promiseId: number, error: RpcError): void {
-    const e = encodeException(error, this.maxWords - ENVELOPE - 2, this.sendTrace);
+    const e = this.exception(error, this.maxWords - ENVELOPE - 2);
     const k = this.open(MessageTag.resolve, STRUCT_1_1, 2 + e.words, null);
     const w = this.w;
     w[k] = promiseId;
@@ -257,7 +279,7 @@ export class MessageWriter {
   }
 
   abort(error: RpcError): void {
-    const e = encodeException(error, this.maxWords - ENVELOPE, this.sendTrace);
+    const e = this.exception(error, this.maxWords - ENVELOPE);
     const k = this.open(MessageTag.abort, STRUCT_1_3, e.words, null);
     writeException(this.w, this.outbox.u8, k, e);
     this.close(e.words);

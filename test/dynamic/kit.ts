@@ -1,15 +1,23 @@
 // Two vats with an object of each kind at one, a stub of it at the other, and a look at what goes over the wire.
 
 import { expect } from "vitest";
-import { RpcStub, RpcTarget, serve } from "../../src/cap/dynamic/index.js";
+import { RpcStub, RpcTarget, serve, type StubOptions } from "../../src/cap/dynamic/index.js";
 import type { RpcError } from "../../src/base/errors.js";
 import { DEFAULT_LIMITS } from "../../src/base/limits.js";
-import { TestVats } from "../../src/testing.js";
+import { type MeshVat, type TestVatOptions, TestVats } from "../../src/testing.js";
 import { MessageTag } from "../../src/wire/descriptors.js";
 import { Frame, parseFrame } from "../../src/wire/frame.js";
 import { MessageReader } from "../../src/wire/message-reader.js";
 
 const NAMES = new Map(Object.entries(MessageTag).map(([name, tag]) => [tag as number, name]));
+
+/** How the two sides of a {@link Pair} are made. */
+export interface PairOptions {
+  readonly guest?: TestVatOptions;
+  readonly host?: TestVatOptions;
+  /** Of the host's object. */
+  readonly serve?: StubOptions;
+}
 
 /** Two vats, `guest` and `host`, 50 ms apart. */
 export class Pair<T extends RpcTarget> {
@@ -20,13 +28,17 @@ export class Pair<T extends RpcTarget> {
   readonly said: string[] = [];
 
   readonly target: T;
+  readonly host: MeshVat;
+  readonly guest: MeshVat;
 
-  constructor(target: T) {
+  constructor(target: T, options: PairOptions = {}) {
     this.target = target;
-    const host = this.net.vat("host", {
-      bootstrap: () => serve(target, { scheduler: host.scheduler }),
+    const host: MeshVat = this.net.vat("host", {
+      ...options.host,
+      bootstrap: () => serve(target, { ...options.serve, scheduler: host.scheduler }),
     });
-    this.net.vat("guest");
+    this.host = host;
+    this.guest = this.net.vat("guest", options.guest);
     this.net.link("guest", "host", { delay: 50 });
     const frame = new Frame();
     const reader = new MessageReader(DEFAULT_LIMITS);

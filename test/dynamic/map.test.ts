@@ -1,6 +1,7 @@
 // map: a callback recorded here and run there.
 
 import { describe, expect, it } from "vitest";
+import { limitsWith } from "../../src/base/limits.js";
 import { RpcStub, RpcTarget } from "../../src/cap/dynamic/index.js";
 import { Counter, failure, Pair } from "./kit.js";
 
@@ -251,6 +252,37 @@ describe("map fails", () => {
     some[Symbol.dispose]();
     await pair.rest();
     pair.api[Symbol.dispose]();
+  });
+
+  it("by the limits of the object, each of which is named", async () => {
+    const limits = limitsWith({ mapRuns: 10, mapResults: 6, mapSteps: 3, mapLevels: 2 });
+    const pair = new Pair(new Api(), { serve: { limits } });
+    using list = pair.api.many(6);
+    const { api } = pair;
+    const lists: [string, PromiseLike<unknown>][] = [
+      ["mapRuns", pair.run(list.map((id) => [api.many(id), api.many(id)]))],
+      ["mapSteps", pair.run(list.map(() => [1, 2, 3, 4].map((n) => api.many(n))))],
+      ["mapLevels", pair.run(list.map(() => list.map(() => list.map((id) => id))))],
+    ];
+    for (const [name, mapped] of lists)
+      expect((await failure(mapped)).message).toMatch(new RegExp(`limit.*${name}`));
+    expect(await pair.run(list.map((id) => id))).toHaveLength(6);
+    using more = pair.api.many(7);
+    expect(await failure(pair.run(more.map((id) => id)))).toMatchObject({
+      type: "overloaded",
+      message: expect.stringMatching(/limit mapResults: .*7.* 6 is the most/) as string,
+    });
+    list[Symbol.dispose]();
+    more[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("where it is written, by the limits of the stub", () => {
+    using api = new RpcStub(new Api(), { limits: limitsWith({ mapSteps: 2, mapLevels: 1 }) });
+    const list = api.many(1);
+    expect(() => list.map(() => [1, 2, 3].map((n) => api.many(n)))).toThrow(/limit mapSteps/);
+    expect(() => list.map(() => list.map((id) => id))).toThrow(/limit mapLevels/);
+    list[Symbol.dispose]();
   });
 
   it("by cancellation, which ends its calls", async () => {

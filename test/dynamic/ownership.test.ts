@@ -293,6 +293,7 @@ describe("watching stubs", () => {
     const others = leaks().filter(({ kind }) => kind === "stub");
     expect(others).toHaveLength(1);
     expect(others[0]!.age).toBeGreaterThanOrEqual(0);
+    expect(others[0]!.peer).toBe("host");
     const mine = counter.dup();
     expect(leaks().some(({ stack }) => stack?.includes("ownership.test.ts"))).toBe(true);
     mine[Symbol.dispose]();
@@ -307,9 +308,24 @@ describe("watching stubs", () => {
     const counter = pair.api.make();
     await pair.run(counter.add(1));
     await pair.run(pair.api.plain());
-    expect(leaks()).toMatchObject([{ kind: "promise", stack: undefined }]);
+    expect(leaks()).toMatchObject([{ kind: "promise", peer: "host", stack: undefined }]);
     counter[Symbol.dispose]();
     expect(leaks()).toEqual([]);
+    await pair.done();
+  });
+
+  it("names nobody for what is an object of this process, whatever it came through", async () => {
+    const pair = new Pair(new Api());
+    watchStubs();
+    using local = new RpcStub(new Counter());
+    expect(leaks()).toMatchObject([{ kind: "stub", peer: undefined }]);
+    await pair.run(pair.api.keep(local));
+    expect(leaks().map(({ kind, peer }) => [kind, peer])).toEqual([
+      ["stub", undefined],
+      ["stub", "guest"],
+    ]);
+    pair.target.kept![Symbol.dispose]();
+    local[Symbol.dispose]();
     await pair.done();
   });
 

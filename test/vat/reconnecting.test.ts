@@ -4,6 +4,7 @@ import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   type DialContext,
+  limitsWith,
   LocalHook,
   memoryPair,
   type Reconnecting,
@@ -16,6 +17,8 @@ import {
   serve,
   Session,
   targetOf,
+  valueCodec,
+  ValueTypes,
 } from "../../src/index.js";
 import { TestVats } from "../../src/testing.js";
 import { ONLY_PROMISE_PIPELINE } from "../../src/hook/hook.js";
@@ -77,6 +80,8 @@ class World {
   readonly near: Session[] = [];
   readonly far: Session[] = [];
   dials = 0;
+  /** Under which the server serves. */
+  types: ValueTypes | undefined;
   /** What the next dials fail with. */
   readonly failing: unknown[] = [];
   readonly pauses: number[] = [];
@@ -104,7 +109,10 @@ class World {
   connect(): Session {
     const [near, far] = memoryPair();
     const number = this.far.length + 1;
-    this.far.push(new Session(far, { bootstrap: () => serve(new Api(number, this.log)) }));
+    const { types } = this;
+    this.far.push(
+      new Session(far, { bootstrap: () => serve(new Api(number, this.log), { types }) }),
+    );
     const session = new Session(near);
     this.near.push(session);
     return session;
@@ -165,6 +173,35 @@ describe("a reference that reconnects", () => {
     expect(await next).toBe(2);
     expect(log).toEqual(["first", "never", "second"]);
     expect(world.pauses).toEqual([0, 5050]);
+  });
+
+  it("has terms of its own, on every connection", async () => {
+    class Note {
+      text = "";
+    }
+    const types = new ValueTypes({
+      codecs: [
+        valueCodec({
+          name: "Note",
+          class: Note,
+          encode: ({ text }) => text,
+          decode: (text) => Object.assign(new Note(), { text }),
+        }),
+      ],
+    });
+    world.types = types;
+    const limits = limitsWith({ callsInFlightHard: 1 });
+    const { api, log } = world.start({ types, limits });
+    const note = (text: string): Note => Object.assign(new Note(), { text });
+    expect(await api.where(note("first"))).toBe(1);
+    await world.pass(5000);
+    world.cut();
+    const next = api.where(note("second"));
+    expect(await failure(api.where())).toMatchObject({ type: "overloaded", delivery: "not-sent" });
+    await world.pass(50);
+    expect(await next).toBe(2);
+    expect(log).toEqual([note("first"), note("second")]);
+    expect(log[1]).toBeInstanceOf(Note);
   });
 
   it("C-REC-02: errors of other types are the caller's, and one of a lost peer behind the peer counts", async () => {

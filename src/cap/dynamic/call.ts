@@ -2,12 +2,13 @@
 // State: written down, made, or settled; which of value and object is wanted; what was given with the result.
 // Must not know: who runs the call, how it travels.
 
-import { RpcError } from "../../base/errors.js";
+import { RpcError, stackSite } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { disposed, releaseWhenCollected } from "../../hook/collect.js";
 import {
   CallRequest,
   type Hook,
+  type Lifeline,
   NO_PROMISE_PIPELINING,
   ONLY_PROMISE_PIPELINE,
 } from "../../hook/hook.js";
@@ -26,6 +27,7 @@ import {
 import type { Sent } from "../stream/sent.js";
 import { watchBroken } from "./broken.js";
 import { noteDisposed, noteMade } from "./debug.js";
+import { shownError } from "./errors.js";
 import { giveWith } from "./given.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, proxyOf, Root } from "./place.js";
@@ -54,7 +56,9 @@ import {
   type Receiver,
   type Referable,
 } from "./references.js";
+import { type Lane, laneOf } from "./pressure.js";
 import { memberOf } from "./target.js";
+import type { Terms } from "./terms.js";
 import { atTurnEnd, makeCalls, type Waiting } from "./turn.js";
 
 type Resolve = (value: unknown) => void;
@@ -83,7 +87,7 @@ type On = Hook | Call;
  * Writes a call down, to be made at the end of the turn.
  *
  * @param on a capability that stays the caller's, or another call.
- * @param body the arguments; null to ask for the property instead.
+ * @param body the arguments; null to ask for the property instead. @param terms those of what it is called through.
  * @returns the promise of the result, as users hold it.
  * @throws RpcError when an argument cannot travel; then nothing is sent.
  */
@@ -92,9 +96,11 @@ export function startCall(
   path: readonly string[],
   body: Body,
   options: CallOptions | undefined,
+  terms: Terms,
 ): object {
-  const refusal = refused(options);
-  const call = new Call(on.scheduler, path);
+  const lane = on instanceof Call ? on.lane : laneOf(on);
+  const refusal = refused(options) ?? lane.refusal(terms.limits);
+  const call = new Call(on.scheduler, terms, path, lane);
   if (refusal !== null) {
     if (body !== null && "outgoing" in body) body.outgoing.release();
     call.fail(refusal);
@@ -125,6 +131,10 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   readonly immediate = false;
   readonly kind = KIND_PROMISE;
   readonly scheduler: Scheduler;
+  readonly terms: Terms;
+  /** Where it counts until it is answered. */
+  readonly lane: Lane;
+  private counted = false;
   private readonly name: readonly string[];
   // Until it is made.
   private on: On | null = null;
@@ -158,13 +168,17 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   private value: unknown = undefined;
   private error: RpcError | null = null;
   private given: { dispose(): void } | null = null;
+  /** Where it was called, if that is noted. */
+  private readonly site: Error | null = stackSite();
   private promise: Promise<unknown> | null = null;
   private resolve: Resolve | null = null;
   private reject: Resolve | null = null;
 
-  constructor(scheduler: Scheduler, name: readonly string[]) {
+  constructor(scheduler: Scheduler, terms: Terms, name: readonly string[], lane: Lane) {
     super(NO_STEPS, undefined);
+    this.lane = lane;
     this.scheduler = scheduler;
+    this.terms = terms;
     this.name = name;
   }
 
@@ -177,7 +191,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   /** Takes a copy of the arguments now: what becomes of them later concerns nobody. */
   write(on: On, path: readonly string[], body: Body, options: CallOptions | undefined): void {
     if (body === null || !("outgoing" in body)) {
-      const outgoing = new Outgoing(this.scheduler);
+      const outgoing = new Outgoing(this.scheduler, this.terms);
       const bytes = body === null || body.length === 0 ? null : outgoing.encode(body, "args");
       this.content = writeRequest(path, bytes, outgoing.kinds);
       this.outgoing = outgoing;
@@ -193,6 +207,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
       this.on = on;
       on.wantsObject = true;
     } else this.on = on.addRef();
+    this.counted = true;
+    this.lane.enter();
     atTurnEnd(this);
   }
 
@@ -227,6 +243,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (alone) {
       // Nobody will say when it has ended.
       this.streams = null;
+      this.uncount();
       results.dropPipeline();
       results.dropResponse();
     } else {
@@ -298,7 +315,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     // What was called on a promise that waits here has not gone anywhere yet.
     if (this.usedSinceAsked && this.parked === null && payload.caps.length > 0)
       return this.fence(payload);
-    const decoding = receiveValue(payload, this.scheduler, this);
+    const decoding = receiveValue(payload, this.scheduler, this.terms, this);
     if (!this.settled) this.decoding = decoding;
   }
 
@@ -311,7 +328,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   private fence(payload: Payload): void {
     const way = this.object!;
     disposed(this);
-    this.object = this.parked = new PromiseHook(this.scheduler);
+    this.object = this.parked = this.parkingHook();
     this.fenced = payload;
     const results = askObject(way);
     way.release();
@@ -358,7 +375,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const hook = object < 0 ? null : (payload.caps[object] ?? null);
     if (this.object === null && hook !== null) this.holdObject(hook.addRef());
     if (isObject && hook !== null) {
-      const { root, proxy } = above.stub(hook.addRef());
+      const { root, proxy } = above.stub(hook.addRef(), this.terms);
       payload.release();
       return this.received(proxy, root);
     }
@@ -396,13 +413,21 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (this.promise !== null) this.deliver();
   }
 
+  private uncount(): void {
+    if (!this.counted) return;
+    this.counted = false;
+    this.lane.leave();
+  }
+
+  /** The call is over, as far as it is known here: nothing from outside can end it, and it counts no more. */
   private endLimits(): void {
+    this.uncount();
     this.limits?.end();
     this.limits = null;
   }
 
   private deliver(): void {
-    if (this.error !== null) this.reject!(this.error);
+    if (this.error !== null) this.reject!(shownError(this.error, this.terms, this.site));
     else this.resolve!(this.value);
   }
 
@@ -413,15 +438,26 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     args: readonly unknown[] | null,
     options: CallOptions | undefined,
   ): object {
-    return startCall(this, path, args, options);
+    return startCall(this, path, args, options, this.terms);
   }
 
   startMap(path: readonly string[], callback: Mapper, options: CallOptions | undefined): object {
-    return startCall(this, path, record(callback, this.scheduler), options);
+    const program = record(callback, this.scheduler, this.terms);
+    return startCall(this, path, program, options, this.terms);
   }
 
   get live(): Hook {
     return this.objectHook();
+  }
+
+  get peer(): string | undefined {
+    return this.lifeline?.peer;
+  }
+
+  get lifeline(): Lifeline | null {
+    const { on } = this;
+    if (on !== null) return on instanceof Call ? on.lifeline : on.resolved().lifeline;
+    return this.object?.resolved().lifeline ?? null;
   }
 
   refer(): Hook {
@@ -431,6 +467,13 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   lent(): void {
     this.wantsObject = true;
+  }
+
+  hold(give: boolean): Hook {
+    this.lent();
+    const hook = this.refer();
+    if (give) this.dispose();
+    return hook;
   }
 
   /**
@@ -465,7 +508,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
       this.wantsObject = true;
       this.holdObject(this.results.pipeline(OBJECT_PATH));
     } else if (this.settled) this.object = this.localObject();
-    else this.object = this.parked = new PromiseHook(this.scheduler);
+    else this.object = this.parked = this.parkingHook();
     return this.object!;
   }
 
@@ -475,7 +518,11 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const { value, scheduler } = this;
     const place = placeOf(value);
     if (place !== undefined) return (place.root as Root & Referable).refer();
-    return above.hold(value, scheduler);
+    return above.hold(value, scheduler, this.terms);
+  }
+
+  private parkingHook(): PromiseHook {
+    return new PromiseHook(this.scheduler, this.terms.limits.queuedCalls);
   }
 
   private unpark(): void {
@@ -503,7 +550,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   // -- Ends ----------------------------------------------------------------------------------------------------------
 
   dup(): object {
-    return above.stub(this.refer()).proxy;
+    return above.stub(this.refer(), this.terms).proxy;
   }
 
   onBroken(listener: (error: RpcError) => void): () => void {

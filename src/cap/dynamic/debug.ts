@@ -5,14 +5,22 @@
 export interface Leak {
   /** What the stub stands for, as far as is known. */
   readonly kind: "stub" | "promise";
+  /** Whose object it stands for, as far as is known by now: the name of the transport. Undefined for an object of this process. */
+  readonly peer: string | undefined;
   /** Milliseconds since it was made. */
   readonly age: number;
   /** Where it was made, if that was noted: a stack as text. */
   readonly stack: string | undefined;
 }
 
+/** What is watched. */
+export interface Watched {
+  /** Whose object it stands for. */
+  readonly peer: string | undefined;
+}
+
 interface Entry {
-  readonly ref: WeakRef<object>;
+  readonly ref: WeakRef<Watched>;
   readonly kind: Leak["kind"];
   readonly made: number;
   readonly stack: string | undefined;
@@ -31,7 +39,7 @@ let lastId = 0;
  * @example
  * watchStubs();
  * // ...
- * for (const { age, stack } of leaks()) console.warn(`not disposed for ${age} ms`, stack);
+ * for (const { age, peer, stack } of leaks()) console.warn(`of ${peer}, not disposed for ${age} ms`, stack);
  */
 export function watchStubs(options: { readonly stacks?: number } | false = {}): void {
   sample = options === false ? -1 : (options.stacks ?? 1);
@@ -43,14 +51,15 @@ export function leaks(): Leak[] {
   const now = Date.now();
   const found: Leak[] = [];
   for (const [id, { ref, kind, made, stack }] of alive) {
-    if (ref.deref() === undefined) alive.delete(id);
-    else found.push({ kind, age: now - made, stack });
+    const stub = ref.deref();
+    if (stub === undefined) alive.delete(id);
+    else found.push({ kind, peer: stub.peer, age: now - made, stack });
   }
   return found;
 }
 
 /** Notes a stub. @returns its number, for {@link noteDisposed}; 0 when stubs are not watched. */
-export function noteMade(stub: object, kind: Leak["kind"]): number {
+export function noteMade(stub: Watched, kind: Leak["kind"]): number {
   if (sample < 0) return 0;
   const stack = sample > 0 && count++ % sample === 0 ? stackHere() : undefined;
   alive.set(++lastId, { ref: new WeakRef(stub), kind, made: Date.now(), stack });

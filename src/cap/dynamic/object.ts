@@ -4,10 +4,12 @@
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
+import { HOLD, holderOf } from "../../hook/holder.js";
 import { type LocalCall, LocalHook } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
 import { CallContext, type Entered, entering, left } from "./context.js";
+import { failureOf } from "./errors.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
 import { packValue } from "./pack.js";
@@ -36,39 +38,51 @@ import {
 } from "./references.js";
 import { type MethodSchemas, schemasOf, validate } from "./schema.js";
 import { isTarget, memberOf } from "./target.js";
+import type { Terms } from "./terms.js";
 import { makeCalls } from "./turn.js";
 
 /** A value of no more bytes goes along with its object, unasked: an answer to a question would cost more. */
 const SMALL = 1024;
 
-/** One capability for each object, as long as anyone holds it: so that it is one object at the other side too. */
-const known = /* @__PURE__ */ new WeakMap<object, LocalHook>();
+/**
+ * One capability for each object, as long as anyone holds it: so that it is one object at the other side too. An object
+ * that is known under different terms has one for each; most have one.
+ */
+const known = /* @__PURE__ */ new WeakMap<object, TargetObject>();
 
-/** A new reference to the capability of a target or a function. */
-export function hookOf(target: object, scheduler: Scheduler): Hook {
-  const hook = known.get(target);
-  if (hook !== undefined) return hook.addRef();
-  const made = new LocalHook(new TargetObject(target), scheduler);
+/** A new reference to the capability of a target or a function, under `terms`. */
+export function hookOf(target: object, scheduler: Scheduler, terms: Terms): Hook {
+  const first = known.get(target);
+  for (let at = first; at !== undefined; at = at.other)
+    if (at.terms.types === terms.types) return at.hook.addRef();
+  const made = new TargetObject(target, scheduler, terms, first);
   known.set(target, made);
-  return made;
+  return made.hook;
 }
 
 /** A new reference to a capability that stands for a value that is here. Its references stay its owner's. */
-export function hookOfValue(value: unknown, scheduler: Scheduler): Hook {
-  return new LocalHook(new ValueObject(value, scheduler), scheduler);
+export function hookOfValue(value: unknown, scheduler: Scheduler, terms: Terms): Hook {
+  return new LocalHook(new ValueObject(value, scheduler, terms), scheduler);
 }
 
 /** A target or a function. */
 class TargetObject extends LocalObject {
   readonly self: object;
+  readonly terms: Terms;
+  readonly hook: LocalHook;
+  /** The same object under other terms. */
+  other: TargetObject | undefined;
 
-  constructor(self: object) {
+  constructor(self: object, scheduler: Scheduler, terms: Terms, other: TargetObject | undefined) {
     super();
     this.self = self;
+    this.terms = terms;
+    this.other = other;
+    this.hook = new LocalHook(this, scheduler);
   }
 
   readonly dispatch = (call: LocalCall): void => {
-    new Invocation(call, this.self, true, null).begin();
+    new Invocation(call, this.self, true, this.terms, null).begin();
   };
 
   share(): Payload {
@@ -76,9 +90,22 @@ class TargetObject extends LocalObject {
   }
 
   dropped(): void {
-    known.delete(this.self);
+    if (!this.forget()) return;
     const dispose = (this.self as Partial<Disposable>)[Symbol.dispose];
     if (isTarget(this.self) && typeof dispose === "function") dispose.call(this.self);
+  }
+
+  /** @returns whether nobody holds the object any more, under any terms. */
+  private forget(): boolean {
+    const { self, other } = this;
+    const first = known.get(self);
+    if (first === this) {
+      if (other === undefined) return known.delete(self);
+      known.set(self, other);
+      return false;
+    }
+    for (let at = first; at !== undefined; at = at.other) if (at.other === this) at.other = other;
+    return false;
   }
 }
 
@@ -87,6 +114,7 @@ class ResultObject extends LocalObject {
   readonly self = null;
   private readonly payload: Payload;
   private readonly scheduler: Scheduler;
+  private readonly terms: Terms;
   private value: unknown;
   private held: Incoming | null = null;
   private stage: "packed" | "opening" | "open" | "failed" = "packed";
@@ -94,10 +122,11 @@ class ResultObject extends LocalObject {
   private waiting: (() => void)[] = [];
 
   /** Takes `payload` over: a Result with its value. */
-  constructor(payload: Payload, scheduler: Scheduler) {
+  constructor(payload: Payload, scheduler: Scheduler, terms: Terms) {
     super();
     this.payload = payload.own();
     this.scheduler = scheduler;
+    this.terms = terms;
   }
 
   share(): Payload {
@@ -105,14 +134,14 @@ class ResultObject extends LocalObject {
   }
 
   readonly dispatch = (call: LocalCall): void => {
-    const request = requestOf(call);
+    const request = requestOf(call, this.terms);
     if (request.path.length === 0 && call.methodId === METHOD_GET && isOurs(call)) {
-      answerWithPacked(call, request.want, this.share(), call.self);
+      answerWithPacked(call, request.want, this.share(), this.terms, call.self);
       return;
     }
     this.whenOpen(() => {
       if (this.failure !== null) call.fails(this.failure);
-      else new Invocation(call, this.value, false, request).begin();
+      else new Invocation(call, this.value, false, this.terms, request).begin();
     });
   };
 
@@ -131,7 +160,7 @@ class ResultObject extends LocalObject {
       this.waiting = [];
       for (const one of waiting) one();
     };
-    this.held = receiveValue(this.share(), this.scheduler, {
+    this.held = receiveValue(this.share(), this.scheduler, this.terms, {
       received: (value) => {
         this.value = value;
         this.stage = "open";
@@ -151,27 +180,29 @@ class ValueObject extends LocalObject {
   readonly self = null;
   private readonly value: unknown;
   private readonly scheduler: Scheduler;
+  private readonly terms: Terms;
 
-  constructor(value: unknown, scheduler: Scheduler) {
+  constructor(value: unknown, scheduler: Scheduler, terms: Terms) {
     super();
     this.value = value;
     this.scheduler = scheduler;
+    this.terms = terms;
   }
 
   share(): Payload {
-    return packValue(this.value, false, this.scheduler).own();
+    return packValue(this.value, false, this.scheduler, this.terms).own();
   }
 
   readonly dispatch = (call: LocalCall): void => {
-    new Invocation(call, this.value, false, null).begin();
+    new Invocation(call, this.value, false, this.terms, null).begin();
   };
 }
 
 /** What is asked, and of a map the program. */
-function requestOf(call: LocalCall): Request & { readonly map?: MapRequest } {
+function requestOf(call: LocalCall, { limits }: Terms): Request & { readonly map?: MapRequest } {
   const { content } = call.params;
   if (call.methodId !== METHOD_MAP || !isOurs(call)) return readRequest(content);
-  const map = readMap(content);
+  const map = readMap(content, limits);
   return { ...map, args: null, map };
 }
 
@@ -185,6 +216,7 @@ class Invocation implements Entered, Receiver {
   private readonly start: unknown;
   /** What is answered is given: it comes from a method. What is read from a result stays the result's. */
   private gives: boolean;
+  private readonly terms: Terms;
   private readonly request: ReturnType<typeof requestOf>;
   private method: object | null = null;
   private owner: unknown = undefined;
@@ -195,12 +227,14 @@ class Invocation implements Entered, Receiver {
     call: LocalCall,
     start: unknown,
     gives: boolean,
+    terms: Terms,
     request: ReturnType<typeof requestOf> | null,
   ) {
     this.call = call;
     this.start = start;
     this.gives = gives;
-    this.request = request ?? requestOf(call);
+    this.terms = terms;
+    this.request = request ?? requestOf(call, terms);
   }
 
   begin(): void {
@@ -261,7 +295,7 @@ class Invocation implements Entered, Receiver {
     this.gives = true;
     const { call, request } = this;
     if (request.args === null) return this.apply(method, owner, []);
-    const incoming = new Incoming(call.params, request.references, call.scheduler);
+    const incoming = new Incoming(call.params, request.references, call.scheduler, this.terms);
     this.incoming = incoming;
     // The promises among them may never come, and need not once the caller has given up.
     call.onCancel = (): void => this.fail(canceledError());
@@ -276,12 +310,12 @@ class Invocation implements Entered, Receiver {
   }
 
   private runMap(value: unknown, { program, references, budget }: MapRequest): void {
-    const { call } = this;
-    const incoming = new Incoming(call.params, references, call.scheduler);
+    const { call, terms } = this;
+    const incoming = new Incoming(call.params, references, call.scheduler, terms);
     this.incoming = incoming;
     call.onCancel = (): void => this.fail(canceledError());
     const received = (captures: unknown): void => {
-      const run = new MapRun(program, captures as unknown[], call.scheduler, budget);
+      const run = new MapRun(program, captures as unknown[], call.scheduler, terms, budget);
       call.onCancel = (): void => {
         run.dispose();
         this.fail(canceledError());
@@ -368,7 +402,7 @@ class Invocation implements Entered, Receiver {
       (valid) => this.settle(valid),
       (reason) => {
         this.fail(reason);
-        giveBack(value, this.call.scheduler);
+        giveBack(value, this.call.scheduler, this.terms);
       },
     );
   }
@@ -403,7 +437,7 @@ class Invocation implements Entered, Receiver {
     // What the method called before it returned was called before: a callback comes before the answer.
     makeCalls();
     try {
-      answer(this.call, this.request.want, value, this.gives);
+      answer(this.call, this.request.want, value, this.gives, this.terms);
     } catch (thrown) {
       this.call.fails(RpcError.from(thrown));
     }
@@ -412,7 +446,7 @@ class Invocation implements Entered, Receiver {
 
   fail(reason: unknown): void {
     makeCalls();
-    this.call.fails(RpcError.from(reason));
+    this.call.fails(failureOf(reason, this.terms));
     const { incoming } = this;
     incoming?.endLoan();
     incoming?.dropUnused();
@@ -423,21 +457,34 @@ class Invocation implements Entered, Receiver {
  * Ends `call` with `value`, in the form that is wanted.
  * @param gives the references in it are given away. @throws RpcError when something in it cannot travel.
  */
-function answer(call: LocalCall, want: number, value: unknown, gives: boolean): void {
+function answer(call: LocalCall, want: number, value: unknown, gives: boolean, terms: Terms): void {
   const { scheduler } = call;
-  if (want === WANT_VALUE) return call.returns(packValue(value, gives, scheduler));
-  const object = objectOf(value, gives, scheduler);
+  if (want === WANT_VALUE) return call.returns(packValue(value, gives, scheduler, terms));
+  const object = objectOf(value, gives, scheduler, terms);
   if (object === null)
-    return answerWithPacked(call, want, packValue(value, gives, scheduler).own(), null);
+    return answerWithPacked(
+      call,
+      want,
+      packValue(value, gives, scheduler, terms).own(),
+      terms,
+      null,
+    );
   call.returns(new Payload(writeResult(null, [], true, true), [object]));
 }
 
 /** Ends `call` with the object of a packed value, which is taken over. @param self the object, if there is one. */
-function answerWithPacked(call: LocalCall, want: number, packed: Payload, self: Hook | null): void {
+function answerWithPacked(
+  call: LocalCall,
+  want: number,
+  packed: Payload,
+  terms: Terms,
+  self: Hook | null,
+): void {
   if (want === WANT_VALUE) return call.returns(packed);
   const { content, caps } = packed;
   const object =
-    self?.addRef() ?? new LocalHook(new ResultObject(packed, call.scheduler), call.scheduler);
+    self?.addRef() ??
+    new LocalHook(new ResultObject(packed, call.scheduler, terms), call.scheduler);
   if (self !== null) packed.release();
   const small = want === WANT_EITHER && caps.length === 0 && content.byteLength <= SMALL;
   const value = small ? (readResult(content).value ?? UNDEFINED) : null;
@@ -445,19 +492,21 @@ function answerWithPacked(call: LocalCall, want: number, packed: Payload, self: 
 }
 
 /** Ends the references in a result that is not sent. */
-function giveBack(value: unknown, scheduler: Scheduler): void {
+function giveBack(value: unknown, scheduler: Scheduler, terms: Terms): void {
   try {
-    packValue(value, true, scheduler).release();
+    packValue(value, true, scheduler, terms).release();
   } catch {
     // What cannot travel holds none.
   }
 }
 
 /** A new reference to what stands for `value` by itself; null for what is a plain value. */
-function objectOf(value: unknown, gives: boolean, scheduler: Scheduler): Hook | null {
+function objectOf(value: unknown, gives: boolean, scheduler: Scheduler, terms: Terms): Hook | null {
   const place = placeOf(value);
   if (place === undefined)
-    return typeof value === "function" || isTarget(value) ? hookOf(value, scheduler) : null;
+    return typeof value === "function" || isTarget(value)
+      ? hookOf(value, scheduler, terms)
+      : (holderOf(value)?.[HOLD](gives) ?? null);
   if (place.isPromise) return null;
   const hook = (place.root as Root & Referable).refer();
   if (gives) place.root.dispose();

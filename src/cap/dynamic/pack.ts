@@ -5,6 +5,7 @@ import type { Scheduler } from "../../base/scheduler.js";
 import { Payload } from "../../hook/payload.js";
 import { UNDEFINED, writeResult } from "./protocol.js";
 import { Outgoing } from "./references.js";
+import type { Terms } from "./terms.js";
 
 /**
  * The content is borrowed.
@@ -16,10 +17,11 @@ export function packValue(
   value: unknown,
   gives: boolean,
   scheduler: Scheduler,
+  terms: Terms,
   root = "result",
 ): Payload {
   if (value === undefined) return new Payload(writeResult(UNDEFINED, [], false, false));
-  const outgoing = new Outgoing(scheduler, gives);
+  const outgoing = new Outgoing(scheduler, terms, gives);
   const bytes = outgoing.encode(value, root);
   return new Payload(writeResult(bytes, outgoing.kinds, false, false), outgoing.take());
 }

@@ -3,7 +3,11 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { CallOptions } from "../call-options.js";
+import type { Hook, Lifeline } from "../../hook/hook.js";
+import { HOLD } from "../../hook/holder.js";
+import type { Lane } from "./pressure.js";
 import { isReserved } from "./target.js";
+import type { Terms } from "./terms.js";
 
 /** Leads from a proxy to its place; known to this layer alone. */
 const PLACE: unique symbol = Symbol("capstan.place");
@@ -106,6 +110,15 @@ export abstract class Root extends Place {
     return this;
   }
 
+  /** Where calls on it count. */
+  abstract readonly lane: Lane;
+
+  /** What its capability depends on, as far as is known by now. */
+  abstract readonly lifeline: Lifeline | null;
+
+  /** Of what goes through it, and comes. */
+  abstract readonly terms: Terms;
+
   /** Calls what is at `path`, or with null arguments asks for it. @returns a promise, as users hold it. */
   abstract start(
     path: readonly string[],
@@ -122,6 +135,9 @@ export abstract class Root extends Place {
 
   /** Told when `then` of a property is read: the property is asked for in a moment, by a call on this. */
   memberAwaited(): void {}
+
+  /** A reference to what it stands for, which the caller owns. @param give this is disposed. */
+  abstract hold(give: boolean): Hook;
 
   /** @returns takes the listener away again. */
   abstract onBroken(listener: (error: RpcError) => void): () => void;
@@ -212,6 +228,12 @@ function dispose(this: unknown): void {
   here(this).dispose();
 }
 
+function hold(this: unknown, give: boolean): Hook {
+  const place = here(this);
+  // A property is asked for by this, so nobody else holds the promise of it.
+  return rootOf(place).hold(give || place.path.length > 0);
+}
+
 function withOptions(this: unknown, options: CallOptions): object {
   const place = here(this);
   return proxyOf(new Property(place.root, place.path, { ...place.options, ...options }));
@@ -230,6 +252,7 @@ const handler: ProxyHandler<ProxyTarget> = {
   get({ place }, key) {
     if (typeof key === "symbol") {
       if (key === PLACE) return place;
+      if (key === HOLD) return hold;
       return key === Symbol.dispose ? dispose : undefined;
     }
     switch (key) {
@@ -262,7 +285,7 @@ const handler: ProxyHandler<ProxyTarget> = {
     return place.isPromise ? prototypes.promise : prototypes.stub;
   },
   has(_target, key) {
-    return key === PLACE || key === Symbol.dispose;
+    return key === PLACE || key === HOLD || key === Symbol.dispose;
   },
   ownKeys() {
     return [];

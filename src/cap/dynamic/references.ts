@@ -4,6 +4,7 @@
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { CallRequest, Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
+import { HOLD, holderOf } from "../../hook/holder.js";
 import { LocalHook, type Server } from "../../hook/local.js";
 import { NO_CAPS, Payload } from "../../hook/payload.js";
 import { nullHook, type Results, type ResultsObserver } from "../../hook/results.js";
@@ -36,6 +37,7 @@ import {
   writeRequest,
 } from "./protocol.js";
 import { isTarget } from "./target.js";
+import type { Terms } from "./terms.js";
 
 /** A root that can be put into a payload. */
 export interface Referable extends Root {
@@ -52,27 +54,29 @@ export interface Referable extends Root {
 /** The layers above this one, which it makes things of. Filled in by stub.ts. */
 export const above: {
   /** A new stub for `hook`, which it takes over. */
-  stub: (hook: Hook) => { readonly root: Root; readonly proxy: object };
+  stub: (hook: Hook, terms: Terms) => { readonly root: Root; readonly proxy: object };
   /** A new reference to the capability of a target or a function of this vat. */
-  serve: (target: object, scheduler: Scheduler) => Hook;
+  serve: (target: object, scheduler: Scheduler, terms: Terms) => Hook;
   /** A new reference to a capability that stands for `value`, a result that came here. The value's references stay its owner's. */
-  hold: (value: unknown, scheduler: Scheduler) => Hook;
+  hold: (value: unknown, scheduler: Scheduler, terms: Terms) => Hook;
   /** The function that stands for a signal. */
   functionOf: (signal: AbortSignal) => object;
   /** A signal that follows the one behind `hook`, which it takes over, until `root` is disposed. */
-  follow: (hook: Hook) => { readonly root: Root; readonly signal: AbortSignal };
+  follow: (hook: Hook, terms: Terms) => { readonly root: Root; readonly signal: AbortSignal };
   /** A stream or Blob as a reference; undefined for anything else. @throws RpcError unsendable-value. */
   sendStream: (
     value: object,
     path: string,
     scheduler: Scheduler,
+    terms: Terms,
     gives: boolean,
   ) => { readonly kind: number; readonly sent: Sent } | undefined;
   /** The stream behind `hook`, which it takes over. */
-  receiveStream: (kind: number, hook: Hook) => ReceivedStream;
+  receiveStream: (kind: number, hook: Hook, terms: Terms) => ReceivedStream;
   /** Fetches the Blob behind `hook`, which it takes over. @returns gives it up. */
   receiveBlob: (
     hook: Hook,
+    terms: Terms,
     received: (blob: Blob) => void,
     failed: (error: RpcError) => void,
   ) => () => void;
@@ -124,18 +128,20 @@ export class Outgoing implements ReferenceSink {
   readonly kinds: number[] = [];
   private readonly entries: (Hook | Referable)[] = [];
   /** What ends with this value: what is given away, and promises that were asked for to be put into it. */
-  private readonly ends: Referable[] = [];
+  private readonly ends: Pick<Referable, "dispose">[] = [];
   private known: Map<object, number> | null = null;
   private streams: Sent[] | null = null;
   private readonly scheduler: Scheduler;
+  private readonly terms: Terms;
   private readonly gives: boolean;
 
   /**
-   * @param scheduler of capabilities that have to be made.
+   * @param scheduler of capabilities that have to be made. @param terms those of what the value goes through.
    * @param gives stubs and promises in the value are given away with it, and disposed here whatever becomes of it.
    */
-  constructor(scheduler: Scheduler, gives = false) {
+  constructor(scheduler: Scheduler, terms: Terms, gives = false) {
     this.scheduler = scheduler;
+    this.terms = terms;
     this.gives = gives;
   }
 
@@ -149,25 +155,35 @@ export class Outgoing implements ReferenceSink {
       if (!this.gives) this.ends.push(root as Referable);
       return this.referenceTo(root, value);
     }
-    const { scheduler } = this;
+    const { scheduler, terms } = this;
     if (value instanceof AbortSignal) {
       const { aborted } = value;
       this.kinds.push(aborted ? KIND_ABORTED : KIND_SIGNAL);
       this.entries.push(
         aborted
-          ? above.hold(value.reason, scheduler)
-          : above.serve(above.functionOf(value), scheduler),
+          ? above.hold(value.reason, scheduler, terms)
+          : above.serve(above.functionOf(value), scheduler, terms),
       );
     } else if (typeof value === "function" || isTarget(value)) {
       this.kinds.push(KIND_OBJECT);
-      this.entries.push(above.serve(value, scheduler));
+      this.entries.push(above.serve(value, scheduler, terms));
     } else {
-      const stream = above.sendStream(value, path, scheduler, this.gives);
-      if (stream === undefined) return undefined;
+      const stream = above.sendStream(value, path, scheduler, terms, this.gives);
+      if (stream === undefined) return this.holder(value);
       this.kinds.push(stream.kind);
       this.entries.push(stream.sent.hook);
       (this.streams ??= []).push(stream.sent);
     }
+    return this.added(value);
+  }
+
+  /** The reference to what another layer holds: a typed client. */
+  private holder(value: object): { kind: number; index: number } | undefined {
+    const holder = holderOf(value);
+    if (holder === undefined) return undefined;
+    const hook = holder[HOLD](this.gives);
+    this.kinds.push(KIND_OBJECT);
+    this.entries.push(hook);
     return this.added(value);
   }
 
@@ -196,7 +212,7 @@ export class Outgoing implements ReferenceSink {
   /** Encodes `value`. @throws RpcError when something in it cannot travel; then no reference is held. */
   encode(value: unknown, root: string): Uint8Array {
     try {
-      return encodeValue(value, this, { root });
+      return encodeValue(value, this, { root, types: this.terms.types });
     } catch (thrown) {
       this.refused();
       throw thrown;
@@ -289,6 +305,7 @@ export class Incoming implements ReferenceSource {
   private readonly payload: Payload;
   private readonly references: References;
   private readonly scheduler: Scheduler;
+  private readonly terms: Terms;
   private readonly depth: number;
   private readonly values: unknown[] = [];
   private stubs: Root[] = [];
@@ -303,10 +320,17 @@ export class Incoming implements ReferenceSource {
   private left = 0;
 
   /** @param payload its capabilities are released as soon as there are stubs for them; that may be done before, too. */
-  constructor(payload: Payload, references: References, scheduler: Scheduler, depth = 0) {
+  constructor(
+    payload: Payload,
+    references: References,
+    scheduler: Scheduler,
+    terms: Terms,
+    depth = 0,
+  ) {
     this.payload = payload;
     this.references = references;
     this.scheduler = scheduler;
+    this.terms = terms;
     this.depth = depth;
   }
 
@@ -338,7 +362,7 @@ export class Incoming implements ReferenceSource {
     let value: unknown;
     try {
       if (bytes === null) value = this.references.kinds.map((kind, i) => this.revive(kind, i));
-      else value = bytes === UNDEFINED ? undefined : decodeValue(bytes, this);
+      else value = bytes === UNDEFINED ? undefined : decodeWith(this.terms, bytes, this);
     } catch (thrown) {
       return this.failed(RpcError.from(thrown));
     }
@@ -379,19 +403,19 @@ export class Incoming implements ReferenceSource {
   }
 
   private stream(kind: number, hook: Hook): object {
-    const received = above.receiveStream(kind, hook);
+    const received = above.receiveStream(kind, hook, this.terms);
     (this.streams ??= []).push(received);
     return received.stream;
   }
 
   private signal(hook: Hook): AbortSignal {
-    const { root, signal } = above.follow(hook);
+    const { root, signal } = above.follow(hook, this.terms);
     this.stubs.push(root);
     return signal;
   }
 
   private stub(hook: Hook): object {
-    const { root, proxy } = above.stub(hook);
+    const { root, proxy } = above.stub(hook, this.terms);
     this.stubs.push(root);
     return proxy;
   }
@@ -438,6 +462,7 @@ export class Incoming implements ReferenceSource {
   private fetch(index: number): void {
     const giveUp = above.receiveBlob(
       this.hook(index),
+      this.terms,
       (blob) => {
         this.values[index] = blob;
         this.ready();
@@ -475,7 +500,7 @@ export class Incoming implements ReferenceSource {
 
   private settle(payload: Payload, receiver: Receiver): void {
     if (this.ended) return payload.release();
-    const inner = receiveValue(payload, this.scheduler, receiver, this.depth + 1);
+    const inner = receiveValue(payload, this.scheduler, this.terms, receiver, this.depth + 1);
     if (inner !== null) this.inner.push(inner);
   }
 }
@@ -505,6 +530,7 @@ export class ValueObserver implements ResultsObserver {
 export function receiveValue(
   payload: Payload,
   scheduler: Scheduler,
+  terms: Terms,
   receiver: Receiver,
   depth = 0,
 ): Incoming | null {
@@ -518,11 +544,11 @@ export function receiveValue(
     if (!hasValue)
       throw new RpcError("failed", "invalid-payload", "the value was asked for and is missing");
     if (references.kinds.length > 0) {
-      const incoming = new Incoming(payload, references, scheduler, depth);
+      const incoming = new Incoming(payload, references, scheduler, terms, depth);
       incoming.decode(value ?? UNDEFINED, receiver);
       return incoming;
     }
-    decoded = value === null ? undefined : decodeValue(value, NO_REFERENCES);
+    decoded = value === null ? undefined : decodeWith(terms, value, NO_REFERENCES);
     payload.release();
   } catch (thrown) {
     payload.release();
@@ -531,6 +557,11 @@ export function receiveValue(
   }
   receiver.received(decoded, null);
   return null;
+}
+
+/** The value in `bytes`, with the classes of `terms`. @throws RpcError as decodeValue does. */
+function decodeWith(terms: Terms, bytes: Uint8Array, source: ReferenceSource): unknown {
+  return decodeValue(bytes, source, undefined, terms);
 }
 
 const NO_REFERENCES: ReferenceSource = {

@@ -11,6 +11,7 @@ import { startCall } from "./call.js";
 import { callContext } from "./context.js";
 import { placeOf, type Root } from "./place.js";
 import { NO_STEPS } from "./protocol.js";
+import type { Terms } from "./terms.js";
 
 const functions = /* @__PURE__ */ new WeakMap<AbortSignal, object>();
 
@@ -46,9 +47,9 @@ export function functionOf(signal: AbortSignal): object {
  *
  * @param hook taken over. @returns `root`, which ends the wait when it is disposed.
  */
-export function follow(hook: Hook): { root: Root; signal: AbortSignal } {
+export function follow(hook: Hook, terms: Terms): { root: Root; signal: AbortSignal } {
   const controller = new AbortController();
-  const root = placeOf(startCall(hook, NO_STEPS, [], undefined))!.root;
+  const root = placeOf(startCall(hook, NO_STEPS, [], undefined, terms))!.root;
   hook.release();
   root.awaited();
   root.then(

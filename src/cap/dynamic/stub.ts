@@ -2,9 +2,9 @@
 // State: one reference to a hook, until it is disposed. Must not know: how calls travel.
 
 import { RpcError } from "../../base/errors.js";
-import type { Scheduler } from "../../base/scheduler.js";
 import { disposed, releaseWhenCollected } from "../../hook/collect.js";
-import { Hook } from "../../hook/hook.js";
+import { Hook, type Lifeline } from "../../hook/hook.js";
+import { HOLD, holderOf } from "../../hook/holder.js";
 import { type Identity, identity } from "../../hook/identity.js";
 import type { CallOptions } from "../call-options.js";
 import { processScheduler } from "../scheduler.js";
@@ -14,25 +14,29 @@ import { noteDisposed, noteMade } from "./debug.js";
 import { hookOf, hookOfValue } from "./object.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, prototypes, proxyOf, Root } from "./place.js";
+import { type Lane, laneOf, whenWritable } from "./pressure.js";
 import { KIND_OBJECT, NO_STEPS } from "./protocol.js";
 import { follow, functionOf } from "./signal.js";
 import { above, localObject, type Referable } from "./references.js";
 import { fetchBlob, receiveStream, sendStream } from "./streams.js";
 import { isTarget } from "./target.js";
+import { type StubOptions, type Terms, termsOf } from "./terms.js";
 import type * as types from "./types.js";
 
 /** A reference that a user holds. */
 class Stub extends Root implements Referable {
   readonly kind = KIND_OBJECT;
+  readonly terms: Terms;
   private hook: Hook | null;
   private readonly id: number;
   private disposedAt: string | undefined;
   private watches: (() => void)[] | null = null;
 
   /** Takes `hook` over. */
-  constructor(hook: Hook) {
+  constructor(hook: Hook, terms: Terms) {
     super(NO_STEPS, undefined);
     this.hook = hook;
+    this.terms = terms;
     this.id = noteMade(this, "stub");
     releaseWhenCollected(this, hook);
   }
@@ -46,12 +50,12 @@ class Stub extends Root implements Referable {
     args: readonly unknown[] | null,
     options: CallOptions | undefined,
   ): object {
-    return startCall(this.live, path, args, options);
+    return startCall(this.live, path, args, options, this.terms);
   }
 
   startMap(path: readonly string[], callback: Mapper, options: CallOptions | undefined): object {
-    const { live } = this;
-    return startCall(live, path, record(callback, live.scheduler), options);
+    const { live, terms } = this;
+    return startCall(live, path, record(callback, live.scheduler, terms), options, terms);
   }
 
   then(): Promise<unknown> {
@@ -70,6 +74,18 @@ class Stub extends Root implements Referable {
     });
   }
 
+  get peer(): string | undefined {
+    return this.lifeline?.peer;
+  }
+
+  get lane(): Lane {
+    return laneOf(this.live);
+  }
+
+  get lifeline(): Lifeline | null {
+    return this.hook?.resolved().lifeline ?? null;
+  }
+
   refer(): Hook {
     return this.live.addRef();
   }
@@ -78,8 +94,14 @@ class Stub extends Root implements Referable {
     void this.live;
   }
 
+  hold(give: boolean): Hook {
+    const hook = this.refer();
+    if (give) this.dispose();
+    return hook;
+  }
+
   dup(): object {
-    return makeStub(this.refer()).proxy;
+    return makeStub(this.refer(), this.terms).proxy;
   }
 
   onBroken(listener: (error: RpcError) => void): () => void {
@@ -103,8 +125,8 @@ class Stub extends Root implements Referable {
   }
 }
 
-function makeStub(hook: Hook): { root: Root; proxy: object } {
-  const root = new Stub(hook);
+function makeStub(hook: Hook, terms: Terms): { root: Root; proxy: object } {
+  const root = new Stub(hook, terms);
   return { root, proxy: proxyOf(root) };
 }
 
@@ -118,10 +140,9 @@ above.receiveStream = receiveStream;
 above.receiveBlob = fetchBlob;
 
 class StubClass {
-  constructor(of: unknown, options?: { scheduler?: Scheduler }) {
-    return makeStub(
-      of instanceof Hook ? of : servedHook(of, options?.scheduler ?? processScheduler()),
-    ).proxy;
+  constructor(of: unknown, options?: StubOptions) {
+    const terms = termsOf(options, placeOf(of)?.root.terms);
+    return makeStub(of instanceof Hook ? of : servedHook(of, terms, options), terms).proxy;
   }
 }
 
@@ -157,18 +178,21 @@ export type RpcPromise<T> = types.RpcPromise<T>;
  * What is offered to peers: a target or a function behind a hook, for the option `bootstrap`.
  *
  * @param target stays known as one object for as long as the hook is not released.
- * @param options `scheduler`: whose jobs its calls are; by default the process's own.
+ * @param options `types` and `limits` hold for all that comes and goes through it, too.
  * @throws RpcError invalid-argument when `target` does not go by reference.
  * @example const listener = await listen("tcp://:4000", { bootstrap: serve(new Api()) });
  */
-export function serve(target: object, options?: { scheduler?: Scheduler }): Hook {
-  return servedHook(target, options?.scheduler ?? processScheduler());
+export function serve(target: object, options?: StubOptions): Hook {
+  return servedHook(target, termsOf(options), options);
 }
 
-function servedHook(target: unknown, scheduler: Scheduler): Hook {
+function servedHook(target: unknown, terms: Terms, options: StubOptions | undefined): Hook {
   const place = placeOf(target);
   if (place !== undefined) return referableOf(place).refer();
-  if (typeof target === "function" || isTarget(target)) return hookOf(target, scheduler);
+  if (typeof target === "function" || isTarget(target))
+    return hookOf(target, options?.scheduler ?? processScheduler(), terms);
+  const holder = holderOf(target);
+  if (holder !== undefined) return holder[HOLD](false);
   const message =
     "only a function, or an object of a class that extends RpcTarget, goes by reference";
   throw new RpcError("failed", "invalid-argument", message);
@@ -176,6 +200,28 @@ function servedHook(target: unknown, scheduler: Scheduler): Hook {
 
 function referableOf(place: Place): Referable {
   return place.root as Root & Referable;
+}
+
+/**
+ * Waits until another call on `stub` is welcome: all calls of the turn are made, fewer than `limits.callsInFlight` are under
+ * way to its peer, and no more than `limits.outgoingBytes` wait for the carrier. Who makes calls in a loop without awaiting
+ * each waits for this; who does not meets `callsInFlightHard`, and calls fail as `overloaded`.
+ *
+ * @param stub a stub, a promise, or a property of either.
+ * @returns a promise that also resolves when the connection is lost: the next call says so.
+ * @throws RpcError invalid-argument for what is none (as a rejection); capability-disposed.
+ * @example for (const line of lines) { await whenReady(log); void log.write(line); }
+ * Source: C-FLO-19, C-FLO-20.
+ */
+export async function whenReady(stub: object): Promise<void> {
+  const place = placeOf(stub);
+  if (place === undefined)
+    throw new RpcError("failed", "invalid-argument", "only of a stub or a promise is it known");
+  const { terms } = place.root;
+  // What waits for the end of the turn goes first; and what a promise leads to may only be known then.
+  await Promise.resolve();
+  await place.root.lane.whenBelow(terms.limits.callsInFlight);
+  await whenWritable(place.root.lifeline);
 }
 
 /**
@@ -205,6 +251,9 @@ export function sameObject(a: object, b: object): Identity {
   const y = placeOf(b);
   if (x === undefined || y === undefined) return a === b ? "same" : "unknown";
   if (x.path.length > 0 || y.path.length > 0) return "unknown";
+  const self = targetOf(a);
+  // An object that is served under two terms is two capabilities.
+  if (self !== undefined && self === targetOf(b)) return "same";
   const first = referableOf(x).refer();
   const second = referableOf(y).refer();
   const answer = identity(first, second);

@@ -2,10 +2,11 @@
 // State: none. Must not know: how anything works.
 
 import type { RpcError } from "../../base/errors.js";
-import type { Scheduler } from "../../base/scheduler.js";
+import type { Holder } from "../../hook/holder.js";
 import type { Hook } from "../../hook/hook.js";
 import type { CallOptions } from "../call-options.js";
 import type { RpcTarget } from "./target.js";
+import type { StubOptions } from "./terms.js";
 
 type AnyFunction = (...args: never[]) => unknown;
 
@@ -44,13 +45,15 @@ export type Received<T> =
       ? T
       : T extends ByReference
         ? RpcStub<T>
-        : T extends Map<infer K, infer V>
-          ? Map<Received<K>, Received<V>>
-          : T extends Set<infer V>
-            ? Set<Received<V>>
-            : T extends object
-              ? { [K in keyof T]: Received<T[K]> }
-              : T;
+        : T extends Holder
+          ? StubMembers<unknown>
+          : T extends Map<infer K, infer V>
+            ? Map<Received<K>, Received<V>>
+            : T extends Set<infer V>
+              ? Set<Received<V>>
+              : T extends object
+                ? { [K in keyof T]: Received<T[K]> }
+                : T;
 
 /**
  * What may be given for a parameter: the value; a stub, or a promise, in the place of what goes by reference or of any part
@@ -63,13 +66,15 @@ export type Sendable<T> =
       ? T | StubMembers<T>
       : T extends ByReference
         ? T | StubMembers<T>
-        : T extends Map<infer K, infer V>
-          ? Map<Sendable<K>, Sendable<V>> | StubMembers<T>
-          : T extends Set<infer V>
-            ? Set<Sendable<V>> | StubMembers<T>
-            : T extends object
-              ? { [K in keyof T]: Sendable<T[K]> } | StubMembers<T>
-              : T;
+        : T extends Holder
+          ? Holder
+          : T extends Map<infer K, infer V>
+            ? Map<Sendable<K>, Sendable<V>> | StubMembers<T>
+            : T extends Set<infer V>
+              ? Set<Sendable<V>> | StubMembers<T>
+              : T extends object
+                ? { [K in keyof T]: Sendable<T[K]> } | StubMembers<T>
+                : T;
 
 type SendableArgs<A extends readonly unknown[]> = { [I in keyof A]: Sendable<A[I]> };
 
@@ -78,9 +83,11 @@ export type Given<T> = T extends Leaf
   ? T
   : T extends StubMembers<unknown>
     ? T
-    : T extends object
-      ? Received<T> & (T extends ByReference ? unknown : Disposable)
-      : T;
+    : T extends Holder
+      ? StubMembers<unknown>
+      : T extends object
+        ? Received<T> & (T extends ByReference ? unknown : Disposable)
+        : T;
 
 /** Names that every stub has: members of the object with such a name cannot be reached. */
 export type StubNames =
@@ -102,7 +109,7 @@ type Members<T> = {
 };
 
 /** What every stub and every promise has. */
-export interface StubMembers<out T> extends Disposable {
+export interface StubMembers<out T> extends Disposable, Holder {
   /** Never there: carries the type. */
   readonly "~rpc"?: T;
   /** Another stub for the same object, to be disposed on its own: keeps what is lent. @throws RpcError capability-disposed */
@@ -158,11 +165,13 @@ export type RpcPromise<T> = Promise<Given<T>> &
     ? StubMembers<T> & WithOptions<T> // a string's own methods are not to be had from afar
     : T extends StubMembers<infer U>
       ? RpcStub<U>
-      : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
+      : T extends Holder
+        ? StubMembers<T>
+        : Callable<T> & Members<T> & StubMembers<T> & WithOptions<T>);
 
 export interface RpcStubConstructor {
   /** @param target an object of this process; or a hook, which is taken over. */
-  new <T>(target: T | Hook, options?: { scheduler?: Scheduler }): RpcStub<T>;
+  new <T>(target: T | Hook, options?: StubOptions): RpcStub<T>;
   readonly prototype: RpcStub<unknown>;
 }
 

@@ -164,7 +164,7 @@ export class SinkClient {
         }
         results.cancel();
         // A ByteStream of someone else's does not say that it broke until something is written.
-        if (error.type !== "unimplemented") this.fail(error);
+        if (error.type !== "unimplemented") this.fail(this.values.shown(error));
       },
     });
   }
@@ -207,8 +207,9 @@ export class SinkClient {
       start((error) => {
         this.waiting.delete(reject);
         if (error === null) return resolve();
-        this.fail(error);
-        reject(this.broke === null ? error : this.broke.reason);
+        const reason = this.values.shown(error);
+        this.fail(reason);
+        reject(this.broke === null ? reason : this.broke.reason);
       });
     });
     promise.catch(ignore);

@@ -90,7 +90,7 @@ export class SinkServer implements Server {
 
   /** A drain that hangs in a chunk must not hold up the rest. */
   private stopTaking(reason: unknown): void {
-    this.taking?.fails(RpcError.from(reason));
+    this.taking?.fails(this.values.failure(reason));
     this.taking = null;
   }
 
@@ -132,7 +132,7 @@ export class SinkServer implements Server {
       },
       (reason: unknown) => {
         taken();
-        call.fails(RpcError.from(reason));
+        call.fails(this.values.failure(reason));
       },
     );
   }
@@ -142,7 +142,7 @@ export class SinkServer implements Server {
     this.over = true;
     this.drain.end().then(
       () => call.returns(),
-      (reason: unknown) => call.fails(RpcError.from(reason)),
+      (reason: unknown) => call.fails(this.values.failure(reason)),
     );
   }
 
@@ -177,7 +177,7 @@ export class SinkServer implements Server {
     call.fails(
       this.broke === null
         ? new RpcError("failed", "invalid-state", "the stream has ended")
-        : RpcError.from(this.broke.reason),
+        : this.values.failure(this.broke.reason),
     );
     return true;
   }

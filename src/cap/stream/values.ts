@@ -16,6 +16,10 @@ export interface Values {
     received: (value: unknown) => void,
     failed: (error: RpcError) => void,
   ): () => void;
+  /** What a call fails with for `reason`. Never throws. */
+  failure(reason: unknown): RpcError;
+  /** The reason that a call which failed with `error` had, as far as it is known here. */
+  shown(error: RpcError): unknown;
 }
 
 export const ignore = (): void => {};

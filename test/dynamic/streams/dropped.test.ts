@@ -13,6 +13,7 @@ import type { Values } from "../../../src/cap/stream/values.js";
 import { CallRequest } from "../../../src/hook/hook.js";
 import { LocalHook } from "../../../src/hook/local.js";
 import { emptyPayload, Payload } from "../../../src/hook/payload.js";
+import { RpcError } from "../../../src/base/errors.js";
 import { Scheduler } from "../../../src/base/scheduler.js";
 import { gc } from "../../hostile/memory.js";
 import { failure, Pair } from "../kit.js";
@@ -118,7 +119,12 @@ it("a stream comes home, and a promise of one is an argument", async () => {
 });
 
 /** Values that nobody looks at. */
-const values: Values = { pack: emptyPayload, unpack: () => () => {} };
+const values: Values = {
+  pack: emptyPayload,
+  unpack: () => () => {},
+  failure: (reason) => RpcError.from(reason),
+  shown: (error) => error,
+};
 
 function settled(hook: LocalHook, request: CallRequest): Promise<string> {
   const results = hook.call(request);

@@ -2,6 +2,7 @@
 // State: none. Must not know: how it is recorded or run.
 
 import { RpcError } from "../../../base/errors.js";
+import type { Limits } from "../../../base/limits.js";
 import type { Content } from "../../../wire/content.js";
 import { ContentBuilder, type StructBuilder, StructReader } from "../../../wire/struct.js";
 import { MAX_PATH, MAX_REFERENCES, NO_STEPS, type References } from "../protocol.js";
@@ -30,11 +31,6 @@ export interface MapRequest {
   readonly timeout: number;
   readonly want: number;
 }
-
-/** Steps of one program, those inside of it counted: more than any callback has, and little to read. */
-export const MAX_STEPS = 1000;
-/** Programs inside one another. */
-export const MAX_LEVELS = 8;
 
 /** The variable `n` of `level`. */
 export const variable = (level: number, n: number): number => (level << 16) | n;
@@ -76,8 +72,8 @@ function writeProgram(to: StructBuilder, { steps, result }: Program): void {
   to.data(1, result);
 }
 
-/** @throws RpcError invalid-payload, or limit-exceeded. */
-export function readMap(content: Content): MapRequest {
+/** @param limits bound the program. @throws RpcError invalid-payload, or limit-exceeded. */
+export function readMap(content: Content, limits: Limits): MapRequest {
   const root = StructReader.of(content);
   const kinds: number[] = [];
   const caps: number[] = [];
@@ -90,7 +86,7 @@ export function readMap(content: Content): MapRequest {
   }
   return {
     path: readPath(root, 0),
-    program: readProgram(root.struct(1), 1, { steps: MAX_STEPS }),
+    program: readProgram(root.struct(1), 1, { limits, steps: limits.mapSteps }),
     references: { kinds, caps },
     budget: root.u32(8),
     timeout: root.u32(0),
@@ -98,12 +94,17 @@ export function readMap(content: Content): MapRequest {
   };
 }
 
-function readProgram(from: StructReader, level: number, left: { steps: number }): Program {
-  if (level > MAX_LEVELS) throw tooMany("programs inside one another", MAX_LEVELS);
+function readProgram(
+  from: StructReader,
+  level: number,
+  left: { readonly limits: Limits; steps: number },
+): Program {
+  const { mapLevels, mapSteps } = left.limits;
+  if (level > mapLevels) throw tooMany("programs inside one another, limit mapLevels", mapLevels);
   const list = from.list(0, 0, 1);
   const steps: Step[] = [];
   for (let i = 0; i < list.length; i++) {
-    if (--left.steps < 0) throw tooMany("steps", MAX_STEPS);
+    if (--left.steps < 0) throw tooMany("steps, limit mapSteps", mapSteps);
     const step = list.at(i);
     steps.push({
       on: step.u32(0),

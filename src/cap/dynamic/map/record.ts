@@ -17,9 +17,11 @@ import {
   Root,
 } from "../place.js";
 import { KIND_VARIABLE, METHOD_CALL, METHOD_GET, METHOD_MAP, NO_STEPS } from "../protocol.js";
+import { Lane } from "../pressure.js";
 import { Outgoing } from "../references.js";
-import { encodeValue } from "../values/index.js";
-import { MAX_LEVELS, MAX_STEPS, type Program, type Step, variable, writeMap } from "./program.js";
+import { DEFAULT_TERMS, type Terms } from "../terms.js";
+import { encodeValue, type ReferenceSink } from "../values/index.js";
+import { type Program, type Step, variable, writeMap } from "./program.js";
 
 /** A call of `map`, to be given to startCall. */
 export interface MapCall {
@@ -41,10 +43,10 @@ export function mapCall(program: Program, outgoing: Outgoing, budget: number): M
  * Records `callback`.
  * @throws RpcError invalid-argument when it cannot be recorded: it is async, or too long; what the callback throws.
  */
-export function record(callback: Mapper, scheduler: Scheduler): MapCall {
-  const outgoing = new Outgoing(scheduler);
+export function record(callback: Mapper, scheduler: Scheduler, terms: Terms): MapCall {
+  const outgoing = new Outgoing(scheduler, terms);
   try {
-    return mapCall(new Recording(outgoing, null).run(callback), outgoing, 0);
+    return mapCall(new Recording(outgoing, terms, null).run(callback), outgoing, 0);
   } catch (thrown) {
     outgoing.release();
     throw thrown;
@@ -54,13 +56,16 @@ export function record(callback: Mapper, scheduler: Scheduler): MapCall {
 class Recording implements Recorder {
   readonly level: number;
   private readonly outgoing: Outgoing;
+  private readonly terms: Terms;
   private readonly steps: Step[] = [];
 
-  constructor(outgoing: Outgoing, outer: Recording | null) {
+  constructor(outgoing: Outgoing, terms: Terms, outer: Recording | null) {
     this.outgoing = outgoing;
+    this.terms = terms;
     this.level = outer === null ? 0 : outer.level + 1;
-    if (this.level >= MAX_LEVELS)
-      throw refused(`calls of map inside one another: ${MAX_LEVELS} is the most`);
+    const { mapLevels } = terms.limits;
+    if (this.level >= mapLevels)
+      throw refused(`limit mapLevels: ${mapLevels} calls of map inside one another is the most`);
   }
 
   run(callback: Mapper): Program {
@@ -81,7 +86,7 @@ class Recording implements Recorder {
   }
 
   map(root: Root, path: readonly string[], callback: Mapper): object {
-    const program = new Recording(this.outgoing, this).run(callback);
+    const program = new Recording(this.outgoing, this.terms, this).run(callback);
     return this.add(root, path, METHOD_MAP, null, program);
   }
 
@@ -94,14 +99,16 @@ class Recording implements Recorder {
   ): object {
     const onReference = !(root instanceof Variable);
     const on = onReference ? this.outgoing.referenceTo(root).index : root.index;
-    if (this.steps.length >= MAX_STEPS)
-      throw refused(`more than ${MAX_STEPS} steps in one callback of map`);
+    const { mapSteps } = this.terms.limits;
+    if (this.steps.length >= mapSteps)
+      throw refused(`limit mapSteps: more than ${mapSteps} steps in one callback of map`);
     this.steps.push({ on, onReference, operation, path, args, program });
     return proxyOf(new Variable(this, this.steps.length));
   }
 
   private encode(value: unknown, root: string): Uint8Array {
-    return encodeValue(value, { reference: (one, path) => this.reference(one, path) }, { root });
+    const sink: ReferenceSink = { reference: (one, path) => this.reference(one, path) };
+    return encodeValue(value, sink, { root, types: this.terms.types });
   }
 
   private reference(value: object, path: string): { kind: number; index: number } | undefined {
@@ -122,6 +129,9 @@ class Recording implements Recorder {
 /** Stands for the element, or for the result of a step, while a callback is recorded. */
 class Variable extends Root {
   readonly index: number;
+  readonly terms = DEFAULT_TERMS;
+  readonly lane = new Lane();
+  readonly lifeline = null;
   private readonly owner: Recording;
 
   constructor(owner: Recording, n: number) {
@@ -149,6 +159,10 @@ class Variable extends Root {
   then(onValue: OnValue, onError: OnError): Promise<unknown> {
     const error = refused("a callback of map is recorded, not run: there is no value yet");
     return Promise.reject(error).then(onValue, onError);
+  }
+
+  hold(): never {
+    throw refused("what stands for an element of map is no capability yet");
   }
 
   dup(): object {

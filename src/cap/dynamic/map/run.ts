@@ -8,12 +8,10 @@ import { Call, startCall } from "../call.js";
 import { placeOf, type Root } from "../place.js";
 import { KIND_VARIABLE, METHOD_CALL, METHOD_GET, METHOD_MAP } from "../protocol.js";
 import { above, Outgoing, type Referable } from "../references.js";
+import type { Terms } from "../terms.js";
 import { decodeValue, encodeValue } from "../values/index.js";
 import { levelOf, numberOf, type Program, type Step, variable } from "./program.js";
 import { type MapCall, mapCall } from "./record.js";
-
-/** Steps that one call of map may run in all, over all elements and levels. */
-export const MAP_BUDGET = 100_000;
 
 /** Stands for a variable of an inner program while its values are written anew. */
 class Inner {
@@ -28,6 +26,7 @@ export class MapRun {
   private readonly program: Program;
   private readonly captures: readonly unknown[];
   private readonly scheduler: Scheduler;
+  private readonly terms: Terms;
   private readonly budget: number;
   private readonly calls: Root[] = [];
   private readonly temporary: Root[] = [];
@@ -36,12 +35,15 @@ export class MapRun {
     program: Program,
     captures: readonly unknown[],
     scheduler: Scheduler,
+    terms: Terms,
     budget: number,
   ) {
     this.program = program;
     this.captures = captures;
     this.scheduler = scheduler;
-    this.budget = budget === 0 ? MAP_BUDGET : Math.min(budget, MAP_BUDGET);
+    this.terms = terms;
+    const { mapRuns } = terms.limits;
+    this.budget = budget === 0 ? mapRuns : Math.min(budget, mapRuns);
   }
 
   /** @returns the results; the references in them stay the run's, until {@link dispose}. @throws RpcError what a step that the result needs fails with. */
@@ -49,8 +51,13 @@ export class MapRun {
     if (value === null || value === undefined) return value;
     const elements: readonly unknown[] = Array.isArray(value) ? value : [value];
     const steps = Math.max(this.program.steps.length, 1);
+    const { mapResults } = this.terms.limits;
+    if (elements.length > mapResults) {
+      const message = `limit mapResults: a map over ${elements.length} elements, and ${mapResults} is the most`;
+      throw new RpcError("overloaded", "limit-exceeded", message);
+    }
     if (elements.length * steps > this.budget) {
-      const message = `limit: a map of ${elements.length} elements and ${steps} steps each runs more than ${this.budget} steps`;
+      const message = `limit mapRuns: a map of ${elements.length} elements and ${steps} steps each runs more than ${this.budget} steps`;
       throw new RpcError("overloaded", "limit-exceeded", message);
     }
     const inner = Math.max(Math.floor(this.budget / Math.max(elements.length * steps, 1)), 1);
@@ -90,7 +97,8 @@ export class MapRun {
     else if (operation === METHOD_CALL) body = this.args(args, variables);
     else if (operation !== METHOD_GET) throw invalid(`operation ${operation} is unknown`);
     const root = this.rootOf(target);
-    const call = startCall(root instanceof Call ? root : root.live, path, body, undefined);
+    const on = root instanceof Call ? root : root.live;
+    const call = startCall(on, path, body, undefined, this.terms);
     this.calls.push(placeOf(call)!.root);
     return call;
   }
@@ -106,8 +114,8 @@ export class MapRun {
   private rootOf(value: unknown): Root & Referable {
     const place = placeOf(value);
     if (place !== undefined) return place.root as Root & Referable;
-    const hook: Hook = above.hold(value, this.scheduler);
-    const { root } = above.stub(hook);
+    const hook: Hook = above.hold(value, this.scheduler, this.terms);
+    const { root } = above.stub(hook, this.terms);
     this.temporary.push(root);
     return root as Root & Referable;
   }
@@ -117,10 +125,9 @@ export class MapRun {
     variables: readonly unknown[],
     take: (variable: unknown) => unknown,
   ): unknown {
-    return decodeValue(bytes, {
-      revive: (kind, index) =>
-        take(kind === KIND_VARIABLE ? this.variable(index, variables) : this.capture(index)),
-    });
+    const revive = (kind: number, index: number): unknown =>
+      take(kind === KIND_VARIABLE ? this.variable(index, variables) : this.capture(index));
+    return decodeValue(bytes, { revive }, undefined, this.terms);
   }
 
   private variable(index: number, variables: readonly unknown[]): unknown {
@@ -136,22 +143,22 @@ export class MapRun {
 
   /** The inner program as one of its own: what it uses of this one becomes what it uses from outside. */
   private innerMap(program: Program, variables: readonly unknown[], budget: number): MapCall {
-    const outgoing = new Outgoing(this.scheduler);
+    const outgoing = new Outgoing(this.scheduler, this.terms);
+    const revive = (kind: number, index: number): unknown => {
+      if (kind !== KIND_VARIABLE) return this.capture(index);
+      if (levelOf(index) > 0) return new Inner(lowered(index));
+      return this.variable(index, variables);
+    };
     const bytes = (from: Uint8Array): Uint8Array =>
       encodeValue(
-        decodeValue(from, {
-          revive: (kind, index) => {
-            if (kind !== KIND_VARIABLE) return this.capture(index);
-            if (levelOf(index) > 0) return new Inner(lowered(index));
-            return this.variable(index, variables);
-          },
-        }),
+        decodeValue(from, { revive }, undefined, this.terms),
         {
           reference: (value, path) =>
             value instanceof Inner
               ? { kind: KIND_VARIABLE, index: value.index }
               : outgoing.reference(value, path),
         },
+        { types: this.terms.types },
       );
     const rewrite = ({ steps, result }: Program): Program => ({
       steps: steps.map((step) => {

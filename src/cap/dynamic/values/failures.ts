@@ -37,6 +37,14 @@ export function overLimit(name: string, most: number, what: string): RpcError {
   );
 }
 
+/** What a peer sent is of a class that is not registered here. */
+export function unknownClass(name: string): RpcError {
+  const message =
+    `no codec is registered here for ${JSON.stringify(name.slice(0, 100))}: both sides need one of that name ` +
+    "in the ValueTypes of their session, served object or stub";
+  return new RpcError("failed", "invalid-payload", message);
+}
+
 /** What a peer sent is no value. */
 export function invalidValue(why: string, cause?: unknown): RpcError {
   const message = `the value is malformed: ${why}`;

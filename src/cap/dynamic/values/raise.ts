@@ -6,7 +6,7 @@
 
 import { RpcError } from "../../../base/errors.js";
 import type { ReferenceSource, ValueLimits } from "./contract.js";
-import { invalidValue, overLimit } from "./failures.js";
+import { invalidValue, overLimit, unknownClass } from "./failures.js";
 import { FIRST_OBJECT, GROWTH_SHIFT, Kind, VIEW_TYPES, weightOf } from "./kinds.js";
 import { raiseError } from "./raise-errors.js";
 import { raiseHeaders, raiseRequest, raiseResponse, raiseUrl } from "./raise-web.js";
@@ -249,8 +249,7 @@ export class Raising implements Raiser {
     exactly(node, 3);
     const name = string(this.raise(node[1]));
     const codec = this.types.codecNamed(name);
-    if (codec === undefined)
-      throw invalidValue(`no codec is registered here for ${JSON.stringify(name.slice(0, 100))}`);
+    if (codec === undefined) throw unknownClass(name);
     const content = this.raise(node[2]);
     try {
       return codec.decode(content);

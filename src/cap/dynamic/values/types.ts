@@ -47,7 +47,7 @@ export class ValueTypes {
   private readonly errorNames = new Map<object, string>();
   private readonly errorPrototypes = new Map<string, object>();
 
-  /** @throws RpcError invalid-argument when a name or a class is there twice. */
+  /** @throws RpcError invalid-argument when a name or a class is there twice, or a class of errors is an RpcError. */
   constructor(types: {
     readonly codecs?: readonly ValueCodec[];
     readonly errors?: readonly ErrorType[];
@@ -61,6 +61,12 @@ export class ValueTypes {
     }
     for (const { name, class: type } of types.errors ?? []) {
       const prototype = type.prototype as object;
+      if (RpcError.is(prototype))
+        throw new RpcError(
+          "failed",
+          "invalid-argument",
+          `the class of errors ${JSON.stringify(name)} is an RpcError, which tells of calls and not of the program: extend Error`,
+        );
       if (name === "" || this.errorPrototypes.has(name) || this.errorNames.has(prototype))
         throw twice("class of errors", name);
       this.errorPrototypes.set(name, prototype);

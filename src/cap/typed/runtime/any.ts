@@ -3,7 +3,7 @@
 
 import { Pointer } from "capnp-ts";
 import { readData, readText, writeData, writeText } from "./blobs.js";
-import { Client, hookFrom } from "./client.js";
+import { HOLD, type Holder, holderOf } from "../../../hook/holder.js";
 import { capsOf, copyPointer, forget, writeHook } from "./copy.js";
 import { invalidArgument, invalidState } from "./errors.js";
 import { PointerInfo, type PointerType } from "./info.js";
@@ -18,7 +18,7 @@ export type AnyInit =
   | AnyPointer
   | Struct
   | List<unknown>
-  | Client
+  | Holder
   | string
   | Uint8Array
   | TypedValue
@@ -59,11 +59,13 @@ class AnyInfo extends PointerInfo<AnyPointer> {
       (value.constructor as unknown as PointerType<unknown>)._capnp.write(segment, at, value);
     else if (value instanceof AnyPointer || value instanceof List)
       copyPointer(value.segment, value.byteOffset, segment, at);
-    else if (value instanceof Client) writeClient(segment, at, value);
-    else
+    else {
+      const holder = holderOf(value);
+      if (holder !== undefined) return writeClient(segment, at, holder);
       throw invalidArgument(
         "an AnyPointer is set from a struct, list, client, string, bytes or any(type, value)",
       );
+    }
   }
 }
 
@@ -111,11 +113,11 @@ export class AnyPointer extends Pointer {
   }
 }
 
-/** Writes a capability pointer, and the client's hook into the table of the message. */
-export function writeClient(segment: Segment, at: number, client: Client): void {
+/** Writes a capability pointer, and the hook of a client or a stub into the table of the message. */
+export function writeClient(segment: Segment, at: number, client: Holder): void {
   const caps = capsOf(segment) as BuildCaps | null;
   if (caps === null)
     throw invalidState("a capability can only be put into the params or results of a call");
   clearPointer(segment, at); // throws when the message was sent already, before a reference is taken
-  writeHook(segment, at, caps, hookFrom(client, caps.giving));
+  writeHook(segment, at, caps, client[HOLD](caps.giving));
 }

@@ -4,6 +4,7 @@
 import { RpcError } from "../../../base/errors.js";
 import { disposed, releaseWhenCollected } from "../../../hook/collect.js";
 import type { Scheduler } from "../../../base/scheduler.js";
+import { HOLD, type Holder } from "../../../hook/holder.js";
 import type { Hook } from "../../../hook/hook.js";
 import { PromiseHook } from "../../../hook/promise.js";
 import { processScheduler } from "../../scheduler.js";
@@ -24,7 +25,7 @@ export type ServerOf<C> = C extends Client<infer S> ? S : never;
  * @typeParam S what implements the interface.
  * @example using calculator = connection.bootstrap(Calculator);
  */
-export class Client<S = unknown> {
+export class Client<S = unknown> implements Holder {
   /** Never there: carries the type of a server of this interface. */
   declare readonly "~server"?: S;
   /** The capability; null once disposed. For the layers below; it stays this client's reference. */
@@ -49,6 +50,11 @@ export class Client<S = unknown> {
     return new type(hookOf(this).addRef());
   }
 
+  /** For the layers beside this one: stubs of JavaScript take a client where they take each other. */
+  [HOLD](give: boolean): Hook {
+    return hookFrom(this, give);
+  }
+
   /** Lets the capability go. A second time does nothing (C-GCF-05). Calls already made go on. */
   [Symbol.dispose](): void {
     const hook = this._hook;
@@ -57,6 +63,17 @@ export class Client<S = unknown> {
     disposed(this);
     hook.release();
   }
+}
+
+/**
+ * A client of `type` for the capability of a stub, or of another client; to be disposed on its own. Nothing is checked, as with
+ * {@link Client.castAs}.
+ *
+ * @throws RpcError capability-disposed
+ * @example using counter = castAs(await api.counter(), Counter); // the result of a call by an RpcStub
+ */
+export function castAs<C extends Client>(holder: Holder, type: InterfaceType<C>): C {
+  return new type(holder[HOLD](false));
 }
 
 /** The client's reference, which stays the client's. @throws RpcError capability-disposed */

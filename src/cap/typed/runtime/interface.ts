@@ -6,6 +6,7 @@ import { brokenHook, nullHook } from "../../../hook/results.js";
 import { processScheduler } from "../../scheduler.js";
 import { AnyPointer, writeClient } from "./any.js";
 import { type BuildCaps, noCapability } from "./caps.js";
+import { holderOf } from "../../../hook/holder.js";
 import { Client, type InterfaceType } from "./client.js";
 import { capsOf } from "./copy.js";
 import { invalidArgument, invalidPayload, invalidState } from "./errors.js";
@@ -182,7 +183,8 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
   /** Takes a client, or an object that implements the interface, which becomes a capability of its own. */
   write(segment: Segment, at: number, value: unknown): void {
     if (value === null) return clearPointer(segment, at);
-    if (value instanceof Client) return writeClient(segment, at, value);
+    const holder = holderOf(value);
+    if (holder !== undefined) return writeClient(segment, at, holder);
     if (typeof value !== "object")
       throw invalidArgument(`a ${this.displayName} is set from a client or a server`);
     const caps = capsOf(segment) as BuildCaps | null;
