@@ -11,7 +11,7 @@ import {
   NO_PROMISE_PIPELINING,
   ONLY_PROMISE_PIPELINE,
 } from "../../hook/hook.js";
-import { Payload } from "../../hook/payload.js";
+import { NO_CAPS, Payload } from "../../hook/payload.js";
 import { PromiseHook } from "../../hook/promise.js";
 import { brokenHook, type Results, type ResultsObserver } from "../../hook/results.js";
 import type { Content } from "../../wire/content.js";
@@ -32,6 +32,7 @@ import {
   KIND_PROMISE,
   METHOD_CALL,
   METHOD_GET,
+  NO_KINDS,
   NO_STEPS,
   OBJECT_HI,
   OBJECT_LO,
@@ -55,6 +56,7 @@ import {
 } from "./references.js";
 import { memberOf } from "./target.js";
 import { atTurnEnd, makeCalls, type Waiting } from "./turn.js";
+import { encodeSimple } from "./values/index.js";
 
 type Resolve = (value: unknown) => void;
 let grabbedResolve: Resolve;
@@ -105,20 +107,6 @@ export function startCall(
   return proxyOf(call);
 }
 
-/** Waits for the value alone, where the call itself may wait for its object. */
-class ValueArrival implements ResultsObserver {
-  readonly immediate = false;
-  private readonly call: Call;
-
-  constructor(call: Call) {
-    this.call = call;
-  }
-
-  resultsSettled(results: Results): void {
-    this.call.valueArrived(results);
-  }
-}
-
 /** A call, and its result. */
 export class Call extends Root implements Referable, Waiting, ResultsObserver, Receiver, Endable {
   readonly immediate = false;
@@ -153,7 +141,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   // In the end.
   private settled = false;
   private value: unknown = undefined;
-  private error: RpcError | null = null;
+  /** What it failed with: an error, or what makes one if somebody asks, which is seldom. */
+  private failure: RpcError | (() => RpcError) | null = null;
   private given: { dispose(): void } | null = null;
   private promise: Promise<unknown> | null = null;
   private resolve: Resolve | null = null;
@@ -174,10 +163,12 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   /** Takes a copy of the arguments now: what becomes of them later concerns nobody. */
   write(on: On, path: readonly string[], body: Body, options: CallOptions | undefined): void {
     if (body === null || !("outgoing" in body)) {
-      const outgoing = new Outgoing(this.scheduler);
-      const bytes = body === null || body.length === 0 ? null : outgoing.encode(body, "args");
-      this.content = writeRequest(path, bytes, outgoing.kinds);
-      this.outgoing = outgoing;
+      let bytes = body === null || body.length === 0 ? null : encodeSimple(body, true);
+      if (bytes === null && body !== null && body.length > 0) {
+        this.outgoing = new Outgoing(this.scheduler);
+        bytes = this.outgoing.encode(body, "args");
+      }
+      this.content = writeRequest(path, bytes, this.outgoing?.kinds ?? NO_KINDS);
       this.method = body === null ? METHOD_GET : METHOD_CALL;
     } else {
       this.content = body.content(path);
@@ -199,7 +190,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.on = null;
     this.content = null;
     const target = on instanceof Call ? on.refer() : on;
-    const payload = new Payload(content, this.outgoing!.take());
+    const payload = new Payload(content, this.outgoing?.take() ?? NO_CAPS);
     this.outgoing = null;
     const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
     patchRequest(content, want, remaining(this.callOptions));
@@ -263,13 +254,12 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   private awaitValue(results: Results): void {
     this.valueAnswer = results;
-    results.observe(new ValueArrival(this));
+    results.observe(this);
   }
 
-  /** Of {@link ValueArrival}. */
-  valueArrived(results: Results): void {
+  /** The answer to the question for the value. */
+  private valueArrived(results: Results): void {
     results.dropPipeline();
-    if (this.valueAnswer !== results) return results.cancel();
     this.valueAnswer = null;
     const { error } = results;
     if (error === null) return this.take(results.takePayload());
@@ -314,8 +304,9 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     });
   }
 
-  /** The answer to a call of which an object was wanted, or either. */
   resultsSettled(results: Results): void {
+    if (this.valueAnswer === results) return this.valueArrived(results);
+    // The answer to a call of which an object was wanted, or either; if it is still waited for.
     if (this.results !== results) return results.cancel();
     this.results = null;
     this.endLimits();
@@ -368,13 +359,20 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (this.promise !== null) this.deliver();
   }
 
-  fail(error: RpcError): void {
+  fail(failure: RpcError | (() => RpcError)): void {
     if (this.settled) return;
     this.settled = true;
     this.endLimits();
-    this.error = this.name.length === 0 ? error : error.calling(this.name.join("."));
+    this.failure = failure;
     this.unpark();
     if (this.promise !== null) this.deliver();
+  }
+
+  private get error(): RpcError | null {
+    const { failure, name } = this;
+    if (failure === null) return null;
+    const error = typeof failure === "function" ? failure() : failure;
+    return (this.failure = name.length === 0 ? error : error.calling(name.join(".")));
   }
 
   private endLimits(): void {
@@ -383,7 +381,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   private deliver(): void {
-    if (this.error !== null) this.reject!(this.error);
+    const { error } = this;
+    if (error !== null) this.reject!(error);
     else this.resolve!(this.value);
   }
 
@@ -452,8 +451,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   /** Once the value is here, what is called on it is called here. */
   private localObject(): Hook {
-    if (this.error !== null) return brokenHook(this.error, this.scheduler);
-    const { value, scheduler } = this;
+    const { error, value, scheduler } = this;
+    if (error !== null) return brokenHook(error, scheduler);
     const place = placeOf(value);
     if (place !== undefined) return (place.root as Root & Referable).refer();
     return above.hold(value, scheduler);
@@ -505,7 +504,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (on !== null) {
       this.on = null;
       this.content = null;
-      this.outgoing!.release();
+      this.outgoing?.release();
       this.outgoing = null;
       if (!(on instanceof Call)) on.release();
     }
@@ -518,7 +517,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.fenced = null;
     decoding?.dispose();
     given?.dispose();
-    if (!this.settled) this.fail(on === null ? why() : why().delivered("not-sent"));
+    if (!this.settled) this.fail(on === null ? why : () => why().delivered("not-sent"));
     this.dropObject();
   }
 }

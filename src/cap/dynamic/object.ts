@@ -14,6 +14,7 @@ import { type Place, placeOf, type Root } from "./place.js";
 import {
   METHOD_GET,
   METHOD_MAP,
+  NO_KINDS,
   OBJECT_HI,
   OBJECT_LO,
   patchRequest,
@@ -29,6 +30,7 @@ import {
 import {
   Incoming,
   LocalObject,
+  NO_REFERENCES,
   Outgoing,
   receiveValue,
   type Receiver,
@@ -37,6 +39,7 @@ import {
 import { type MethodSchemas, schemasOf, validate } from "./schema.js";
 import { isTarget, memberOf } from "./target.js";
 import { makeCalls } from "./turn.js";
+import { decodeSpan, encodeSimple } from "./values/index.js";
 
 /** A value of no more bytes goes along with its object, unasked: an answer to a question would cost more. */
 const SMALL = 1024;
@@ -67,9 +70,9 @@ class TargetObject extends LocalObject {
     this.self = self;
   }
 
-  readonly dispatch = (call: LocalCall): void => {
+  dispatch(call: LocalCall): void {
     new Invocation(call, this.self, true, null).begin();
-  };
+  }
 
   share(): Payload {
     throw new RpcError("failed", "internal-error", "an object of this vat goes by reference");
@@ -104,7 +107,7 @@ class ResultObject extends LocalObject {
     return this.payload.share();
   }
 
-  readonly dispatch = (call: LocalCall): void => {
+  dispatch(call: LocalCall): void {
     const request = requestOf(call);
     if (request.path.length === 0 && call.methodId === METHOD_GET && isOurs(call)) {
       answerWithPacked(call, request.want, this.share(), call.self);
@@ -114,7 +117,7 @@ class ResultObject extends LocalObject {
       if (this.failure !== null) call.fails(this.failure);
       else new Invocation(call, this.value, false, request).begin();
     });
-  };
+  }
 
   dropped(): void {
     this.held?.dispose();
@@ -162,9 +165,9 @@ class ValueObject extends LocalObject {
     return packValue(this.value, false, this.scheduler).own();
   }
 
-  readonly dispatch = (call: LocalCall): void => {
+  dispatch(call: LocalCall): void {
     new Invocation(call, this.value, false, null).begin();
-  };
+  }
 }
 
 /** What is asked, and of a map the program. */
@@ -261,6 +264,8 @@ class Invocation implements Entered, Receiver {
     this.gives = true;
     const { call, request } = this;
     if (request.args === null) return this.apply(method, owner, []);
+    if (request.references.kinds.length === 0)
+      return this.apply(method, owner, decodeSpan(request.args, NO_REFERENCES));
     const incoming = new Incoming(call.params, request.references, call.scheduler);
     this.incoming = incoming;
     // The promises among them may never come, and need not once the caller has given up.
@@ -427,7 +432,7 @@ function answer(call: LocalCall, want: number, value: unknown, gives: boolean): 
   const object = objectOf(value, gives, scheduler);
   if (object === null)
     return answerWithPacked(call, want, packValue(value, gives, scheduler).own(), null);
-  call.returns(new Payload(writeResult(null, [], true, true), [object]));
+  call.returns(new Payload(writeResult(null, NO_KINDS, true, true), [object]));
 }
 
 /** Ends `call` with the object of a packed value, which is taken over. @param self the object, if there is one. */
@@ -439,12 +444,14 @@ function answerWithPacked(call: LocalCall, want: number, packed: Payload, self: 
   if (self !== null) packed.release();
   const small = want === WANT_EITHER && caps.length === 0 && content.byteLength <= SMALL;
   const value = small ? (readResult(content).value ?? UNDEFINED) : null;
-  call.returns(new Payload(writeResult(value, [], true, false), [object]));
+  call.returns(new Payload(writeResult(value, NO_KINDS, true, false), [object]));
 }
 
 /** A Result with the value alone; the content is borrowed. */
 function packValue(value: unknown, gives: boolean, scheduler: Scheduler): Payload {
-  if (value === undefined) return new Payload(writeResult(UNDEFINED, [], false, false));
+  if (value === undefined) return new Payload(writeResult(UNDEFINED, NO_KINDS, false, false));
+  const simple = encodeSimple(value, false);
+  if (simple !== null) return new Payload(writeResult(simple, NO_KINDS, false, false));
   const outgoing = new Outgoing(scheduler, gives);
   const bytes = outgoing.encode(value, "result");
   return new Payload(writeResult(bytes, outgoing.kinds, false, false), outgoing.take());

@@ -1,12 +1,13 @@
 // Role: a value to bytes.
 // State: none. Must not know: who sends them.
 
-import type { EncodeOptions, ReferenceSink } from "./contract.js";
+import type { EncodeOptions, ReferenceSink, Span } from "./contract.js";
 import { DEFAULT_VALUE_LIMITS } from "./contract.js";
 import { overLimit } from "./failures.js";
 import { EXTENDED } from "./kinds.js";
 import { Lowering } from "./lower.js";
-import { pack } from "./pack.js";
+import { pack, packBorrowed } from "./pack.js";
+import { isWellFormed } from "./text.js";
 import { Walk } from "./walk.js";
 
 const NO_TAIL: readonly Uint8Array[] = [];
@@ -38,4 +39,37 @@ export function encodeValue(
   }
   if (bytes.length > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
   return bytes;
+}
+
+/** A text up to here is looked at at once; longer ones count towards the limits. */
+const SHORT_TEXT = 1024;
+/** So many arguments, or elements of a list. */
+const FEW = 16;
+
+/**
+ * What most calls carry, by the short way: a number, a short text, a boolean, null, or arguments that are such.
+ *
+ * @param args whether `value` is the list of arguments as the engine made it: without holes, or properties of its own.
+ * @returns the bytes that {@link encodeValue} makes of it too; borrowed: they are to be copied before anything else is
+ *   encoded. Null for what needs the long way.
+ */
+export function encodeSimple(value: unknown, args: boolean): Span | null {
+  if (!args) return isSimple(value) ? packBorrowed(value) : null;
+  const list = value as readonly unknown[];
+  if (list.length > FEW || Object.getPrototypeOf(list) !== Array.prototype) return null;
+  for (let i = 0; i < list.length; i++) if (!isSimple(list[i])) return null;
+  return packBorrowed(list);
+}
+
+function isSimple(value: unknown): boolean {
+  switch (typeof value) {
+    case "number":
+      return value !== 0 || 1 / value > 0;
+    case "string":
+      return value.length <= SHORT_TEXT && isWellFormed(value);
+    case "boolean":
+      return true;
+    default:
+      return value === null;
+  }
 }
