@@ -11,7 +11,7 @@ import {
   NO_PROMISE_PIPELINING,
   ONLY_PROMISE_PIPELINE,
 } from "../../hook/hook.js";
-import { NO_CAPS, Payload } from "../../hook/payload.js";
+import { Payload } from "../../hook/payload.js";
 import { PromiseHook } from "../../hook/promise.js";
 import { brokenHook, type Results, type ResultsObserver } from "../../hook/results.js";
 import type { Content } from "../../wire/content.js";
@@ -28,11 +28,11 @@ import { noteDisposed, noteMade } from "./debug.js";
 import { giveWith } from "./given.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, proxyOf, Root } from "./place.js";
+import { PlainRequest } from "./plain.js";
 import {
   KIND_PROMISE,
   METHOD_CALL,
   METHOD_GET,
-  NO_KINDS,
   NO_STEPS,
   OBJECT_HI,
   OBJECT_LO,
@@ -56,7 +56,6 @@ import {
 } from "./references.js";
 import { memberOf } from "./target.js";
 import { atTurnEnd, makeCalls, type Waiting } from "./turn.js";
-import { encodeSimple } from "./values/index.js";
 
 type Resolve = (value: unknown) => void;
 let grabbedResolve: Resolve;
@@ -116,7 +115,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   // Until it is made.
   private on: On | null = null;
   private method = METHOD_CALL;
-  private content: Content | null = null;
+  private request: PlainRequest | Content | null = null;
   private outgoing: Outgoing | null = null;
   private callOptions: CallOptions | undefined;
   private wantsValue = false;
@@ -163,15 +162,16 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   /** Takes a copy of the arguments now: what becomes of them later concerns nobody. */
   write(on: On, path: readonly string[], body: Body, options: CallOptions | undefined): void {
     if (body === null || !("outgoing" in body)) {
-      let bytes = body === null || body.length === 0 ? null : encodeSimple(body, true);
-      if (bytes === null && body !== null && body.length > 0) {
-        this.outgoing = new Outgoing(this.scheduler);
-        bytes = this.outgoing.encode(body, "args");
+      this.request = PlainRequest.of(path, body);
+      if (this.request === null) {
+        const outgoing = new Outgoing(this.scheduler);
+        const bytes = body === null ? null : outgoing.encode(body, "args");
+        this.request = writeRequest(path, bytes, outgoing.kinds);
+        this.outgoing = outgoing;
       }
-      this.content = writeRequest(path, bytes, this.outgoing?.kinds ?? NO_KINDS);
       this.method = body === null ? METHOD_GET : METHOD_CALL;
     } else {
-      this.content = body.content(path);
+      this.request = body.content(path);
       this.outgoing = body.outgoing;
       this.method = body.method;
     }
@@ -185,15 +185,13 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   make(): void {
-    const { on, content } = this;
-    if (on === null || content === null) return; // given up before
+    const { on, request } = this;
+    if (on === null || request === null) return; // given up before
     this.on = null;
-    this.content = null;
+    this.request = null;
     const target = on instanceof Call ? on.refer() : on;
-    const payload = new Payload(content, this.outgoing?.take() ?? NO_CAPS);
-    this.outgoing = null;
     const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
-    patchRequest(content, want, remaining(this.callOptions));
+    const payload = this.params(request, want, remaining(this.callOptions));
     // Only a call that nothing can end from outside may do without a word of its end.
     const alone = want === WANT_OBJECT && this.limits === null;
     const flags = want === WANT_VALUE ? NO_PROMISE_PIPELINING : alone ? ONLY_PROMISE_PIPELINE : 0;
@@ -215,6 +213,18 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (want === WANT_OBJECT && this.wantsValue && !this.asksInTurn) this.askForValue();
     // Behind the calls that were pipelined on this one: they are still to be made.
     if (this.disposeWhenMade) atTurnEnd({ make: () => this.end(disposedCall) });
+  }
+
+  private params(request: PlainRequest | Content, want: number, timeout: number): Payload {
+    if (request instanceof PlainRequest) {
+      request.want = want;
+      request.timeout = timeout;
+      return request;
+    }
+    const payload = new Payload(request, this.outgoing!.take());
+    this.outgoing = null;
+    patchRequest(request, want, timeout);
+    return payload;
   }
 
   // -- Its value -----------------------------------------------------------------------------------------------------
@@ -503,7 +513,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const { on, results, valueAnswer, decoding, given } = this;
     if (on !== null) {
       this.on = null;
-      this.content = null;
+      this.request = null;
       this.outgoing?.release();
       this.outgoing = null;
       if (!(on instanceof Call)) on.release();

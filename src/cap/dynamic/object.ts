@@ -10,6 +10,7 @@ import { canceledError } from "../../hook/promise.js";
 import { CallContext, type Entered, entering, left } from "./context.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
+import { PlainRequest, PlainResult } from "./plain.js";
 import { type Place, placeOf, type Root } from "./place.js";
 import {
   METHOD_GET,
@@ -39,7 +40,7 @@ import {
 import { type MethodSchemas, schemasOf, validate } from "./schema.js";
 import { isTarget, memberOf } from "./target.js";
 import { makeCalls } from "./turn.js";
-import { decodeSpan, encodeSimple } from "./values/index.js";
+import { decodeSpan } from "./values/index.js";
 
 /** A value of no more bytes goes along with its object, unasked: an answer to a question would cost more. */
 const SMALL = 1024;
@@ -172,7 +173,9 @@ class ValueObject extends LocalObject {
 
 /** What is asked, and of a map the program. */
 function requestOf(call: LocalCall): Request & { readonly map?: MapRequest } {
-  const { content } = call.params;
+  const { params } = call;
+  if (params instanceof PlainRequest) return params;
+  const { content } = params;
   if (call.methodId !== METHOD_MAP || !isOurs(call)) return readRequest(content);
   const map = readMap(content);
   return { ...map, args: null, map };
@@ -263,6 +266,7 @@ class Invocation implements Entered, Receiver {
     }
     this.gives = true;
     const { call, request } = this;
+    if (request instanceof PlainRequest) return this.apply(method, owner, request.list ?? []);
     if (request.args === null) return this.apply(method, owner, []);
     if (request.references.kinds.length === 0)
       return this.apply(method, owner, decodeSpan(request.args, NO_REFERENCES));
@@ -449,9 +453,8 @@ function answerWithPacked(call: LocalCall, want: number, packed: Payload, self: 
 
 /** A Result with the value alone; the content is borrowed. */
 function packValue(value: unknown, gives: boolean, scheduler: Scheduler): Payload {
-  if (value === undefined) return new Payload(writeResult(UNDEFINED, NO_KINDS, false, false));
-  const simple = encodeSimple(value, false);
-  if (simple !== null) return new Payload(writeResult(simple, NO_KINDS, false, false));
+  const plain = PlainResult.of(value);
+  if (plain !== null) return plain;
   const outgoing = new Outgoing(scheduler, gives);
   const bytes = outgoing.encode(value, "result");
   return new Payload(writeResult(bytes, outgoing.kinds, false, false), outgoing.take());

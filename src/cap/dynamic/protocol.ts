@@ -62,7 +62,7 @@ export const MAX_PATH = 64;
 export const MAX_REFERENCES = 65_536;
 
 export const NO_STEPS: readonly string[] = Object.freeze([]);
-const NO_REFERENCES: References = Object.freeze({
+export const NO_REFERENCES: References = Object.freeze({
   kinds: Object.freeze([]),
   caps: Object.freeze([]),
 });

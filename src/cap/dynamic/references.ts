@@ -17,6 +17,7 @@ import {
   spanOf,
 } from "./values/index.js";
 import { placeOf, type Root, rootOf } from "./place.js";
+import { PlainResult } from "./plain.js";
 import {
   KIND_ABORTED,
   KIND_OBJECT,
@@ -407,6 +408,10 @@ export function receiveValue(
   receiver: Receiver,
   depth = 0,
 ): Incoming | null {
+  if (payload instanceof PlainResult) {
+    receiver.received(payload.value, null);
+    return null;
+  }
   let decoded: unknown;
   try {
     if (depth > DEEPEST) {

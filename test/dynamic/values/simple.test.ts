@@ -1,12 +1,18 @@
 // The short way of plain values gives the bytes that the long way gives, and leaves it all that is not so plain.
 
 import { expect, it } from "vitest";
-import { encodeSimple, encodeValue } from "../../../src/cap/dynamic/values/index.js";
+import {
+  encodeSimple,
+  encodeValue,
+  isSimple,
+  isSimpleList,
+} from "../../../src/cap/dynamic/values/index.js";
 
 const NO_REFERENCES = { reference: () => undefined };
 const short = (value: unknown, args: boolean): number[] | null => {
-  const span = encodeSimple(value, args);
-  return span === null ? null : [...span.bytes.subarray(span.from, span.to)];
+  if (!(args ? isSimpleList(value as unknown[]) : isSimple(value))) return null;
+  const span = encodeSimple(value);
+  return [...span.bytes.subarray(span.from, span.to)];
 };
 const long = (value: unknown): number[] => [...encodeValue(value, NO_REFERENCES)];
 

@@ -43,25 +43,26 @@ export function encodeValue(
 
 /** A text up to here is looked at at once; longer ones count towards the limits. */
 const SHORT_TEXT = 1024;
-/** So many arguments, or elements of a list. */
+/** So many arguments. */
 const FEW = 16;
 
 /**
- * What most calls carry, by the short way: a number, a short text, a boolean, null, or arguments that are such.
- *
- * @param args whether `value` is the list of arguments as the engine made it: without holes, or properties of its own.
- * @returns the bytes that {@link encodeValue} makes of it too; borrowed: they are to be copied before anything else is
- *   encoded. Null for what needs the long way.
+ * The bytes that {@link encodeValue} makes of what most calls carry, by a short way; borrowed: they are to be copied before
+ * anything else is encoded. @param value one that {@link isSimple}, or a list of such.
  */
-export function encodeSimple(value: unknown, args: boolean): Span | null {
-  if (!args) return isSimple(value) ? packBorrowed(value) : null;
-  const list = value as readonly unknown[];
-  if (list.length > FEW || Object.getPrototypeOf(list) !== Array.prototype) return null;
-  for (let i = 0; i < list.length; i++) if (!isSimple(list[i])) return null;
-  return packBorrowed(list);
+export function encodeSimple(value: unknown): Span {
+  return packBorrowed(value);
 }
 
-function isSimple(value: unknown): boolean {
+/** Whether `list`, arguments as the engine lists them, without properties of their own, is short and of simple values. */
+export function isSimpleList(list: readonly unknown[]): boolean {
+  if (list.length > FEW || Object.getPrototypeOf(list) !== Array.prototype) return false;
+  for (let i = 0; i < list.length; i++) if (!isSimple(list[i])) return false;
+  return true;
+}
+
+/** A number, a short text, a boolean, or null: no reference, and nothing that needs a second look. */
+export function isSimple(value: unknown): boolean {
   switch (typeof value) {
     case "number":
       return value !== 0 || 1 / value > 0;

@@ -13,5 +13,5 @@ export {
   type ValueLimits,
 } from "./contract.js";
 export { decodeSpan, decodeValue } from "./decode.js";
-export { encodeSimple, encodeValue } from "./encode.js";
+export { encodeSimple, encodeValue, isSimple, isSimpleList } from "./encode.js";
 export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./types.js";
