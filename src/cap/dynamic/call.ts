@@ -108,8 +108,6 @@ export function startCall(
 
 /** A call, and its result. */
 export class Call extends Root implements Referable, Waiting, ResultsObserver, Receiver, Endable {
-  readonly immediate = false;
-  readonly kind = KIND_PROMISE;
   readonly scheduler: Scheduler;
   private readonly name: readonly string[];
   // Until it is made.
@@ -151,6 +149,14 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     super(NO_STEPS, undefined);
     this.scheduler = scheduler;
     this.name = name;
+  }
+
+  get immediate(): boolean {
+    return false;
+  }
+
+  get kind(): number {
+    return KIND_PROMISE;
   }
 
   get isPromise(): boolean {
