@@ -87,6 +87,67 @@ export async function inProcessRows() {
   ];
 }
 
+/** @type {{ row: string, what: string, unit: string, peer: string, least?: number, under?: boolean }[]} */
+const STUB_ROWS = [
+  {
+    row: "stub of an object here, call by call",
+    what: "local",
+    unit: "calls/s",
+    peer: "capnweb",
+    least: 1,
+  },
+  {
+    row: "the same, 1000 outstanding",
+    what: "local-outstanding",
+    unit: "calls/s",
+    peer: "capnweb",
+  },
+  {
+    row: "stub over a MessagePort, call by call",
+    what: "port",
+    unit: "calls/s",
+    peer: "bare",
+    least: 0.7,
+  },
+  { row: "the same, 1000 outstanding", what: "port-outstanding", unit: "calls/s", peer: "capnweb" },
+  {
+    row: "a live stub, both sides",
+    what: "memory",
+    unit: "bytes",
+    peer: "capnweb",
+    least: 1,
+    under: true,
+  },
+];
+
+/**
+ * Stubs without a schema beside capnweb's, each measured alone, in turn. @param {number} rounds @param {number} seconds
+ */
+export function stubRows(rounds, seconds) {
+  const file = fileURLToPath(new URL("peers/stubs.js", import.meta.url));
+  const measure = (/** @type {string} */ what, /** @type {string} */ who) => {
+    const args = ["--expose-gc", file, what, who, String(seconds)];
+    const run = spawnSync(process.execPath, args, { encoding: "utf8" });
+    if (run.status !== 0) throw new Error(`measuring ${what} of ${who} failed: ${run.stderr}`);
+    const { perSecond, bytes } = JSON.parse(run.stdout.trim().split("\n").at(-1) ?? "");
+    return perSecond ?? bytes;
+  };
+  return STUB_ROWS.map(({ what, ...row }) => {
+    /** @type {number[]} */
+    const ours = [];
+    /** @type {number[]} */
+    const theirs = [];
+    for (let round = 0; round < rounds; round++) {
+      ours.push(measure(what, "capstan"));
+      theirs.push(measure(what, row.peer));
+    }
+    const median = (/** @type {number[]} */ all) =>
+      all.sort((a, b) => a - b)[all.length >> 1] ?? NaN;
+    const [capstan, peerFigure] = [median(ours), median(theirs)];
+    return { ...row, capstan, peerFigure, ratio: capstan / peerFigure };
+  });
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const what = process.argv[2];
   if (what === "codec") console.log(JSON.stringify(codec()));

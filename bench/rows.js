@@ -3,7 +3,8 @@
 
 /**
  * @typedef {{ peer: string, least?: number, aim?: number }} Against
- * @type {{ name: string, title: string, workload: string, figure: string, unit: string, oneCore: boolean, against: Against[] }[]}
+ * `subject` is Capstan's contender where that is not the typed layer.
+ * @type {{ name: string, subject?: string, title: string, workload: string, figure: string, unit: string, oneCore: boolean, against: Against[] }[]}
  */
 export const ROWS = [
   {
@@ -62,5 +63,35 @@ export const ROWS = [
     unit: "chunks/s",
     oneCore: false,
     against: [{ peer: "cxx", least: 3, aim: 6 }],
+  },
+  {
+    name: "js-sequential",
+    title: "stubs without a schema, WebSocket: sequential calls, one core",
+    subject: "capstan-js",
+    workload: "sequential",
+    figure: "perSecond",
+    unit: "calls/s",
+    oneCore: true,
+    against: [{ peer: "capnweb", least: 1.5, aim: 1.9 }],
+  },
+  {
+    name: "js-outstanding",
+    title: "the same, 1000 calls outstanding",
+    subject: "capstan-js",
+    workload: "outstanding",
+    figure: "perSecond",
+    unit: "calls/s",
+    oneCore: false,
+    against: [{ peer: "capnweb", least: 6, aim: 12 }],
+  },
+  {
+    name: "js-chain",
+    title: "the same, chain of four pipelined calls, one core",
+    subject: "capstan-js",
+    workload: "chain",
+    figure: "perSecond",
+    unit: "chains/s",
+    oneCore: true,
+    against: [{ peer: "capnweb", least: 2.5 }],
   },
 ];

@@ -13,7 +13,7 @@ import { cpus, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, program } from "../interop/cxx/build.js";
-import { inProcessRows } from "./in-process.js";
+import { inProcessRows, stubRows } from "./in-process.js";
 import { ROWS } from "./rows.js";
 import { table } from "./table.js";
 
@@ -22,6 +22,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 /** @type {Record<string, string[]>} */
 const CONTENDERS = {
   capstan: [process.execPath, join(here, "../build/programs/bench/peers/capstan.js")],
+  "capstan-js": [process.execPath, join(here, "../build/programs/bench/peers/capstan-js.js")],
   raw: [process.execPath, join(here, "peers/raw.js")],
   "capnp-ts": [process.execPath, join(here, "peers/capnp-ts.js")],
   capnweb: [process.execPath, join(here, "peers/capnweb.js")],
@@ -100,10 +101,11 @@ async function main() {
   const results = [];
   for (const row of ROWS) {
     if (options.only !== undefined && !options.only.includes(row.name)) continue;
+    const subject = row.subject ?? "capstan";
     /** @type {Record<string, Record<string, number>[]>} */
     const rounds = {};
     for (let round = 0; round < options.rounds; round++)
-      for (const name of ["capstan", ...row.against.map((a) => a.peer)])
+      for (const name of [subject, ...row.against.map((a) => a.peer)])
         (rounds[name] ??= []).push(await measure(name, row.workload, row.oneCore));
     const figure = (/** @type {string} */ name) =>
       median((rounds[name] ?? []).map((r) => r[row.figure] ?? NaN));
@@ -113,14 +115,14 @@ async function main() {
       const result = {
         row: row.title,
         unit: row.unit,
-        capstan: figure("capstan"),
+        capstan: figure(subject),
         peer,
         peerFigure: figure(peer),
-        ratio: figure("capstan") / figure(peer),
+        ratio: figure(subject) / figure(peer),
         least,
         aim,
-        clientCpu: cpu("capstan", "clientCpu"),
-        serverCpu: cpu("capstan", "serverCpu"),
+        clientCpu: cpu(subject, "clientCpu"),
+        serverCpu: cpu(subject, "serverCpu"),
       };
       console.error(
         `${result.row}: ${result.ratio.toFixed(2)} x ${peer} (least ${least ?? "not set"})`,
@@ -130,6 +132,8 @@ async function main() {
   }
   if (options.only === undefined || options.only.includes("in-process"))
     results.push(...(await inProcessRows()));
+  if (options.only === undefined || options.only.includes("stubs"))
+    results.push(...stubRows(options.rounds, options.seconds));
   const report = {
     date: new Date().toISOString().slice(0, 10),
     node: process.version,

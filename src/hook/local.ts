@@ -20,6 +20,16 @@ export interface Server {
   dropped?(): void;
 }
 
+/** What a {@link LocalHook} knows of stream calls. */
+interface StreamState {
+  /** Behind one that runs. */
+  waiting: LocalCall[];
+  listeners: (() => void)[];
+  running: boolean;
+  /** What one failed with. */
+  poison: RpcError | null;
+}
+
 const LOCAL_BRAND = {};
 
 /** Calls running on an object that was told it is dropped: never zero again, so never told twice. */
@@ -34,11 +44,8 @@ const DROPPED = -0x4000_0000;
  */
 export class LocalHook extends Hook implements Job {
   readonly server: Server;
-  // Most objects never see a stream, and there may be a hundred thousand: made when they are needed.
-  private waiting: LocalCall[] | null = null;
-  private quietListeners: (() => void)[] | null = null;
-  private streaming = false;
-  private poison: RpcError | null = null;
+  // Most objects never see a stream, and there may be a hundred thousand: made when it is needed.
+  private stream: StreamState | null = null;
   private running = 0;
 
   constructor(server: Server, scheduler: Scheduler) {
@@ -52,7 +59,8 @@ export class LocalHook extends Hook implements Job {
 
   /** Whether a stream call runs or waits: unwrapping the object must wait for it (C-FLO-16). */
   get streamBusy(): boolean {
-    return this.streaming || this.hasWaiting;
+    const { stream } = this;
+    return stream !== null && (stream.running || stream.waiting.length > 0);
   }
 
   call(request: CallRequest): Results {
@@ -70,27 +78,28 @@ export class LocalHook extends Hook implements Job {
 
   private wait(call: LocalCall): void {
     if (this.server.overtakes?.(call) === true) this.dispatch(call);
-    else (this.waiting ??= []).push(call);
+    else this.stream!.waiting.push(call);
   }
 
   /** Calls `listener` from a job, once the calls made before have had their turn and no stream call runs or waits. */
   whenQuiet(listener: () => void): void {
-    (this.quietListeners ??= []).push(listener);
+    this.streamState().listeners.push(listener);
     this.scheduler.post(this);
   }
 
   streamStarted(): void {
-    this.streaming = true;
+    this.streamState().running = true;
   }
 
   /** A stream call failed: every later call fails with the same error (C-FLO-10). */
   streamFailed(error: RpcError): void {
-    this.poison ??= error;
+    this.streamState().poison ??= error;
   }
 
   streamEnded(): void {
-    this.streaming = false;
-    if (this.hasWaiting || this.quietListeners !== null) this.scheduler.post(this);
+    const stream = this.streamState();
+    stream.running = false;
+    if (stream.waiting.length > 0 || stream.listeners.length > 0) this.scheduler.post(this);
   }
 
   /** A method has come to its end. */
@@ -101,21 +110,24 @@ export class LocalHook extends Hook implements Job {
 
   /** Job: dispatches what waited for a stream call, up to the next one. */
   run(): void {
-    while (!this.streaming && this.hasWaiting) this.dispatch(this.waiting!.shift()!);
-    const listeners = this.quietListeners;
-    if (this.streaming || listeners === null) return;
-    this.quietListeners = null;
+    const { stream } = this;
+    if (stream === null) return;
+    while (!stream.running && stream.waiting.length > 0) this.dispatch(stream.waiting.shift()!);
+    const { listeners } = stream;
+    if (stream.running) return;
+    stream.listeners = [];
     for (const listener of listeners) listener();
   }
 
-  private get hasWaiting(): boolean {
-    return this.waiting !== null && this.waiting.length > 0;
+  private streamState(): StreamState {
+    return (this.stream ??= { waiting: [], listeners: [], running: false, poison: null });
   }
 
   private dispatch(call: LocalCall): void {
     if (!call.begin()) return;
-    if (this.poison !== null) {
-      call.fails(this.poison);
+    const poison = this.stream?.poison ?? null;
+    if (poison !== null) {
+      call.fails(poison);
       return;
     }
     try {

@@ -21,12 +21,22 @@ const BYTES_PER_CAP = 64;
  * results.returns(new Payload(content, [hook.addRef()]));
  */
 export class Payload {
-  content: Content;
   caps: Caps;
+  private made: Content | null;
 
-  constructor(content: Content, caps: Caps = NO_CAPS) {
-    this.content = content;
+  /** @param content null where {@link build} makes it, if anybody reads it. */
+  constructor(content: Content | null, caps: Caps = NO_CAPS) {
     this.caps = caps;
+    this.made = content;
+  }
+
+  get content(): Content {
+    return (this.made ??= this.build());
+  }
+
+  /** Makes the content, to be kept. */
+  protected build(): Content {
+    return Content.NULL;
   }
 
   /** What it costs to keep, for limits: its content, and something for each capability. */
@@ -36,7 +46,8 @@ export class Payload {
 
   /** Makes the content outlive the scratch it may have been built in (C-LOC-02). */
   own(): this {
-    if (this.content.borrowed) this.content = this.content.own();
+    const { made } = this;
+    if (made !== null && made.borrowed) this.made = made.own();
     return this;
   }
 
@@ -49,9 +60,9 @@ export class Payload {
   /** Releases everything and gives the content's memory back: nobody reads it any more. The payload is empty then. */
   recycle(): void {
     this.release();
-    const { content } = this;
-    this.content = Content.NULL;
-    content.recycle();
+    const { made } = this;
+    this.made = Content.NULL;
+    made?.recycle();
   }
 
   /** Releases every capability. Idempotent. */

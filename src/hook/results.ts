@@ -154,8 +154,7 @@ export abstract class Results implements Job {
     this.error = error;
     this.payload = payload;
     const observer = this.observer;
-    if (payload !== null && payload.content.borrowed && (observer === null || !observer.immediate))
-      payload.own();
+    if (payload !== null && (observer === null || !observer.immediate)) payload.own();
     if (this.fields !== null) this.settleFields();
     this.announce();
     this.releaseIfUnheld();

@@ -12,6 +12,19 @@ import { RemotePromise, type RemoteTarget, routeTarget } from "./remote.js";
 import { Route, type Routed } from "./route.js";
 import { type ConnectionState, protocolError } from "./state.js";
 
+/** What an exported promise knows of its resolution. */
+interface Promised {
+  /** What the Resolve announced: calls go there and nowhere else, even if that resolves again (C-RES-18). Owned. */
+  frozen: Hook | null;
+  watched: Hook | null;
+  /** The export that our Resolve counted one reference for, until the peer answers for it. */
+  announcedAs: Export | null;
+  resolveEchoed: boolean;
+  routes: Set<Route> | null;
+  /** Disembargoes of the peer's that came before our Resolve (C-EMB-10). */
+  early: number[] | null;
+}
+
 /** One capability in the peer's hands, under one id (C-REF-01, C-REF-02). */
 export class Export implements HookWatcher, Routed {
   readonly state: ConnectionState;
@@ -19,56 +32,64 @@ export class Export implements HookWatcher, Routed {
   refs = 0;
   /** What calls go to while it is unresolved. Owned. */
   hook: Hook;
-  readonly wasPromise: boolean;
-  /** What the Resolve announced: calls go there and nowhere else, even if that resolves again (C-RES-18). Owned. */
-  private frozen: Hook | null = null;
-  private watched: Hook | null = null;
-  /** The export that our Resolve counted one reference for, until the peer answers for it. */
-  private announcedAs: Export | null = null;
-  private resolveEchoed = false;
-  // These two are rarely needed, and there may be a hundred thousand exports: made when they are.
-  private routes: Set<Route> | null = null;
-  /** Disembargoes of the peer's that came before our Resolve (C-EMB-10). */
-  private early: number[] | null = null;
+  /** Null for what is settled: there may be a hundred thousand of those. */
+  private readonly promise: Promised | null;
 
   /** Takes over `hook`, which is at the end of what is known. */
   constructor(state: ConnectionState, hook: Hook) {
     this.state = state;
     this.hook = hook;
-    this.wasPromise = hook.isPromise || hook.brokenBy !== null;
+    this.promise =
+      hook.isPromise || hook.brokenBy !== null
+        ? {
+            frozen: null,
+            watched: null,
+            announcedAs: null,
+            resolveEchoed: false,
+            routes: null,
+            early: null,
+          }
+        : null;
+  }
+
+  get wasPromise(): boolean {
+    return this.promise !== null;
   }
 
   /** Where calls on this export go now. */
   get target(): Hook {
-    return this.frozen ?? this.hook;
+    return this.promise?.frozen ?? this.hook;
   }
 
   /** A reference for calls that the peer addresses to what was described as this export, by any name. */
   route(): Hook {
-    if (!this.wasPromise) return this.hook.addRef();
-    if (this.frozen !== null) return this.frozen.addRef();
+    const { promise } = this;
+    if (promise === null) return this.hook.addRef();
+    if (promise.frozen !== null) return promise.frozen.addRef();
     const route = new Route(this);
-    (this.routes ??= new Set()).add(route);
+    (promise.routes ??= new Set()).add(route);
     return route;
   }
 
   routeReleased(route: Route): void {
-    this.routes?.delete(route);
+    this.promise?.routes?.delete(route);
   }
 
   /** Begins to wait for the resolution; a broken capability is announced at once, behind the message just written. */
   watch(): void {
-    if (this.watched !== null || this.frozen !== null) return;
+    const { promise } = this;
+    if (promise === null || promise.watched !== null || promise.frozen !== null) return;
     if (this.hook.isPromise) {
-      this.watched = this.hook;
+      promise.watched = this.hook;
       this.hook.watch(this);
-    } else if (this.wasPromise) this.announce(this.hook);
+    } else this.announce(promise, this.hook);
   }
 
   /** The promise took a step. Only the last one is announced: an unexported promise in between stays ours (C-RES-16). */
   hookResolved(): void {
-    this.watched = null;
-    const { state } = this;
+    const { state, promise } = this;
+    if (promise === null) return;
+    promise.watched = null;
     if (!state.alive || this.refs === 0) return;
     const end = this.hook.resolved();
     if (end.isPromise && !(state.owns(end) && routeTarget(end) !== null)) {
@@ -77,7 +98,7 @@ export class Export implements HookWatcher, Routed {
       return;
     }
     try {
-      this.announce(end);
+      this.announce(promise, end);
     } catch (thrown) {
       state.fail(RpcError.from(thrown));
     }
@@ -85,20 +106,23 @@ export class Export implements HookWatcher, Routed {
 
   /** A senderLoopback aimed at this export. */
   disembargo(embargoId: number): void {
-    if (this.frozen !== null) echoDisembargo(this.state, this.frozen, embargoId);
-    else if (this.watched !== null) {
+    const { promise } = this;
+    if (promise !== null && promise.frozen !== null)
+      echoDisembargo(this.state, promise.frozen, embargoId);
+    else if (promise !== null && promise.watched !== null) {
       parkDisembargo(this.state);
-      (this.early ??= []).push(embargoId);
+      (promise.early ??= []).push(embargoId);
     } else
       throw protocolError(`Disembargo.senderLoopback for export ${this.id}, which is no promise`);
   }
 
   /** The peer does not know Resolve: the reference it counted is ours again (C-UNI-03). False: no Resolve waits for that. */
   resolveUnimplemented(): boolean {
-    if (this.frozen === null || this.resolveEchoed) return false;
-    this.resolveEchoed = true;
-    const announced = this.announcedAs;
-    this.announcedAs = null;
+    const { promise } = this;
+    if (promise === null || promise.frozen === null || promise.resolveEchoed) return false;
+    promise.resolveEchoed = true;
+    const announced = promise.announcedAs;
+    promise.announcedAs = null;
     announced?.release(1);
     return true;
   }
@@ -118,24 +142,28 @@ export class Export implements HookWatcher, Routed {
   detach(): void {
     this.refs = 0;
     this.forget();
-    this.watched?.unwatch(this);
-    this.watched = null;
-    this.takeEarly();
-    this.settleRoutes(this.target);
+    const { promise } = this;
+    if (promise !== null) {
+      promise.watched?.unwatch(this);
+      promise.watched = null;
+      this.takeEarly(promise);
+      this.settleRoutes(promise, this.target);
+    }
     this.hook.release();
-    this.frozen?.release();
-    this.frozen = null;
+    if (promise === null) return;
+    promise.frozen?.release();
+    promise.frozen = null;
   }
 
-  private settleRoutes(way: Hook): void {
-    const { routes } = this;
-    this.routes = null;
+  private settleRoutes(promise: Promised, way: Hook): void {
+    const { routes } = promise;
+    promise.routes = null;
     if (routes !== null) for (const route of routes) route.settle(way);
   }
 
-  private takeEarly(): number[] {
-    const early = this.early ?? [];
-    this.early = null;
+  private takeEarly(promise: Promised): number[] {
+    const early = promise.early ?? [];
+    promise.early = null;
     this.state.parkedDisembargoes -= early.length;
     return early;
   }
@@ -154,21 +182,22 @@ export class Export implements HookWatcher, Routed {
   }
 
   /** Sends the one Resolve and freezes the route (C-RES-01, C-RES-03, C-RES-07, C-RES-08). */
-  private announce(end: Hook): void {
+  private announce(promise: Promised, end: Hook): void {
     const { state } = this;
     this.forget();
     const broken = end.brokenBy;
     if (broken !== null) {
-      this.frozen = end.addRef();
+      promise.frozen = end.addRef();
       state.writer.resolveException(this.id, broken);
     } else {
       const described = describe(state, end);
-      this.frozen = described.route;
-      this.announcedAs = described.exported;
+      promise.frozen = described.route;
+      promise.announcedAs = described.exported;
       state.writer.resolveCap(this.id, described.kind, described.id, described.path);
     }
-    this.settleRoutes(this.frozen);
-    for (const embargoId of this.takeEarly()) echoDisembargo(state, this.frozen, embargoId);
+    this.settleRoutes(promise, promise.frozen);
+    for (const embargoId of this.takeEarly(promise))
+      echoDisembargo(state, promise.frozen, embargoId);
   }
 }
 

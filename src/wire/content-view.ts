@@ -82,8 +82,8 @@ export class ContentView {
     return at + 4 > this.dataBytes ? 0 : this.word(this.dataAt + at) >>> 0;
   }
 
-  /** A Data as a view on the content; null when it is null. */
-  data(index: number): Uint8Array | null {
+  /** A Data as a part of the content's bytes: a window would cost more than most of them hold. Null when it is null. */
+  span(index: number): { bytes: Uint8Array; from: number; to: number } | null {
     if (!this.field(index)) return null;
     if ((this.lo & 3) !== 1 || (this.hi & 7) !== BYTE) throw bad("a pointer leads to no Data");
     const from = this.pointersAt + index * 8 + 8 + (this.lo >> 2) * 8;
@@ -91,10 +91,16 @@ export class ContentView {
     const inTail = from - this.bytes.length;
     if (this.tail !== null && inTail >= 0) {
       if (inTail + length > this.tail.length) throw bad("a pointer leaves its segment");
-      return this.tail.subarray(inTail, inTail + length);
+      return { bytes: this.tail, from: inTail, to: inTail + length };
     }
     this.within(from, length);
-    return this.bytes.subarray(from, from + length);
+    return { bytes: this.bytes, from, to: from + length };
+  }
+
+  /** The same as a view on the content. */
+  data(index: number): Uint8Array | null {
+    const span = this.span(index);
+    return span === null ? null : span.bytes.subarray(span.from, span.to);
   }
 
   /** The capability's index in the table, or -1 when null. */

@@ -195,8 +195,10 @@ describe("of a stub, here", () => {
     const first = stub["n0"];
     expect(stub["n0"]).toBe(first);
     for (let i = 0; i < 1000; i++) void stub[`n${i}`];
-    const place = placeOf(pair.api) as unknown as { others: Map<string, object> };
-    expect(place.others.size).toBeLessThanOrEqual(32);
+    const place = placeOf(pair.api) as unknown as {
+      below: { others: Map<string, object> };
+    };
+    expect(place.below.others.size).toBeLessThanOrEqual(32);
     await pair.done();
   });
 });

@@ -31,6 +31,7 @@ import { shownError } from "./errors.js";
 import { giveWith } from "./given.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, proxyOf, Root } from "./place.js";
+import { PlainRequest } from "./plain.js";
 import {
   KIND_PROMISE,
   METHOD_CALL,
@@ -112,24 +113,8 @@ export function startCall(
   return proxyOf(call);
 }
 
-/** Waits for the value alone, where the call itself may wait for its object. */
-class ValueArrival implements ResultsObserver {
-  readonly immediate = false;
-  private readonly call: Call;
-
-  constructor(call: Call) {
-    this.call = call;
-  }
-
-  resultsSettled(results: Results): void {
-    this.call.valueArrived(results);
-  }
-}
-
 /** A call, and its result. */
 export class Call extends Root implements Referable, Waiting, ResultsObserver, Receiver, Endable {
-  readonly immediate = false;
-  readonly kind = KIND_PROMISE;
   readonly scheduler: Scheduler;
   readonly terms: Terms;
   /** Where it counts until it is answered. */
@@ -139,7 +124,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   // Until it is made.
   private on: On | null = null;
   private method = METHOD_CALL;
-  private content: Content | null = null;
+  private request: PlainRequest | Content | null = null;
   private outgoing: Outgoing | null = null;
   /** Streams in the arguments, as long as to give the call up is to give them up. */
   private streams: readonly Sent[] | null = null;
@@ -166,7 +151,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   // In the end.
   private settled = false;
   private value: unknown = undefined;
-  private error: RpcError | null = null;
+  /** What it failed with: an error, or what makes one if somebody asks, which is seldom. */
+  private failure: RpcError | (() => RpcError) | null = null;
   private given: { dispose(): void } | null = null;
   /** Where it was called, if that is noted. */
   private readonly site: Error | null = stackSite();
@@ -182,6 +168,14 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.name = name;
   }
 
+  get immediate(): boolean {
+    return false;
+  }
+
+  get kind(): number {
+    return KIND_PROMISE;
+  }
+
   get isPromise(): boolean {
     return true;
   }
@@ -191,13 +185,16 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   /** Takes a copy of the arguments now: what becomes of them later concerns nobody. */
   write(on: On, path: readonly string[], body: Body, options: CallOptions | undefined): void {
     if (body === null || !("outgoing" in body)) {
-      const outgoing = new Outgoing(this.scheduler, this.terms);
-      const bytes = body === null || body.length === 0 ? null : outgoing.encode(body, "args");
-      this.content = writeRequest(path, bytes, outgoing.kinds);
-      this.outgoing = outgoing;
+      this.request = PlainRequest.of(path, body);
+      if (this.request === null) {
+        const outgoing = new Outgoing(this.scheduler, this.terms);
+        const bytes = body === null ? null : outgoing.encode(body, "args");
+        this.request = writeRequest(path, bytes, outgoing.kinds);
+        this.outgoing = outgoing;
+      }
       this.method = body === null ? METHOD_GET : METHOD_CALL;
     } else {
-      this.content = body.content(path);
+      this.request = body.content(path);
       this.outgoing = body.outgoing;
       this.method = body.method;
     }
@@ -213,22 +210,18 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   make(): void {
-    const { on, content } = this;
-    if (on === null || content === null) return; // given up before
+    const { on, request } = this;
+    if (on === null || request === null) return; // given up before
     this.on = null;
-    this.content = null;
+    this.request = null;
     const target = on instanceof Call ? on.refer() : on;
-    const outgoing = this.outgoing!;
-    const payload = new Payload(content, outgoing.take());
-    this.streams = outgoing.takeStreams();
-    this.outgoing = null;
     if (!this.wantsObject && !this.wantsValue && target.lifeline?.asksOnce === true) {
       // It may be awaited when nothing more can be asked, or called through before that.
       this.wantsObject = true;
       this.wantsValue = true;
     }
     const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
-    patchRequest(content, want, remaining(this.callOptions));
+    const payload = this.params(request, want, remaining(this.callOptions));
     // Only a call that nothing can end from outside may do without a word of its end.
     const alone = want === WANT_OBJECT && this.limits === null;
     const flags = want === WANT_VALUE ? NO_PROMISE_PIPELINING : alone ? ONLY_PROMISE_PIPELINE : 0;
@@ -253,6 +246,20 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (want === WANT_OBJECT && this.wantsValue && !this.asksInTurn) this.askForValue();
     // Behind the calls that were pipelined on this one: they are still to be made.
     if (this.disposeWhenMade) atTurnEnd({ make: () => this.end(disposedCall) });
+  }
+
+  private params(request: PlainRequest | Content, want: number, timeout: number): Payload {
+    if (request instanceof PlainRequest) {
+      request.want = want;
+      request.timeout = timeout;
+      return request;
+    }
+    const outgoing = this.outgoing!;
+    const payload = new Payload(request, outgoing.take());
+    this.streams = outgoing.takeStreams();
+    this.outgoing = null;
+    patchRequest(request, want, timeout);
+    return payload;
   }
 
   // -- Its value -----------------------------------------------------------------------------------------------------
@@ -296,13 +303,12 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   private awaitValue(results: Results): void {
     this.valueAnswer = results;
-    results.observe(new ValueArrival(this));
+    results.observe(this);
   }
 
-  /** Of {@link ValueArrival}. */
-  valueArrived(results: Results): void {
+  /** The answer to the question for the value. */
+  private valueArrived(results: Results): void {
     results.dropPipeline();
-    if (this.valueAnswer !== results) return results.cancel();
     this.valueAnswer = null;
     this.streams = null;
     const { error } = results;
@@ -349,8 +355,9 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     });
   }
 
-  /** The answer to a call of which an object was wanted, or either. */
   resultsSettled(results: Results): void {
+    if (this.valueAnswer === results) return this.valueArrived(results);
+    // The answer to a call of which an object was wanted, or either; if it is still waited for.
     if (this.results !== results) return results.cancel();
     this.results = null;
     this.streams = null;
@@ -404,13 +411,20 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     if (this.promise !== null) this.deliver();
   }
 
-  fail(error: RpcError): void {
+  fail(failure: RpcError | (() => RpcError)): void {
     if (this.settled) return;
     this.settled = true;
     this.endLimits();
-    this.error = this.name.length === 0 ? error : error.calling(this.name.join("."));
+    this.failure = failure;
     this.unpark();
     if (this.promise !== null) this.deliver();
+  }
+
+  private get error(): RpcError | null {
+    const { failure, name } = this;
+    if (failure === null) return null;
+    const error = typeof failure === "function" ? failure() : failure;
+    return (this.failure = name.length === 0 ? error : error.calling(name.join(".")));
   }
 
   private uncount(): void {
@@ -427,7 +441,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   private deliver(): void {
-    if (this.error !== null) this.reject!(shownError(this.error, this.terms, this.site));
+    const { error } = this;
+    if (error !== null) this.reject!(shownError(error, this.terms, this.site));
     else this.resolve!(this.value);
   }
 
@@ -514,8 +529,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   /** Once the value is here, what is called on it is called here. */
   private localObject(): Hook {
-    if (this.error !== null) return brokenHook(this.error, this.scheduler);
-    const { value, scheduler } = this;
+    const { error, value, scheduler } = this;
+    if (error !== null) return brokenHook(error, scheduler);
     const place = placeOf(value);
     if (place !== undefined) return (place.root as Root & Referable).refer();
     return above.hold(value, scheduler, this.terms);
@@ -572,8 +587,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     for (const stream of streams ?? []) stream.giveUp(why());
     if (on !== null) {
       this.on = null;
-      this.content = null;
-      this.outgoing!.release();
+      this.request = null;
+      this.outgoing?.release();
       this.outgoing = null;
       if (!(on instanceof Call)) on.release();
     }
@@ -586,7 +601,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.fenced = null;
     decoding?.dispose();
     given?.dispose();
-    if (!this.settled) this.fail(on === null ? why() : why().delivered("not-sent"));
+    if (!this.settled) this.fail(on === null ? why : () => why().delivered("not-sent"));
     this.dropObject();
   }
 }

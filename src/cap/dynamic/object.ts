@@ -13,10 +13,12 @@ import { failureOf } from "./errors.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
 import { packValue } from "./pack.js";
+import { PlainRequest } from "./plain.js";
 import { type Place, placeOf, type Root } from "./place.js";
 import {
   METHOD_GET,
   METHOD_MAP,
+  NO_KINDS,
   OBJECT_HI,
   OBJECT_LO,
   patchRequest,
@@ -30,8 +32,10 @@ import {
   writeResult,
 } from "./protocol.js";
 import {
+  decodeWith,
   Incoming,
   LocalObject,
+  NO_REFERENCES,
   receiveValue,
   type Receiver,
   type Referable,
@@ -81,9 +85,9 @@ class TargetObject extends LocalObject {
     this.hook = new LocalHook(this, scheduler);
   }
 
-  readonly dispatch = (call: LocalCall): void => {
+  dispatch(call: LocalCall): void {
     new Invocation(call, this.self, true, this.terms, null).begin();
-  };
+  }
 
   share(): Payload {
     throw new RpcError("failed", "internal-error", "an object of this vat goes by reference");
@@ -133,7 +137,7 @@ class ResultObject extends LocalObject {
     return this.payload.share();
   }
 
-  readonly dispatch = (call: LocalCall): void => {
+  dispatch(call: LocalCall): void {
     const request = requestOf(call, this.terms);
     if (request.path.length === 0 && call.methodId === METHOD_GET && isOurs(call)) {
       answerWithPacked(call, request.want, this.share(), this.terms, call.self);
@@ -143,7 +147,7 @@ class ResultObject extends LocalObject {
       if (this.failure !== null) call.fails(this.failure);
       else new Invocation(call, this.value, false, this.terms, request).begin();
     });
-  };
+  }
 
   dropped(): void {
     this.held?.dispose();
@@ -193,14 +197,16 @@ class ValueObject extends LocalObject {
     return packValue(this.value, false, this.scheduler, this.terms).own();
   }
 
-  readonly dispatch = (call: LocalCall): void => {
+  dispatch(call: LocalCall): void {
     new Invocation(call, this.value, false, this.terms, null).begin();
-  };
+  }
 }
 
 /** What is asked, and of a map the program. */
 function requestOf(call: LocalCall, { limits }: Terms): Request & { readonly map?: MapRequest } {
-  const { content } = call.params;
+  const { params } = call;
+  if (params instanceof PlainRequest) return params;
+  const { content } = params;
   if (call.methodId !== METHOD_MAP || !isOurs(call)) return readRequest(content);
   const map = readMap(content, limits);
   return { ...map, args: null, map };
@@ -294,7 +300,10 @@ class Invocation implements Entered, Receiver {
     }
     this.gives = true;
     const { call, request } = this;
+    if (request instanceof PlainRequest) return this.apply(method, owner, request.list ?? []);
     if (request.args === null) return this.apply(method, owner, []);
+    if (request.references.kinds.length === 0)
+      return this.apply(method, owner, decodeWith(this.terms, request.args, NO_REFERENCES));
     const incoming = new Incoming(call.params, request.references, call.scheduler, this.terms);
     this.incoming = incoming;
     // The promises among them may never come, and need not once the caller has given up.
@@ -469,7 +478,7 @@ function answer(call: LocalCall, want: number, value: unknown, gives: boolean, t
       terms,
       null,
     );
-  call.returns(new Payload(writeResult(null, [], true, true), [object]));
+  call.returns(new Payload(writeResult(null, NO_KINDS, true, true), [object]));
 }
 
 /** Ends `call` with the object of a packed value, which is taken over. @param self the object, if there is one. */
@@ -488,7 +497,7 @@ function answerWithPacked(
   if (self !== null) packed.release();
   const small = want === WANT_EITHER && caps.length === 0 && content.byteLength <= SMALL;
   const value = small ? (readResult(content).value ?? UNDEFINED) : null;
-  call.returns(new Payload(writeResult(value, [], true, false), [object]));
+  call.returns(new Payload(writeResult(value, NO_KINDS, true, false), [object]));
 }
 
 /** Ends the references in a result that is not sent. */

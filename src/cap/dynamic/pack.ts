@@ -3,7 +3,8 @@
 
 import type { Scheduler } from "../../base/scheduler.js";
 import { Payload } from "../../hook/payload.js";
-import { UNDEFINED, writeResult } from "./protocol.js";
+import { PlainResult } from "./plain.js";
+import { writeResult } from "./protocol.js";
 import { Outgoing } from "./references.js";
 import type { Terms } from "./terms.js";
 
@@ -20,7 +21,8 @@ export function packValue(
   terms: Terms,
   root = "result",
 ): Payload {
-  if (value === undefined) return new Payload(writeResult(UNDEFINED, [], false, false));
+  const plain = PlainResult.of(value);
+  if (plain !== null) return plain;
   const outgoing = new Outgoing(scheduler, terms, gives);
   const bytes = outgoing.encode(value, root);
   return new Payload(writeResult(bytes, outgoing.kinds, false, false), outgoing.take());

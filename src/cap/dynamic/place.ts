@@ -58,9 +58,8 @@ export abstract class Place {
   abstract readonly root: Root;
   readonly path: readonly string[];
   readonly options: CallOptions | undefined;
-  private lastName = "";
-  private last: object | null = null;
-  private others: Map<string, object> | null = null;
+  /** Most places have none below them, and there may be a hundred thousand. */
+  private below: Below | null = null;
 
   constructor(path: readonly string[], options: CallOptions | undefined) {
     this.path = path;
@@ -89,19 +88,29 @@ export abstract class Place {
 
   /** The place of property `name`: the same object each time, as long as it is remembered. */
   child(name: string): object {
-    if (name === this.lastName) return this.last!;
-    let child = this.others?.get(name);
+    const { below } = this;
+    if (below !== null && below.name === name) return below.last;
+    let child = below?.others?.get(name);
     if (child === undefined) {
       child = proxyOf(new Property(this.root, [...this.path, name], this.options));
-      if (this.last !== null) {
-        this.others ??= new Map();
-        if (this.others.size < REMEMBERED) this.others.set(this.lastName, this.last);
+      if (below === null) {
+        this.below = { name, last: child, others: null };
+        return child;
       }
+      below.others ??= new Map();
+      if (below.others.size < REMEMBERED) below.others.set(below.name, below.last);
     }
-    this.lastName = name;
-    this.last = child;
+    below!.name = name;
+    below!.last = child;
     return child;
   }
+}
+
+/** The places below one: that which was asked for last, and others. */
+interface Below {
+  name: string;
+  last: object;
+  others: Map<string, object> | null;
 }
 
 /** What is held, and disposed: a stub or a promise. */

@@ -3,6 +3,7 @@
 
 import { Content } from "../../wire/content.js";
 import { ContentView } from "../../wire/content-view.js";
+import { type Span, spanOf } from "./values/index.js";
 
 /** The interface Object. */
 export const OBJECT_HI = 0xf4f99937 | 0;
@@ -43,8 +44,8 @@ export interface References {
 
 export interface Request {
   readonly path: readonly string[];
-  /** Null for no arguments. A view on the content. */
-  readonly args: Uint8Array | null;
+  /** Null for no arguments. A part of the content. */
+  readonly args: Span | null;
   readonly references: References;
   /** Milliseconds; 0 for none. */
   readonly timeout: number;
@@ -52,8 +53,8 @@ export interface Request {
 }
 
 export interface Result {
-  /** Null for `undefined`. A view on the content. */
-  readonly value: Uint8Array | null;
+  /** Null for `undefined`. A part of the content. */
+  readonly value: Span | null;
   readonly hasValue: boolean;
   readonly isObject: boolean;
   /** Index in the table, or -1. */
@@ -67,9 +68,13 @@ export const MAX_PATH = 64;
 export const MAX_REFERENCES = 65_536;
 
 export const NO_STEPS: readonly string[] = Object.freeze([]);
-const NO_REFERENCES: References = Object.freeze({ kinds: [], caps: [] });
+export const NO_REFERENCES: References = Object.freeze({
+  kinds: Object.freeze([]),
+  caps: Object.freeze([]),
+});
 /** The value `undefined`, which travels as a null pointer. */
-export const UNDEFINED: Uint8Array = new Uint8Array(0);
+export const UNDEFINED: Span = /* @__PURE__ */ spanOf(new Uint8Array(0));
+export const NO_KINDS: readonly number[] = Object.freeze([]);
 
 // -- Writing ---------------------------------------------------------------------------------------------------------
 
@@ -80,14 +85,14 @@ const ROOT_DATA = 8;
 /** Builds a Request whose reference `i` is capability `i` of the table. */
 export function writeRequest(
   path: readonly string[],
-  args: Uint8Array | null,
+  args: Span | null,
   kinds: readonly number[],
 ): Content {
   const count = kinds.length > 0 ? 3 : args === null ? 1 : 2;
   let size = POINTERS + count * 8 + path.length * 8;
   for (const name of path) size += padded(nameBytes(name).length + 1);
-  if (args !== null) size += padded(args.length);
-  const bytes = new Uint8Array(size + referencesSize(kinds));
+  if (args !== null) size += padded(args.to - args.from);
+  const bytes = room(size + referencesSize(kinds));
   putRoot(bytes, count);
   let at = POINTERS + count * 8;
   if (path.length > 0) {
@@ -96,7 +101,7 @@ export function writeRequest(
     for (const name of path) {
       const utf8 = nameBytes(name);
       putList(bytes, at, text, 2, utf8.length + 1);
-      bytes.set(utf8, text);
+      copy(bytes, text, utf8, 0, utf8.length);
       text += padded(utf8.length + 1);
       at += 8;
     }
@@ -122,15 +127,15 @@ let scratch = new Uint8Array(1024);
  * @param value null to leave it out; {@link UNDEFINED} is a value that is there.
  */
 export function writeResult(
-  value: Uint8Array | null,
+  value: Span | null,
   kinds: readonly number[],
   hasObject: boolean,
   isObject: boolean,
 ): Content {
-  const bytes = value === null || value.length === 0 ? null : value;
+  const bytes = value === null || value.from === value.to ? null : value;
   const count = kinds.length > 0 ? 3 : hasObject ? 2 : bytes === null ? 0 : 1;
   const head = POINTERS + count * 8;
-  const size = head + (bytes === null ? 0 : padded(bytes.length)) + referencesSize(kinds);
+  const size = head + (bytes === null ? 0 : padded(bytes.to - bytes.from)) + referencesSize(kinds);
   if (size > scratch.length) scratch = new Uint8Array(size * 2);
   const out = scratch;
   out.fill(0, 0, head);
@@ -138,7 +143,6 @@ export function writeResult(
   out[ROOT_DATA] = (value === null ? 0 : 1) | (isObject ? 2 : 0);
   let at = head;
   if (bytes !== null) {
-    out.fill(0, at + bytes.length, at + padded(bytes.length));
     at = putData(out, POINTERS, at, bytes);
   }
   if (hasObject) {
@@ -149,7 +153,11 @@ export function writeResult(
     out.fill(0, at, size);
     putReferences(out, POINTERS + 16, at, kinds);
   }
-  return new Content(out.subarray(0, size), null, true);
+  // A copy of few bytes costs less than a window on many.
+  if (size > SMALL) return new Content(out.subarray(0, size), null, true);
+  const own = new Uint8Array(size);
+  copy(own, 0, out, 0, size);
+  return new Content(own);
 }
 
 function putRoot(bytes: Uint8Array, pointers: number): void {
@@ -169,10 +177,39 @@ function putList(
 }
 
 /** @returns where the next object goes. */
-function putData(bytes: Uint8Array, pointer: number, at: number, data: Uint8Array): number {
-  putList(bytes, pointer, at, 2, data.length);
-  bytes.set(data, at);
-  return at + padded(data.length);
+function putData(out: Uint8Array, pointer: number, at: number, data: Span): number {
+  const length = data.to - data.from;
+  putList(out, pointer, at, 2, length);
+  copy(out, at, data.bytes, data.from, length);
+  const end = at + padded(length);
+  for (let i = at + length; i < end; i++) out[i] = 0;
+  return end;
+}
+
+/** Below this, a loop is faster than a window and `set`. */
+const SHORT = 64;
+
+function copy(to: Uint8Array, at: number, from: Uint8Array, start: number, length: number): void {
+  if (length > SHORT) to.set(from.subarray(start, start + length), at);
+  else for (let i = 0; i < length; i++) to[at + i] = from[start + i]!;
+}
+
+/** An array of no more bytes needs no memory outside the heap, as long as nobody makes a window on it. */
+const SMALL = 64;
+/** Memory for requests is taken in blocks: so little that one which waits long does not keep much. */
+const BLOCK = 8192;
+let block = new Uint8Array(BLOCK);
+let blockAt = 0;
+
+/** Zeros that nobody else has, or will have. */
+function room(length: number): Uint8Array {
+  if (length <= SMALL || length > BLOCK >> 3) return new Uint8Array(length);
+  if (blockAt + length > BLOCK) {
+    block = new Uint8Array(BLOCK);
+    blockAt = 0;
+  }
+  blockAt += length;
+  return block.subarray(blockAt - length, blockAt);
 }
 
 function referencesSize(kinds: readonly number[]): number {
@@ -229,7 +266,7 @@ export function readRequest(content: Content): Request {
   view.open(content);
   const request = {
     path: readPath(),
-    args: view.data(1),
+    args: view.span(1),
     references: readReferences(),
     timeout: view.u32(0),
     want: view.u16(4),
@@ -243,7 +280,7 @@ export function readResult(content: Content): Result {
   view.open(content);
   const flags = view.u8(0);
   const result = {
-    value: view.data(0),
+    value: view.span(0),
     hasValue: (flags & 1) !== 0,
     isObject: (flags & 2) !== 0,
     object: view.capability(1),

@@ -5,18 +5,21 @@ import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { CallRequest, Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
 import { HOLD, holderOf } from "../../hook/holder.js";
-import { LocalHook, type Server } from "../../hook/local.js";
+import { type LocalCall, LocalHook, type Server } from "../../hook/local.js";
 import { NO_CAPS, Payload } from "../../hook/payload.js";
 import { nullHook, type Results, type ResultsObserver } from "../../hook/results.js";
 import type { Content } from "../../wire/content.js";
 import type { Sent } from "../stream/sent.js";
 import {
-  decodeValue,
+  decodeSpan,
   encodeValue,
   type ReferenceSink,
   type ReferenceSource,
+  type Span,
+  spanOf,
 } from "./values/index.js";
 import { placeOf, type Root, rootOf } from "./place.js";
+import { PlainResult } from "./plain.js";
 import {
   KIND_ABORTED,
   KIND_BLOB,
@@ -26,6 +29,7 @@ import {
   KIND_SIGNAL,
   KIND_WRITABLE,
   METHOD_GET,
+  NO_KINDS,
   NO_STEPS,
   OBJECT_HI,
   OBJECT_LO,
@@ -106,7 +110,7 @@ function notReady(): never {
 
 /** An object of this vat behind the interface Object. */
 export abstract class LocalObject implements Server {
-  abstract dispatch: Server["dispatch"];
+  abstract dispatch(call: LocalCall): void;
 
   /** The target or function; null where it is a result. */
   abstract readonly self: object | null;
@@ -125,10 +129,11 @@ export function localObject(hook: Hook): LocalObject | null {
 
 /** The references of one value on its way out. */
 export class Outgoing implements ReferenceSink {
-  readonly kinds: number[] = [];
-  private readonly entries: (Hook | Referable)[] = [];
+  // Most values hold no reference, and few end anything: made when they are needed.
+  private kindsMade: number[] | null = null;
+  private entries: (Hook | Referable)[] | null = null;
   /** What ends with this value: what is given away, and promises that were asked for to be put into it. */
-  private readonly ends: Pick<Referable, "dispose">[] = [];
+  private ends: Pick<Referable, "dispose">[] | null = null;
   private known: Map<object, number> | null = null;
   private streams: Sent[] | null = null;
   private readonly scheduler: Scheduler;
@@ -145,6 +150,10 @@ export class Outgoing implements ReferenceSink {
     this.gives = gives;
   }
 
+  get kinds(): readonly number[] {
+    return this.kindsMade ?? NO_KINDS;
+  }
+
   reference(value: object, path: string): { kind: number; index: number } | undefined {
     const place = placeOf(value);
     if (place !== undefined && place.path.length === 0) return this.referenceTo(place.root);
@@ -152,39 +161,31 @@ export class Outgoing implements ReferenceSink {
     if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };
     if (place !== undefined) {
       const root = rootOf(place);
-      if (!this.gives) this.ends.push(root as Referable);
+      if (!this.gives) (this.ends ??= []).push(root as Referable);
       return this.referenceTo(root, value);
     }
     const { scheduler, terms } = this;
     if (value instanceof AbortSignal) {
       const { aborted } = value;
-      this.kinds.push(aborted ? KIND_ABORTED : KIND_SIGNAL);
-      this.entries.push(
-        aborted
-          ? above.hold(value.reason, scheduler, terms)
-          : above.serve(above.functionOf(value), scheduler, terms),
-      );
-    } else if (typeof value === "function" || isTarget(value)) {
-      this.kinds.push(KIND_OBJECT);
-      this.entries.push(above.serve(value, scheduler, terms));
-    } else {
-      const stream = above.sendStream(value, path, scheduler, terms, this.gives);
-      if (stream === undefined) return this.holder(value);
-      this.kinds.push(stream.kind);
-      this.entries.push(stream.sent.hook);
-      (this.streams ??= []).push(stream.sent);
+      const hook = aborted
+        ? above.hold(value.reason, scheduler, terms)
+        : above.serve(above.functionOf(value), scheduler, terms);
+      return this.added(value, aborted ? KIND_ABORTED : KIND_SIGNAL, hook);
     }
-    return this.added(value);
+    if (typeof value === "function" || isTarget(value))
+      return this.added(value, KIND_OBJECT, above.serve(value, scheduler, terms));
+    const stream = above.sendStream(value, path, scheduler, terms, this.gives);
+    if (stream === undefined) return this.holder(value);
+    (this.streams ??= []).push(stream.sent);
+    return this.added(value, stream.kind, stream.sent.hook);
   }
 
   /** The reference to what another layer holds: a typed client. */
   private holder(value: object): { kind: number; index: number } | undefined {
     const holder = holderOf(value);
-    if (holder === undefined) return undefined;
-    const hook = holder[HOLD](this.gives);
-    this.kinds.push(KIND_OBJECT);
-    this.entries.push(hook);
-    return this.added(value);
+    return holder === undefined
+      ? undefined
+      : this.added(value, KIND_OBJECT, holder[HOLD](this.gives));
   }
 
   /** The reference to what `root` stands for. @param key what it is known by. */
@@ -192,27 +193,29 @@ export class Outgoing implements ReferenceSink {
     const seen = this.known?.get(key);
     if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };
     const referable = root as Referable;
-    this.kinds.push(referable.kind);
-    if (referable.kind === KIND_OBJECT) this.entries.push(referable.refer());
-    else {
-      // The call that it is a result of may not be made yet: there is nothing to refer to until then.
-      referable.lent();
-      this.entries.push(referable);
-    }
-    if (this.gives) this.ends.push(referable);
-    return this.added(key);
+    const { kind } = referable;
+    // The call that a promise is the result of may not be made yet: there is nothing to refer to until then.
+    if (kind !== KIND_OBJECT) referable.lent();
+    const added = this.added(key, kind, kind === KIND_OBJECT ? referable.refer() : referable);
+    if (this.gives) (this.ends ??= []).push(referable);
+    return added;
   }
 
-  private added(key: object): { kind: number; index: number } {
-    const index = this.kinds.length - 1;
+  private added(
+    key: object,
+    kind: number,
+    entry: Hook | Referable,
+  ): { kind: number; index: number } {
+    const index = (this.kindsMade ??= []).push(kind) - 1;
+    (this.entries ??= []).push(entry);
     (this.known ??= new Map()).set(key, index);
-    return { kind: this.kinds[index]!, index };
+    return { kind, index };
   }
 
   /** Encodes `value`. @throws RpcError when something in it cannot travel; then no reference is held. */
-  encode(value: unknown, root: string): Uint8Array {
+  encode(value: unknown, root: string): Span {
     try {
-      return encodeValue(value, this, { root, types: this.terms.types });
+      return spanOf(encodeValue(value, this, { root, types: this.terms.types }));
     } catch (thrown) {
       this.refused();
       throw thrown;
@@ -236,7 +239,7 @@ export class Outgoing implements ReferenceSink {
   /** The table. Every call that a promise in it is the result of has been made. */
   take(): readonly (Hook | null)[] {
     const { entries } = this;
-    if (entries.length === 0) return NO_CAPS;
+    if (entries === null) return NO_CAPS;
     const hooks = entries.map((entry) => (entry instanceof Hook ? entry : entry.refer()));
     this.end();
     return hooks;
@@ -244,14 +247,15 @@ export class Outgoing implements ReferenceSink {
 
   /** The value is not sent after all. */
   release(): void {
-    for (const entry of this.entries) if (entry instanceof Hook) entry.release();
+    for (const entry of this.entries ?? []) if (entry instanceof Hook) entry.release();
     this.end();
   }
 
   private end(): void {
-    this.entries.length = 0;
-    for (const root of this.ends) root.dispose();
-    this.ends.length = 0;
+    const { ends } = this;
+    this.entries = null;
+    this.ends = null;
+    if (ends !== null) for (const root of ends) root.dispose();
   }
 }
 
@@ -260,27 +264,18 @@ const GET_VALUE: Content = /* @__PURE__ */ writeRequest(NO_STEPS, null, []);
 
 /** Asks for the value of the result that `hook` stands for. */
 export function askValue(hook: Hook): Results {
-  return hook.call(
-    new CallRequest(
-      OBJECT_HI,
-      OBJECT_LO,
-      METHOD_GET,
-      new Payload(GET_VALUE),
-      NO_PROMISE_PIPELINING,
-    ),
-  );
+  return ask(hook, GET_VALUE);
 }
 
 /** Asks for the object of the result that `hook` stands for. */
 export function askObject(hook: Hook): Results {
+  return ask(hook, GET_OBJECT);
+}
+
+function ask(hook: Hook, content: Content): Results {
+  const params = new Payload(content);
   return hook.call(
-    new CallRequest(
-      OBJECT_HI,
-      OBJECT_LO,
-      METHOD_GET,
-      new Payload(GET_OBJECT),
-      NO_PROMISE_PIPELINING,
-    ),
+    new CallRequest(OBJECT_HI, OBJECT_LO, METHOD_GET, params, NO_PROMISE_PIPELINING),
   );
 }
 
@@ -315,7 +310,7 @@ export class Incoming implements ReferenceSource {
   private streams: ReceivedStream[] | null = null;
   private blobs: (() => void)[] | null = null;
   private ended = false;
-  private bytes: Uint8Array | null = UNDEFINED;
+  private bytes: Span | null = UNDEFINED;
   private receiver: Receiver | null = null;
   private left = 0;
 
@@ -340,7 +335,7 @@ export class Incoming implements ReferenceSource {
    *
    * @param bytes null for the list of what the references are.
    */
-  decode(bytes: Uint8Array | null, receiver: Receiver): void {
+  decode(bytes: Span | null, receiver: Receiver): void {
     const { kinds } = this.references;
     this.bytes = bytes;
     this.receiver = receiver;
@@ -378,10 +373,7 @@ export class Incoming implements ReferenceSource {
 
   revive(kind: number, index: number): unknown {
     const { kinds } = this.references;
-    if (!(index < kinds.length) || kinds[index] !== kind) {
-      const message = `a value names reference ${index} of kind ${kind}, which did not come with it`;
-      throw new RpcError("failed", "invalid-payload", message);
-    }
+    if (!(index < kinds.length) || kinds[index] !== kind) throw missing(kind, index);
     if (kind === KIND_PROMISE || kind === KIND_BLOB) return this.values[index];
     if (kind === KIND_ABORTED) return (this.made[index] ??= AbortSignal.abort(this.values[index]));
     const isStream = kind === KIND_READABLE || kind === KIND_WRITABLE;
@@ -534,6 +526,10 @@ export function receiveValue(
   receiver: Receiver,
   depth = 0,
 ): Incoming | null {
+  if (payload instanceof PlainResult) {
+    receiver.received(payload.value, null);
+    return null;
+  }
   let decoded: unknown;
   try {
     if (depth > DEEPEST) {
@@ -559,14 +555,19 @@ export function receiveValue(
   return null;
 }
 
-/** The value in `bytes`, with the classes of `terms`. @throws RpcError as decodeValue does. */
-function decodeWith(terms: Terms, bytes: Uint8Array, source: ReferenceSource): unknown {
-  return decodeValue(bytes, source, undefined, terms);
+/** The value in `bytes`, with the classes of `terms`. @throws RpcError as decodeSpan does. */
+export function decodeWith(terms: Terms, bytes: Span, source: ReferenceSource): unknown {
+  return decodeSpan(bytes, source, undefined, terms);
 }
 
-const NO_REFERENCES: ReferenceSource = {
+/** Of a value that none came with. */
+export const NO_REFERENCES: ReferenceSource = {
   revive(kind, index) {
-    const message = `a value names reference ${index} of kind ${kind}, but none came with it`;
-    throw new RpcError("failed", "invalid-payload", message);
+    throw missing(kind, index);
   },
 };
+
+function missing(kind: number, index: number): RpcError {
+  const message = `a value names reference ${index} of kind ${kind}, which did not come with it`;
+  return new RpcError("failed", "invalid-payload", message);
+}

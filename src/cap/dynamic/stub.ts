@@ -25,20 +25,24 @@ import type * as types from "./types.js";
 
 /** A reference that a user holds. */
 class Stub extends Root implements Referable {
-  readonly kind = KIND_OBJECT;
   readonly terms: Terms;
   private hook: Hook | null;
-  private readonly id: number;
-  private disposedAt: string | undefined;
-  private watches: (() => void)[] | null = null;
+  /** What few stubs have, made when it is needed. */
+  private more: { id: number; disposedAt?: string | undefined; watches: (() => void)[] } | null =
+    null;
 
   /** Takes `hook` over. */
   constructor(hook: Hook, terms: Terms) {
     super(NO_STEPS, undefined);
     this.hook = hook;
     this.terms = terms;
-    this.id = noteMade(this, "stub");
+    const id = noteMade(this, "stub");
+    if (id !== 0) this.more = { id, watches: [] };
     releaseWhenCollected(this, hook);
+  }
+
+  get kind(): number {
+    return KIND_OBJECT;
   }
 
   get isPromise(): boolean {
@@ -65,10 +69,11 @@ class Stub extends Root implements Referable {
   /** The hook, which stays this stub's. @throws RpcError capability-disposed */
   get live(): Hook {
     if (this.hook !== null) return this.hook;
+    const disposedAt = this.more?.disposedAt;
     const where =
-      this.disposedAt === undefined
+      disposedAt === undefined
         ? "; watchStubs() makes this message say where"
-        : `, here:\n${this.disposedAt}\nTo use it after that, keep a stub.dup()`;
+        : `, here:\n${disposedAt}\nTo use it after that, keep a stub.dup()`;
     throw new RpcError("failed", "capability-disposed", `this stub was disposed before${where}`, {
       delivery: "not-sent",
     });
@@ -106,10 +111,11 @@ class Stub extends Root implements Referable {
 
   onBroken(listener: (error: RpcError) => void): () => void {
     const stop = watchBroken(this.live, listener);
-    (this.watches ??= []).push(stop);
+    const more = (this.more ??= { id: 0, watches: [] });
+    more.watches.push(stop);
     return () => {
       stop();
-      this.watches = this.watches?.filter((one) => one !== stop) ?? null;
+      more.watches = more.watches.filter((one) => one !== stop);
     };
   }
 
@@ -117,9 +123,9 @@ class Stub extends Root implements Referable {
     const { hook } = this;
     if (hook === null) return;
     this.hook = null;
-    this.disposedAt = noteDisposed(this.id);
-    for (const stop of this.watches ?? []) stop();
-    this.watches = null;
+    const disposedAt = noteDisposed(this.more?.id ?? 0);
+    for (const stop of this.more?.watches ?? []) stop();
+    this.more = disposedAt === undefined ? null : { id: 0, disposedAt, watches: [] };
     disposed(this);
     hook.release();
   }

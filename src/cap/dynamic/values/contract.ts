@@ -3,6 +3,17 @@
 
 import type { ValueTypes } from "./types.js";
 
+/** A part of an array: a window on it would cost more than what is in it. */
+export interface Span {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+}
+
+export function spanOf(bytes: Uint8Array): Span {
+  return { bytes, from: 0, to: bytes.length };
+}
+
 /** Where a reference is: `kind` is a small whole number that the layer above gives its meaning, `index` its slot. */
 export interface ReferenceSlot {
   readonly kind: number;

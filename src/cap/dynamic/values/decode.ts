@@ -2,8 +2,8 @@
 // State: none. Must not know: who sent them.
 
 import { RpcError } from "../../../base/errors.js";
-import type { DecodeOptions, ReferenceSource, ValueLimits } from "./contract.js";
-import { DEFAULT_VALUE_LIMITS } from "./contract.js";
+import type { DecodeOptions, ReferenceSource, Span, ValueLimits } from "./contract.js";
+import { DEFAULT_VALUE_LIMITS, spanOf } from "./contract.js";
 import { invalidValue, overLimit } from "./failures.js";
 import { EXTENDED } from "./kinds.js";
 import { unpack } from "./pack.js";
@@ -25,19 +25,29 @@ export function decodeValue(
   limits: ValueLimits = DEFAULT_VALUE_LIMITS,
   options?: DecodeOptions,
 ): unknown {
-  if (bytes.length > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
+  return decodeSpan(spanOf(bytes), refs, limits, options);
+}
+
+/** The same for a part of an array. */
+export function decodeSpan(
+  { bytes, from, to }: Span,
+  refs: ReferenceSource,
+  limits: ValueLimits = DEFAULT_VALUE_LIMITS,
+  options?: DecodeOptions,
+): unknown {
+  if (to - from > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
   try {
-    if (bytes[0] !== EXTENDED) {
-      scan(bytes, 0, true, limits.depth, limits.nodes);
-      if (scanned.end !== bytes.length) throw invalidValue("bytes follow its end");
-      return unpack(bytes, 0, scanned.end);
+    if (from === to || bytes[from] !== EXTENDED) {
+      scan(bytes, from, to, true, limits.depth, limits.nodes);
+      if (scanned.end !== to) throw invalidValue("bytes follow its end");
+      return unpack(bytes, from, to);
     }
     // A primitive in the deepest object is an array there.
-    scan(bytes, 1, false, limits.depth + 1, limits.nodes);
+    scan(bytes, from + 1, to, false, limits.depth + 1, limits.nodes);
     const { end, nodes } = scanned;
-    const tail = bytes.subarray(end);
+    const tail = bytes.subarray(end, to);
     const types = options?.types ?? NO_TYPES;
-    return new Raising(refs, types, limits, nodes, tail).run(unpack(bytes, 1, end));
+    return new Raising(refs, types, limits, nodes, tail).run(unpack(bytes, from + 1, end));
   } catch (error) {
     if (error instanceof RpcError) throw error;
     // A constructor that refused what it was given (a URL, a RegExp, a view past its buffer), or `refs`.

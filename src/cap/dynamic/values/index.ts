@@ -8,8 +8,10 @@ export {
   type ReferenceSink,
   type ReferenceSlot,
   type ReferenceSource,
+  type Span,
+  spanOf,
   type ValueLimits,
 } from "./contract.js";
-export { decodeValue } from "./decode.js";
-export { encodeValue } from "./encode.js";
+export { decodeSpan, decodeValue } from "./decode.js";
+export { encodeSimple, encodeValue, isSimple, isSimpleList } from "./encode.js";
 export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./types.js";

@@ -8,6 +8,7 @@
 // The path "msgpackr/pack" is the same code without Node's native addition, which would only be another parser for strangers' bytes.
 
 import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from "msgpackr/pack";
+import type { Span } from "./contract.js";
 
 const packr = new Packr({
   useRecords: false,
@@ -63,6 +64,12 @@ export function pack(
     at += bytes.length;
   }
   return out;
+}
+
+/** A tree as MessagePack where msgpackr left it: to be copied at once, before anybody packs again. */
+export function packBorrowed(tree: unknown): Span {
+  const bytes = packr.pack(tree, MODE);
+  return { bytes, from: bytes.start, to: bytes.end };
 }
 
 /** msgpackr leaves a DataView on the array it reads from: ours, made once, not one on each message. */

@@ -19,18 +19,18 @@ const PROTO = [0x5f, 0x5f, 0x70, 0x72, 0x6f, 0x74, 0x6f, 0x5f, 0x5f];
 /**
  * Scans one item from `start` on.
  *
- * @param maps whether maps and byte strings are there: not in the extended form.
+ * @param end where the bytes end. @param maps whether maps and byte strings are there: not in the extended form.
  * @throws RpcError invalid-payload or limit-exceeded.
  */
 export function scan(
   bytes: Uint8Array,
   start: number,
+  end: number,
   maps: boolean,
   maxDepth: number,
   maxNodes: number,
 ): void {
   if (stack.length < maxDepth) stack = new Float64Array(maxDepth);
-  const end = bytes.length;
   let at = start;
   let depth = 0;
   let left = 1;

@@ -1,0 +1,74 @@
+// Role: params and results that hold nothing but plain values: bytes are made of them only when somebody reads bytes, so
+// between two objects of one vat none are made.
+// State: the values, which cannot change. Must not know: calls, references.
+
+import { Payload } from "../../hook/payload.js";
+import type { Content } from "../../wire/content.js";
+import {
+  MAX_PATH,
+  NO_KINDS,
+  NO_REFERENCES,
+  patchRequest,
+  type Request,
+  UNDEFINED,
+  writeRequest,
+  writeResult,
+} from "./protocol.js";
+import { encodeSimple, isSimple, isSimpleList, type Span } from "./values/index.js";
+
+/** A Request without references. */
+export class PlainRequest extends Payload implements Request {
+  readonly path: readonly string[];
+  readonly list: readonly unknown[] | null;
+  want = 0;
+  timeout = 0;
+
+  private constructor(path: readonly string[], list: readonly unknown[] | null) {
+    super(null);
+    this.path = path;
+    this.list = list;
+  }
+
+  /** @param list arguments as the engine listed them; null for none. @returns null when they are not all plain. */
+  static of(path: readonly string[], list: readonly unknown[] | null): PlainRequest | null {
+    if (path.length > MAX_PATH || (list !== null && !isSimpleList(list))) return null;
+    return new PlainRequest(path, list);
+  }
+
+  /** Borrowed. */
+  get args(): Span | null {
+    const { list } = this;
+    return list === null || list.length === 0 ? null : encodeSimple(list);
+  }
+
+  get references(): Request["references"] {
+    return NO_REFERENCES;
+  }
+
+  protected override build(): Content {
+    const content = writeRequest(this.path, this.args, NO_KINDS);
+    patchRequest(content, this.want, this.timeout);
+    return content;
+  }
+}
+
+/** A Result with a plain value alone. */
+export class PlainResult extends Payload {
+  readonly value: unknown;
+
+  private constructor(value: unknown) {
+    super(null);
+    this.value = value;
+  }
+
+  /** @returns null when `value` is not plain. */
+  static of(value: unknown): PlainResult | null {
+    return value === undefined || isSimple(value) ? new PlainResult(value) : null;
+  }
+
+  protected override build(): Content {
+    const { value } = this;
+    const bytes = value === undefined ? UNDEFINED : encodeSimple(value);
+    return writeResult(bytes, NO_KINDS, false, false).own();
+  }
+}
