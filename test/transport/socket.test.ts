@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   acceptedSocket,
   dialSocket,
+  type OwnedSocket,
   socketTransport,
   SocketTransport,
 } from "../../src/transport/socket.node.js";
@@ -56,7 +57,12 @@ async function sockets(where: Where): Promise<Sockets> {
   return { client, server, dispose: where.dispose };
 }
 
-function kind(name: string, where: () => Where): TransportKind {
+/** @param accept how the server's side reads: by events, or into memory of ours. */
+function kind(
+  name: string,
+  where: () => Where,
+  accept: (socket: net.Socket) => OwnedSocket = (socket) => ({ socket, into: null }),
+): TransportKind {
   return {
     name,
     stoppable: true,
@@ -77,7 +83,7 @@ function kind(name: string, where: () => Where): TransportKind {
       client.on("data", (chunk) => (received += chunk.length));
       client.on("error", () => {});
       return {
-        transport: socketTransport(name, server, options),
+        transport: new SocketTransport(name, accept(server), options),
         send: (unit) => client.write(unit),
         end: () => client.end(),
         received: () => received,
@@ -95,31 +101,14 @@ transportSuite(kind("unix", unix));
 
 /** The same as `connect` and `listen` have them: both ends read into memory of ours. */
 function readingKind(name: string, where: () => Where): TransportKind {
-  const events = kind(name, where);
   return {
-    ...events,
+    ...kind(name, where, acceptedSocket),
     pair: async (options?: TransportOptions) => {
       const { near, accepted, dispose } = await dialed(where());
       return {
         a: new SocketTransport(`${name} client`, near, options),
         b: new SocketTransport(`${name} server`, acceptedSocket(accepted), options),
         dispose,
-      };
-    },
-    raw: async (options?: TransportOptions) => {
-      const { client, server, dispose } = await sockets(where());
-      let received = 0;
-      client.on("data", (chunk) => (received += chunk.length));
-      client.on("error", () => {});
-      return {
-        transport: new SocketTransport(name, acceptedSocket(server), options),
-        send: (unit) => client.write(unit),
-        end: () => client.end(),
-        received: () => received,
-        dispose: () => {
-          client.destroySoon();
-          dispose();
-        },
       };
     },
   };
