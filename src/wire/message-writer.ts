@@ -5,7 +5,7 @@
 // order of the pointers), except that a capability table goes before the content, so that the content comes last and a
 // large one can be sent by reference as segment 1.
 
-import { type ErrorRedactor, RpcError } from "../base/errors.js";
+import { type ErrorPolicy, type ErrorRedactor, RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { Content } from "./content.js";
 import {
@@ -68,11 +68,13 @@ export class MessageWriter {
   /** The open slab's half words, from `open` to `commit`. */
   private w: Int32Array = NO_WORDS;
 
-  private readonly sendTrace: boolean;
-  private readonly redact: ErrorRedactor | null;
+  private readonly errors: ErrorPolicy;
+  /** Whether errors among values need a look before they leave. */
+  private readonly looks: boolean;
 
   /**
-   * @param sendTrace whether exceptions carry the trace of the error, or the stack of what caused it (C-DIS-13).
+   * @param sendTrace whether exceptions carry the trace of the error, or the stack of what caused it (C-DIS-13), and errors
+   *   among values theirs.
    * @param redact has the last word on what they say.
    */
   constructor(
@@ -82,8 +84,8 @@ export class MessageWriter {
     redact: ErrorRedactor | null = null,
   ) {
     this.outbox = outbox;
-    this.sendTrace = sendTrace;
-    this.redact = redact;
+    this.errors = { sendTrace, redact };
+    this.looks = sendTrace || redact !== null;
     this.maxWords = limits.messageWords;
     // An echo holds the whole message, not only its payload: the envelope's own few levels come on top.
     this.copier = new PayloadCopier({ ...limits, nesting: limits.nesting + 8 });
@@ -102,7 +104,7 @@ export class MessageWriter {
 
   /**
    * @param flags bits of {@link CallFlag}. @param sendResultsTo 0 caller, 1 yourself.
-   * @param content the params; referenced, not copied, when large and not borrowed. @param descriptors their capTable.
+   * @param params referenced, not copied, when large and not borrowed. @param descriptors their capTable.
    */
   call(
     questionId: number,
@@ -114,9 +116,10 @@ export class MessageWriter {
     methodId: number,
     flags: number,
     sendResultsTo: number,
-    content: Content,
+    params: Content,
     descriptors: Descriptors,
   ): void {
+    const content = this.looks ? params.leaving(this.errors) : params;
     const target = targetWords(targetKind, path);
     const before = 6 + target + 2 + tableWords(descriptors);
     const apart = isApart(content) ? content : null;
@@ -141,23 +144,24 @@ export class MessageWriter {
   }
 
   private exception(error: RpcError, maxWords: number): EncodedException {
-    const { redact, sendTrace } = this;
+    const { redact, sendTrace } = this.errors;
     if (redact === null) return encodeException(error, maxWords, sendTrace);
     return encodeException(redacted(error, redact, sendTrace), maxWords);
   }
 
   /**
-   * A Return with results; see {@link call} for `content` and `descriptors`.
+   * A Return with results; see {@link call} for these and `descriptors`.
    * @param canWait nobody waits for it: it may leave with what is written later.
    */
   returnResults(
     answerId: number,
     releaseParamCaps: boolean,
     noFinishNeeded: boolean,
-    content: Content,
+    results: Content,
     descriptors: Descriptors,
     canWait = false,
   ): void {
+    const content = this.looks ? results.leaving(this.errors) : results;
     const before = 3 + 2 + tableWords(descriptors);
     const apart = isApart(content) ? content : null;
     const words = apart === null ? before + content.bytes.length / 8 - 1 : before;

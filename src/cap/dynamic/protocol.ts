@@ -3,6 +3,7 @@
 
 import { Content } from "../../wire/content.js";
 import { ContentView } from "../../wire/content-view.js";
+import { hasErrors, ToldContent, toldSpan } from "./told.js";
 import { type Span, spanOf } from "./values/index.js";
 
 /** The interface Object. */
@@ -88,6 +89,12 @@ export function writeRequest(
   args: Span | null,
   kinds: readonly number[],
 ): Content {
+  return args !== null && hasErrors(args)
+    ? new ToldContent(path, (to, policy) => requestOf(to, toldSpan(args, policy), kinds))
+    : requestOf(path, args, kinds);
+}
+
+function requestOf(path: readonly string[], args: Span | null, kinds: readonly number[]): Content {
   const count = kinds.length > 0 ? 3 : args === null ? 1 : 2;
   let size = POINTERS + count * 8 + path.length * 8;
   for (const name of path) size += padded(nameBytes(name).length + 1);
@@ -121,12 +128,25 @@ export function patchRequest(content: Content, want: number, timeout: number): v
 let scratch = new Uint8Array(1024);
 
 /**
- * Builds a Result. Reference `i` is capability `i` of the table, Result.object the one behind them. Borrowed, valid until
- * the next.
+ * Builds a Result. Reference `i` is capability `i` of the table, Result.object the one behind them. Borrowed, most often, and
+ * valid until the next.
  *
  * @param value null to leave it out; {@link UNDEFINED} is a value that is there.
  */
 export function writeResult(
+  value: Span | null,
+  kinds: readonly number[],
+  hasObject: boolean,
+  isObject: boolean,
+): Content {
+  return value !== null && hasErrors(value)
+    ? new ToldContent(NO_STEPS, (_path, policy) =>
+        resultOf(toldSpan(value, policy), kinds, hasObject, isObject),
+      )
+    : resultOf(value, kinds, hasObject, isObject);
+}
+
+function resultOf(
   value: Span | null,
   kinds: readonly number[],
   hasObject: boolean,

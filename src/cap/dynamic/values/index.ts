@@ -14,4 +14,6 @@ export {
 } from "./contract.js";
 export { decodeSpan, decodeValue } from "./decode.js";
 export { encodeSimple, encodeValue, isSimple, isSimpleList } from "./encode.js";
+export { EXTENDED } from "./kinds.js";
+export { holdsErrors, toldBytes } from "./tell.js";
 export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./types.js";
