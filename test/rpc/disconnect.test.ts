@@ -10,24 +10,7 @@ import { unwrap } from "../../src/hook/unwrap.js";
 import { Mesh } from "../../src/vat/mesh.js";
 import { Framer } from "../../src/wire/framer.js";
 import { call, outcome, payload, Recorder, request, tell } from "../support/objects.js";
-import { answer, hosted, promised, RawPeer, yours } from "../support/raw-peer.js";
-
-/** A peer that has given us its capabilities. */
-function given(...caps: ReturnType<typeof hosted>[]): { peer: RawPeer; hooks: Hook[] } {
-  let hooks: Hook[] = [];
-  const peer = new RawPeer({
-    methods: {
-      9: (c: LocalCall) => {
-        hooks = c.params.caps.map((cap) => cap!.addRef());
-        c.returns();
-      },
-      3: () => {},
-    },
-  });
-  peer.bootstrap(0);
-  peer.call(1, answer(0), { method: 9, caps });
-  return { peer, hooks };
-}
+import { answer, given, hosted, promised, RawPeer, yours } from "../support/raw-peer.js";
 
 const lost = (): RpcError => new RpcError("disconnected", "connection-lost", "the wire broke");
 

@@ -4,30 +4,13 @@ import { describe, expect, it } from "vitest";
 import { RpcError } from "../../src/base/errors.js";
 import { limitsWith } from "../../src/base/limits.js";
 import type { Hook } from "../../src/hook/hook.js";
-import type { LocalCall } from "../../src/hook/local.js";
 import type { Results } from "../../src/hook/results.js";
 import { AdaptiveWindow } from "../../src/rpc/adaptive-window.js";
 import type { StreamFlow } from "../../src/rpc/flow.js";
 import { Mesh } from "../../src/vat/mesh.js";
 import { Content } from "../../src/wire/content.js";
 import { call, outcome, payload, Recorder, request, tell } from "../support/objects.js";
-import { answer, hosted, promised, RawPeer, yours } from "../support/raw-peer.js";
-
-/** A peer that has given us its capabilities. */
-function given(...caps: ReturnType<typeof hosted>[]): { peer: RawPeer; hooks: Hook[] } {
-  let hooks: Hook[] = [];
-  const peer = new RawPeer({
-    methods: {
-      9: (c: LocalCall) => {
-        hooks = c.params.caps.map((cap) => cap!.addRef());
-        c.returns();
-      },
-    },
-  });
-  peer.bootstrap(0);
-  peer.call(1, answer(0), { method: 9, caps });
-  return { peer, hooks };
-}
+import { answer, given, hosted, promised, RawPeer, yours } from "../support/raw-peer.js";
 
 function end(peer: RawPeer, ...hooks: Hook[]): void {
   for (const hook of hooks) hook.release();

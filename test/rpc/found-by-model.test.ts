@@ -7,6 +7,7 @@ import { Membrane } from "../../src/hook/membrane.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { Mesh } from "../../src/vat/mesh.js";
 import type { Ground, Op } from "../model/ops.js";
+import { call, three } from "../model/kit.js";
 import { replay } from "../model/shrink.js";
 import { call as callOn, outcome, payload, Recorder, tell } from "../support/objects.js";
 
@@ -19,38 +20,11 @@ const line: Ground = {
   ],
   tailCalls: "always",
 };
-const three: Ground = {
-  vats: 3,
-  links: [
-    [0, 1],
-    [1, 2],
-    [0, 2],
-  ],
-  tailCalls: "always",
-};
-
 const bootstrap = (id: number, vat: number, peer: number): Op => ({
   op: "bootstrap",
   id,
   vat,
   peer,
-});
-const call = (
-  id: number,
-  on: number,
-  method: number,
-  args: number[] = [],
-  child = 0,
-  hint?: "noPipeline" | "pipelineOnly",
-): Op => ({
-  op: "call",
-  id,
-  on,
-  method,
-  args,
-  child,
-  then: 0,
-  ...(hint === undefined ? {} : { hint }),
 });
 const tail = (of: number, id: number, on: number, method: number, args: number[] = []): Op => ({
   op: "tail",

@@ -7,7 +7,7 @@ import { ERROR_TYPES, RpcError } from "../../src/base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/base/limits.js";
 import { Scheduler } from "../../src/base/scheduler.js";
 import type { Hook } from "../../src/hook/hook.js";
-import type { LocalHook } from "../../src/hook/local.js";
+import type { LocalCall, LocalHook } from "../../src/hook/local.js";
 import { Connection, type ConnectionOptions } from "../../src/rpc/connection.js";
 import { Descriptors, DescriptorKind, TargetKind } from "../../src/wire/descriptors.js";
 import { Frame, parseFrame } from "../../src/wire/frame.js";
@@ -431,6 +431,23 @@ export function lineOf(r: MessageReader): string {
     default:
       return `message ${r.tag}`;
   }
+}
+
+/** A peer that has given us its capabilities: the arguments of a call of method 9, which are ours to release. */
+export function given(...caps: Cap[]): { peer: RawPeer; hooks: Hook[] } {
+  let hooks: Hook[] = [];
+  const peer = new RawPeer({
+    methods: {
+      9: (c: LocalCall) => {
+        hooks = c.params.caps.map((cap) => cap!.addRef());
+        c.returns();
+      },
+      3: () => {},
+    },
+  });
+  peer.bootstrap(0);
+  peer.call(1, answer(0), { method: 9, caps });
+  return { peer, hooks };
 }
 
 function targetOf(r: MessageReader): string {

@@ -4,7 +4,7 @@
 import { once } from "node:events";
 import http from "node:http";
 import type net from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { limitsWith } from "../../src/base/limits.js";
 import { maxPayload, NodeWebSocketTransport } from "../../src/transport/websocket.node.js";
@@ -19,7 +19,7 @@ import {
   WebSocketTransport,
 } from "../../src/transport/websocket.js";
 import { listenTo, numbers, turn, Writer } from "../support/messages.js";
-import { expectNoResidue, resources } from "../support/residue.js";
+import { cleaningUp, resources } from "../support/residue.js";
 import { frameBytes, transportSuite, type TransportKind } from "../suites/transport.js";
 
 interface Ends<C> {
@@ -155,18 +155,7 @@ transportSuite(
 );
 
 describe("websocket", () => {
-  let before: Map<string, number>;
-  let cleanup: (() => Promise<void> | void)[];
-
-  beforeEach(() => {
-    before = resources();
-    cleanup = [];
-  });
-
-  afterEach(async () => {
-    for (const step of cleanup.reverse()) await step();
-    await expectNoResidue(before);
-  });
+  const cleanup = cleaningUp();
 
   async function raw(protocol?: string, options?: TransportOptions) {
     const frames: Buffer[] = [];
@@ -175,7 +164,7 @@ describe("websocket", () => {
       ws.on("error", () => {});
       return ws;
     });
-    cleanup.push(async () => {
+    cleanup(async () => {
       ends.serverSide.close();
       ends.client.terminate();
       await ends.dispose();

@@ -13,12 +13,9 @@ import {
   encodeValue,
   toldBytes,
   type ValueLimits,
-  ValueTypes,
 } from "../../../src/cap/dynamic/values/index.js";
+import { OutOfStock, TYPES } from "../classes.js";
 import { difference, limits, NO_REFS } from "./help.js";
-
-class OutOfStock extends Error {}
-const TYPES = new ValueTypes({ errors: [{ name: "OutOfStock", class: OutOfStock }] });
 
 const OPEN: ErrorPolicy = { sendTrace: true, redact: null };
 const under = (redact: ErrorRedactor, sendTrace = false): ErrorPolicy => ({ sendTrace, redact });
@@ -77,7 +74,7 @@ describe("stacks of errors in values", () => {
 describe("the redaction of errors in values", () => {
   it("is asked once of each error, with what there is of it", () => {
     const seen: LeavingError[] = [];
-    const cause = errorAt(new OutOfStock("inner"), "inner place");
+    const cause = errorAt(new OutOfStock("tea"), "inner place");
     const error = Object.assign(errorAt(new RangeError("outer", { cause }), "place"), { code: 7 });
     const look = (leaving: LeavingError): object => {
       seen.push(leaving);
@@ -95,7 +92,11 @@ describe("the redaction of errors in values", () => {
       cause: error,
     });
     expect(seen[0]!.cause).toBe(error);
-    expect(seen[1]).toMatchObject({ message: "inner", properties: [], trace: "inner place" });
+    expect(seen[1]).toMatchObject({
+      message: "no tea left",
+      properties: ["item"],
+      trace: "inner place",
+    });
     expect(arrived[0]).toBe(arrived[1]);
     expect(arrived[0]).toBeInstanceOf(RangeError);
     expect(arrived[0]).toMatchObject({ message: "outer", code: 7, stack: "place" });
@@ -120,9 +121,8 @@ describe("the redaction of errors in values", () => {
 
   it("changes messages, and keeps the properties it names", () => {
     const shared = { deep: true };
-    const error = Object.assign(new OutOfStock("secret", { cause: "c" }), {
+    const error = Object.assign(new OutOfStock("tea", { cause: "c" }), {
       first: shared,
-      item: "tea",
       toString: "odd",
     });
     const [arrived, last] = told(
@@ -154,7 +154,7 @@ describe("the redaction of errors in values", () => {
     for (const redact of [() => null, () => undefined, () => odd, () => expect.fail("odd")]) {
       const policy = under(redact as unknown as ErrorRedactor, true);
       const [one, two] = told([secret, new DOMException("secret", "AbortError")] as const, policy);
-      expect(Object.getPrototypeOf(one)).toBe(Error.prototype);
+      expect(Object.getPrototypeOf(one)).toBe(RangeError.prototype);
       expect(one.message).toBe(WITHHELD);
       expect(Object.keys(one)).toEqual([]);
       expect(Object.hasOwn(one, "cause")).toBe(false);
