@@ -376,7 +376,9 @@ describe("C-DIS-13: traces", () => {
 
   it("C-DIS-13: a received one is kept, but not passed on by a proxy that was not asked to", () => {
     const mesh = chain(throws, true);
-    Object.assign(mesh.b.to("a").state.writer, { sendTrace: false });
+    Object.assign(mesh.b.to("a").state.writer, {
+      errors: { sendTrace: false, redact: null },
+    });
     const r = outcome(call(mesh.cap, 1, 0));
     const direct = mesh.b.to("c").bootstrap();
     const kept = outcome(call(direct, 1, 0));
