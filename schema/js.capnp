@@ -154,10 +154,10 @@ interface Source @0xe6a62f5914ef1c04 {
 }
 
 interface Sink @0xbce0207313793fae extends (ByteStream) {
-  # Takes chunks: bytes by ByteStream.write, anything else by `write`, and its end by ByteStream.end. A write is answered when
+  # Takes chunks: bytes by ByteStream.write, anything else by `writeValue`, and its end by ByteStream.end. A write is answered when
   # its chunk was taken. A sink that is let go before its end or an abort is aborted.
 
-  write @0 Result -> stream;
+  writeValue @0 Result -> stream;
   # One chunk: `value` and `references`.
 
   abort @1 Result -> ();

@@ -286,7 +286,7 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
     others: {
       Object: { id: "0xf4f99937eb931392", methods: ["call", "get", "map"] },
       Source: { id: "0xe6a62f5914ef1c04", methods: ["pipe"] },
-      Sink: { id: "0xbce0207313793fae", methods: ["write", "abort", "broken", "discard"] },
+      Sink: { id: "0xbce0207313793fae", methods: ["writeValue", "abort", "broken", "discard"] },
     },
   },
   "byte-stream.capnp": {
