@@ -338,7 +338,7 @@ describe("a stream of a stub", () => {
     const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
     await rest();
     expect(target.consumer.chunks).toEqual([{ n: 1 }]);
-    expect(await Promise.race([first, "not taken"])).toBe("not taken");
+    expect(await Promise.race([first, Promise.resolve("not taken")])).toBe("not taken");
     for (let i = 0; i < 2; i++) {
       expect(target.consumer.closed).toBe(false);
       target.consumer.take();
