@@ -308,6 +308,10 @@ export class LocalCall extends LocalResults {
     return this.early !== null;
   }
 
+  protected override get passesOn(): Results | null {
+    return this.early === null ? super.passesOn : null;
+  }
+
   override pipeline(path: Path): Hook {
     if (this.early === null) return super.pipeline(path);
     const used = this.earlyPaths.find((known) => samePath(known.path, path));

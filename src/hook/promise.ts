@@ -45,10 +45,21 @@ export abstract class LocalResults extends Results implements ResultsObserver {
     return new PipelineField(this, path);
   }
 
+  /** Whose results these will be, as far as pipelined calls go; null while that is for these themselves to say. */
+  protected get passesOn(): Results | null {
+    return this.settled ? null : this.source;
+  }
+
+  /** Where that leads in the end: a method may pass its call on any number of times, which must not grow the stack. */
+  private get origin(): Results {
+    let end: Results = this;
+    while (end instanceof LocalResults && end.passesOn !== null) end = end.passesOn;
+    return end;
+  }
+
   override pipeline(path: Path): Hook {
-    return this.source !== null && !this.settled
-      ? this.source.pipeline(path)
-      : super.pipeline(path);
+    const { origin } = this;
+    return origin === this ? super.pipeline(path) : origin.pipeline(path);
   }
 
   /**
@@ -56,7 +67,8 @@ export abstract class LocalResults extends Results implements ResultsObserver {
    * chain of n calls would cost n squared.
    */
   override adoptField(field: PromisedField): void {
-    if (this.source !== null && !this.settled) this.source.adoptField(field);
+    const { origin } = this;
+    if (origin !== this) origin.adoptField(field);
     else if (
       this.settled ||
       this.pipelineSet ||

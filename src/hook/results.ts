@@ -8,6 +8,7 @@ import type { Job, Scheduler } from "../base/scheduler.js";
 import { followPath } from "../wire/path.js";
 import { type CallRequest, Hook } from "./hook.js";
 import type { Path, Payload } from "./payload.js";
+import { unravel, type Unravels } from "./unravel.js";
 
 /** Told once when results settle. */
 export interface ResultsObserver {
@@ -37,7 +38,7 @@ const PIPELINE = 2;
  * pipeline half is given up by `dropPipeline`, and every hook from `pipeline` is a holder of its own. When no half and
  * no such hook is held before the results settle, the call is canceled (C-CAN-01, C-PIP-12).
  */
-export abstract class Results implements Job {
+export abstract class Results implements Job, Unravels {
   readonly scheduler: Scheduler;
   settled = false;
   error: RpcError | null = null;
@@ -230,7 +231,15 @@ export abstract class Results implements Job {
   }
 
   private abandonIfUnheld(): void {
-    if (!this.settled && this.held === 0 && this.liveFields === 0) this.abandoned();
+    if (this.isAbandoned) unravel(this);
+  }
+
+  unravel(): void {
+    if (this.isAbandoned) this.abandoned();
+  }
+
+  private get isAbandoned(): boolean {
+    return !this.settled && this.held === 0 && this.liveFields === 0;
   }
 
   private releaseIfUnheld(): void {
