@@ -191,6 +191,23 @@ describe("drain", () => {
     }
   });
 
+  it("on the calling side has no new bootstrap capability either", async () => {
+    const { api, client, server, stub } = pair();
+    const slow = stub.slow();
+    await turn();
+    const drained = client.drain();
+    using fresh = client.bootstrap(RpcStub<Api>);
+    expect(await failure(fresh.hello())).toMatchObject({
+      code: "connection-draining",
+      delivery: "not-sent",
+    });
+    api.ends[0]!();
+    expect(await slow).toBe("done");
+    expect(await drained).toBe(null);
+    stub[Symbol.dispose]();
+    await over(client, server);
+  });
+
   it("on the calling side refuses calls of its own, but for those written down before", async () => {
     const { api, client, server, stub } = pair();
     await stub.hello();
