@@ -8,8 +8,11 @@
 import type { Limits } from "../base/limits.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
 
-/** What anything withheld costs of the reserve that is no call: without it a flood would be free (C-HOS-05). */
-export const WITHHELD_MESSAGE = 128;
+/**
+ * What anything withheld costs of the reserve, beside the bytes of a call: about what it takes in memory until its turn, even
+ * when its call was finished before. Without it a flood of empty calls, or of what is no call, would be free (C-HOS-05).
+ */
+export const WITHHELD_EACH = 1024;
 
 interface Withheld {
   bytes: number;
@@ -68,9 +71,9 @@ export class FlowGate implements Job {
     this.wake();
   }
 
-  /** Withholds `dispatch`, which is called in order, once there is room. */
+  /** Withholds `dispatch`, which is called in order, once there is room. @param bytes of the call; 0 for what is none. */
   withhold(bytes: number, dispatch: () => void): void {
-    this.withheldBytes += bytes;
+    this.withheldBytes += bytes + WITHHELD_EACH;
     this.queue.push({ bytes, dispatch });
     this.wake();
   }
@@ -84,7 +87,7 @@ export class FlowGate implements Job {
       (this.calls === 0 || this.inUse + next.bytes <= this.limits.incomingCallBytes)
     ) {
       this.queue.shift();
-      this.withheldBytes -= next.bytes;
+      this.withheldBytes -= next.bytes + WITHHELD_EACH;
       next.dispatch();
       next = this.queue[0];
     }

@@ -10,6 +10,7 @@ import { Content } from "../../src/wire/content.js";
 import { Descriptors } from "../../src/wire/descriptors.js";
 import type { MessageWriter } from "../../src/wire/message-writer.js";
 import { call, content, outcome, payload, Recorder, request } from "../support/objects.js";
+import { frame, NULL as NOTHING, struct, word } from "./assembler.js";
 import { live, MB } from "./memory.js";
 import { Victim, type VictimOptions } from "./victim.js";
 
@@ -25,6 +26,26 @@ function attacked(options: VictimOptions = {}): Victim {
 /** A call of `method` of the bootstrap object. */
 function calls(w: MessageWriter, question: number, method = 0, caps = NO_CAPS, body = NULL): void {
   w.call(question, 0, 0, [], 0, 0x7e57, method, 0, 0, body, caps);
+}
+
+/** The first question for which no Return is wanted. */
+const HIGH = 0x8000_0000;
+
+/** A call of method 0 of the bootstrap object with no params at all, not even an empty Payload. */
+function bareCall(question: number): Uint8Array {
+  return frame([
+    struct(0, 1, 1),
+    word(2), // Message.call
+    struct(0, 3, 3),
+    word(question),
+    word(0x7e57),
+    NOTHING,
+    struct(2, 1, 1), // target
+    NOTHING, // params
+    NOTHING,
+    NOTHING, // MessageTarget.importedCap = 0
+    NOTHING,
+  ]);
 }
 
 function table(count: number, kind: number, id: (i: number) => number): Descriptors {
@@ -202,6 +223,31 @@ describe("C-HOS-03: answers that are never finished", () => {
     victim.unharmed();
   });
 
+  it("C-HOS-03: so are results of calls without a Return, which are kept for what is pipelined on them", () => {
+    const victim = attacked({
+      limits: limitsWith({ heldResultBytes: 100_000, incomingCallBytes: 1000 }),
+      methods: {
+        1: (c) => c.returns(new Payload(big)),
+        2: () => {
+          throw new Error("x".repeat(1000));
+        },
+      },
+    });
+    const pipelineOnly = (w: MessageWriter, i: number): void =>
+      w.call(HIGH + i, 0, 0, [], 0, 0x7e57, 1 + (i % 2), 4, 0, NULL, NO_CAPS);
+    for (let i = 0; i < 10; i++) victim.send((w) => pipelineOnly(w, i));
+    const { heldResultBytes, incomingCallBytes } = victim.connection.stats();
+    expect(heldResultBytes).toBeGreaterThan(55_000);
+    // They have ended, so they weigh nothing on those that run.
+    expect(incomingCallBytes).toBe(0);
+    for (let i = 0; i < 10; i++) victim.send((w) => w.finish(HIGH + i, true, false));
+    expect(victim.connection.stats().heldResultBytes).toBeLessThan(1000);
+    let told: string[] = [];
+    for (let i = 0; i < 100 && victim.connection.error === null; i++)
+      told = victim.send((w) => pipelineOnly(w, i));
+    victim.aborted(told, /overloaded "limit heldResultBytes: 100000/);
+  });
+
   it("C-HOS-03: so are results that stay here for a tail call", () => {
     const victim = attacked({
       limits: limitsWith({ heldResultBytes: 100_000 }),
@@ -268,6 +314,25 @@ describe("C-HOS-05: messages that ask for nothing cost nothing that stays", () =
       expect([answers, imports, exports, questions]).toEqual([1, 0, 1, 0]);
       victim.unharmed();
     });
+
+  it("C-HOS-05: calls without params that are withheld and finished count until their turn", () => {
+    const victim = attacked({
+      limits: limitsWith({ incomingCallBytes: 1, withheldCallBytes: 1_000_000 }),
+      methods: { 1: () => {} },
+    });
+    victim.send((w) => calls(w, 1, 1));
+    const before = live();
+    let sent = 0;
+    for (; sent < 20_000 && !victim.connection.readingExhausted; sent++) {
+      victim.feed(bareCall(2 + sent));
+      victim.feed(victim.encode((w) => w.finish(2 + sent, true, false)));
+      victim.told();
+    }
+    expect(sent).toBeLessThan(1100);
+    expect(live() - before).toBeLessThan(LEFT);
+    expect(victim.connection.stats().answers).toBe(2);
+    victim.unharmed();
+  });
 
   it("C-HOS-05: embargoes that must wait are counted: on a promise, on an answer, behind withheld calls", () => {
     const never = (c: LocalCall): void => c.returns(payload(0, new PromiseHook(c.scheduler)));
