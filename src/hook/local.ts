@@ -340,6 +340,12 @@ export class LocalCall extends LocalResults {
     return hook;
   }
 
+  /** What is known of a call that the method made says nothing of the one that runs it. */
+  protected override settle(payload: Payload | null, error: RpcError | null): void {
+    const foreign = error?.delivery !== undefined && error.delivery !== "started";
+    super.settle(payload, foreign ? error.delivered("started") : error);
+  }
+
   /** The caller is gone. Before its turn a call is dropped; later its method is told, if it listens. */
   protected abandonedBeforeForward(): void {
     if (this.stage === "waiting") {

@@ -317,10 +317,15 @@ export class BrokenHook extends Hook {
     return this.reason;
   }
 
-  /** Fails later, never inside the call (C-DIS-04). */
+  /**
+   * Fails later, never inside the call (C-DIS-04). Whatever became of the call or the connection that broke it, this call
+   * goes nowhere (C-DIS-18); an error of this vat that is about neither stays itself.
+   */
   call(request: CallRequest): Results {
     request.params.release();
-    return new FailedResults(this.reason, this.scheduler);
+    const { reason } = this;
+    const ofOther = reason.delivery !== undefined || reason.type === "disconnected";
+    return new FailedResults(ofOther ? reason.delivered("not-sent") : reason, this.scheduler);
   }
 
   protected unreferenced(): void {}

@@ -57,7 +57,7 @@ class PipelineHook extends RemoteTarget {
     const gone = this.question.goneBecause;
     if (gone === null) return sendCall(this.state, this, request);
     request.params.release();
-    return failedResults(gone, this.scheduler);
+    return failedResults(gone.delivered("not-sent"), this.scheduler);
   }
 
   protected unreferenced(): void {

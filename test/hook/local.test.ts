@@ -370,6 +370,21 @@ it("C-PIP-11: a call passed on ten thousand times is pipelined on, and given up,
   expect(server.droppedTimes).toBe(1);
 });
 
+it("an object that was called has started, whatever is known of the call that it failed with", () => {
+  const lost = new RpcError("disconnected", "connection-lost", "gone", { delivery: "not-sent" });
+  const broken = brokenHook(lost, scheduler);
+  const server = new Recorder({
+    1: (c) => c.fails(lost),
+    2: (c) => c.tailCall(broken, request(0, 0)),
+  });
+  const hook = server.hook(scheduler);
+  const seen = [outcome(call(hook, 1, 0)), outcome(call(hook, 2, 0))];
+  scheduler.drain();
+  for (const { error } of seen)
+    expect(error).toMatchObject({ code: "connection-lost", message: "gone", delivery: "started" });
+  hook.release();
+});
+
 it("C-GCF-05: a reference released twice is refused here and reaches nobody", () => {
   const hook = new Recorder().hook(scheduler);
   hook.release();
