@@ -308,8 +308,8 @@ export class LocalCall extends LocalResults {
     return this.early !== null;
   }
 
-  protected override get passesOn(): Results | null {
-    return this.early === null ? super.passesOn : null;
+  override get comesFrom(): Results | null {
+    return this.early === null ? super.comesFrom : null;
   }
 
   override pipeline(path: Path): Hook {

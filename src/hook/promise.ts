@@ -45,15 +45,14 @@ export abstract class LocalResults extends Results implements ResultsObserver {
     return new PipelineField(this, path);
   }
 
-  /** Whose results these will be, as far as pipelined calls go; null while that is for these themselves to say. */
-  protected get passesOn(): Results | null {
+  override get comesFrom(): Results | null {
     return this.settled ? null : this.source;
   }
 
   /** Where that leads in the end: a method may pass its call on any number of times, which must not grow the stack. */
   private get origin(): Results {
     let end: Results = this;
-    while (end instanceof LocalResults && end.passesOn !== null) end = end.passesOn;
+    while (end instanceof LocalResults && end.comesFrom !== null) end = end.comesFrom;
     return end;
   }
 

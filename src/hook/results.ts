@@ -96,6 +96,18 @@ export abstract class Results implements Job, Unravels {
     return true;
   }
 
+  /** Whose results these will be, as far as pipelined calls go; null while that is for these themselves to say. */
+  get comesFrom(): Results | null {
+    return null;
+  }
+
+  /** Whether these would be what `results` become, and so neither ever be anything. */
+  awaits(results: Results): boolean {
+    let end: Results | null = this as Results;
+    while (end !== null && end !== results) end = end.comesFrom;
+    return end !== null;
+  }
+
   /** Registers the one observer. */
   observe(observer: ResultsObserver): void {
     this.observer = observer;

@@ -302,6 +302,11 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
       question.disowns(this);
       return true;
     }
+    if (this.results?.awaits(question) === true) {
+      const message = "the call was to be answered by its own results";
+      question.returnedError(new RpcError("failed", "promise-cycle", message), false);
+      return true;
+    }
     // Before the adoption, which may find that only pipelined capabilities were held, and disown at once (C-CAN-02).
     this.adopter = question;
     question.returnedByAdoption(this);
@@ -320,6 +325,10 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   disown(comesBack: boolean): void {
     this.adopter = null;
     if (!this.returned && (this.finished || !comesBack)) this.cancel();
+  }
+
+  get adoptedResults(): Results | null {
+    return this.results;
   }
 
   adoptedCap(path: Path): Hook {

@@ -75,6 +75,8 @@ class PipelineHook extends RemoteTarget {
 
 /** What adopts the answer to a call that was sent back to us (`takeFromOtherQuestion`). */
 export interface AdoptedAnswer {
+  /** What it will be; null when that is known. */
+  readonly adoptedResults: Results | null;
   /** The capability at `path`, as a new reference. */
   adoptedCap(path: Path): Hook;
   /** Whoever adopted the answer wants it no more (C-TAI-08). @param comesBack calls through it may still come to us. */
@@ -231,6 +233,10 @@ export class Question extends Results {
     for (const hook of revived) hook.release();
     // What is held of the fields holds the adopted answer, not this question.
     if (!this.isHeld) this.abandoned();
+  }
+
+  override get comesFrom(): Results | null {
+    return this.settled ? null : (this.adopted?.adoptedResults ?? null);
   }
 
   override pipeline(path: Path): Hook {
