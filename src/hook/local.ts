@@ -3,12 +3,13 @@
 // Must not know: connections, schemas, promises of JavaScript.
 
 import { RpcError } from "../base/errors.js";
+import { Fifo } from "../base/fifo.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
 import { identity } from "./identity.js";
 import { type CallRequest, Hook } from "./hook.js";
 import { emptyPayload, type Path, type Payload } from "./payload.js";
 import { canceledError, LocalResults } from "./promise.js";
-import { brokenHook, capIn, type Results, samePath } from "./results.js";
+import { brokenHook, capIn, pathKey, type Results } from "./results.js";
 
 /** What stands behind a {@link LocalHook}: user code, behind an adapter of the layer above. */
 export interface Server {
@@ -23,7 +24,7 @@ export interface Server {
 /** What a {@link LocalHook} knows of stream calls. */
 interface StreamState {
   /** Behind one that runs. */
-  waiting: LocalCall[];
+  readonly waiting: Fifo<LocalCall>;
   listeners: (() => void)[];
   running: boolean;
   /** What one failed with. */
@@ -112,7 +113,7 @@ export class LocalHook extends Hook implements Job {
   run(): void {
     const { stream } = this;
     if (stream === null) return;
-    while (!stream.running && stream.waiting.length > 0) this.dispatch(stream.waiting.shift()!);
+    while (!stream.running && stream.waiting.length > 0) this.dispatch(stream.waiting.take()!);
     const { listeners } = stream;
     if (stream.running) return;
     stream.listeners = [];
@@ -120,7 +121,7 @@ export class LocalHook extends Hook implements Job {
   }
 
   private streamState(): StreamState {
-    return (this.stream ??= { waiting: [], listeners: [], running: false, poison: null });
+    return (this.stream ??= { waiting: new Fifo(), listeners: [], running: false, poison: null });
   }
 
   private dispatch(call: LocalCall): void {
@@ -181,7 +182,8 @@ export class LocalCall extends LocalResults {
   private stage: "waiting" | "running" | "ended" = "waiting";
   private isStream = false;
   private early: Payload | null = null;
-  private earlyPaths: { path: Path; hook: Hook }[] = [];
+  /** Capabilities of `early` that were asked for, by {@link pathKey}. */
+  private earlyPaths: Map<string, Hook> | null = null;
 
   constructor(target: LocalHook, request: CallRequest) {
     super(target.scheduler);
@@ -314,8 +316,8 @@ export class LocalCall extends LocalResults {
 
   override pipeline(path: Path): Hook {
     if (this.early === null) return super.pipeline(path);
-    const used = this.earlyPaths.find((known) => samePath(known.path, path));
-    if (used !== undefined) return used.hook.addRef();
+    const used = this.earlyPaths?.get(pathKey(path));
+    if (used !== undefined) return used.addRef();
     if (!this.settled) return this.earlyCap(path);
     // First used after the return: it is what the results say, but only if the early pipeline said the same.
     if (this.error !== null || this.pipelineKept(path)) return super.pipeline(path);
@@ -336,7 +338,7 @@ export class LocalCall extends LocalResults {
 
   private earlyCap(path: Path): Hook {
     const hook = capIn(this.early!, path, this.scheduler);
-    this.earlyPaths.push({ path, hook: hook.addRef() });
+    (this.earlyPaths ??= new Map()).set(pathKey(path), hook.addRef());
     return hook;
   }
 
@@ -374,8 +376,8 @@ export class LocalCall extends LocalResults {
   protected override unheld(): void {
     super.unheld();
     this.early?.release();
-    for (const { hook } of this.earlyPaths) hook.release();
-    this.earlyPaths = [];
+    for (const hook of this.earlyPaths?.values() ?? []) hook.release();
+    this.earlyPaths = null;
     this.early = null;
   }
 }

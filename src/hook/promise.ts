@@ -19,7 +19,6 @@ import {
   type PromisedField,
   Results,
   type ResultsObserver,
-  samePath,
 } from "./results.js";
 
 /** The error of a call whose caller gave it up before it ended. */
@@ -72,7 +71,7 @@ export abstract class LocalResults extends Results implements ResultsObserver {
       this.settled ||
       this.pipelineSet ||
       !(field instanceof PipelineField) ||
-      this.fields?.some((known) => samePath(known.path, field.path))
+      this.fieldAt(field.path) !== undefined
     )
       super.adoptField(field);
     else {

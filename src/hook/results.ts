@@ -30,6 +30,9 @@ export interface PromisedField extends Hook {
   settleField(target: Hook): void;
 }
 
+/** So many fields are looked through. */
+const FEW = 16;
+
 const RESPONSE = 1;
 const PIPELINE = 2;
 
@@ -46,6 +49,8 @@ export abstract class Results implements Job, Unravels {
   redirected: Results | null = null;
   protected payload: Payload | null = null;
   protected fields: PromisedField[] | null = null;
+  /** The same by {@link pathKey}, once they are more than a few: how many paths there are is for a peer to say. */
+  private fieldsByPath: Map<string, PromisedField> | null = null;
   private observer: ResultsObserver | null = null;
   private held = RESPONSE | PIPELINE;
   private liveFields = 0;
@@ -66,7 +71,7 @@ export abstract class Results implements Job, Unravels {
    */
   pipeline(path: Path): Hook {
     if (this.settled) return this.capAt(path);
-    const known = this.fields?.find((field) => samePath(field.path, path));
+    const known = this.fieldAt(path);
     if (known !== undefined) {
       if (!known.isHeld) this.liveFields++;
       return known.addRef();
@@ -184,13 +189,32 @@ export abstract class Results implements Job, Unravels {
   protected takeFields(): PromisedField[] {
     const fields = this.fields;
     this.fields = null;
+    this.fieldsByPath = null;
     this.liveFields = 0;
     return fields ?? [];
   }
 
   protected holdField(field: PromisedField): void {
     (this.fields ??= []).push(field);
+    this.fieldsByPath?.set(pathKey(field.path), field);
     if (field.isHeld) this.liveFields++;
+  }
+
+  /** The promised field at `path`. */
+  protected fieldAt(path: Path): PromisedField | undefined {
+    const { fields } = this;
+    if (fields === null) return undefined;
+    if (fields.length <= FEW) return fields.find((field) => samePath(field.path, path));
+    this.fieldsByPath ??= new Map(fields.map((field) => [pathKey(field.path), field]));
+    return this.fieldsByPath.get(pathKey(path));
+  }
+
+  /** Takes a field away that nobody holds any more. */
+  protected dropField(field: PromisedField): void {
+    const at = this.fields?.indexOf(field) ?? -1;
+    if (at < 0) return;
+    this.fields!.splice(at, 1);
+    this.fieldsByPath?.delete(pathKey(field.path));
   }
 
   protected settleFields(): void {
@@ -364,6 +388,11 @@ export function nullHook(scheduler: Scheduler): BrokenHook {
 /** Results that fail with `error`, as a job. */
 export function failedResults(error: RpcError, scheduler: Scheduler): Results {
   return new FailedResults(error, scheduler);
+}
+
+/** What equal paths have in common. */
+export function pathKey(path: Path): string {
+  return path.join();
 }
 
 export function samePath(a: Path, b: Path): boolean {

@@ -5,6 +5,7 @@
 // Must not know: what a call is. A method that awaits a call back from the same peer can wait for ever when that call
 // is withheld behind the limit: limits must leave room for the calls that calls make (C-FLO-17, docs/limits.md).
 
+import { Fifo } from "../base/fifo.js";
 import type { Limits } from "../base/limits.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
 
@@ -26,7 +27,7 @@ export class FlowGate implements Job {
   private inUse = 0;
   private calls = 0;
   private withheldBytes = 0;
-  private queue: Withheld[] = [];
+  private readonly queue = new Fifo<Withheld>();
   private posted = false;
 
   constructor(limits: Limits, scheduler: Scheduler) {
@@ -81,21 +82,21 @@ export class FlowGate implements Job {
   /** Job: dispatches what there is room for. */
   run(): void {
     this.posted = false;
-    let next = this.queue[0];
+    let next = this.queue.first;
     while (
       next !== undefined &&
       (this.calls === 0 || this.inUse + next.bytes <= this.limits.incomingCallBytes)
     ) {
-      this.queue.shift();
+      this.queue.take();
       this.withheldBytes -= next.bytes + WITHHELD_EACH;
       next.dispatch();
-      next = this.queue[0];
+      next = this.queue.first;
     }
   }
 
   /** Lets everything through: the connection is over, its calls are canceled, and each entry lets go of what it holds. */
   open(): void {
-    for (const entry of this.queue.splice(0)) entry.dispatch();
+    for (let left = this.queue.length; left > 0; left--) this.queue.take()!.dispatch();
     this.withheldBytes = 0;
   }
 

@@ -402,8 +402,7 @@ export class Question extends Results {
 
   /** A pipelined capability is gone, but the calls made on it are still on their way: they count (C-EMB-28). */
   private forgetField(promise: RemotePromise): void {
-    const at = this.fields?.indexOf(promise) ?? -1;
-    if (at >= 0) this.fields!.splice(at, 1);
+    this.dropField(promise);
     if (promise.target.usedAsPromise) (this.usedPaths ??= []).push(promise.path);
     promise.target.release();
     this.fieldUnreferenced();

@@ -489,6 +489,32 @@ it("C-HOS-08: calls on a promise that never resolves are capped, per promise and
   victim.unharmed();
 });
 
+it("C-HOS-08: calls on ever new paths into one answer cost the same each, before a pipeline is set and after", () => {
+  for (const early of [false, true]) {
+    const running: LocalCall[] = [];
+    const victim = attacked({
+      methods: {
+        1: (c) => {
+          running.push(c);
+          if (early) c.setPipeline(payload(0, c.self.addRef()));
+        },
+      },
+    });
+    victim.send((w) => calls(w, 1, 1));
+    const start = performance.now();
+    for (let i = 0; i < 60_000; i++) {
+      victim.feed(
+        victim.encode((w) => w.call(2 + i, 1, 1, [i, 0], 0, 0x7e57, 0, 0, 0, NULL, NO_CAPS)),
+      );
+      if (i % 1000 === 999) victim.told();
+    }
+    expect(performance.now() - start).toBeLessThan(MS);
+    expect(victim.connection.stats().answers).toBe(60_002);
+    running[0]!.returns(payload(0, running[0]!.self.addRef()));
+    victim.unharmed();
+  }
+});
+
 it("C-HOS-09: a promise resolved one hop at a time, a hundred thousand times, costs no more per hop", () => {
   let cap!: Hook;
   const victim = attacked({
