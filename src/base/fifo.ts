@@ -29,6 +29,12 @@ export class Fifo<T> {
     this.items.push(item);
   }
 
+  /** Drops what `keep` does not want. */
+  sweep(keep: (item: T) => boolean): void {
+    this.items = this.items.slice(this.head).filter((item) => keep(item as T));
+    this.head = 0;
+  }
+
   /** Takes the first; undefined when there is none. */
   take(): T | undefined {
     const { items } = this;

@@ -23,8 +23,10 @@ export interface Server {
 
 /** What a {@link LocalHook} knows of stream calls. */
 interface StreamState {
-  /** Behind one that runs. */
+  /** Behind one that runs; those that were canceled meanwhile among them. */
   readonly waiting: Fifo<LocalCall>;
+  /** At this length those are swept out. */
+  sweepAt: number;
   listeners: (() => void)[];
   running: boolean;
   /** What one failed with. */
@@ -32,6 +34,9 @@ interface StreamState {
 }
 
 const LOCAL_BRAND = {};
+
+/** So many calls may wait behind a stream call before one looks which of them were canceled (C-HOS-08). */
+const SWEEP_AT = 256;
 
 /** Calls running on an object that was told it is dropped: never zero again, so never told twice. */
 const DROPPED = -0x4000_0000;
@@ -79,7 +84,14 @@ export class LocalHook extends Hook implements Job {
 
   private wait(call: LocalCall): void {
     if (this.server.overtakes?.(call) === true) this.dispatch(call);
-    else this.stream!.waiting.push(call);
+    else {
+      const stream = this.stream!;
+      const { waiting } = stream;
+      waiting.push(call);
+      if (waiting.length < stream.sweepAt) return;
+      waiting.sweep((one) => one.isWaiting);
+      stream.sweepAt = Math.max(SWEEP_AT, 2 * waiting.length);
+    }
   }
 
   /** Calls `listener` from a job, once the calls made before have had their turn and no stream call runs or waits. */
@@ -121,7 +133,13 @@ export class LocalHook extends Hook implements Job {
   }
 
   private streamState(): StreamState {
-    return (this.stream ??= { waiting: new Fifo(), listeners: [], running: false, poison: null });
+    return (this.stream ??= {
+      waiting: new Fifo(),
+      sweepAt: SWEEP_AT,
+      listeners: [],
+      running: false,
+      poison: null,
+    });
   }
 
   private dispatch(call: LocalCall): void {
@@ -204,6 +222,11 @@ export class LocalCall extends LocalResults {
   override run(): void {
     if (this.stage === "waiting") this.target.admit(this);
     else super.run();
+  }
+
+  /** Whether its turn is still to come. */
+  get isWaiting(): boolean {
+    return this.stage === "waiting";
   }
 
   /** Whether the method is to run; false when the call was canceled before its turn. */
@@ -338,7 +361,8 @@ export class LocalCall extends LocalResults {
 
   private earlyCap(path: Path): Hook {
     const hook = capIn(this.early!, path, this.scheduler);
-    (this.earlyPaths ??= new Map()).set(pathKey(path), hook.addRef());
+    // Paths to nothing are as many as a peer can think of; those to something are the method's.
+    if (hook.brokenBy === null) (this.earlyPaths ??= new Map()).set(pathKey(path), hook.addRef());
     return hook;
   }
 

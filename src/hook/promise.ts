@@ -154,6 +154,9 @@ class QueuedCall extends LocalResults {
 
 const PROMISE_BRAND = {};
 
+/** So many calls that were canceled may stay in a queue: with more it is swept once they are half of it (C-HOS-08). */
+const FEW = 64;
+
 /**
  * A capability that will be known later. Calls made before are queued in order and forwarded inside `resolve`.
  *
@@ -217,8 +220,9 @@ export class PromiseHook extends Hook implements Job {
   call(request: CallRequest): Results {
     if (this.next !== null) return this.resolved().call(request);
     if (this.queue.length >= this.maxQueued) {
+      // While the queue is being forwarded it must stay the array that is gone through.
+      if (this.waiting >= this.maxQueued || this.isForwarding) return this.refuse(request);
       this.queue = this.queue.filter((call) => call.waiting);
-      if (this.queue.length >= this.maxQueued) return this.refuse(request);
     }
     const call = new QueuedCall(request, this);
     this.queue.push(call);
@@ -229,6 +233,8 @@ export class PromiseHook extends Hook implements Job {
   /** Of a call that waited here: it was canceled before it was made. */
   callDropped(): void {
     this.waiting--;
+    if (this.queue.length > FEW && this.queue.length >= 2 * this.waiting && !this.isForwarding)
+      this.queue = this.queue.filter((call) => call.waiting);
   }
 
   /** Resolves to `target`, taking that reference over. The first resolution counts; a later one is released. */

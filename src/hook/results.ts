@@ -195,9 +195,19 @@ export abstract class Results implements Job, Unravels {
   }
 
   protected holdField(field: PromisedField): void {
-    (this.fields ??= []).push(field);
+    const fields = (this.fields ??= []);
+    if (fields.length > FEW && fields.length >= 2 * this.liveFields) this.forgetUnheld(fields);
+    fields.push(field);
     this.fieldsByPath?.set(pathKey(field.path), field);
     if (field.isHeld) this.liveFields++;
+  }
+
+  /** Nobody can tell one that nobody needs from one that is made anew: a peer may ask for ever new paths (C-HOS-08). */
+  private forgetUnheld(fields: PromisedField[]): void {
+    let held = 0;
+    for (const field of fields) if (field.isHeld) fields[held++] = field;
+    fields.length = held;
+    this.fieldsByPath = null;
   }
 
   /** The promised field at `path`. */
