@@ -353,10 +353,12 @@ export class LocalCall extends LocalResults {
     if (this.early === null) return true;
     const promised = capIn(this.early, path, this.scheduler);
     const actual = this.capAt(path);
-    const same = identity(promised, actual) === "same";
+    const kept = this.earlyPaths?.has(pathKey(path))
+      ? identity(promised, actual) === "same"
+      : !differ(promised, actual);
     promised.release();
     actual.release();
-    return same;
+    return kept;
   }
 
   private earlyCap(path: Path): Hook {
@@ -404,6 +406,17 @@ export class LocalCall extends LocalResults {
     this.earlyPaths = null;
     this.early = null;
   }
+}
+
+/**
+ * Whether it is known that a method said one thing and then another. An honest one may name its object in two ways, by two
+ * promises that have not met yet: where no call went before, the results may say which.
+ */
+function differ(promised: Hook, actual: Hook): boolean {
+  const [x, y] = [promised.resolved(), actual.resolved()];
+  if (!x.isSettled || !y.isSettled) return false;
+  if (x.brokenBy !== null || y.brokenBy !== null) return x.brokenBy === null || y.brokenBy === null;
+  return identity(promised, actual) === "different";
 }
 
 /** What a cancel listener throws concerns nobody: the call is over (C-CAN-13). */
