@@ -32,11 +32,11 @@ export function maxPayload(settings: TransportSettings): number {
  * @example server.on("connection", (ws, request) => serve(new NodeWebSocketTransport("ws", ws, request.socket)));
  */
 export class NodeWebSocketTransport extends WebSocketTransport implements HeartbeatOwner {
-  readonly expecting = true;
   private readonly ws: WebSocket;
   private readonly stream: Duplex;
   private readonly heartbeat: Heartbeat;
   private error: RpcError | null = null;
+  private held = true;
 
   constructor(name: string, ws: WebSocket, stream: Duplex, options?: TransportOptions) {
     super(name, ws as unknown as WebSocketLike, options);
@@ -58,6 +58,11 @@ export class NodeWebSocketTransport extends WebSocketTransport implements Heartb
 
   get signsOfLife(): number {
     return (this.stream as Socket).bytesRead;
+  }
+
+  /** While this side reads nothing, nothing comes. */
+  get expecting(): boolean {
+    return !this.held;
   }
 
   probe(): void {
@@ -90,10 +95,12 @@ export class NodeWebSocketTransport extends WebSocketTransport implements Heartb
   }
 
   protected override holdInput(): void {
+    this.held = true;
     this.ws.pause();
   }
 
   protected override releaseInput(): void {
+    this.held = false;
     this.ws.resume();
   }
 

@@ -10,6 +10,7 @@ import { Content } from "../../src/wire/content.js";
 import { Descriptors } from "../../src/wire/descriptors.js";
 import type { MessageWriter } from "../../src/wire/message-writer.js";
 import { call, content, outcome, payload, Recorder, request } from "../support/objects.js";
+import { frame, NULL as NOTHING, struct, word } from "./assembler.js";
 import { live, MB } from "./memory.js";
 import { Victim, type VictimOptions } from "./victim.js";
 
@@ -25,6 +26,26 @@ function attacked(options: VictimOptions = {}): Victim {
 /** A call of `method` of the bootstrap object. */
 function calls(w: MessageWriter, question: number, method = 0, caps = NO_CAPS, body = NULL): void {
   w.call(question, 0, 0, [], 0, 0x7e57, method, 0, 0, body, caps);
+}
+
+/** The first question for which no Return is wanted. */
+const HIGH = 0x8000_0000;
+
+/** A call of method 0 of the bootstrap object with no params at all, not even an empty Payload. */
+function bareCall(question: number): Uint8Array {
+  return frame([
+    struct(0, 1, 1),
+    word(2), // Message.call
+    struct(0, 3, 3),
+    word(question),
+    word(0x7e57),
+    NOTHING,
+    struct(2, 1, 1), // target
+    NOTHING, // params
+    NOTHING,
+    NOTHING, // MessageTarget.importedCap = 0
+    NOTHING,
+  ]);
 }
 
 function table(count: number, kind: number, id: (i: number) => number): Descriptors {
@@ -202,6 +223,31 @@ describe("C-HOS-03: answers that are never finished", () => {
     victim.unharmed();
   });
 
+  it("C-HOS-03: so are results of calls without a Return, which are kept for what is pipelined on them", () => {
+    const victim = attacked({
+      limits: limitsWith({ heldResultBytes: 100_000, incomingCallBytes: 1000 }),
+      methods: {
+        1: (c) => c.returns(new Payload(big)),
+        2: () => {
+          throw new Error("x".repeat(1000));
+        },
+      },
+    });
+    const pipelineOnly = (w: MessageWriter, i: number): void =>
+      w.call(HIGH + i, 0, 0, [], 0, 0x7e57, 1 + (i % 2), 4, 0, NULL, NO_CAPS);
+    for (let i = 0; i < 10; i++) victim.send((w) => pipelineOnly(w, i));
+    const { heldResultBytes, incomingCallBytes } = victim.connection.stats();
+    expect(heldResultBytes).toBeGreaterThan(55_000);
+    // They have ended, so they weigh nothing on those that run.
+    expect(incomingCallBytes).toBe(0);
+    for (let i = 0; i < 10; i++) victim.send((w) => w.finish(HIGH + i, true, false));
+    expect(victim.connection.stats().heldResultBytes).toBeLessThan(1000);
+    let told: string[] = [];
+    for (let i = 0; i < 100 && victim.connection.error === null; i++)
+      told = victim.send((w) => pipelineOnly(w, i));
+    victim.aborted(told, /overloaded "limit heldResultBytes: 100000/);
+  });
+
   it("C-HOS-03: so are results that stay here for a tail call", () => {
     const victim = attacked({
       limits: limitsWith({ heldResultBytes: 100_000 }),
@@ -268,6 +314,25 @@ describe("C-HOS-05: messages that ask for nothing cost nothing that stays", () =
       expect([answers, imports, exports, questions]).toEqual([1, 0, 1, 0]);
       victim.unharmed();
     });
+
+  it("C-HOS-05: calls without params that are withheld and finished count until their turn", () => {
+    const victim = attacked({
+      limits: limitsWith({ incomingCallBytes: 1, withheldCallBytes: 1_000_000 }),
+      methods: { 1: () => {} },
+    });
+    victim.send((w) => calls(w, 1, 1));
+    const before = live();
+    let sent = 0;
+    for (; sent < 20_000 && !victim.connection.readingExhausted; sent++) {
+      victim.feed(bareCall(2 + sent));
+      victim.feed(victim.encode((w) => w.finish(2 + sent, true, false)));
+      victim.told();
+    }
+    expect(sent).toBeLessThan(1100);
+    expect(live() - before).toBeLessThan(LEFT);
+    expect(victim.connection.stats().answers).toBe(2);
+    victim.unharmed();
+  });
 
   it("C-HOS-05: embargoes that must wait are counted: on a promise, on an answer, behind withheld calls", () => {
     const never = (c: LocalCall): void => c.returns(payload(0, new PromiseHook(c.scheduler)));
@@ -422,6 +487,75 @@ it("C-HOS-08: calls on a promise that never resolves are capped, per promise and
   expect(victim.connection.stats().answers).toBeLessThanOrEqual(500);
   expect(more.length).toBeGreaterThan(0);
   victim.unharmed();
+});
+
+it("C-HOS-08: calls on ever new paths into one answer cost the same each, before a pipeline is set and after", () => {
+  for (const early of [false, true]) {
+    const running: LocalCall[] = [];
+    const victim = attacked({
+      methods: {
+        1: (c) => {
+          running.push(c);
+          if (early) c.setPipeline(payload(0, c.self.addRef()));
+        },
+      },
+    });
+    victim.send((w) => calls(w, 1, 1));
+    const start = performance.now();
+    for (let i = 0; i < 60_000; i++) {
+      victim.feed(
+        victim.encode((w) => w.call(2 + i, 1, 1, [i, 0], 0, 0x7e57, 0, 0, 0, NULL, NO_CAPS)),
+      );
+      if (i % 1000 === 999) victim.told();
+    }
+    expect(performance.now() - start).toBeLessThan(MS);
+    expect(victim.connection.stats().answers).toBe(60_002);
+    running[0]!.returns(payload(0, running[0]!.self.addRef()));
+    victim.unharmed();
+  }
+});
+
+it("C-HOS-08: calls that wait, for a promise or behind a stream call, leave nothing once they are finished", () => {
+  for (const stream of [false, true]) {
+    const victim = attacked({ methods: { 1: (c) => (stream ? c.streaming() : undefined) } });
+    victim.send((w) => calls(w, 1, 1));
+    const wait = (w: MessageWriter, id: number): void =>
+      stream ? calls(w, id) : w.call(id, 1, 1, [0], 0, 0x7e57, 0, 0, 0, NULL, NO_CAPS);
+    victim.send((w) => wait(w, 2));
+    flood(victim, 120_000, (w, i) => (i % 2 === 0 ? wait(w, 3 + i) : w.finish(2 + i, true, false)));
+    expect(victim.connection.stats().answers).toBe(3);
+    const running = victim.server.calls.at(-1)!;
+    running.returns(payload(0, running.self.addRef()));
+    victim.mesh.drain();
+    expect(victim.told().at(-1)).toMatch(/^return 2 results/);
+    victim.unharmed();
+  }
+});
+
+it("C-HOS-08: calls on ever new paths into one answer leave nothing once they are finished", () => {
+  for (const early of [false, true]) {
+    const running: LocalCall[] = [];
+    const victim = attacked({
+      methods: {
+        1: (c) => {
+          running.push(c);
+          if (early) c.setPipeline(payload(0, c.self.addRef()));
+        },
+      },
+    });
+    victim.send((w) => calls(w, 1, 1));
+    victim.send((w) => w.call(2, 1, 1, [0], 0, 0x7e57, 0, 0, 0, NULL, NO_CAPS));
+    flood(victim, 120_000, (w, i) => {
+      const id = 3 + (i >> 1);
+      if (i % 2 === 1) w.finish(id, true, false);
+      else w.call(id, 1, 1, [i & 0xffff, i >> 16], 0, 0x7e57, 0, 0, 0, NULL, NO_CAPS);
+    });
+    // The one that waits is not forgotten.
+    running[0]!.returns(payload(0, running[0]!.self.addRef()));
+    victim.mesh.drain();
+    expect(victim.server.calls.at(-1)).not.toBe(running[0]);
+    victim.unharmed();
+  }
 });
 
 it("C-HOS-09: a promise resolved one hop at a time, a hundred thousand times, costs no more per hop", () => {

@@ -145,6 +145,34 @@ it("C-DIS-04: later calls fail with the stored error, later, and are known not t
   peer.done();
 });
 
+it("C-DIS-04: so are calls on promises that broke with it, and on what a failed call would have given", () => {
+  const { peer, hooks } = given(hosted(7), promised(8), promised(9));
+  const [object, promise, home] = hooks as [Hook, Hook, Hook];
+  const asked = call(object, 0, 1, new Recorder().hook(peer.scheduler));
+  const field = asked.pipeline([0]);
+  const refused = call(object, 0, 2);
+  const none = refused.pipeline([0]);
+  tell(home, 3);
+  peer.drain();
+  peer.send((w) =>
+    w.returnException(1, true, false, new RpcError("failed", "method-failed", "no")),
+  );
+  expect(refused.error).toMatchObject({ message: "no", delivery: "started" });
+  peer.resolve(9, yours(1));
+  const embargoed = tell(home, 4);
+  const onRefused = tell(none, 5);
+  peer.acts(() => peer.connection.disconnected(null));
+  const late = [promise, home, field, none].map((hook) => tell(hook, 6));
+  peer.drain();
+  expect(asked.error).toMatchObject({ type: "disconnected", delivery: "unknown" });
+  for (const one of [embargoed, onRefused, ...late]) expect(one.error?.delivery).toBe("not-sent");
+  expect(onRefused.error?.message).toBe("no");
+  for (const results of [asked, refused]) results.cancel();
+  for (const hook of [...hooks, field, none]) hook.release();
+  peer.drain();
+  peer.done();
+});
+
 it("C-DIS-05: the connection is dead before anybody hears of it; drop hooks run once; a throw is contained", () => {
   const { peer, hooks } = given(hosted(7));
   const errors: string[] = [];

@@ -427,7 +427,7 @@ describe("C-FLO-17, C-FLO-18: over the soft limit dispatch is withheld", () => {
   });
 
   it("C-FLO-18: only when the reserve is spent must reading stop, and it may go on once there is room", () => {
-    const { peer } = pressed({ incomingCallBytes: 3000, withheldCallBytes: 5000 }, 6);
+    const { peer } = pressed({ incomingCallBytes: 3000, withheldCallBytes: 9000 }, 6);
     expect(peer.connection.readingExhausted).toBe(false);
     peer.call(7, answer(100), { method: 1, content: pressedBody });
     expect(peer.connection.readingExhausted).toBe(true);

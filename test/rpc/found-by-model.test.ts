@@ -406,3 +406,25 @@ it("a path into our answer that leads nowhere, since its pipeline was set withou
     resolve(158, 753),
   ]);
 });
+
+it("C-PIP-07: results that name an object by another promise than the pipeline set before agree with it, as far as is known", () => {
+  replay(three, [
+    bootstrap(1, 0, 1),
+    bootstrap(5, 0, 2),
+    bootstrap(6, 2, 0),
+    call(7, 14, 0, [46]),
+    settle,
+    { op: "wrap", id: 18, ref: 54 },
+    call(23, 150, 7, [], 24),
+    call(37, 59, 0),
+    pipeline(37),
+    pipeline(23),
+    call(42, 296, 0),
+    deliver(2, 0),
+    deliver(1, 0),
+    deliver(0, 2),
+    deliver(0, 2),
+    { op: "early", call: 37, caps: [184] },
+    { op: "answer", call: 37, caps: [] },
+  ]);
+});

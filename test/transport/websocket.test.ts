@@ -304,6 +304,23 @@ describe("websocket", () => {
     stream.resume();
   });
 
+  it("C-LIF-28: while this side reads nothing, that nothing comes says nothing of the peer", async () => {
+    const { ws, transport } = await raw(undefined, { peerTimeout: 150 });
+    const listener = listenTo(transport);
+    ws.send(frameBytes(1));
+    await listener.messages(1);
+    transport.pause();
+    // So much that the pongs behind it stay in the system's hands.
+    for (let i = 0; i < 8; i++) ws.send(frameBytes(2 + i, 1024 * 1024));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(listener.ends).toEqual([]);
+    transport.resume();
+    await listener.messages(9);
+    expect(listener.ends).toEqual([]);
+    ws.close(1000);
+    expect(await listener.ended()).toBeNull();
+  });
+
   it("C-LIF-28: any byte is a sign of life, a pong that is held up behind it is no death", async () => {
     const { ws, transport } = await raw(undefined, { peerTimeout: 300 });
     const listener = listenTo(transport);
