@@ -422,9 +422,10 @@ export function withoutUnnamed(code, own) {
  * @param {readonly string[]} about.foreign the files of others that went into it
  * @param {readonly { file: string, name: string }[]} about.also types whose objects leave by other ways
  * @param {readonly string[]} about.sealed as of {@link publicNames}
+ * @param {readonly string[]} about.unneeded methods that may be left out, if nothing names them, though a library has such a name
  * @returns {{ code: string, shortened: string[] }} the code, minified
  */
-export function shorten(code, { entry, modules, foreign, also, sealed }) {
+export function shorten(code, { entry, modules, foreign, also, sealed, unneeded }) {
   const kept = new Set([...libraryNames(), ...publicNames(entry, also, sealed)]);
   for (const file of modules) for (const name of assertedNames(file)) kept.add(name);
   for (const file of foreign)
@@ -432,7 +433,7 @@ export function shorten(code, { entry, modules, foreign, also, sealed }) {
   const own = ownNames(code, kept);
   for (let before = ""; before !== code; ) {
     before = code;
-    code = minified(withoutUnnamed(code, own), { compress: { target: "es2022" }, mangle: false, codegen: { removeWhitespace: false } });
+    code = minified(withoutUnnamed(code, new Set([...own, ...unneeded])), { compress: { target: "es2022" }, mangle: false, codegen: { removeWhitespace: false } });
   }
   const shortened = [...own].sort();
   const include = new RegExp(`^(?:${shortened.join("|").replaceAll("$", "\\$")})$`);
