@@ -16,22 +16,9 @@ import path from "node:path";
 import { createRequire } from "node:module";
 import { parseAst } from "rolldown/parseAst";
 import { minifySync } from "rolldown/utils";
+import { walk } from "./syntax.js";
 
-/** @typedef {{ type: string, start: number, end: number, [key: string]: any }} Node */
-
-/**
- * @param {unknown} from @param {(node: Node) => boolean | void} visit false: not what is below it
- */
-function walk(from, visit) {
-  if (Array.isArray(from)) {
-    for (const one of from) walk(one, visit);
-    return;
-  }
-  if (typeof from !== "object" || from === null) return;
-  const node = /** @type {Node} */ (from);
-  if (typeof node.type === "string" && visit(node) === false) return;
-  for (const key in node) if (key !== "type") walk(node[key], visit);
-}
+/** @typedef {import("./syntax.js").Node} Node */
 
 /** @param {Node} node @returns {string | null} the name of a member that is written without brackets or quotes */
 function keyOf(node) {
