@@ -36,8 +36,8 @@ const PACKER = /node_modules[\\/]msgpackr[\\/](un)?pack\.js$/;
 /** What leaves by other ways than the types of the entry: what is said over a MessagePort beside messages. */
 const SAID = [{ file: "src/transport/messageport.ts", name: "Control" }];
 
-/** Types that `capstan/browser` does not export: users hand such objects on, and cannot make or look into them. */
-const SEALED = ["Hook", "Transport", "BaseTransport"];
+/** Types of parameters that no user of `capstan/browser` can have an object of. */
+const SEALED = ["Hook"];
 
 /** Methods for tests and for other interfaces, whose names a library has too. */
 const UNNEEDED = ["any", "check", "f64", "i64"];
@@ -60,7 +60,12 @@ const UNNEEDED = ["any", "check", "f64", "i64"];
  * @returns {Promise<Bundle>}
  */
 export async function bundle(root, source, options = {}) {
-  const { minify = false, external = () => null, platform = "browser", specialized = false } = options;
+  const {
+    minify = false,
+    external = () => null,
+    platform = "browser",
+    specialized = false,
+  } = options;
   const home = path.resolve(root);
   const entry = path.join(home, "bundled-entry.ts");
   const build = await rolldown({
@@ -148,7 +153,9 @@ export async function browserBundle(root) {
   const { code, shortened } = shorten(all.code, {
     entry: absolute("src/browser.ts"),
     modules: all.modules.filter((name) => name.startsWith("src/")).map(absolute),
-    foreign: all.modules.filter((name) => !name.startsWith("src/")).map(absolute),
+    foreign: all.modules
+      .filter((name) => !name.startsWith("src/"))
+      .map((name) => specialize(fs.readFileSync(absolute(name), "utf8"))),
     also: SAID.map(({ file, name }) => ({ file: absolute(file), name })),
     sealed: SEALED,
     unneeded: UNNEEDED,

@@ -7,7 +7,8 @@
 //   - not reachable in the types of the entry: what a user of it can write, or hand in (`publicNames`), and
 //   - not declared by any of the language's and the browser's own libraries (`libraryNames`), and
 //   - not in the code of a package that is bundled along, and
-//   - not the text of any string there: what is looked up by text keeps its name.
+//   - not the text of any string there: what is looked up by text keeps its name; and
+//   - not written in an object that is given to the runtime itself: `Object.assign(init, { duplex: "half" })`.
 // It rests on what the compiler checks: a property of an object from outside can only be read through a type that says so.
 // Types that are asserted where they are used (`x as { name: ... }`) speak of such objects, so their names count as public.
 
@@ -16,7 +17,7 @@ import path from "node:path";
 import { createRequire } from "node:module";
 import { parseAst } from "rolldown/parseAst";
 import { minifySync } from "rolldown/utils";
-import { walk } from "./syntax.js";
+import { rootOf, walk } from "./syntax.js";
 
 /** @typedef {import("./syntax.js").Node} Node */
 
@@ -163,13 +164,18 @@ export function publicNames(entry, also = [], sealed = []) {
     const from = module.brought.get(name);
     if (from !== undefined) {
       const there = moduleOf(from.file).exported.get(from.name);
-      if (there === undefined) throw new Error(`${file}: a part of ${name}, which is exported by way of others`);
+      if (there === undefined)
+        throw new Error(`${file}: a part of ${name}, which is exported by way of others`);
       partOf(from.file, there, wanted);
       return;
     }
     const node = module.declared.get(name);
-    if (node === undefined) throw new Error(`${file}: a part of ${name}, which is not declared there`);
-    for (const heir of [...(node["extends"] ?? []), ...(node["superClass"] ? [{ expression: node["superClass"] }] : [])])
+    if (node === undefined)
+      throw new Error(`${file}: a part of ${name}, which is not declared there`);
+    for (const heir of [
+      ...(node["extends"] ?? []),
+      ...(node["superClass"] ? [{ expression: node["superClass"] }] : []),
+    ])
       partOf(file, heir.expression.name, wanted);
     for (const member of node["body"].body) {
       const key = keyOf(member);
@@ -179,7 +185,8 @@ export function publicNames(entry, also = [], sealed = []) {
 
   /** @param {string} file @param {Node} member of a class or an interface */
   function memberIn(file, member) {
-    if (member["accessibility"] === "private" || member["key"]?.type === "PrivateIdentifier") return;
+    if (member["accessibility"] === "private" || member["key"]?.type === "PrivateIdentifier")
+      return;
     const key = keyOf(member);
     if (key === "constructor") {
       typesIn(file, member["value"].params);
@@ -268,7 +275,10 @@ function readModule(file) {
   const at = (source) => path.resolve(path.dirname(file), source.replace(/\.js$/, ".ts"));
   /** A type and a value may bear one name. @param {string} name @param {Node} node */
   const declare = (name, node) =>
-    void module.declared.set(module.declared.has(name) ? `${name}#${module.declared.size}` : name, node);
+    void module.declared.set(
+      module.declared.has(name) ? `${name}#${module.declared.size}` : name,
+      node,
+    );
   /** @param {Node | null} node @returns {string[]} */
   const declaredBy = (node) => {
     if (node === null) return [];
@@ -277,7 +287,9 @@ function readModule(file) {
       declare(node["id"].name, node);
       return [node["id"].name];
     }
-    const ids = node["declarations"].filter((/** @type {Node} */ one) => one["id"].type === "Identifier");
+    const ids = node["declarations"].filter(
+      (/** @type {Node} */ one) => one["id"].type === "Identifier",
+    );
     for (const one of ids) declare(one.id.name, one);
     return ids.map((/** @type {Node} */ one) => one["id"].name);
   };
@@ -287,12 +299,16 @@ function readModule(file) {
       if (!value.startsWith(".")) continue;
       for (const { local, imported } of statement["specifiers"])
         module.brought.set(local.name, { file: at(value), name: imported?.name ?? "*" });
-    } else if (statement.type === "ExportAllDeclaration") module.stars.push(at(statement["source"].value));
+    } else if (statement.type === "ExportAllDeclaration")
+      module.stars.push(at(statement["source"].value));
     else if (statement.type === "ExportNamedDeclaration") {
       for (const name of declaredBy(statement["declaration"])) module.exported.set(name, name);
       for (const { local, exported } of statement["specifiers"]) {
         if (statement["source"]) {
-          module.brought.set(`export ${exported.name}`, { file: at(statement["source"].value), name: local.name });
+          module.brought.set(`export ${exported.name}`, {
+            file: at(statement["source"].value),
+            name: local.name,
+          });
           module.exported.set(exported.name, `export ${exported.name}`);
         } else module.exported.set(exported.name, local.name);
       }
@@ -308,7 +324,8 @@ function assertedNames(file) {
   walk(parseAst(fs.readFileSync(file, "utf8"), { lang: "ts" }), (node) => {
     if (node.type !== "TSAsExpression") return;
     walk(node["typeAnnotation"], (at) => {
-      const key = at.type === "TSPropertySignature" || at.type === "TSMethodSignature" ? keyOf(at) : null;
+      const key =
+        at.type === "TSPropertySignature" || at.type === "TSMethodSignature" ? keyOf(at) : null;
       if (key !== null) found.push(key);
     });
   });
@@ -352,7 +369,8 @@ function wordsOf(code) {
   /** @type {Set<string>} */
   const texts = new Set();
   walk(parseAst(code), (node) => {
-    if (node.type === "MemberExpression" && !node["computed"]) properties.add(node["property"].name);
+    if (node.type === "MemberExpression" && !node["computed"])
+      properties.add(node["property"].name);
     const key = keyOf(node);
     if (key !== null) properties.add(key);
     if (node.type === "Literal" && typeof node["value"] === "string") texts.add(node["value"]);
@@ -369,9 +387,99 @@ function wordsOf(code) {
  */
 export function ownNames(code, kept) {
   const { properties, texts } = wordsOf(code);
+  const given = givenNames(code);
   for (const name of properties)
-    if (kept.has(name) || texts.has(name) || !/^[A-Za-z_$]/.test(name)) properties.delete(name);
+    if (kept.has(name) || texts.has(name) || given.has(name)) properties.delete(name);
   return properties;
+}
+
+/** Names in objects that are written where something is called that the module does not declare. @param {string} code */
+function givenNames(code) {
+  const ast = parseAst(code);
+  /** @type {Set<string>} */
+  const declared = new Set();
+  walk(ast, (node) => {
+    const { id, params } = node;
+    for (const one of [id, ...(params ?? [])])
+      walk(one, (at) => void (at.type === "Identifier" && declared.add(at["name"])));
+  });
+  /** @type {Set<string>} */
+  const names = new Set();
+  walk(ast, (node) => {
+    if (node.type !== "CallExpression" && node.type !== "NewExpression") return;
+    const callee = rootOf(node["callee"]);
+    if (callee === undefined || declared.has(callee)) return;
+    for (const argument of node["arguments"])
+      walk(argument.type === "ObjectExpression" ? argument : [], (at) => {
+        const key = at.type === "Property" ? keyOf(at) : null;
+        if (key !== null) names.add(key);
+        return !at.type.endsWith("FunctionExpression");
+      });
+  });
+  return names;
+}
+
+/**
+ * Writes the numbers of constant records in the place of their members: `Tag.call` becomes 2. A record is a `const` at the top
+ * whose members are literals, and of which nothing is done but to read a member by name.
+ * @param {string} code @returns {string}
+ */
+export function withNumbers(code) {
+  const ast = parseAst(code);
+  /** @type {Map<string, Map<string, string>>} */
+  const records = new Map();
+  for (const statement of /** @type {Node[]} */ (/** @type {unknown} */ (ast.body))) {
+    if (statement.type !== "VariableDeclaration" || statement["kind"] !== "const") continue;
+    for (const { id, init } of statement["declarations"]) {
+      if (init?.type !== "ObjectExpression" || id.type !== "Identifier") continue;
+      const members = init.properties.map((/** @type {Node} */ one) => [
+        keyOf(one),
+        literalOf(one["value"]),
+      ]);
+      if (members.every((/** @type {unknown[]} */ [key, value]) => key !== null && value !== null))
+        records.set(id.name, new Map(members));
+    }
+  }
+  /** How often each name is declared or otherwise used than to read a member. @type {Map<string, number>} */
+  const others = new Map();
+  /** @type {Node[]} */
+  const reads = [];
+  walk(ast, (node) => {
+    if (
+      node.type === "MemberExpression" &&
+      !node["computed"] &&
+      node["object"].type === "Identifier"
+    ) {
+      if (records.get(node["object"].name)?.has(node["property"].name)) reads.push(node);
+      else others.set(node["object"].name, 2);
+      return false;
+    }
+    if (node.type === "AssignmentExpression" && node["left"].type === "MemberExpression")
+      walk(node["left"], (at) => void (at.type === "Identifier" && others.set(at["name"], 2)));
+    if (node.type === "Identifier") others.set(node["name"], (others.get(node["name"]) ?? 0) + 1);
+    return true;
+  });
+  let made = "";
+  let at = 0;
+  for (const read of reads.sort((a, b) => a.start - b.start)) {
+    const name = read["object"].name;
+    // Once, where it is declared.
+    if (others.get(name) !== 1) continue;
+    made += code.slice(at, read.start) + records.get(name)?.get(read["property"].name);
+    at = read.end;
+  }
+  return made + code.slice(at);
+}
+
+/** @param {Node} node @returns {string | null} a number as it is written */
+function literalOf(node) {
+  if (node?.type === "UnaryExpression" && node["operator"] === "-") {
+    const number = literalOf(node["argument"]);
+    return number === null ? null : `(-${number})`;
+  }
+  return node?.type === "Literal" && typeof node["value"] === "number"
+    ? String(node["value"])
+    : null;
 }
 
 /**
@@ -385,9 +493,14 @@ export function withoutUnnamed(code, own) {
   /** @type {Node[]} */
   const members = [];
   walk(parseAst(code), (node) => {
-    if (node.type === "MemberExpression" && !node["computed"] && node["property"].type === "Identifier")
+    if (
+      node.type === "MemberExpression" &&
+      !node["computed"] &&
+      node["property"].type === "Identifier"
+    )
       named.add(node["property"].name);
-    if (node.type === "Property" && keyOf(node) !== null) named.add(/** @type {string} */ (keyOf(node)));
+    if (node.type === "Property" && keyOf(node) !== null)
+      named.add(/** @type {string} */ (keyOf(node)));
     if (node.type === "MethodDefinition") members.push(node);
   });
   let left = "";
@@ -406,7 +519,7 @@ export function withoutUnnamed(code, own) {
  * @param {object} about
  * @param {string} about.entry the file whose types say what is public
  * @param {readonly string[]} about.modules the project's files that went into it
- * @param {readonly string[]} about.foreign the files of others that went into it
+ * @param {readonly string[]} about.foreign the code of others that went into it
  * @param {readonly { file: string, name: string }[]} about.also types whose objects leave by other ways
  * @param {readonly string[]} about.sealed as of {@link publicNames}
  * @param {readonly string[]} about.unneeded methods that may be left out, if nothing names them, though a library has such a name
@@ -415,17 +528,25 @@ export function withoutUnnamed(code, own) {
 export function shorten(code, { entry, modules, foreign, also, sealed, unneeded }) {
   const kept = new Set([...libraryNames(), ...publicNames(entry, also, sealed)]);
   for (const file of modules) for (const name of assertedNames(file)) kept.add(name);
-  for (const file of foreign)
-    for (const name of namesIn(fs.readFileSync(file, "utf8"))) kept.add(name);
+  for (const text of foreign) for (const name of namesIn(text)) kept.add(name);
+  code = withNumbers(code);
   const own = ownNames(code, kept);
-  for (let before = ""; before !== code; ) {
+  for (let before = ""; before !== code;) {
     before = code;
-    code = minified(withoutUnnamed(code, new Set([...own, ...unneeded])), { compress: { target: "es2022" }, mangle: false, codegen: { removeWhitespace: false } });
+    code = minified(withoutUnnamed(code, new Set([...own, ...unneeded])), {
+      compress: { target: "es2022" },
+      mangle: false,
+      codegen: { removeWhitespace: false },
+    });
   }
   const shortened = [...own].sort();
   const include = new RegExp(`^(?:${shortened.join("|").replaceAll("$", "\\$")})$`);
   return {
-    code: minified(code, { compress: { target: "es2022" }, mangle: true, mangleProps: { include } }),
+    code: minified(code, {
+      compress: { target: "es2022" },
+      mangle: true,
+      mangleProps: { include },
+    }),
     shortened,
   };
 }

@@ -7,7 +7,7 @@
 // whether this list still holds.
 
 import { parseAst } from "rolldown/parseAst";
-import { walk } from "./syntax.js";
+import { rootOf, walk } from "./syntax.js";
 
 /** @typedef {import("./syntax.js").Node} Node */
 
@@ -24,21 +24,30 @@ const PROPERTIES = new Map(
       "mapAsEmptyObject setAsEmptyObject writeFunction largeBigIntToFloat largeBigIntToString useBigIntExtension " +
       "encodeUndefinedAsNil freezeData int64AsType int64AsNumber useFloat32 allowArraysInMapKeys lazy trusted " +
       "_writeStruct _readStruct _prepareStructures _onLoadedStructures _onSaveState",
-  }).flatMap(([value, names]) => names.split(" ").map((name) => /** @type {const} */ ([name, value]))),
+  }).flatMap(([value, names]) =>
+    names.split(" ").map((name) => /** @type {const} */ ([name, value])),
+  ),
 );
 
 /** Variables of its modules. What is empty has no elements either; nothing runs inside of pack and unpack that calls them. */
 const VARIABLES = new Map(
   Object.entries({
-    [NONE]: "structures referenceMap bundledStrings hasSharedUpdate pendingNestedStructures isSequential",
+    [NONE]:
+      "structures referenceMap bundledStrings hasSharedUpdate pendingNestedStructures isSequential",
     false: "sequentialMode packing",
     "[]": "extensions extensionClasses currentExtensions currentStructures",
-  }).flatMap(([value, names]) => names.split(" ").map((name) => /** @type {const} */ ([name, value]))),
+  }).flatMap(([value, names]) =>
+    names.split(" ").map((name) => /** @type {const} */ ([name, value])),
+  ),
 );
 
 /** Methods that pack.ts does not call, and values that are made for other users of the module. */
-const UNUSED_METHODS = new Set("unpackMultiple _mergeStructures decode useBuffer clearSharedData".split(" "));
-const UNUSED_VALUES = new Set("unpack unpackMultiple decode pack encode defaultPackr defaultUnpackr mult10".split(" "));
+const UNUSED_METHODS = new Set(
+  "unpackMultiple _mergeStructures decode useBuffer clearSharedData".split(" "),
+);
+const UNUSED_VALUES = new Set(
+  "unpack unpackMultiple decode pack encode defaultPackr defaultUnpackr mult10".split(" "),
+);
 
 /** The extension type of records. */
 const RECORD = 0x72;
@@ -52,17 +61,13 @@ function mentions(name, node) {
   return found;
 }
 
-/** @param {Node} node what is assigned to @returns {string | undefined} the variable that it is, or is a part of */
-function rootOf(node) {
-  let at = node;
-  while (at.type === "MemberExpression") at = at["object"];
-  return at.type === "Identifier" ? at["name"] : undefined;
-}
-
 /** @param {Node} statement at the top of a module @returns {boolean} whether it is for others only */
 function isForOthers(statement) {
   if (statement.type === "ForStatement") return mentions("mult10", statement["body"]);
-  if (statement.type === "ExpressionStatement" && statement["expression"].type === "AssignmentExpression") {
+  if (
+    statement.type === "ExpressionStatement" &&
+    statement["expression"].type === "AssignmentExpression"
+  ) {
     const name = rootOf(statement["expression"].left);
     return name !== undefined && VARIABLES.has(name);
   }
@@ -103,14 +108,19 @@ export function specialize(code) {
         return true;
       case "IfStatement":
         // Called again while it runs.
-        return node["test"].type === "Identifier" && node["test"].name === "src" ? put(node, "") : true;
+        return node["test"].type === "Identifier" && node["test"].name === "src"
+          ? put(node, "")
+          : true;
       case "ForStatement":
         return node["init"] !== null && mentions("extensions", node["init"]) ? put(node, "") : true;
       case "AssignmentExpression": {
         kept.add(node["left"]);
         const { right } = node;
-        const value = right.type === "MemberExpression" ? PROPERTIES.get(right.property.name) : undefined;
-        return value === NONE && !statements.has(node) && node["left"].type === "Identifier" ? put(node, `(${NONE})`) : true;
+        const value =
+          right.type === "MemberExpression" ? PROPERTIES.get(right.property.name) : undefined;
+        return value === NONE && !statements.has(node) && node["left"].type === "Identifier"
+          ? put(node, `(${NONE})`)
+          : true;
       }
       case "UpdateExpression":
         kept.add(node["argument"]);
@@ -132,10 +142,13 @@ export function specialize(code) {
         if (!node["computed"]) kept.add(node["key"]);
         return true;
       case "BinaryExpression":
-        return node["right"].type === "Literal" && node["right"].value === RECORD ? put(node, "false") : true;
+        return node["right"].type === "Literal" && node["right"].value === RECORD
+          ? put(node, "false")
+          : true;
       case "MemberExpression": {
         if (node["computed"]) {
-          const empty = node["object"].type === "Identifier" && VARIABLES.get(node["object"].name) === "[]";
+          const empty =
+            node["object"].type === "Identifier" && VARIABLES.get(node["object"].name) === "[]";
           return empty && !kept.has(node) ? put(node, `(${NONE})`) : true;
         }
         kept.add(node["property"]);

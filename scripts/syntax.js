@@ -18,3 +18,10 @@ export function walk(from, visit) {
   if (typeof node.type === "string" && visit(node) === false) return;
   for (const key in node) if (key !== "type") walk(node[key], visit);
 }
+
+/** @param {Node} node @returns {string | undefined} the variable that it is, or is a member of */
+export function rootOf(node) {
+  let at = node;
+  while (at.type === "MemberExpression") at = at["object"];
+  return at.type === "Identifier" ? at["name"] : undefined;
+}

@@ -35,7 +35,12 @@ export { RpcPromise, RpcStub, sameObject, targetOf, whenReady } from "./cap/dyna
 export { RpcTarget } from "./cap/dynamic/target.js";
 export type { StubOptions, TermsOptions } from "./cap/dynamic/terms.js";
 export type { ByReference, Given, Received, Sendable, StubMembers } from "./cap/dynamic/types.js";
-export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./cap/dynamic/values/index.js";
+export {
+  type ErrorType,
+  type ValueCodec,
+  valueCodec,
+  ValueTypes,
+} from "./cap/dynamic/values/index.js";
 export type { ConnectionStats } from "./rpc/audit.js";
 export { type MessagePortLike, MessagePortTransport } from "./transport/messageport.js";
 export {
@@ -55,13 +60,7 @@ export interface Offered {
 /** The options of a session, as in `capstan`, without those that only a program's own transports and tests need. */
 export interface SessionOptions extends Pick<
   AllOptions,
-  | "limits"
-  | "types"
-  | "sendTrace"
-  | "redactError"
-  | "silenceTimeout"
-  | "pressureTimeout"
-  | "grace"
+  "limits" | "types" | "sendTrace" | "redactError" | "silenceTimeout" | "pressureTimeout" | "grace"
 > {
   /** What the peer gets when it asks for our bootstrap capability; by default nothing. */
   readonly bootstrap?: Offered | (() => Offered) | null | undefined;

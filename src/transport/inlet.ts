@@ -81,12 +81,7 @@ export class Inlet {
   };
 
   /** @param framer cuts a stream; those who have none need not load one. */
-  constructor(
-    framing: Framing,
-    limits: Limits,
-    owner: InletOwner,
-    framer: Framer | null = null,
-  ) {
+  constructor(framing: Framing, limits: Limits, owner: InletOwner, framer: Framer | null = null) {
     this.framing = framing;
     this.limits = limits;
     this.owner = owner;

@@ -23,7 +23,13 @@ function attacked(options: VictimOptions = {}): Victim {
 }
 
 /** A call of `method` of the bootstrap object. */
-function calls(w: IntroductionWriter, question: number, method = 0, caps = NO_CAPS, body = NULL): void {
+function calls(
+  w: IntroductionWriter,
+  question: number,
+  method = 0,
+  caps = NO_CAPS,
+  body = NULL,
+): void {
   w.call(question, 0, 0, [], 0, 0x7e57, method, 0, 0, body, caps);
 }
 
@@ -37,7 +43,11 @@ function table(count: number, kind: number, id: (i: number) => number): Descript
 const LEFT = 8 * MB;
 const MS = 20_000;
 
-function flood(victim: Victim, count: number, build: (w: IntroductionWriter, i: number) => void): void {
+function flood(
+  victim: Victim,
+  count: number,
+  build: (w: IntroductionWriter, i: number) => void,
+): void {
   const before = live();
   const start = performance.now();
   for (let i = 0; i < count && victim.connection.error === null; i++) {
