@@ -17,9 +17,9 @@ import { specialize } from "./specialize.js";
 
 /**
  * Bytes, gzipped. `goal` is what the bundle is to come down to; `total` and `msgpackr` are what the build fails over.
- * `total` is a ratchet: it follows the bundle down and is raised by a decision only, never to let a change pass.
+ * Both are ratchets: they follow the bundle down and are raised by a decision only, never to let a change pass.
  */
-export const BUDGET = { goal: 45_000, total: 87_000, msgpackr: 12_000 };
+export const BUDGET = { goal: 45_000, total: 64_500, msgpackr: 4_500 };
 
 /** Modules that no browser may have to load. */
 const FOREIGN = [

@@ -1,5 +1,6 @@
 // Streams and what has one: bytes and values, there and back, each runtime's own classes.
 
+import type { RpcStub } from "../../../src/index.js";
 import { equal, ok, scenario } from "../harness.js";
 
 const it = scenario("streams");
@@ -26,7 +27,7 @@ it("of values go there and back, and what is in them goes by reference", async (
   const reader = back.getReader();
   for (let next = await reader.read(); !next.done; next = await reader.read())
     chunks.push(next.value);
-  const called = chunks.pop() as typeof add & Disposable;
+  const called = chunks.pop() as RpcStub<typeof add>;
   equal(chunks, ["a", new Map([[1, -0]])]);
   equal(await called(1), 2);
   called[Symbol.dispose]();
