@@ -82,7 +82,7 @@ export async function compile(root, project, target, force) {
 }
 
 /**
- * Puts the one file in the place of the module that tsc wrote; its declarations stay.
+ * Puts the one file in the place of the module that tsc wrote, with the licence of what it holds; the declarations stay.
  * @param {string} root
  * @param {string} out what stands for dist
  */
@@ -92,6 +92,8 @@ async function bundleBrowser(root, out) {
   const { code } = await browserBundle(root);
   fs.writeFileSync(path.join(out, "browser.js"), code);
   fs.rmSync(path.join(out, "browser.js.map"), { force: true });
+  const licence = path.join(root, "node_modules/msgpackr/LICENSE");
+  fs.copyFileSync(licence, path.join(out, "browser.LICENSE.txt"));
 }
 
 /**

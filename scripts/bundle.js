@@ -33,6 +33,9 @@ const FOREIGN = [
 /** The two modules of msgpackr that go in. */
 const PACKER = /node_modules[\\/]msgpackr[\\/](un)?pack\.js$/;
 
+/** Whoever passes the file on passes this on; the build puts the licence beside it. */
+const NOTICE = "/*! Holds a part of msgpackr, MIT licence: browser.LICENSE.txt */";
+
 /** What leaves by other ways than the types of the entry: what is said over a MessagePort beside messages. */
 const SAID = [{ file: "src/transport/messageport.ts", name: "Control" }];
 
@@ -150,7 +153,7 @@ export async function browserBundle(root) {
   });
   /** @param {string} file */
   const absolute = (file) => path.resolve(root, file);
-  const { code, shortened } = shorten(all.code, {
+  const { code: short, shortened } = shorten(all.code, {
     entry: absolute("src/browser.ts"),
     modules: all.modules.filter((name) => name.startsWith("src/")).map(absolute),
     foreign: all.modules
@@ -160,6 +163,7 @@ export async function browserBundle(root) {
     sealed: SEALED,
     unneeded: UNNEEDED,
   });
+  const code = `${NOTICE}\n${short}`;
   const [total, msgpackr] = [gzipped(code), gzipped(packer.code)];
   return { ...all, code, shortened, size: code.length, total, msgpackr };
 }

@@ -34,7 +34,7 @@ const VARIABLES = new Map(
   Object.entries({
     [NONE]:
       "structures referenceMap bundledStrings hasSharedUpdate pendingNestedStructures isSequential",
-    false: "sequentialMode packing",
+    false: "sequentialMode packing hasNodeBuffer",
     "[]": "extensions extensionClasses currentExtensions currentStructures",
   }).flatMap(([value, names]) =>
     names.split(" ").map((name) => /** @type {const} */ ([name, value])),
