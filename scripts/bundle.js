@@ -19,7 +19,7 @@ import { specialize } from "./specialize.js";
  * Bytes, gzipped. `goal` is what the bundle is to come down to; `total` and `msgpackr` are what the build fails over.
  * Both are ratchets: they follow the bundle down and are raised by a decision only, never to let a change pass.
  */
-export const BUDGET = { goal: 45_000, total: 64_500, msgpackr: 4_500 };
+export const BUDGET = { goal: 45_000, total: 63_800, msgpackr: 4_500 };
 
 /** Modules that no browser may have to load. */
 const FOREIGN = [
@@ -40,7 +40,7 @@ const NOTICE = "/*! Holds a part of msgpackr, MIT licence: browser.LICENSE.txt *
 const SAID = [{ file: "src/transport/messageport.ts", name: "Control" }];
 
 /** Types of parameters that no user of `capstan/browser` can have an object of. */
-const SEALED = ["Hook"];
+const SEALED = ["Hook", "LocalCall", "Scheduler"];
 
 /** Methods for tests and for other interfaces, whose names a library has too. */
 const UNNEEDED = ["any", "check", "f64", "i64"];

@@ -179,7 +179,8 @@ export function publicNames(entry, also = [], sealed = []) {
       partOf(file, heir.expression.name, wanted);
     for (const member of node["body"].body) {
       const key = keyOf(member);
-      if (key === null || wanted(key)) memberIn(file, member);
+      // Its constructor makes the whole, not the part.
+      if (key === null || (key !== "constructor" && wanted(key))) memberIn(file, member);
     }
   }
 
