@@ -122,7 +122,7 @@ describe("msgpackr as it goes in", () => {
         expect(Buffer.compare(written(two, value), bytes)).toBe(0);
         expect(two.unpack(bytes)).toEqual(one.unpack(bytes));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
     for (const count of [15, 16, 65_535, 65_536]) {
       const list = Array.from({ length: count }, (_, i) => i);
