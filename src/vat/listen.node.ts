@@ -4,7 +4,7 @@
 import net from "node:net";
 import type http from "node:http";
 import { RpcError } from "../base/errors.js";
-import { listenFailed } from "../transport/connect-error.js";
+import { listenFailed } from "../transport/connect-hints.js";
 import { acceptedSocket, SocketTransport } from "../transport/socket.node.js";
 import {
   checkMs,

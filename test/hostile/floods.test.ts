@@ -8,7 +8,7 @@ import { Payload } from "../../src/hook/payload.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { Content } from "../../src/wire/content.js";
 import { Descriptors } from "../../src/wire/descriptors.js";
-import type { MessageWriter } from "../../src/wire/message-writer.js";
+import type { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { call, content, outcome, payload, Recorder, request } from "../support/objects.js";
 import { frame, NULL as NOTHING, struct, word } from "./assembler.js";
 import { live, MB } from "./memory.js";
@@ -24,7 +24,13 @@ function attacked(options: VictimOptions = {}): Victim {
 }
 
 /** A call of `method` of the bootstrap object. */
-function calls(w: MessageWriter, question: number, method = 0, caps = NO_CAPS, body = NULL): void {
+function calls(
+  w: IntroductionWriter,
+  question: number,
+  method = 0,
+  caps = NO_CAPS,
+  body = NULL,
+): void {
   w.call(question, 0, 0, [], 0, 0x7e57, method, 0, 0, body, caps);
 }
 
@@ -58,7 +64,11 @@ function table(count: number, kind: number, id: (i: number) => number): Descript
 const LEFT = 8 * MB;
 const MS = 20_000;
 
-function flood(victim: Victim, count: number, build: (w: MessageWriter, i: number) => void): void {
+function flood(
+  victim: Victim,
+  count: number,
+  build: (w: IntroductionWriter, i: number) => void,
+): void {
   const before = live();
   const start = performance.now();
   for (let i = 0; i < count && victim.connection.error === null; i++) {
@@ -288,7 +298,7 @@ it("C-HOS-04: a flood of Bootstraps is capped", () => {
 });
 
 describe("C-HOS-05: messages that ask for nothing cost nothing that stays", () => {
-  const cheap: [string, (w: MessageWriter, i: number) => void][] = [
+  const cheap: [string, (w: IntroductionWriter, i: number) => void][] = [
     ["Resolve of promises that are not held", (w, i) => w.resolveCap(1000 + i, 1, i, [])],
     ["Release of no reference", (w) => w.release(0, 0)],
     ["Finish of unknown questions", (w, i) => w.finish(1000 + i, i % 2 === 0, i % 3 === 0)],
@@ -684,7 +694,7 @@ it("C-HOS-14: one of our exports named a million times leaves nothing", () => {
 describe("C-HOS-15: amplification", () => {
   it("C-HOS-15: an answer is never much larger than what asked for it", () => {
     const victim = attacked({ checking: true });
-    const cost = (build: (w: MessageWriter) => void): number => {
+    const cost = (build: (w: IntroductionWriter) => void): number => {
       const message = victim.encode(build);
       const before = victim.connection.state.outbox;
       victim.feed(message);
@@ -694,7 +704,7 @@ describe("C-HOS-15: amplification", () => {
       victim.told();
       return bytes - message.length;
     };
-    const builds: ((w: MessageWriter) => void)[] = [
+    const builds: ((w: IntroductionWriter) => void)[] = [
       (w) => w.bootstrap(50),
       (w) => calls(w, 51),
       (w) => calls(w, 52, 0, NO_CAPS, big),

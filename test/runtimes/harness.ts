@@ -88,7 +88,7 @@ async function atRest(session: Session, api: RpcStub<Api>): Promise<void> {
     const { questions, answers, imports, exports, embargoes } = session.connection.stats();
     return questions + answers + imports + exports + embargoes === 0;
   }).catch((error: unknown) => {
-    throw new Error(`${String(error)}\n${session.connection.dump()}`);
+    throw new Error(`${String(error)}\n${JSON.stringify(session.connection.stats())}`);
   });
 }
 
@@ -126,7 +126,7 @@ export function equal(actual: unknown, expected: unknown): void {
   if (where !== null) throw new Error(`not equal: ${where}`);
 }
 
-export function ok(condition: boolean, what: string): void {
+export function ok(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(`does not hold: ${what}`);
 }
 

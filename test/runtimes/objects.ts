@@ -80,6 +80,11 @@ export class Api extends RpcTarget {
   echo(value: unknown): unknown {
     return value;
   }
+  async write(stream: WritableStream, chunks: unknown[]): Promise<void> {
+    const writer = stream.getWriter();
+    for (const chunk of chunks) await writer.write(chunk);
+    await writer.close();
+  }
   async later(value: number): Promise<number> {
     await new Promise((resolve) => {
       setTimeout(resolve, 1);

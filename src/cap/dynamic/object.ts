@@ -394,10 +394,10 @@ class Invocation implements Entered, Receiver {
   }
 
   private await(answer: unknown, schemas: MethodSchemas | undefined): void {
-    if (!isThenable(answer)) return this.check(answer, schemas);
+    if (!isThenable(answer)) return this.validated(answer, schemas);
     try {
       answer.then(
-        (value) => this.check(value, schemas),
+        (value) => this.validated(value, schemas),
         (reason: unknown) => this.fail(reason),
       );
     } catch (thrown) {
@@ -405,7 +405,7 @@ class Invocation implements Entered, Receiver {
     }
   }
 
-  private check(value: unknown, schemas: MethodSchemas | undefined): void {
+  private validated(value: unknown, schemas: MethodSchemas | undefined): void {
     if (schemas?.result === undefined) return this.settle(value);
     this.when(
       () => validate(schemas.result!, value, "result"),

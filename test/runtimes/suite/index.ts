@@ -8,6 +8,7 @@ import "./map.js";
 import "./disposal.js";
 import "./signals.js";
 import "./values.js";
+import "./streams.js";
 import "./order.js";
 import "./broken.js";
 
