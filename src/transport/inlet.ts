@@ -5,7 +5,7 @@
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { Frame, malformed, parseFrame, parseFrameAt, plainBytes } from "../wire/frame.js";
-import type { FrameMemory } from "../wire/frame-memory.js";
+import { type FrameMemory, PLAIN_MEMORY } from "../wire/frame-memory.js";
 import { Framer } from "../wire/framer.js";
 
 /** How units that arrive relate to messages. */
@@ -18,6 +18,9 @@ export const Framing = {
   batch: 2,
 } as const;
 export type Framing = (typeof Framing)[keyof typeof Framing];
+
+/** A content that stays in its unit keeps at most so many times its message from the garbage collector. */
+const MOST_KEPT = 4;
 
 /** Told in this order: messages, then at most one fault, then the end once. */
 export interface InletOwner {
@@ -189,6 +192,7 @@ export class Inlet {
     const frame = this.frame;
     if (this.framing === Framing.single) {
       parseFrame(unit, frame, this.limits);
+      this.claim(frame);
       this.onFrame(frame);
       return;
     }
@@ -197,8 +201,16 @@ export class Inlet {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = 0; at < bytes.length;) {
       at = parseFrameAt(bytes, view, at, frame, this.limits);
+      this.claim(frame);
       this.onFrame(frame);
     }
+  }
+
+  /** A unit with a buffer of its own is not used again, so what is large in it may stay there. */
+  private claim(frame: Frame): void {
+    const { length, buffer } = frame.bytes;
+    if (length === buffer.byteLength && length <= MOST_KEPT * frame.length)
+      frame.memory = PLAIN_MEMORY;
   }
 
   private hold(unit: Uint8Array): void {
