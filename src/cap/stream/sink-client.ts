@@ -109,6 +109,13 @@ export class SinkClient {
     const { flow } = hook; // of the way that this call takes
     const results = hook.call(new CallRequest(hi, lo, method, payload, NO_PROMISE_PIPELINING));
     results.dropPipeline();
+    const { refusedBy } = results;
+    if (refusedBy !== null) {
+      // What comes next would be a stream with a hole: also its end.
+      results.cancel();
+      this.abort(this.values.shown(refusedBy));
+      return this.fails();
+    }
     if (flow === null) return this.settled(results);
     flow.sent(bytes + ENVELOPE_BYTES, results);
     if (flow.ready) return READY;
