@@ -19,9 +19,6 @@ export const Framing = {
 } as const;
 export type Framing = (typeof Framing)[keyof typeof Framing];
 
-/** A content that stays in its unit keeps at most so many times its message from the garbage collector. */
-const MOST_KEPT = 4;
-
 /** Told in this order: messages, then at most one fault, then the end once. */
 export interface InletOwner {
   /** Messages may follow that arrived together. */
@@ -206,11 +203,10 @@ export class Inlet {
     }
   }
 
-  /** A unit with a buffer of its own is not used again, so what is large in it may stay there. */
+  /** A message with a buffer of its own: what is large in it may stay there. */
   private claim(frame: Frame): void {
     const { length, buffer } = frame.bytes;
-    if (length === buffer.byteLength && length <= MOST_KEPT * frame.length)
-      frame.memory = PLAIN_MEMORY;
+    if (length === frame.length && length === buffer.byteLength) frame.memory = PLAIN_MEMORY;
   }
 
   private hold(unit: Uint8Array): void {

@@ -5,8 +5,8 @@ import type { Batch } from "../wire/outbox.js";
 
 /** A unit of many messages is no longer than this; a longer one holds a single message. */
 export const BATCH_UNIT_BYTES = 1024 * 1024;
-/** What is sent stays below: a large content that its receiver keeps where it is keeps the whole unit (inlet.ts). */
-const CUT_BYTES = 256 * 1024;
+/** A message of so many bytes goes alone: its receiver need not copy what is in a buffer of its own (inlet.ts). */
+const ALONE_BYTES = 16 * 1024;
 
 /** A unit as the pieces that make it up, in order. */
 export interface Pieces {
@@ -19,20 +19,23 @@ export interface Pieces {
  * @param batching whether a unit may hold many messages.
  */
 export function* piecesOf(batch: Batch, batching: boolean): Generator<Pieces> {
-  if (batching && batch.bytes <= CUT_BYTES) {
+  if (batching && (batch.bytes < ALONE_BYTES || batch.count === 1)) {
     yield { parts: batch.chunks, bytes: batch.bytes };
     return;
   }
   let parts: Uint8Array[] = [];
   let bytes = 0;
+  let alone = false;
   for (const message of batch.messages()) {
     let length = 0;
     for (const part of message) length += part.length;
-    if (parts.length > 0 && (!batching || bytes + length > CUT_BYTES)) {
+    const ends = alone || !batching || length >= ALONE_BYTES || bytes + length > BATCH_UNIT_BYTES;
+    if (parts.length > 0 && ends) {
       yield { parts, bytes };
       parts = [];
       bytes = 0;
     }
+    alone = length >= ALONE_BYTES;
     parts.push(...message);
     bytes += length;
   }

@@ -280,6 +280,7 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
           "readable",
           "writable",
           "blob",
+          "bytes",
         ],
       },
     },
