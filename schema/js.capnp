@@ -140,6 +140,9 @@ struct Reference @0x9e6beb64855cbfa9 {
 
     blob @7;
     # A Blob or File: a Source that may be piped any number of times. The receiver pipes it before it hands the value on.
+
+    bytes @8;
+    # As `readable`, of bytes alone: its sink need be no more than a ByteStream.
   }
 }
 

@@ -86,6 +86,11 @@ export abstract class Results implements Job, Unravels {
     field.settleField(this.pipeline(field.path));
   }
 
+  /** Why these were lost from the start: the call was not made at all. Null when it was. */
+  get refusedBy(): RpcError | null {
+    return null;
+  }
+
   /** Whether these only acknowledge a stream call: they say that it is done, and may say so a little later. */
   get acknowledges(): boolean {
     return false;
@@ -323,6 +328,10 @@ class FailedResults extends Results {
     super(scheduler);
     this.reason = reason;
     scheduler.post(this);
+  }
+
+  override get refusedBy(): RpcError {
+    return this.reason;
   }
 
   override run(): void {

@@ -5,6 +5,7 @@
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { Frame, malformed, parseFrame, parseFrameAt, plainBytes } from "../wire/frame.js";
+import { PLAIN_MEMORY } from "../wire/frame-memory.js";
 import type { Framer } from "../wire/framer.js";
 
 /** How units that arrive relate to messages. */
@@ -188,6 +189,7 @@ export class Inlet {
     const frame = this.frame;
     if (this.framing === Framing.single) {
       parseFrame(unit, frame, this.limits);
+      this.claim(frame);
       this.onFrame(frame);
       return;
     }
@@ -196,8 +198,15 @@ export class Inlet {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = 0; at < bytes.length;) {
       at = parseFrameAt(bytes, view, at, frame, this.limits);
+      this.claim(frame);
       this.onFrame(frame);
     }
+  }
+
+  /** A message with a buffer of its own: what is large in it may stay there. */
+  private claim(frame: Frame): void {
+    const { length, buffer } = frame.bytes;
+    if (length === frame.length && length === buffer.byteLength) frame.memory = PLAIN_MEMORY;
   }
 
   private hold(unit: Uint8Array): void {

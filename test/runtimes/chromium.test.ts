@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, describe } from "vitest";
 import { type Browser, chromium, type Page as Tab } from "playwright-core";
-import { listen } from "../../src/node.js";
+import { batchHandler, listen } from "../../src/node.js";
 import { findTool, missingTool } from "../support/tools.js";
 import { buildEntries } from "./build.js";
 import type { Page } from "./entries/page.js";
@@ -28,7 +28,7 @@ const ARGUMENTS = [
 ];
 
 /** No text is evaluated, no script is taken from elsewhere. */
-const POLICY = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src ws:";
+const POLICY = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src ws: 'self'";
 
 describe.skipIf(missingTool("chromium") !== null)("Chromium", () => {
   let folder = "";
@@ -38,7 +38,9 @@ describe.skipIf(missingTool("chromium") !== null)("Chromium", () => {
 
   beforeAll(async () => {
     folder = await buildEntries(["page", "web-worker"]);
+    const batches = batchHandler(new Host().options);
     files = http.createServer((request, response) => {
+      if (request.url === "/batch") return void batches(request, response);
       const name = /^\/([\w-]+\.js)$/.exec(request.url ?? "")?.[1];
       const isPage = request.url === "/";
       response.setHeader("content-security-policy", POLICY);
@@ -95,19 +97,25 @@ describe.skipIf(missingTool("chromium") !== null)("Chromium", () => {
         onSession: (session) => host.of(session),
       });
       return await tab.evaluate(
-        (url) => (globalThis as unknown as { page: Page }).page.webSocket(url),
-        listener.url,
+        ([url, batch]) => (globalThis as unknown as { page: Page }).page.webSocket(url!, batch!),
+        [listener.url, `${origin}/batch`],
       );
     }),
   );
   runtimeSuite("Chromium page, calls a Web Worker, MessagePort", () =>
     inPage((tab) =>
-      tab.evaluate(() => (globalThis as unknown as { page: Page }).page.worker("to")),
+      tab.evaluate(
+        (batch) => (globalThis as unknown as { page: Page }).page.worker("to", batch),
+        `${origin}/batch`,
+      ),
     ),
   );
   runtimeSuite("Chromium Web Worker, calls its page, MessagePort", () =>
     inPage((tab) =>
-      tab.evaluate(() => (globalThis as unknown as { page: Page }).page.worker("from")),
+      tab.evaluate(
+        (batch) => (globalThis as unknown as { page: Page }).page.worker("from", batch),
+        `${origin}/batch`,
+      ),
     ),
   );
 });

@@ -2,6 +2,8 @@
 // State: per Api, the objects it made. Must not know: scenarios, runtimes.
 
 import { callContext, type RpcStub, RpcTarget } from "../../src/index.js";
+import { Shop } from "./shop.js";
+import { Streams } from "./stream-objects.js";
 
 /** An object that is made on demand, and says when it is no longer held. */
 export class Counter extends RpcTarget {
@@ -77,13 +79,15 @@ export class Api extends RpcTarget {
     this.#hangUp();
   }
 
+  streams(): Streams {
+    return new Streams();
+  }
+  shop(): Shop {
+    return new Shop();
+  }
+
   echo(value: unknown): unknown {
     return value;
-  }
-  async write(stream: WritableStream, chunks: unknown[]): Promise<void> {
-    const writer = stream.getWriter();
-    for (const chunk of chunks) await writer.write(chunk);
-    await writer.close();
   }
   async later(value: number): Promise<number> {
     await new Promise((resolve) => {

@@ -31,23 +31,25 @@ describe.skipIf(missingWorkerd() !== null)("workerd", () => {
       ...host.options,
       onSession: (session) => host.of(session),
     });
-    const url = `http://${workerd.host}/run?url=${encodeURIComponent(listener.url)}`;
-    const response = await fetch(url, { signal: AbortSignal.timeout(50_000) });
+    await using batches = await listen("http://127.0.0.1:0/batch", host.options);
+    const query = new URLSearchParams({ url: listener.url, http: batches.url });
+    const response = await fetch(`http://${workerd.host}/run?${query}`, {
+      signal: AbortSignal.timeout(50_000),
+    });
     const text = await response.text();
     if (!response.ok) throw new Error(`the Worker failed: ${text}`);
     return JSON.parse(text) as Outcome[];
   }
 
+  const callWorker = (): Promise<Outcome[]> =>
+    runAll(() => connect(`ws://${workerd.host}/rpc`), `http://${workerd.host}/batch`);
+
   runtimeSuite("workerd Worker, calls Node, WebSocket", callNode);
-  runtimeSuite("workerd Worker, called by Node, WebSocket", () =>
-    runAll(() => connect(`ws://${workerd.host}/rpc`)),
-  );
+  runtimeSuite("workerd Worker, called by Node, WebSocket", () => callWorker());
 
   // What one request made, another must not use: workerd refuses that, and all sessions of an isolate share a scheduler.
   it("serves many clients at once, each request on its own", async () => {
-    const all = await Promise.all(
-      Array.from({ length: 4 }, () => runAll(() => connect(`ws://${workerd.host}/rpc`))),
-    );
+    const all = await Promise.all(Array.from({ length: 4 }, callWorker));
     expect(all.flat().filter(({ error }) => error !== null)).toEqual([]);
     expect(all.flat()).toHaveLength(4 * scenarios.length);
   });

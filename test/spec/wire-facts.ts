@@ -280,6 +280,7 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
           "readable",
           "writable",
           "blob",
+          "bytes",
         ],
       },
     },
@@ -297,7 +298,10 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
         id: "0xd2e7d8a0dc0a9766",
         methods: ["write", "end", "getSubstream", "startTls"],
       },
-      SubstreamCallback: { id: "0xb23c0a13cf65c36e", methods: ["ended", "reachedLimit"] },
+      "ByteStream.SubstreamCallback": {
+        id: "0xb23c0a13cf65c36e",
+        methods: ["ended", "reachedLimit"],
+      },
     },
   },
   "rpc-twoparty.capnp": {

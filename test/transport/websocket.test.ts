@@ -194,17 +194,52 @@ describe("websocket", () => {
     expect(batch.frames.map((frame) => frame.length)).toEqual([60_000]);
   });
 
-  it("a frame of many messages stays under a mebibyte, a larger message goes alone", async () => {
+  it("a frame of many messages stays under a mebibyte, a large message goes alone", async () => {
     const { transport, frames } = await raw(BATCH_PROTOCOL);
     listenTo(transport);
     const writer = new Writer();
-    for (let i = 0; i < 5; i++) writer.add(i, 400_000);
-    writer.add(5, 2_000_000);
-    writer.add(6, 16);
+    for (let i = 0; i < 110; i++) writer.add(i, 10_000);
+    writer.add(110, 20_000);
+    writer.add(111, 2_000_000);
+    writer.add(112, 16);
+    writer.add(113, 16);
     transport.write(writer.take());
     for (let i = 0; frames.length < 5 && i < 500; i++) await turn();
     const lengths = frames.map((frame) => frame.length);
-    expect(lengths).toEqual([800_016, 800_016, 400_008, 2_000_008, 24]);
+    expect(lengths).toEqual([104 * 10_008, 6 * 10_008, 20_008, 2_000_008, 48]);
+  });
+
+  it("frames of every length reach a peer whole and masked as they must be, in both directions", async () => {
+    // Around what one, three and nine bytes of length say, and what is put together in one buffer or another.
+    const sizes = [
+      16, 104, 112, 120, 4080, 4088, 65_512, 65_520, 65_528, 131_040, 131_064, 300_000,
+    ];
+    const { ws, transport, frames } = await raw();
+    listenTo(transport);
+    const writer = new Writer();
+    sizes.forEach((size, i) => writer.add(i, size));
+    transport.write(writer.take());
+    for (let i = 0; frames.length < sizes.length && i < 500; i++) await turn();
+    frames.forEach((frame, i) => expect(frame.equals(frameBytes(i, sizes[i]!))).toBe(true));
+    expect(frames).toHaveLength(sizes.length);
+    // A ping of the package's goes between them.
+    const client = await connected(undefined, undefined, node);
+    cleanup.push(async () => {
+      client.client.close();
+      client.serverSide.close();
+      await client.dispose();
+    });
+    listenTo(client.client);
+    const listener = listenTo(client.serverSide);
+    sizes.forEach((size, i) => writer.add(i, size));
+    client.client.write(writer.take());
+    (client.client as NodeWebSocketTransport).probe();
+    writer.add(99, 16);
+    client.client.write(writer.take());
+    for (let i = 0; listener.log.length <= sizes.length && i < 500; i++) await turn();
+    expect(listener.log).toEqual([...sizes.map((_, i) => `message ${i}`), "message 99"]);
+    expect(listener.faults).toEqual([]);
+    expect(ws.readyState).toBe(ws.OPEN);
   });
 
   for (const protocol of [undefined, BATCH_PROTOCOL]) {

@@ -34,6 +34,8 @@ export const KIND_READABLE = 5;
 export const KIND_WRITABLE = 6;
 /** A Blob: a Source of its bytes, behind what it is. */
 export const KIND_BLOB = 7;
+/** A ReadableStream of bytes, which can be read into memory of the reader's: a Source. */
+export const KIND_BYTES = 8;
 /** Inside a program: a variable. In no list of references. */
 export const KIND_VARIABLE = 2;
 

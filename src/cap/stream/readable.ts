@@ -7,7 +7,7 @@
 // the first chunk. workerd and capnweb have the sender ask for a sink beforehand; then each object must be able to make one
 // for a value that it has not seen, and a result has to be made for one certain reader.
 
-import type { RpcError } from "../../base/errors.js";
+import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import type { Hook } from "../../hook/hook.js";
 import { LocalHook } from "../../hook/local.js";
@@ -56,6 +56,17 @@ export function sendReadable(
   };
 }
 
+/** Whether it can be read into memory of the reader's: bodies, Blobs' streams, and what was made with `type: "bytes"`. */
+export function isOfBytes(stream: ReadableStream): boolean {
+  if (stream.locked) return false;
+  try {
+    stream.getReader({ mode: "byob" }).releaseLock();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Only bodies ask this of a stream: there is no property for it. */
 function isDisturbed(stream: ReadableStream): boolean {
   try {
@@ -68,16 +79,16 @@ function isDisturbed(stream: ReadableStream): boolean {
 
 /**
  * The stream behind a source of the other side.
- * @param hook taken over.
+ * @param hook taken over. @param bytes whether it takes nothing else, and can be read into memory of the reader's.
  * @returns `dispose` breaks it, unless it has ended.
  */
 export function receiveReadable(
   hook: Hook,
   values: Values,
+  bytes: boolean,
 ): { stream: ReadableStream; dispose: () => void; isUsed: () => boolean } {
-  const remote = new RemoteReadable(hook, values);
-  // Without a queue of its own: what nobody has asked for is not fetched.
-  const stream = new ReadableStream(remote.forStream(), { highWaterMark: 0 });
+  const remote = new RemoteReadable(hook, values, bytes);
+  const stream = streamOf(remote, bytes);
   unread.set(stream, remote);
   const dispose = (): void => remote.dispose(droppedError("it was disposed"));
   whenCollected(stream, hook.scheduler, () => remote.dispose(droppedError("nobody held it")));
@@ -85,12 +96,24 @@ export function receiveReadable(
   return { stream, dispose, isUsed: () => ref.deref()?.locked ?? false };
 }
 
-type Controller = ReadableStreamDefaultController<unknown>;
+/** Without a queue of its own: what nobody has asked for is not fetched. */
+function streamOf(remote: RemoteReadable, bytes: boolean): ReadableStream {
+  if (bytes)
+    try {
+      return new ReadableStream({ ...remote.forStream(), type: "bytes" }, { highWaterMark: 0 });
+    } catch {
+      // A browser that has no streams of bytes.
+    }
+  return new ReadableStream(remote.forStream(), { highWaterMark: 0 });
+}
+
+type Controller = ReadableStreamDefaultController<unknown> | ReadableByteStreamController;
 
 /** What is between a source and the stream that shows it. Does not hold the stream while nobody reads: it may be forgotten. */
 class RemoteReadable implements Drain {
   private source: Hook | null;
   private readonly values: Values;
+  private readonly bytes: boolean;
   private controller: WeakRef<Controller> | null = null;
   private server: SinkServer | null = null;
   private piping = false;
@@ -102,18 +125,19 @@ class RemoteReadable implements Drain {
   private offered: { readonly chunk: unknown; readonly taken: () => void } | null = null;
 
   /** @param source taken over. */
-  constructor(source: Hook, values: Values) {
+  constructor(source: Hook, values: Values, bytes: boolean) {
     this.source = source;
     this.values = values;
+    this.bytes = bytes;
   }
 
-  forStream(): UnderlyingDefaultSource {
+  forStream() {
     return {
-      start: (controller) => {
+      start: (controller: Controller): void => {
         this.controller = new WeakRef(controller);
       },
-      pull: (controller) => this.pull(controller),
-      cancel: (reason: unknown) => this.cancel(reason),
+      pull: (controller: Controller): Promise<void> | void => this.pull(controller),
+      cancel: (reason: unknown): void => this.cancel(reason),
     };
   }
 
@@ -138,7 +162,7 @@ class RemoteReadable implements Drain {
         this.asked = { controller, done };
       });
     this.offered = null;
-    controller.enqueue(offered.chunk);
+    controller.enqueue(offered.chunk as never);
     offered.taken();
   }
 
@@ -159,9 +183,14 @@ class RemoteReadable implements Drain {
       discard(chunk);
       return Promise.reject(droppedError("nobody reads it"));
     }
+    if (this.bytes) {
+      if (!(chunk instanceof Uint8Array)) return this.refuse(chunk);
+      // Streams of bytes have no chunks of none.
+      if (chunk.length === 0) return Promise.resolve();
+    }
     if (asked !== null) {
       this.asked = null;
-      asked.controller.enqueue(chunk);
+      asked.controller.enqueue(chunk as never);
       asked.done();
       return Promise.resolve();
     }
@@ -170,8 +199,16 @@ class RemoteReadable implements Drain {
     });
   }
 
+  private refuse(chunk: unknown): Promise<void> {
+    discard(chunk);
+    const message = "a chunk that is no bytes came in a stream of bytes";
+    const error = new RpcError("failed", "invalid-payload", message);
+    this.dispose(error);
+    return Promise.reject(error);
+  }
+
   end(): Promise<void> {
-    this.finish((controller) => controller.close());
+    this.finish(close);
     return Promise.resolve();
   }
 
@@ -216,5 +253,15 @@ class RemoteReadable implements Drain {
   private letGo(): void {
     this.source?.release();
     this.source = null;
+  }
+}
+
+function close(controller: Controller): void {
+  try {
+    controller.close();
+    // Who reads into memory of its own gets it back.
+    if ("byobRequest" in controller) controller.byobRequest?.respond(0);
+  } catch {
+    // It ended within an element of what the reader reads: the stream has failed, and says so.
   }
 }

@@ -5,6 +5,7 @@ import { RpcError } from "../../base/errors.js";
 import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
 import { emptyPayload, Payload } from "../../hook/payload.js";
 import type { Results } from "../../hook/results.js";
+import { GATHER_UP_TO, Gathered } from "./gather.js";
 import {
   BYTES_END,
   BYTES_HI,
@@ -31,6 +32,10 @@ export class SinkClient {
   private readonly values: Values;
   private readonly onBroken: (reason: unknown) => void;
   private watching: Results | null = null;
+  /** Small chunks that wait for the end of the turn; made when there is one. */
+  private gathered: Gathered | null = null;
+  /** When there is room behind what was gathered before. */
+  private room = READY;
   private broke: { readonly reason: unknown } | null = null;
   /** Whoever waits to write more, or for the end. */
   private readonly waiting = new Set<(reason: unknown) => void>();
@@ -49,17 +54,40 @@ export class SinkClient {
   }
 
   /**
-   * Sends a chunk, at once. Bytes of more than 64 KiB go in several, each when there is room for it.
+   * Sends a chunk, at once; small ones of bytes at the end of the turn, in one call. Bytes of more than 64 KiB go in several,
+   * each when there is room for it.
    *
+   * @param lent bytes in `chunk` are still the caller's, who may write to them again.
    * @returns resolves when more may be written; rejects with the reason when the stream has broken. Left alone, it is no
    *   unhandled rejection (C-FLO-02, 07, 08).
    * @throws RpcError unsendable-value when something in `chunk` cannot travel.
    */
-  write(chunk: unknown): Promise<void> {
-    if (this.hook === null || this.broke !== null) return this.fails();
-    if (!(chunk instanceof Uint8Array))
-      return this.send(SINK_HI, SINK_LO, SINK_WRITE, this.values.pack(chunk, this.hook.scheduler));
-    return chunk.length > WRITE_BYTES ? this.writeLarge(chunk) : this.writeBytes(chunk);
+  write(chunk: unknown, lent = false): Promise<void> {
+    const { hook } = this;
+    if (hook === null || this.broke !== null) return this.fails();
+    if (chunk instanceof Uint8Array) {
+      // In this process there is no call to be saved.
+      if (chunk.length <= GATHER_UP_TO && hook.flow !== null) return this.gather(chunk);
+      this.flush();
+      const own = lent ? chunk.slice() : chunk;
+      return chunk.length > WRITE_BYTES ? this.writeLarge(own) : this.writeBytes(own);
+    }
+    const params = this.values.pack(chunk, hook.scheduler);
+    this.flush();
+    return this.send(SINK_HI, SINK_LO, SINK_WRITE, params);
+  }
+
+  private gather(chunk: Uint8Array): Promise<void> {
+    this.gathered ??= new Gathered(() => this.flush());
+    if (this.gathered.add(chunk)) this.flush();
+    return this.room;
+  }
+
+  /** Sends what was gathered: whatever comes next must come behind it. */
+  private flush(): void {
+    const { gathered } = this;
+    if (gathered === null || gathered.isEmpty) return;
+    this.room = this.send(BYTES_HI, BYTES_LO, BYTES_WRITE, new Payload(gathered.take()));
   }
 
   private writeBytes(chunk: Uint8Array): Promise<void> {
@@ -81,6 +109,13 @@ export class SinkClient {
     const { flow } = hook; // of the way that this call takes
     const results = hook.call(new CallRequest(hi, lo, method, payload, NO_PROMISE_PIPELINING));
     results.dropPipeline();
+    const { refusedBy } = results;
+    if (refusedBy !== null) {
+      // What comes next would be a stream with a hole: also its end.
+      results.cancel();
+      this.abort(this.values.shown(refusedBy));
+      return this.fails();
+    }
     if (flow === null) return this.settled(results);
     flow.sent(bytes + ENVELOPE_BYTES, results);
     if (flow.ready) return READY;
@@ -89,6 +124,7 @@ export class SinkClient {
 
   /** All that was written has been taken, and the sink has ended. @throws the reason when it broke before. */
   async end(): Promise<void> {
+    this.flush();
     const { hook } = this;
     if (hook === null || this.broke !== null) return this.fails();
     const request = new CallRequest(
@@ -107,6 +143,7 @@ export class SinkClient {
    * @param now what was written and not taken is discarded; otherwise it comes first.
    */
   abort(reason: unknown, now = false): void {
+    this.flush();
     const { hook } = this;
     if (hook === null || this.broke !== null) return;
     this.broke = { reason };
@@ -121,6 +158,7 @@ export class SinkClient {
 
   /** Lets go of it: an abort without a word. Idempotent. */
   drop(): void {
+    this.flush();
     this.broke ??= { reason: droppedError("it was let go here") };
     this.letGo();
     this.rejectAll(this.broke.reason);

@@ -86,8 +86,7 @@ export function receiveWritable(
     },
     async write(chunk) {
       try {
-        // A copy: who writes may write to these bytes again before they are on their way.
-        await sink.write(chunk instanceof Uint8Array ? chunk.slice() : chunk);
+        await sink.write(chunk, true);
       } catch (reason) {
         sink.abort(reason);
         throw reason;

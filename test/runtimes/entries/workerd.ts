@@ -1,8 +1,10 @@
-// Role: a Worker: `/rpc` serves the object to whoever opens a WebSocket, `/run?url=...` calls the one that a server has.
+// Role: a Worker: `/rpc` serves the object to whoever opens a WebSocket, `/batch` to HTTP batches; `/run?url=...&http=...` calls the
+// one that a server has.
 // State: none. Must not know: scenarios.
 
 import {
   BATCH_PROTOCOL,
+  batchResponse,
   connect,
   Session,
   type WebSocketLike,
@@ -21,9 +23,11 @@ export default {
   async fetch(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/run") {
-      const outcomes = await runAll(() => connect(searchParams.get("url")!));
+      const http = searchParams.get("http")!;
+      const outcomes = await runAll(() => connect(searchParams.get("url")!), http);
       return Response.json(outcomes);
     }
+    if (pathname === "/batch") return batchResponse(request, new Host().options);
     if (request.headers.get("upgrade") !== "websocket")
       return new Response("there is nothing here", { status: 404 });
     const { 0: client, 1: server } = new WebSocketPair();

@@ -8,8 +8,10 @@ import "./map.js";
 import "./disposal.js";
 import "./signals.js";
 import "./values.js";
-import "./streams.js";
 import "./order.js";
+import "./streams.js";
+import "./terms.js";
+import "./batch.js";
 import "./broken.js";
 
 export { type Outcome, runAll, scenarios } from "../harness.js";
