@@ -181,7 +181,7 @@ export class LocalCall extends LocalResults {
   private stage: "waiting" | "running" | "ended" = "waiting";
   private isStream = false;
   private early: Payload | null = null;
-  private earlyPaths: { path: Path; hook: Hook }[] = [];
+  private earlyPaths: { path: Path; hook: Hook }[] | null = null;
 
   constructor(target: LocalHook, request: CallRequest) {
     super(target.scheduler);
@@ -310,7 +310,7 @@ export class LocalCall extends LocalResults {
 
   override pipeline(path: Path): Hook {
     if (this.early === null) return super.pipeline(path);
-    const used = this.earlyPaths.find((known) => samePath(known.path, path));
+    const used = this.earlyPaths?.find((known) => samePath(known.path, path));
     if (used !== undefined) return used.hook.addRef();
     if (!this.settled) return this.earlyCap(path);
     // First used after the return: it is what the results say, but only if the early pipeline said the same.
@@ -332,7 +332,7 @@ export class LocalCall extends LocalResults {
 
   private earlyCap(path: Path): Hook {
     const hook = capIn(this.early!, path, this.scheduler);
-    this.earlyPaths.push({ path, hook: hook.addRef() });
+    (this.earlyPaths ??= []).push({ path, hook: hook.addRef() });
     return hook;
   }
 
@@ -363,9 +363,10 @@ export class LocalCall extends LocalResults {
 
   protected override unheld(): void {
     super.unheld();
-    this.early?.release();
-    for (const { hook } of this.earlyPaths) hook.release();
-    this.earlyPaths = [];
+    if (this.early === null) return;
+    this.early.release();
+    for (const { hook } of this.earlyPaths ?? []) hook.release();
+    this.earlyPaths = null;
     this.early = null;
   }
 }

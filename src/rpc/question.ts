@@ -493,7 +493,7 @@ export function sendCall(
       request.methodId,
       flags,
       isTail ? SendResultsTo.yourself : SendResultsTo.caller,
-      params.content,
+      params.passing,
       state.descriptors,
     );
   } catch (thrown) {

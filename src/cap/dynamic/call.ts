@@ -36,7 +36,6 @@ import {
   KIND_PROMISE,
   METHOD_CALL,
   METHOD_GET,
-  NO_STEPS,
   OBJECT_HI,
   OBJECT_LO,
   OBJECT_PATH,
@@ -161,7 +160,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   private reject: Resolve | null = null;
 
   constructor(scheduler: Scheduler, terms: Terms, name: readonly string[], lane: Lane) {
-    super(NO_STEPS, undefined);
+    super();
     this.lane = lane;
     this.scheduler = scheduler;
     this.terms = terms;

@@ -8,8 +8,10 @@ import {
   MAX_PATH,
   NO_KINDS,
   NO_REFERENCES,
+  passingRoom,
   patchRequest,
   type Request,
+  type Room,
   UNDEFINED,
   writeRequest,
   writeResult,
@@ -46,7 +48,15 @@ export class PlainRequest extends Payload implements Request {
   }
 
   protected override build(): Content {
-    const content = writeRequest(this.path, this.args, NO_KINDS);
+    return this.written();
+  }
+
+  protected override buildPassing(): Content {
+    return this.written(passingRoom);
+  }
+
+  private written(room?: Room): Content {
+    const content = writeRequest(this.path, this.args, NO_KINDS, room);
     patchRequest(content, this.want, this.timeout);
     return content;
   }
@@ -67,8 +77,16 @@ export class PlainResult extends Payload {
   }
 
   protected override build(): Content {
+    return this.written().own();
+  }
+
+  protected override buildPassing(): Content {
+    return this.written(passingRoom);
+  }
+
+  private written(room?: Room): Content {
     const { value } = this;
     const bytes = value === undefined ? UNDEFINED : encodeSimple(value);
-    return writeResult(bytes, NO_KINDS, false, false).own();
+    return writeResult(bytes, NO_KINDS, false, false, room);
   }
 }
