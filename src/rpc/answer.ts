@@ -188,8 +188,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
       else this.returnResults(results);
       if (this.finished) this.remove();
       else {
-        if (this.slots !== null)
-          for (const slot of this.slots) slot.settle(this.target(slot.path));
+        if (this.slots !== null) for (const slot of this.slots) slot.settle(this.target(slot.path));
         this.echoEarly();
       }
     } catch (thrown) {

@@ -103,6 +103,11 @@ export class ContentView {
     return span === null ? null : span.bytes.subarray(span.from, span.to);
   }
 
+  /** Whether pointer `index` is null, or is not there. */
+  isNull(index: number): boolean {
+    return !this.field(index);
+  }
+
   /** The capability's index in the table, or -1 when null. */
   capability(index: number): number {
     return this.field(index) ? this.capabilityHere() : -1;

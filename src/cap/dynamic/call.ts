@@ -31,7 +31,7 @@ import { shownError } from "./errors.js";
 import { giveWith } from "./given.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, proxyOf, Root } from "./place.js";
-import { PlainRequest } from "./plain.js";
+import { PlainRequest, PlainResult } from "./plain.js";
 import {
   KIND_PROMISE,
   METHOD_CALL,
@@ -352,6 +352,10 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
         this.fail(error);
       },
     });
+  }
+
+  retain(payload: Payload): Payload {
+    return PlainResult.read(payload) ?? payload.own();
   }
 
   resultsSettled(results: Results): void {

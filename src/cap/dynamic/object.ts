@@ -41,7 +41,7 @@ import {
   type Referable,
 } from "./references.js";
 import { type MethodSchemas, schemasOf, validate } from "./schema.js";
-import { isTarget, memberOf } from "./target.js";
+import { isTarget, memberOf, noteServed, servedAs } from "./target.js";
 import type { Terms } from "./terms.js";
 import { makeCalls } from "./turn.js";
 
@@ -49,18 +49,16 @@ import { makeCalls } from "./turn.js";
 const SMALL = 1024;
 
 /**
- * One capability for each object, as long as anyone holds it: so that it is one object at the other side too. An object
- * that is known under different terms has one for each; most have one.
+ * A new reference to the capability of a target or a function, under `terms`: one for each object, as long as anyone holds
+ * it, so that it is one object at the other side too. An object that is known under different terms has one for each; most
+ * have one.
  */
-const known = /* @__PURE__ */ new WeakMap<object, TargetObject>();
-
-/** A new reference to the capability of a target or a function, under `terms`. */
 export function hookOf(target: object, scheduler: Scheduler, terms: Terms): Hook {
-  const first = known.get(target);
+  const first = servedAs(target) as TargetObject | undefined;
   for (let at = first; at !== undefined; at = at.other)
     if (at.terms.types === terms.types) return at.hook.addRef();
   const made = new TargetObject(target, scheduler, terms, first);
-  known.set(target, made);
+  noteServed(target, made);
   return made.hook;
 }
 
@@ -89,6 +87,10 @@ class TargetObject extends LocalObject {
     new Invocation(call, this.self, true, this.terms, null).begin();
   }
 
+  retain(request: CallRequest): Payload {
+    return PlainRequest.read(request) ?? request.params.own();
+  }
+
   share(): Payload {
     throw new RpcError("failed", "internal-error", "an object of this vat goes by reference");
   }
@@ -102,11 +104,10 @@ class TargetObject extends LocalObject {
   /** @returns whether nobody holds the object any more, under any terms. */
   private forget(): boolean {
     const { self, other } = this;
-    const first = known.get(self);
+    const first = servedAs(self) as TargetObject | undefined;
     if (first === this) {
-      if (other === undefined) return known.delete(self);
-      known.set(self, other);
-      return false;
+      noteServed(self, other);
+      return other === undefined;
     }
     for (let at = first; at !== undefined; at = at.other) if (at.other === this) at.other = other;
     return false;

@@ -2,21 +2,34 @@
 // between two objects of one vat none are made.
 // State: the values, which cannot change. Must not know: calls, references.
 
+import type { CallRequest } from "../../hook/hook.js";
 import { Payload } from "../../hook/payload.js";
 import type { Content } from "../../wire/content.js";
 import {
   MAX_PATH,
+  METHOD_MAP,
   NO_KINDS,
   NO_REFERENCES,
+  OBJECT_HI,
+  OBJECT_LO,
   passingRoom,
   patchRequest,
+  readRequest,
+  readSimpleResult,
   type Request,
   type Room,
   UNDEFINED,
   writeRequest,
   writeResult,
 } from "./protocol.js";
-import { encodeSimple, isSimple, isSimpleList, type Span } from "./values/index.js";
+import {
+  decodeSimpleList,
+  encodeSimple,
+  isSimple,
+  isSimpleList,
+  NOT_SIMPLE,
+  type Span,
+} from "./values/index.js";
 
 /** A Request without references. */
 export class PlainRequest extends Payload implements Request {
@@ -35,6 +48,28 @@ export class PlainRequest extends Payload implements Request {
   static of(path: readonly string[], list: readonly unknown[] | null): PlainRequest | null {
     if (path.length > MAX_PATH || (list !== null && !isSimpleList(list))) return null;
     return new PlainRequest(path, list);
+  }
+
+  /** The params of `request` as one of these, if that is what they are; null else, and for what cannot be read. */
+  static read({ interfaceHi, interfaceLo, methodId, params }: CallRequest): PlainRequest | null {
+    if (params instanceof PlainRequest) return params;
+    if (interfaceHi !== OBJECT_HI || interfaceLo !== OBJECT_LO || methodId >= METHOD_MAP)
+      return null;
+    if (params.caps.length > 0) return null;
+    let request: Request;
+    try {
+      request = readRequest(params.content);
+    } catch {
+      return null;
+    }
+    const { args, references } = request;
+    if (references.kinds.length > 0) return null;
+    const list = args === null ? null : decodeSimpleList(args);
+    if (list === null && args !== null) return null;
+    const plain = new PlainRequest(request.path, list);
+    plain.want = request.want;
+    plain.timeout = request.timeout;
+    return plain;
   }
 
   /** Borrowed. */
@@ -74,6 +109,14 @@ export class PlainResult extends Payload {
   /** @returns null when `value` is not plain. */
   static of(value: unknown): PlainResult | null {
     return value === undefined || isSimple(value) ? new PlainResult(value) : null;
+  }
+
+  /** `payload`, a Result, as one of these, if that is what it is; null else, and for what cannot be read. */
+  static read(payload: Payload): PlainResult | null {
+    if (payload instanceof PlainResult) return payload;
+    if (payload.caps.length > 0) return null;
+    const value = readSimpleResult(payload.content);
+    return value === NOT_SIMPLE ? null : new PlainResult(value);
   }
 
   protected override build(): Content {

@@ -3,7 +3,8 @@
 
 import { Content } from "../../wire/content.js";
 import { ContentView } from "../../wire/content-view.js";
-import { type Span, spanOf } from "./values/index.js";
+import { Passing } from "../../wire/passing.js";
+import { decodeSimple, NOT_SIMPLE, type Span, spanOf } from "./values/index.js";
 
 /** The interface Object. */
 export const OBJECT_HI = 0xf4f99937 | 0;
@@ -221,18 +222,14 @@ function scratchRoom(length: number): Content {
   return new Content(scratch.subarray(0, length), null, true);
 }
 
-/** What is read at once, and small, needs nothing new: one buffer, and a window on it for each length, made once. */
-const PASSING = 512;
-const passing = new Uint8Array(PASSING);
-const windows: (Content | undefined)[] = /* @__PURE__ */ new Array<undefined>(PASSING / 8 + 1).fill(
-  undefined,
-);
+const passing = /* @__PURE__ */ new Passing();
 
 /** Borrowed until the next that asks here: for what is written into a message before anything else happens. */
 export function passingRoom(length: number): Content {
-  if (length > PASSING) return ownRoom(length);
-  passing.fill(0, 0, length);
-  return (windows[length >> 3] ??= new Content(passing.subarray(0, length), null, true));
+  const content = passing.room(length);
+  if (content === null) return ownRoom(length);
+  content.bytes.fill(0);
+  return content;
 }
 
 function referencesSize(kinds: readonly number[]): number {
@@ -311,6 +308,20 @@ export function readResult(content: Content): Result {
   };
   view.close();
   return result;
+}
+
+/** The value of a Result that is nothing but a simple value; {@link NOT_SIMPLE} for any other, and for what cannot be read. */
+export function readSimpleResult(content: Content): unknown {
+  try {
+    view.open(content);
+    const alone = view.u8(0) === 1 && view.isNull(1) && view.isNull(2);
+    const value = alone ? view.span(0) : null;
+    return !alone ? NOT_SIMPLE : value === null ? undefined : decodeSimple(value);
+  } catch {
+    return NOT_SIMPLE;
+  } finally {
+    view.close();
+  }
 }
 
 function readPath(): readonly string[] {

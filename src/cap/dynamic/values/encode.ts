@@ -1,13 +1,12 @@
 // Role: a value to bytes.
 // State: none. Must not know: who sends them.
 
-import type { EncodeOptions, ReferenceSink, Span } from "./contract.js";
+import type { EncodeOptions, ReferenceSink } from "./contract.js";
 import { DEFAULT_VALUE_LIMITS } from "./contract.js";
 import { overLimit } from "./failures.js";
 import { EXTENDED } from "./kinds.js";
 import { Lowering } from "./lower.js";
-import { pack, packBorrowed } from "./pack.js";
-import { isWellFormed } from "./text.js";
+import { pack } from "./pack.js";
 import { Walk } from "./walk.js";
 
 const NO_TAIL: readonly Uint8Array[] = [];
@@ -39,38 +38,4 @@ export function encodeValue(
   }
   if (bytes.length > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
   return bytes;
-}
-
-/** A text up to here is looked at at once; longer ones count towards the limits. */
-const SHORT_TEXT = 1024;
-/** So many arguments. */
-const FEW = 16;
-
-/**
- * The bytes that {@link encodeValue} makes of what most calls carry, by a short way; borrowed: they are to be copied before
- * anything else is encoded. @param value one that {@link isSimple}, or a list of such.
- */
-export function encodeSimple(value: unknown): Span {
-  return packBorrowed(value);
-}
-
-/** Whether `list`, arguments as the engine lists them, without properties of their own, is short and of simple values. */
-export function isSimpleList(list: readonly unknown[]): boolean {
-  if (list.length > FEW || Object.getPrototypeOf(list) !== Array.prototype) return false;
-  for (let i = 0; i < list.length; i++) if (!isSimple(list[i])) return false;
-  return true;
-}
-
-/** A number, a short text, a boolean, or null: no reference, and nothing that needs a second look. */
-export function isSimple(value: unknown): boolean {
-  switch (typeof value) {
-    case "number":
-      return value !== 0 || 1 / value > 0;
-    case "string":
-      return value.length <= SHORT_TEXT && isWellFormed(value);
-    case "boolean":
-      return true;
-    default:
-      return value === null;
-  }
 }

@@ -13,5 +13,13 @@ export {
   type ValueLimits,
 } from "./contract.js";
 export { decodeSpan, decodeValue } from "./decode.js";
-export { encodeSimple, encodeValue, isSimple, isSimpleList } from "./encode.js";
+export { encodeValue } from "./encode.js";
+export {
+  decodeSimple,
+  decodeSimpleList,
+  encodeSimple,
+  isSimple,
+  isSimpleList,
+  NOT_SIMPLE,
+} from "./simple.js";
 export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./types.js";
