@@ -54,12 +54,12 @@ const SMALL = 1024;
  * have one.
  */
 export function hookOf(target: object, scheduler: Scheduler, terms: Terms): Hook {
-  const first = servedAs(target) as TargetObject | undefined;
-  for (let at = first; at !== undefined; at = at.other)
-    if (at.terms.types === terms.types) return at.hook.addRef();
-  const made = new TargetObject(target, scheduler, terms, first);
+  const first = servedAs(target) as ServedHook | undefined;
+  for (let at = first; at !== undefined; at = at.server.other)
+    if (at.server.terms.types === terms.types) return at.addRef();
+  const made = new LocalHook(new TargetObject(target, terms, first), scheduler) as ServedHook;
   noteServed(target, made);
-  return made.hook;
+  return made;
 }
 
 /** A new reference to a capability that stands for a value that is here. Its references stay its owner's. */
@@ -67,20 +67,21 @@ export function hookOfValue(value: unknown, scheduler: Scheduler, terms: Terms):
   return new LocalHook(new ValueObject(value, scheduler, terms), scheduler);
 }
 
+/** The hook of a target or a function. */
+type ServedHook = LocalHook & { readonly server: TargetObject };
+
 /** A target or a function. */
 class TargetObject extends LocalObject {
   readonly self: object;
   readonly terms: Terms;
-  readonly hook: LocalHook;
   /** The same object under other terms. */
-  other: TargetObject | undefined;
+  other: ServedHook | undefined;
 
-  constructor(self: object, scheduler: Scheduler, terms: Terms, other: TargetObject | undefined) {
+  constructor(self: object, terms: Terms, other: ServedHook | undefined) {
     super();
     this.self = self;
     this.terms = terms;
     this.other = other;
-    this.hook = new LocalHook(this, scheduler);
   }
 
   dispatch(call: LocalCall): void {
@@ -104,12 +105,13 @@ class TargetObject extends LocalObject {
   /** @returns whether nobody holds the object any more, under any terms. */
   private forget(): boolean {
     const { self, other } = this;
-    const first = servedAs(self) as TargetObject | undefined;
-    if (first === this) {
+    const first = servedAs(self) as ServedHook | undefined;
+    if (first?.server === this) {
       noteServed(self, other);
       return other === undefined;
     }
-    for (let at = first; at !== undefined; at = at.other) if (at.other === this) at.other = other;
+    for (let at = first?.server; at !== undefined; at = at.other?.server)
+      if (at.other?.server === this) at.other = other;
     return false;
   }
 }
