@@ -23,6 +23,10 @@ const here = dirname(fileURLToPath(import.meta.url));
 const CONTENDERS = {
   capstan: [process.execPath, join(here, "../build/programs/bench/peers/capstan.js")],
   "capstan-js": [process.execPath, join(here, "../build/programs/bench/peers/capstan-js.js")],
+  "capstan-js-unix": [
+    process.execPath,
+    join(here, "../build/programs/bench/peers/capstan-js-unix.js"),
+  ],
   raw: [process.execPath, join(here, "peers/raw.js")],
   "capnp-ts": [process.execPath, join(here, "peers/capnp-ts.js")],
   capnweb: [process.execPath, join(here, "peers/capnweb.js")],
