@@ -23,7 +23,7 @@ import {
   writeResult,
 } from "./protocol.js";
 import {
-  decodeSimpleList,
+  decodeSimple,
   encodeSimple,
   isSimple,
   isSimpleList,
@@ -50,7 +50,10 @@ export class PlainRequest extends Payload implements Request {
     return new PlainRequest(path, list);
   }
 
-  /** The params of `request` as one of these, if that is what they are; null else, and for what cannot be read. */
+  /**
+   * The params of `request` as one of these, if they are small and hold no references; null else, and for what cannot be
+   * read. There may be lists and records in them: it is for one call, which gets them.
+   */
   static read({ interfaceHi, interfaceLo, methodId, params }: CallRequest): PlainRequest | null {
     if (params instanceof PlainRequest) return params;
     if (interfaceHi !== OBJECT_HI || interfaceLo !== OBJECT_LO || methodId >= METHOD_MAP)
@@ -64,8 +67,8 @@ export class PlainRequest extends Payload implements Request {
     }
     const { args, references } = request;
     if (references.kinds.length > 0) return null;
-    const list = args === null ? null : decodeSimpleList(args);
-    if (list === null && args !== null) return null;
+    const list = args === null ? null : decodeSimple(args);
+    if (list !== null && !Array.isArray(list)) return null;
     const plain = new PlainRequest(request.path, list);
     plain.want = request.want;
     plain.timeout = request.timeout;
@@ -111,7 +114,10 @@ export class PlainResult extends Payload {
     return value === undefined || isSimple(value) ? new PlainResult(value) : null;
   }
 
-  /** `payload`, a Result, as one of these, if that is what it is; null else, and for what cannot be read. */
+  /**
+   * `payload`, a Result, as one of these, if it is small and holds no references; null else, and for what cannot be read.
+   * Its value may be a list or a record: it is for one receiver, who gets it.
+   */
   static read(payload: Payload): PlainResult | null {
     if (payload instanceof PlainResult) return payload;
     if (payload.caps.length > 0) return null;

@@ -12,11 +12,10 @@ import type { Content } from "../../wire/content.js";
 import type { Sent } from "../stream/sent.js";
 import {
   decodeSpan,
-  encodeValue,
+  encodeSpan,
   type ReferenceSink,
   type ReferenceSource,
   type Span,
-  spanOf,
 } from "./values/index.js";
 import { placeOf, type Root, rootOf } from "./place.js";
 import { PlainResult } from "./plain.js";
@@ -212,10 +211,10 @@ export class Outgoing implements ReferenceSink {
     return { kind, index };
   }
 
-  /** Encodes `value`. @throws RpcError when something in it cannot travel; then no reference is held. */
+  /** Encodes `value`; borrowed, until anything else is encoded. @throws RpcError when something in it cannot travel; then no reference is held. */
   encode(value: unknown, root: string): Span {
     try {
-      return spanOf(encodeValue(value, this, { root, types: this.terms.types }));
+      return encodeSpan(value, this, { root, types: this.terms.types });
     } catch (thrown) {
       this.refused();
       throw thrown;

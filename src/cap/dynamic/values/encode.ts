@@ -1,12 +1,13 @@
 // Role: a value to bytes.
 // State: none. Must not know: who sends them.
 
-import type { EncodeOptions, ReferenceSink } from "./contract.js";
+import { type EncodeOptions, type ReferenceSink, type Span, spanOf } from "./contract.js";
 import { DEFAULT_VALUE_LIMITS } from "./contract.js";
 import { overLimit } from "./failures.js";
 import { EXTENDED } from "./kinds.js";
 import { Lowering } from "./lower.js";
 import { pack } from "./pack.js";
+import { encodeSmall } from "./simple.js";
 import { Walk } from "./walk.js";
 
 const NO_TAIL: readonly Uint8Array[] = [];
@@ -26,16 +27,26 @@ export function encodeValue(
   refs: ReferenceSink,
   options?: EncodeOptions,
 ): Uint8Array {
+  const { bytes, from, to } = encodeSpan(value, refs, options);
+  return from === 0 && to === bytes.length ? bytes : bytes.slice(from, to);
+}
+
+/** The same, perhaps borrowed: the bytes are to be copied before anything else is encoded. */
+export function encodeSpan(value: unknown, refs: ReferenceSink, options?: EncodeOptions): Span {
   const limits = options?.limits ?? DEFAULT_VALUE_LIMITS;
   const walk = new Walk(refs, options);
   const copy = walk.run(value);
   let bytes: Uint8Array;
-  if (walk.plain) bytes = pack(-1, copy, NO_TAIL, 0);
-  else {
+  if (walk.plain) {
+    // What the walk copied has neither getters nor cycles.
+    const short = limits === DEFAULT_VALUE_LIMITS ? encodeSmall(copy) : null;
+    if (short !== null) return short;
+    bytes = pack(-1, copy, NO_TAIL, 0);
+  } else {
     const lowering = new Lowering(limits);
     const tree = lowering.lower(copy);
     bytes = pack(EXTENDED, tree, lowering.tail, lowering.tailBytes);
   }
   if (bytes.length > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
-  return bytes;
+  return spanOf(bytes);
 }

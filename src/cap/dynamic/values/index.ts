@@ -13,13 +13,6 @@ export {
   type ValueLimits,
 } from "./contract.js";
 export { decodeSpan, decodeValue } from "./decode.js";
-export { encodeValue } from "./encode.js";
-export {
-  decodeSimple,
-  decodeSimpleList,
-  encodeSimple,
-  isSimple,
-  isSimpleList,
-  NOT_SIMPLE,
-} from "./simple.js";
+export { encodeSpan, encodeValue } from "./encode.js";
+export { decodeSimple, encodeSimple, isSimple, isSimpleList, NOT_SIMPLE } from "./simple.js";
 export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./types.js";

@@ -1,11 +1,11 @@
-// Role: the short way of the codec, for what most calls carry: numbers, short texts, booleans and null, alone or in a
-// short list. The bytes are those of the long way.
+// Role: the short way of the codec, for what most calls carry: numbers, short texts, booleans and null, alone or in small
+// lists and records. The bytes are those of the long way.
 // State: a scratch, and how far it is written or the bytes are read. Must not know: references.
 
 import type { Span } from "./contract.js";
 import { packBorrowed } from "./pack.js";
 import { isWellFormed } from "./text.js";
-import { decodeText } from "../../../wire/text.js";
+import { decodeName, decodeText } from "../../../wire/text.js";
 
 /** A text up to here is looked at at once; longer ones count towards the limits. */
 const SHORT_TEXT = 1024;
@@ -35,13 +35,17 @@ export function isSimpleList(list: readonly unknown[]): boolean {
   return true;
 }
 
+/** Lists and records in one another. */
+const DEEPEST = 8;
+
 const float = new Float64Array(1);
 const floatBytes = new Uint8Array(float.buffer);
 
 // -- Writing ---------------------------------------------------------------------------------------------------------
 
-/** Room for a list that is as long as can be. */
-const scratch = new Uint8Array(1 + FEW * (1 + SMALL_TEXT));
+/** Bytes up to which is looked whether there is room for one more. */
+const ROOM = 512;
+const scratch = new Uint8Array(ROOM + 1 + SMALL_TEXT);
 let end = 0;
 
 /**
@@ -49,23 +53,57 @@ let end = 0;
  * @param value one that {@link isSimple}, or a list for which {@link isSimpleList} holds.
  */
 export function encodeSimple(value: unknown): Span {
-  end = 0;
-  if (Array.isArray(value) ? putList(value) : put(value))
-    return { bytes: scratch, from: 0, to: end };
-  return packBorrowed(value);
+  return encodeSmall(value) ?? packBorrowed(value);
 }
 
-function putList(list: readonly unknown[]): boolean {
-  if (list.length >= 16) return false;
+/**
+ * The same of a tree of arrays and plain objects whose leaves are MessagePack's, if it is small and holds nothing that takes
+ * a second look; null else.
+ */
+export function encodeSmall(value: unknown): Span | null {
+  end = 0;
+  return put(value, DEEPEST) ? { bytes: scratch, from: 0, to: end } : null;
+}
+
+function put(value: unknown, depth: number): boolean {
+  if (end > ROOM) return false;
+  switch (typeof value) {
+    case "number":
+      putNumber(value);
+      return true;
+    case "string":
+      return putText(value);
+    case "boolean":
+      scratch[end++] = value ? 0xc3 : 0xc2;
+      return true;
+    case "object":
+      if (value === null) {
+        scratch[end++] = 0xc0;
+        return true;
+      }
+      if (depth === 0) return false;
+      return Array.isArray(value) ? putList(value, depth - 1) : putRecord(value, depth - 1);
+    default:
+      return false;
+  }
+}
+
+function putList(list: readonly unknown[], depth: number): boolean {
+  if (list.length >= FEW) return false;
   scratch[end++] = 0x90 | list.length;
-  for (let i = 0; i < list.length; i++) if (!put(list[i])) return false;
+  for (let i = 0; i < list.length; i++) if (!put(list[i], depth)) return false;
   return true;
 }
 
-function put(value: unknown): boolean {
-  if (typeof value === "number") putNumber(value);
-  else if (typeof value === "string") return putText(value);
-  else scratch[end++] = value === null ? 0xc0 : value === true ? 0xc3 : 0xc2;
+function putRecord(record: object, depth: number): boolean {
+  const names = Object.keys(record);
+  if (names.length >= FEW) return false;
+  scratch[end++] = 0x80 | names.length;
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    if (end > ROOM || !putText(name)) return false;
+    if (!put((record as Record<string, unknown>)[name], depth)) return false;
+  }
   return true;
 }
 
@@ -109,34 +147,30 @@ function putText(text: string): boolean {
 /** What is not simple, or no value at all, is said to be this: the long way tells which. */
 export const NOT_SIMPLE: unique symbol = /* @__PURE__ */ Symbol("not simple");
 
+/** So small a value stays within any budget. */
+const SMALL = 512;
+
 let at = 0;
 
-/** The simple value in `bytes[from, to)`; {@link NOT_SIMPLE} for anything else. */
+/**
+ * The value in `bytes[from, to)` if it is small, and made of simple ones; {@link NOT_SIMPLE} for anything else. Lists and
+ * records are new.
+ */
 export function decodeSimple({ bytes, from, to }: Span): unknown {
+  if (to - from > SMALL) return NOT_SIMPLE;
   at = from;
-  const value = take(bytes, to);
+  const value = take(bytes, to, DEEPEST);
   return at === to ? value : NOT_SIMPLE;
 }
 
-/** The short list of simple values in `bytes[from, to)`; null for anything else. */
-export function decodeSimpleList({ bytes, from, to }: Span): unknown[] | null {
-  if (from === to || (bytes[from]! & 0xf0) !== 0x90) return null;
-  const list = new Array<unknown>(bytes[from]! & 15);
-  at = from + 1;
-  for (let i = 0; i < list.length; i++) {
-    const value = take(bytes, to);
-    if (value === NOT_SIMPLE) return null;
-    list[i] = value;
-  }
-  return at === to ? list : null;
-}
-
-function take(bytes: Uint8Array, to: number): unknown {
+function take(bytes: Uint8Array, to: number, depth: number): unknown {
   if (at >= to) return NOT_SIMPLE;
   const token = bytes[at++]!;
   if (token < 0x80) return token;
   if (token >= 0xe0) return token - 0x100;
-  if (token >= 0xa0 && token < 0xc0) return takeText(bytes, token & 31, to);
+  if (token < 0x90) return takeRecord(bytes, token & 15, to, depth - 1);
+  if (token < 0xa0) return takeList(bytes, token & 15, to, depth - 1);
+  if (token < 0xc0) return takeText(bytes, token & 31, to);
   switch (token) {
     case 0xc0:
       return null;
@@ -158,6 +192,38 @@ function take(bytes: Uint8Array, to: number): unknown {
       return NOT_SIMPLE;
   }
 }
+
+function takeList(bytes: Uint8Array, count: number, to: number, depth: number): unknown {
+  if (depth < 0) return NOT_SIMPLE;
+  const list = new Array<unknown>(count);
+  for (let i = 0; i < count; i++) {
+    const value = take(bytes, to, depth);
+    if (value === NOT_SIMPLE) return NOT_SIMPLE;
+    list[i] = value;
+  }
+  return list;
+}
+
+function takeRecord(bytes: Uint8Array, count: number, to: number, depth: number): unknown {
+  if (depth < 0) return NOT_SIMPLE;
+  const record: Record<string, unknown> = {};
+  for (let i = 0; i < count; i++) {
+    const token = at < to ? bytes[at++]! : 0;
+    const length = token & 31;
+    // A setter that every object has must not be met.
+    if (token < 0xa0 || token >= 0xc0 || at + length > to || bytes[at] === UNDERSCORE)
+      return NOT_SIMPLE;
+    for (let k = at; k < at + length; k++) if (bytes[k]! > 127) return NOT_SIMPLE;
+    const name = decodeName(bytes, at, length);
+    at += length;
+    const value = take(bytes, to, depth);
+    if (value === NOT_SIMPLE) return NOT_SIMPLE;
+    record[name] = value;
+  }
+  return record;
+}
+
+const UNDERSCORE = 0x5f;
 
 function takeFloat(bytes: Uint8Array, to: number): unknown {
   if (at + 8 > to) return NOT_SIMPLE;
