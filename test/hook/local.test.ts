@@ -36,7 +36,7 @@ it("C-LOC-02: results that an immediate observer leaves are there later, though 
     { dispatch: (one) => one.returns(new Payload(new Content(scratch, null, true))) },
     scheduler,
   );
-  const results = hook.call(request(1));
+  const results = hook.call(request(0, 1));
   results.observe({ immediate: true, resultsSettled: () => {} });
   scheduler.drain();
   scratch.fill(9);

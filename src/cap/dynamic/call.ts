@@ -46,16 +46,10 @@ import {
   WANT_VALUE,
   writeRequest,
 } from "./protocol.js";
-import {
-  above,
-  askObject,
-  askValue,
-  type Incoming,
-  Outgoing,
-  receiveValue,
-  type Receiver,
-  type Referable,
-} from "./references.js";
+import { askObject, askValue } from "./ask.js";
+import { type Incoming, receiveValue, type Receiver } from "./incoming.js";
+import { Outgoing } from "./outgoing.js";
+import { above, type Referable } from "./references.js";
 import { type Lane, laneOf } from "./pressure.js";
 import { memberOf } from "./target.js";
 import type { Terms } from "./terms.js";

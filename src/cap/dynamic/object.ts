@@ -31,15 +31,8 @@ import {
   writeRequest,
   writeResult,
 } from "./protocol.js";
-import {
-  decodeWith,
-  Incoming,
-  LocalObject,
-  NO_REFERENCES,
-  receiveValue,
-  type Receiver,
-  type Referable,
-} from "./references.js";
+import { decodeWith, Incoming, NO_REFERENCES, receiveValue, type Receiver } from "./incoming.js";
+import { LocalObject, type Referable } from "./references.js";
 import { type MethodSchemas, schemasOf, validate } from "./schema.js";
 import { isTarget, memberOf, noteServed, servedAs } from "./target.js";
 import type { Terms } from "./terms.js";

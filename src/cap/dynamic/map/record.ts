@@ -18,7 +18,7 @@ import {
 } from "../place.js";
 import { KIND_VARIABLE, METHOD_CALL, METHOD_GET, METHOD_MAP } from "../protocol.js";
 import { Lane } from "../pressure.js";
-import { Outgoing } from "../references.js";
+import { Outgoing } from "../outgoing.js";
 import { DEFAULT_TERMS, type Terms } from "../terms.js";
 import { encodeValue, type ReferenceSink } from "../values/index.js";
 import { type Program, type Step, variable, writeMap } from "./program.js";
