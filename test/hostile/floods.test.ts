@@ -243,7 +243,7 @@ describe("C-HOS-03: answers that are never finished", () => {
         },
       },
     });
-    const pipelineOnly = (w: MessageWriter, i: number): void =>
+    const pipelineOnly = (w: IntroductionWriter, i: number): void =>
       w.call(HIGH + i, 0, 0, [], 0, 0x7e57, 1 + (i % 2), 4, 0, NULL, NO_CAPS);
     for (let i = 0; i < 10; i++) victim.send((w) => pipelineOnly(w, i));
     const { heldResultBytes, incomingCallBytes } = victim.connection.stats();
@@ -529,7 +529,7 @@ it("C-HOS-08: calls that wait, for a promise or behind a stream call, leave noth
   for (const stream of [false, true]) {
     const victim = attacked({ methods: { 1: (c) => (stream ? c.streaming() : undefined) } });
     victim.send((w) => calls(w, 1, 1));
-    const wait = (w: MessageWriter, id: number): void =>
+    const wait = (w: IntroductionWriter, id: number): void =>
       stream ? calls(w, id) : w.call(id, 1, 1, [0], 0, 0x7e57, 0, 0, 0, NULL, NO_CAPS);
     victim.send((w) => wait(w, 2));
     flood(victim, 120_000, (w, i) => (i % 2 === 0 ? wait(w, 3 + i) : w.finish(2 + i, true, false)));
