@@ -93,13 +93,14 @@ export function substreamOf(sink: Hook, end: SubstreamEnd): Promise<Hook | null>
           return error.type === "unimplemented" ? resolve(null) : reject(error);
         }
         const payload = results.takePayload();
+        let substream: Hook | null = null;
         try {
-          resolve(payload.caps[readCapability(payload.content)]?.addRef() ?? null);
-        } catch (thrown) {
-          reject(RpcError.from(thrown));
-        } finally {
-          payload.release();
+          substream = payload.caps[readCapability(payload.content)]?.addRef() ?? null;
+        } catch {
+          // Results of no known form: it has none to give.
         }
+        payload.release();
+        resolve(substream);
       },
     });
   });
