@@ -83,8 +83,8 @@ export function readBytes(content: Content): Uint8Array {
   return content.tail === null && data.length > COPY_UP_TO ? data : data.slice();
 }
 
-/** Index in the table of the sink in the params of Source.pipe; -1 when there is none. @throws RpcError invalid-payload. */
-export function readPipe(content: Content): number {
+/** Index in the table of the one capability of {@link ONE_CAPABILITY}; -1 when there is none. @throws RpcError invalid-payload. */
+export function readCapability(content: Content): number {
   view.open(content);
   const index = view.capability(0);
   view.close();
@@ -99,6 +99,19 @@ export function readSubstream(content: Content): { callback: number; limit: bigi
   const limit = (BigInt(~view.u32(4) >>> 0) << 32n) | BigInt(~view.u32(0) >>> 0);
   view.close();
   return { callback, limit };
+}
+
+/** Params of getSubstream without a limit: the callback is number 0 of the table. */
+export const SUBSTREAM_PARAMS: Content = /* @__PURE__ */ new Content(
+  new Uint8Array([0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
+);
+
+/** How many bytes SubstreamCallback.ended tells of. @throws RpcError invalid-payload. */
+export function readEnded(content: Content): bigint {
+  view.open(content);
+  const count = (BigInt(view.u32(4)) << 32n) | BigInt(view.u32(0));
+  view.close();
+  return count;
 }
 
 /** Params of SubstreamCallback.ended. */

@@ -14,8 +14,11 @@ import { LocalHook } from "../../hook/local.js";
 import { whenCollected } from "./collected.js";
 import type { Sent } from "./sent.js";
 import type { Drain, SinkServer } from "./sink-server.js";
-import { pipe, Source } from "./source.js";
+import { SubstreamEnd } from "./shorten.js";
+import type { SinkClient } from "./sink-client.js";
+import { pipe, pipeInto, Source } from "./source.js";
 import { discard, droppedError, ignore, type Values } from "./values.js";
+import { sinkOf } from "./writable.js";
 
 /** A source of another, as a stream that nobody has read yet. */
 const unread = /* @__PURE__ */ new WeakMap<ReadableStream, RemoteReadable>();
@@ -96,11 +99,74 @@ export function receiveReadable(
   return { stream, dispose, isUsed: () => ref.deref()?.locked ?? false };
 }
 
+/** A stream of bytes from afar: into another from afar it is piped without us. */
+class ReceivedBytes extends ReadableStream<Uint8Array> {
+  override pipeTo(
+    destination: WritableStream<Uint8Array>,
+    options?: StreamPipeOptions,
+  ): Promise<void> {
+    const remote = unread.get(this);
+    const sink = sinkOf(destination);
+    const plainly = (): Promise<void> => super.pipeTo(destination, options);
+    // Who wants to stop it in the middle, or to use what is left of one end, has it go through here.
+    const { signal, preventAbort, preventCancel, preventClose = false } = options ?? {};
+    if (remote === undefined || sink === undefined || sink.isOver || !remote.isUntouched)
+      return plainly();
+    if (signal !== undefined || preventAbort === true || preventCancel === true) return plainly();
+    if (this.locked || destination.locked) return plainly();
+    return shortPipe(this, remote, destination, sink, preventClose, plainly);
+  }
+}
+
+async function shortPipe(
+  stream: ReadableStream,
+  remote: RemoteReadable,
+  destination: WritableStream,
+  sink: SinkClient,
+  preventClose: boolean,
+  plainly: () => Promise<void>,
+): Promise<void> {
+  const reader = stream.getReader();
+  const writer = destination.getWriter();
+  const unlock = (): void => {
+    reader.releaseLock();
+    writer.releaseLock();
+  };
+  reader.closed.catch(ignore);
+  writer.closed.catch(ignore);
+  const end = new SubstreamEnd();
+  let substream: Hook | null;
+  try {
+    // What was written before comes first.
+    await writer.ready;
+    substream = await sink.substream(end);
+  } catch {
+    // Why it takes no more is told to both ends as it always is.
+    substream = null;
+  }
+  if (substream === null || !remote.isUntouched) {
+    substream?.release();
+    unlock();
+    return plainly();
+  }
+  try {
+    await remote.pipeInto(substream, end);
+    if (!preventClose) await writer.close();
+  } catch (thrown) {
+    // A sink that broke says why; its source was only told to stop.
+    const reason: unknown = sink.isOver ? await writer.closed.catch((why: unknown) => why) : thrown;
+    writer.abort(reason).catch(ignore);
+    throw reason;
+  } finally {
+    unlock();
+  }
+}
+
 /** Without a queue of its own: what nobody has asked for is not fetched. */
 function streamOf(remote: RemoteReadable, bytes: boolean): ReadableStream {
   if (bytes)
     try {
-      return new ReadableStream({ ...remote.forStream(), type: "bytes" }, { highWaterMark: 0 });
+      return new ReceivedBytes({ ...remote.forStream(), type: "bytes" }, { highWaterMark: 0 });
     } catch {
       // A browser that has no streams of bytes.
     }
@@ -117,6 +183,8 @@ class RemoteReadable implements Drain {
   private controller: WeakRef<Controller> | null = null;
   private server: SinkServer | null = null;
   private piping = false;
+  /** The source writes to another's sink: stops that. */
+  private stopShort: ((error: RpcError) => void) | null = null;
   private over = false;
   private lost = false;
   /** A reader waits. */
@@ -141,10 +209,44 @@ class RemoteReadable implements Drain {
     };
   }
 
+  /** Whether nothing was asked of it, and it has not ended. */
+  get isUntouched(): boolean {
+    return this.source !== null && this.server === null && this.stopShort === null && !this.over;
+  }
+
+  /**
+   * Has the source write into `sink`, past us. The stream here ends with that.
+   * @param sink taken over. @param end told when the source ended it.
+   * @throws the reason why it did not.
+   */
+  pipeInto(sink: Hook, end: SubstreamEnd): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const failed = (reason: unknown): void => {
+        this.abort(reason);
+        reject(reason);
+      };
+      const results = pipeInto(this.source!, sink, (error) => {
+        if (this.stopShort === null) return;
+        this.stopShort = null;
+        this.letGo();
+        if (error !== null) return failed(this.values.shown(error));
+        if (end.count === null) return failed(droppedError());
+        this.finish(close);
+        resolve();
+      });
+      this.stopShort = (error) => {
+        this.stopShort = null;
+        results.cancel();
+        this.letGo();
+        failed(error);
+      };
+    });
+  }
+
   /** The source itself, if nothing has come from it: the stream here is over then, without an end. */
   handOn(): Hook | null {
     const { source } = this;
-    if (source === null || this.server !== null || this.over) return null;
+    if (!this.isUntouched) return null;
     this.source = null;
     return source;
   }
@@ -232,6 +334,7 @@ class RemoteReadable implements Drain {
   /** Breaks it at both sides. Idempotent. */
   dispose(error: RpcError): void {
     if (this.over) return;
+    this.stopShort?.(error);
     this.abort(error);
     this.server?.broken(error);
     if (this.server === null) this.letGo();

@@ -20,6 +20,7 @@ import {
   SINK_WRITE,
   WRITE_BYTES,
 } from "./protocol.js";
+import { type SubstreamEnd, substreamOf } from "./shorten.js";
 import { droppedError, ignore, packReason, type Values } from "./values.js";
 
 /** About what a Call message adds to its params (C-FLO-06). */
@@ -141,19 +142,45 @@ export class SinkClient {
   /**
    * Breaks the stream from this side. Idempotent.
    * @param now what was written and not taken is discarded; otherwise it comes first.
+   * @returns resolves when that has arrived, or never will. The first call's counts.
    */
-  abort(reason: unknown, now = false): void {
+  abort(reason: unknown, now = false): Promise<void> {
     this.flush();
     const { hook } = this;
-    if (hook === null || this.broke !== null) return;
+    if (hook === null || this.broke !== null) return READY;
     this.broke = { reason };
     const payload = packReason(this.values, reason, hook.scheduler);
     const method = now ? SINK_DISCARD : SINK_ABORT;
     const results = hook.call(new CallRequest(SINK_HI, SINK_LO, method, payload));
     results.dropPipeline();
     // Kept until it is there: to let go of the sink before would be a reason of its own.
-    results.observe({ immediate: false, resultsSettled: (done) => this.answered(done) });
+    const answered = new Promise<void>((resolve) => {
+      results.observe({
+        immediate: false,
+        resultsSettled: () => {
+          results.cancel();
+          this.letGo();
+          resolve();
+        },
+      });
+    });
     this.rejectAll(reason);
+    return answered;
+  }
+
+  /**
+   * A substream of the sink, behind all that was written: whoever has it writes in our place.
+   * @returns see {@link substreamOf}. @throws the reason why the stream broke.
+   */
+  async substream(end: SubstreamEnd): Promise<Hook | null> {
+    this.flush();
+    const { hook } = this;
+    if (hook === null || this.broke !== null) return this.fails().then(() => null);
+    try {
+      return await substreamOf(hook, end);
+    } catch (error) {
+      throw this.values.shown(RpcError.from(error));
+    }
   }
 
   /** Lets go of it: an abort without a word. Idempotent. */
@@ -167,11 +194,6 @@ export class SinkClient {
   private rejectAll(reason: unknown): void {
     for (const reject of this.waiting) reject(reason);
     this.waiting.clear();
-  }
-
-  private answered(results: Results): void {
-    results.cancel();
-    this.letGo();
   }
 
   private letGo(): void {

@@ -64,6 +64,14 @@ class WriterDrain implements Drain {
   }
 }
 
+/** Sinks of others, by the streams that show them. */
+const sinks = /* @__PURE__ */ new WeakMap<WritableStream, SinkClient>();
+
+/** What `stream` writes to, when that is a sink of another. */
+export function sinkOf(stream: WritableStream): SinkClient | undefined {
+  return sinks.get(stream);
+}
+
 /**
  * The stream behind a sink of the other side.
  * @param hook taken over.
@@ -82,7 +90,7 @@ export function receiveWritable(
       controller = new WeakRef(given);
       // Before the write under way has ended, for which `abort` below waits.
       const { signal } = given;
-      signal.addEventListener("abort", () => sink.abort(signal.reason, true), { once: true });
+      signal.addEventListener("abort", () => void sink.abort(signal.reason, true), { once: true });
     },
     async write(chunk) {
       try {
@@ -93,8 +101,9 @@ export function receiveWritable(
       }
     },
     close: () => sink.end(),
-    abort: (reason: unknown) => sink.abort(reason, true),
+    abort: (reason: unknown) => void sink.abort(reason, true),
   });
+  sinks.set(stream, sink);
   const dispose = (error: RpcError): void => {
     if (sink.isOver) return;
     sink.abort(error, true);

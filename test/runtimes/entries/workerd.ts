@@ -4,14 +4,19 @@
 
 import {
   BATCH_PROTOCOL,
-  batchResponse,
   connect,
   Session,
   type WebSocketLike,
   WebSocketTransport,
 } from "../../../src/index.js";
+import * as capstan from "../../../src/index.js";
 import { Host } from "../server.js";
 import { runAll } from "../suite/index.js";
+
+/** Only in all of `capstan`. */
+const batchResponse = Reflect.get(capstan, "batchResponse") as
+  | typeof capstan.batchResponse
+  | undefined;
 
 /** As much of the Workers API as this needs. */
 declare const WebSocketPair: new () => {
@@ -27,7 +32,10 @@ export default {
       const outcomes = await runAll(() => connect(searchParams.get("url")!), http);
       return Response.json(outcomes);
     }
-    if (pathname === "/batch") return batchResponse(request, new Host().options);
+    if (pathname === "/batch")
+      return batchResponse === undefined
+        ? new Response("no batches here", { status: 501 })
+        : batchResponse(request, new Host().options);
     if (request.headers.get("upgrade") !== "websocket")
       return new Response("there is nothing here", { status: 404 });
     const { 0: client, 1: server } = new WebSocketPair();
