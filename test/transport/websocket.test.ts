@@ -224,7 +224,7 @@ describe("websocket", () => {
     expect(frames).toHaveLength(sizes.length);
     // A ping of the package's goes between them.
     const client = await connected(undefined, undefined, node);
-    cleanup.push(async () => {
+    cleanup(async () => {
       client.client.close();
       client.serverSide.close();
       await client.dispose();
