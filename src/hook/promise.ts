@@ -48,15 +48,8 @@ export abstract class LocalResults extends Results implements ResultsObserver {
     return this.settled ? null : this.source;
   }
 
-  /** Where that leads in the end: a method may pass its call on any number of times, which must not grow the stack. */
-  private get origin(): Results {
-    let end: Results = this;
-    while (end instanceof LocalResults && end.comesFrom !== null) end = end.comesFrom;
-    return end;
-  }
-
   override pipeline(path: Path): Hook {
-    const { origin } = this;
+    const origin = originOf(this);
     return origin === this ? super.pipeline(path) : origin.pipeline(path);
   }
 
@@ -65,7 +58,7 @@ export abstract class LocalResults extends Results implements ResultsObserver {
    * chain of n calls would cost n squared.
    */
   override adoptField(field: PromisedField): void {
-    const { origin } = this;
+    const origin = originOf(this);
     if (origin !== this) origin.adoptField(field);
     else if (
       this.settled ||
@@ -113,6 +106,13 @@ export abstract class LocalResults extends Results implements ResultsObserver {
     if (this.source !== null) this.source.cancel();
     else this.abandonedBeforeForward();
   }
+}
+
+/** Where `comesFrom` leads in the end: a method may pass its call on any number of times, which must not grow the stack. */
+function originOf(results: Results): Results {
+  let end = results;
+  while (end instanceof LocalResults && end.comesFrom !== null) end = end.comesFrom;
+  return end;
 }
 
 /** A call waiting for its target. */

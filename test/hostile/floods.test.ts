@@ -10,29 +10,9 @@ import { Content } from "../../src/wire/content.js";
 import { Descriptors } from "../../src/wire/descriptors.js";
 import type { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { call, content, outcome, payload, Recorder, request } from "../support/objects.js";
+import { attacked, calls, flood, LEFT, NO_CAPS, NULL } from "./flood.js";
 import { frame, NULL as NOTHING, struct, word } from "./assembler.js";
 import { live, MB } from "./memory.js";
-import { Victim, type VictimOptions } from "./victim.js";
-
-const NO_CAPS = new Descriptors();
-const NULL = Content.NULL;
-
-function attacked(options: VictimOptions = {}): Victim {
-  const victim = new Victim({ checking: false, ...options });
-  victim.send((w) => w.bootstrap(0));
-  return victim;
-}
-
-/** A call of `method` of the bootstrap object. */
-function calls(
-  w: IntroductionWriter,
-  question: number,
-  method = 0,
-  caps = NO_CAPS,
-  body = NULL,
-): void {
-  w.call(question, 0, 0, [], 0, 0x7e57, method, 0, 0, body, caps);
-}
 
 /** The first question for which no Return is wanted. */
 const HIGH = 0x8000_0000;
@@ -58,26 +38,6 @@ function table(count: number, kind: number, id: (i: number) => number): Descript
   const caps = new Descriptors();
   for (let i = 0; i < count; i++) caps.add(kind, id(i), []);
   return caps;
-}
-
-/** The most that a flood may leave behind, and how long it may take: generous, since the machine may be busy. */
-const LEFT = 8 * MB;
-const MS = 20_000;
-
-function flood(
-  victim: Victim,
-  count: number,
-  build: (w: IntroductionWriter, i: number) => void,
-): void {
-  const before = live();
-  const start = performance.now();
-  for (let i = 0; i < count && victim.connection.error === null; i++) {
-    victim.feed(victim.encode((w) => build(w, i)));
-    if (i % 1000 === 999) victim.told();
-  }
-  victim.told();
-  expect(performance.now() - start).toBeLessThan(MS);
-  expect(live() - before).toBeLessThan(LEFT);
 }
 
 describe("C-HOS-02: limits, each enforced by name", () => {
@@ -497,75 +457,6 @@ it("C-HOS-08: calls on a promise that never resolves are capped, per promise and
   expect(victim.connection.stats().answers).toBeLessThanOrEqual(500);
   expect(more.length).toBeGreaterThan(0);
   victim.unharmed();
-});
-
-it("C-HOS-08: calls on ever new paths into one answer cost the same each, before a pipeline is set and after", () => {
-  for (const early of [false, true]) {
-    const running: LocalCall[] = [];
-    const victim = attacked({
-      methods: {
-        1: (c) => {
-          running.push(c);
-          if (early) c.setPipeline(payload(0, c.self.addRef()));
-        },
-      },
-    });
-    victim.send((w) => calls(w, 1, 1));
-    const start = performance.now();
-    for (let i = 0; i < 60_000; i++) {
-      victim.feed(
-        victim.encode((w) => w.call(2 + i, 1, 1, [i, 0], 0, 0x7e57, 0, 0, 0, NULL, NO_CAPS)),
-      );
-      if (i % 1000 === 999) victim.told();
-    }
-    expect(performance.now() - start).toBeLessThan(MS);
-    expect(victim.connection.stats().answers).toBe(60_002);
-    running[0]!.returns(payload(0, running[0]!.self.addRef()));
-    victim.unharmed();
-  }
-});
-
-it("C-HOS-08: calls that wait, for a promise or behind a stream call, leave nothing once they are finished", () => {
-  for (const stream of [false, true]) {
-    const victim = attacked({ methods: { 1: (c) => (stream ? c.streaming() : undefined) } });
-    victim.send((w) => calls(w, 1, 1));
-    const wait = (w: IntroductionWriter, id: number): void =>
-      stream ? calls(w, id) : w.call(id, 1, 1, [0], 0, 0x7e57, 0, 0, 0, NULL, NO_CAPS);
-    victim.send((w) => wait(w, 2));
-    flood(victim, 120_000, (w, i) => (i % 2 === 0 ? wait(w, 3 + i) : w.finish(2 + i, true, false)));
-    expect(victim.connection.stats().answers).toBe(3);
-    const running = victim.server.calls.at(-1)!;
-    running.returns(payload(0, running.self.addRef()));
-    victim.mesh.drain();
-    expect(victim.told().at(-1)).toMatch(/^return 2 results/);
-    victim.unharmed();
-  }
-});
-
-it("C-HOS-08: calls on ever new paths into one answer leave nothing once they are finished", () => {
-  for (const early of [false, true]) {
-    const running: LocalCall[] = [];
-    const victim = attacked({
-      methods: {
-        1: (c) => {
-          running.push(c);
-          if (early) c.setPipeline(payload(0, c.self.addRef()));
-        },
-      },
-    });
-    victim.send((w) => calls(w, 1, 1));
-    victim.send((w) => w.call(2, 1, 1, [0], 0, 0x7e57, 0, 0, 0, NULL, NO_CAPS));
-    flood(victim, 120_000, (w, i) => {
-      const id = 3 + (i >> 1);
-      if (i % 2 === 1) w.finish(id, true, false);
-      else w.call(id, 1, 1, [i & 0xffff, i >> 16], 0, 0x7e57, 0, 0, 0, NULL, NO_CAPS);
-    });
-    // The one that waits is not forgotten.
-    running[0]!.returns(payload(0, running[0]!.self.addRef()));
-    victim.mesh.drain();
-    expect(victim.server.calls.at(-1)).not.toBe(running[0]);
-    victim.unharmed();
-  }
 });
 
 it("C-HOS-09: a promise resolved one hop at a time, a hundred thousand times, costs no more per hop", () => {

@@ -40,7 +40,10 @@ describe.skipIf(missingTool("chromium") !== null).each(LIBRARIES)("Chromium, %s"
     folder = await buildEntries(["page", "web-worker"], library);
     const batches = batchHandler(new Host().options);
     files = http.createServer((request, response) => {
-      if (request.url === "/batch") return void batches(request, response);
+      if (request.url === "/batch") {
+        batches(request, response);
+        return;
+      }
       const name = /^\/([\w-]+\.js)$/.exec(request.url ?? "")?.[1];
       const isPage = request.url === "/";
       response.setHeader("content-security-policy", POLICY);
