@@ -1,4 +1,5 @@
-# capnp/compat/byte-stream.capnp of Cap'n Proto, by its ids and layouts: streams of bytes, as C++ and workerd speak them.
+# capnp/compat/byte-stream.capnp of Cap'n Proto, by its ids and layouts: streams of bytes, as C++ and workerd speak them. startTls is
+# workerd's own.
 
 @0x8f5d14e1c273738d;
 
@@ -13,12 +14,12 @@ interface ByteStream @0xd2e7d8a0dc0a9766 {
   # A stream whose bytes go into this one, up to `limit`: so that a vat between two streams gets out of the way.
 
   startTls @3 (expectedServerHostname :Text) -> ();
-}
 
-interface SubstreamCallback @0xb23c0a13cf65c36e {
-  ended @0 (byteCount :UInt64);
-  # The substream was ended. The stream itself was not.
+  interface SubstreamCallback @0xb23c0a13cf65c36e {
+    ended @0 (byteCount :UInt64);
+    # The substream was ended. The stream itself was not.
 
-  reachedLimit @1 () -> (next :ByteStream);
-  # The limit was reached. What was written beyond it goes into `next`.
+    reachedLimit @1 () -> (next :ByteStream);
+    # The limit was reached. What was written beyond it goes into `next`.
+  }
 }

@@ -140,6 +140,9 @@ struct Reference @0x9e6beb64855cbfa9 {
 
     blob @7;
     # A Blob or File: a Source that may be piped any number of times. The receiver pipes it before it hands the value on.
+
+    bytes @8;
+    # As `readable`, of bytes alone: its sink need be no more than a ByteStream.
   }
 }
 
@@ -154,10 +157,10 @@ interface Source @0xe6a62f5914ef1c04 {
 }
 
 interface Sink @0xbce0207313793fae extends (ByteStream) {
-  # Takes chunks: bytes by ByteStream.write, anything else by `write`, and its end by ByteStream.end. A write is answered when
+  # Takes chunks: bytes by ByteStream.write, anything else by `writeValue`, and its end by ByteStream.end. A write is answered when
   # its chunk was taken. A sink that is let go before its end or an abort is aborted.
 
-  write @0 Result -> stream;
+  writeValue @0 Result -> stream;
   # One chunk: `value` and `references`.
 
   abort @1 Result -> ();

@@ -1,5 +1,5 @@
 // @ts-check
-// Compiles src to dist, then the programs that stand on it (examples, benchmark and interop roles in TypeScript) to
+// Compiles src to dist, with the entry for browsers as the one file that scripts/bundle.js makes, then the programs that stand on it (examples, benchmark and interop roles in TypeScript) to
 // build/programs. A build with type errors fails and leaves what was there as it was.
 //
 // tsc writes into a folder of its own; then each file that differs is moved over its namesake in dist, one
@@ -44,7 +44,7 @@ export function mirror(from, to) {
 /**
  * @param {string} root the project's folder
  * @param {boolean} force mirror what tsc wrote even if it found errors
- * @returns {number} exit status
+ * @returns {Promise<number>} exit status
  */
 export function build(root, force) {
   return compile(root, "tsconfig.build.json", "dist", force);
@@ -56,9 +56,9 @@ export function build(root, force) {
  * @param {string} project the file's name there
  * @param {string} target the folder that is to hold exactly the output
  * @param {boolean} force mirror what tsc wrote even if it found errors
- * @returns {number} exit status
+ * @returns {Promise<number>} exit status
  */
-export function compile(root, project, target, force) {
+export async function compile(root, project, target, force) {
   fs.mkdirSync(path.join(root, ".tmp"), { recursive: true });
   const out = fs.mkdtempSync(path.join(root, ".tmp", "build-"));
   try {
@@ -70,12 +70,30 @@ export function compile(root, project, target, force) {
       console.error(`build: type errors, ${target} left as it was`);
       return 1;
     }
-    if (target === "dist") makeExecutable(root, out);
+    if (target === "dist") {
+      makeExecutable(root, out);
+      await bundleBrowser(root, out);
+    }
     mirror(out, path.join(root, target));
     return tsc.status === 0 ? 0 : 1;
   } finally {
     fs.rmSync(out, { recursive: true, force: true });
   }
+}
+
+/**
+ * Puts the one file in the place of the module that tsc wrote, with the licence of what it holds; the declarations stay.
+ * @param {string} root
+ * @param {string} out what stands for dist
+ */
+async function bundleBrowser(root, out) {
+  if (!fs.existsSync(path.join(root, "src/browser.ts"))) return;
+  const { browserBundle } = await import("./bundle.js");
+  const { code } = await browserBundle(root);
+  fs.writeFileSync(path.join(out, "browser.js"), code);
+  fs.rmSync(path.join(out, "browser.js.map"), { force: true });
+  const licence = path.join(root, "node_modules/msgpackr/LICENSE");
+  fs.copyFileSync(licence, path.join(out, "browser.LICENSE.txt"));
 }
 
 /**
@@ -94,9 +112,11 @@ function makeExecutable(root, out) {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const root = fileURLToPath(new URL("..", import.meta.url));
   const force = process.argv.includes("--force");
-  const status = build(root, force);
+  const status = await build(root, force);
   // The programs import the package by its name, so they need dist.
   const programs =
-    status === 0 || force ? compile(root, "tsconfig.programs.json", "build/programs", force) : 0;
+    status === 0 || force
+      ? await compile(root, "tsconfig.programs.json", "build/programs", force)
+      : 0;
   process.exitCode = status || programs;
 }

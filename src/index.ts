@@ -8,6 +8,7 @@ export {
   type ErrorDetail,
   type ErrorRedactor,
   type LeavingError,
+  type RedactedError,
   RpcError,
   type RpcErrorType,
 } from "./base/errors.js";

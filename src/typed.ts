@@ -9,6 +9,7 @@ export type {
   ErrorDetail,
   ErrorRedactor,
   LeavingError,
+  RedactedError,
   RpcErrorType,
 } from "./base/errors.js";
 export * from "./cap/typed/runtime/annotations.js";

@@ -10,7 +10,10 @@ import {
   OUTSTANDING,
   ownCpu,
   run,
+  sinkStream,
   SMALL,
+  sourceStream,
+  streamWorkloads,
 } from "../../build/programs/bench/peers/harness.js";
 
 // It looks for the browser's class, which Node 20 does not have.
@@ -30,6 +33,8 @@ class Sink extends RpcTarget {
 }
 
 class Bench extends RpcTarget {
+  #uploaded = 0;
+
   /** @param {number} a @param {number} b */
   add(a, b) {
     return a + b;
@@ -41,6 +46,20 @@ class Bench extends RpcTarget {
 
   openSink() {
     return new Sink();
+  }
+
+  /** Something to write bytes to. */
+  upload() {
+    return sinkStream((bytes) => (this.#uploaded = bytes));
+  }
+
+  uploaded() {
+    return this.#uploaded;
+  }
+
+  /** Chunks without an end. @param {number} size */
+  download(size) {
+    return sourceStream(size);
   }
 
   usage() {
@@ -99,6 +118,7 @@ await run({
           }),
         "stream-64k": stream(LARGE),
         "stream-256": stream(SMALL),
+        ...streamWorkloads(root),
       },
       serverCpu: () => root.usage(),
       close: () => socket.close(),

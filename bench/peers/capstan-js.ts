@@ -1,7 +1,18 @@
 // Capstan's JavaScript stubs in the benchmark, over `ws`: the same class as capnweb's.
 
 import { connect, listen, RpcStub, RpcTarget, serve } from "capstan/node";
-import { keepOutstanding, LARGE, oneByOne, OUTSTANDING, ownCpu, run, SMALL } from "./harness.js";
+import {
+  keepOutstanding,
+  LARGE,
+  oneByOne,
+  OUTSTANDING,
+  ownCpu,
+  run,
+  sinkStream,
+  SMALL,
+  sourceStream,
+  streamWorkloads,
+} from "./harness.js";
 
 class Sink extends RpcTarget {
   #bytes = 0;
@@ -16,6 +27,8 @@ class Sink extends RpcTarget {
 }
 
 class Bench extends RpcTarget {
+  #uploaded = 0;
+
   add(a: number, b: number): number {
     return a + b;
   }
@@ -26,6 +39,20 @@ class Bench extends RpcTarget {
 
   openSink(): Sink {
     return new Sink();
+  }
+
+  /** Something to write bytes to. */
+  upload(): WritableStream<Uint8Array> {
+    return sinkStream((bytes) => (this.#uploaded = bytes));
+  }
+
+  uploaded(): number {
+    return this.#uploaded;
+  }
+
+  /** Chunks without an end. */
+  download(size: number): ReadableStream<Uint8Array> {
+    return sourceStream(size);
   }
 
   usage(): number {
@@ -72,6 +99,7 @@ await run({
           }),
         "stream-64k": stream(LARGE),
         "stream-256": stream(SMALL),
+        ...streamWorkloads(root),
       },
       serverCpu: async () => await root.usage(),
       close: () => session.close(),

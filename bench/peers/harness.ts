@@ -93,6 +93,69 @@ export async function oneByOne(until: number, once: () => Promise<unknown>): Pro
   return { count };
 }
 
+/** What the objects of the benchmark with streams have, over stubs of any kind. */
+export interface Streams {
+  upload(): PromiseLike<WritableStream<Uint8Array>>;
+  /** Bytes written to the last upload, once it is closed. */
+  uploaded(): PromiseLike<number>;
+  download(size: number): PromiseLike<ReadableStream<Uint8Array>>;
+}
+
+/** Byte chunks through a stub's streams: whoever writes awaits each write, whoever reads awaits each read. */
+export function streamWorkloads(root: Streams): Session["workloads"] {
+  return {
+    "write-64k": (until) => upload(root, LARGE, until),
+    "write-256": (until) => upload(root, SMALL, until),
+    "read-64k": (until) => download(root, LARGE, until),
+    "read-256": (until) => download(root, SMALL, until),
+  };
+}
+
+async function upload(root: Streams, size: number, until: number): Promise<Count> {
+  const data = new Uint8Array(size).fill(7);
+  const writer = (await root.upload()).getWriter();
+  let count = 0;
+  while (performance.now() < until)
+    for (let i = 0; i < 64; i++) {
+      await writer.write(data);
+      count++;
+    }
+  await writer.close();
+  const bytes = await root.uploaded();
+  if (bytes !== count * size) throw new Error(`${bytes} bytes arrived`);
+  return { count, bytes };
+}
+
+async function download(root: Streams, size: number, until: number): Promise<Count> {
+  const reader = (await root.download(size)).getReader();
+  let bytes = 0;
+  while (performance.now() < until)
+    for (let i = 0; i < 64; i++) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error("the stream has ended");
+      bytes += value.length;
+    }
+  await reader.cancel();
+  return { count: bytes / size, bytes };
+}
+
+/** Counts what is written to it. @param closed told how many bytes that were. */
+export function sinkStream(closed: (bytes: number) => void): WritableStream<Uint8Array> {
+  let bytes = 0;
+  return new WritableStream<Uint8Array>({
+    write(chunk) {
+      bytes += chunk.length;
+    },
+    close: () => closed(bytes),
+  });
+}
+
+/** Chunks of `size` bytes without an end. */
+export function sourceStream(size: number): ReadableStream<Uint8Array> {
+  const data = new Uint8Array(size).fill(7);
+  return new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(data) });
+}
+
 export function listen(path: string, accept: (socket: Socket) => void): Promise<void> {
   return new Promise((resolve) => {
     const server = createServer({ noDelay: true }, (socket) => {

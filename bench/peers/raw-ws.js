@@ -2,13 +2,13 @@
 
 import { once } from "node:events";
 import { WebSocket, WebSocketServer } from "ws";
-import { LARGE, oneByOne, ownCpu, run, SMALL } from "../../build/programs/bench/peers/harness.js";
+import { LARGE, oneByOne, ownCpu, run } from "../../build/programs/bench/peers/harness.js";
 
 const MESSAGE = 120;
 /** Bytes that `ws` may hold before the sender waits. */
 const ROOM = 1 << 20;
 
-// A text message asks: `echo`, `cpu`, or a number of bytes that will come and be acknowledged.
+// A text message asks: `cpu`, a number of bytes that will come and be acknowledged, or `send`, a number of chunks and their size.
 
 /** @param {WebSocket} socket */
 function accept(socket) {
@@ -19,10 +19,21 @@ function accept(socket) {
     if (!isBinary) {
       const word = bytes.toString();
       if (word === "cpu") socket.send(String(ownCpu()));
-      else left = Number(word);
+      else if (word.startsWith("send ")) {
+        const [, count, size] = word.split(" ").map(Number);
+        void sendAll(socket, Buffer.alloc(size ?? 0, 7), count ?? 0);
+      } else left = Number(word);
     } else if (left === 0) socket.send(bytes, { binary: true });
     else if ((left -= bytes.length) === 0) socket.send("done");
   });
+}
+
+/** @param {WebSocket} socket @param {Buffer} chunk @param {number} count */
+async function sendAll(socket, chunk, count) {
+  for (let i = 0; i < count && socket.readyState === WebSocket.OPEN; i++) {
+    socket.send(chunk);
+    while (socket.bufferedAmount > ROOM) await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 await run({
@@ -60,12 +71,35 @@ await run({
             Math.round((rate * Math.max(until - performance.now(), 0)) / 1000),
           );
           socket.send(String(round * size));
-          for (let i = 0; i < round; i++) {
-            socket.send(chunk);
-            while (socket.bufferedAmount > ROOM)
-              await new Promise((resolve) => setImmediate(resolve));
-          }
+          await sendAll(socket, chunk, round);
           await once(socket, "message");
+          count += round;
+          rate = (count * 1000) / (performance.now() - started);
+        } while (performance.now() < until);
+        socket.terminate();
+        return { count, bytes: count * size };
+      };
+    };
+    /** @param {number} size */
+    const receive = (size) => {
+      let rate = 10_000_000 / size;
+      return async (/** @type {number} */ until) => {
+        let count = 0;
+        const started = performance.now();
+        const socket = await dial();
+        do {
+          const left = Math.max(until - performance.now(), 0);
+          const round = Math.max(64, Math.round((rate * left) / 1000));
+          socket.send(`send ${round} ${size}`);
+          await new Promise((resolve) => {
+            let bytes = 0;
+            socket.on("message", function take(/** @type {Buffer} */ data) {
+              bytes += data.length;
+              if (bytes < round * size) return;
+              socket.off("message", take);
+              resolve(undefined);
+            });
+          });
           count += round;
           rate = (count * 1000) / (performance.now() - started);
         } while (performance.now() < until);
@@ -76,8 +110,8 @@ await run({
     return {
       workloads: {
         sequential: (/** @type {number} */ until) => oneByOne(until, roundTrip),
-        "stream-64k": stream(LARGE),
-        "stream-256": stream(SMALL),
+        "write-64k": stream(LARGE),
+        "read-64k": receive(LARGE),
       },
       async serverCpu() {
         echo.send("cpu");

@@ -34,6 +34,9 @@ const nextTick = (): Promise<string> => new Promise((resolve) => (heard = resolv
 let server = await startServer();
 const link = reconnecting(({ signal }) => connect(address, { signal }), {
   minDelay: 20,
+  maxDelay: 200,
+  // A server may take long to start: what waits gives up after a time (maxTime, a minute), not after a number of attempts.
+  maxAttempts: Infinity,
   // Subscriptions end with their connection: each new one is told again what this client wants to hear.
   async onConnected(session) {
     using clock = session.bootstrap(RpcStub<Clock>);

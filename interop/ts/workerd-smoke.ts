@@ -2,12 +2,14 @@
 //
 // ADDRESS is that of workerd's debug port, OBJECT the object in JSON: {"service", "entrypoint", "actorId"}. Bootstrap, getActor,
 // startEvent, jsRpcSession and the call of `add` leave in one write, each on the answer of the one before; then all is released.
+// Then streams of bytes, in either direction (workerd-streams.ts).
 // Prints one line of JSON as a client does, and exits 0 when all was as expected and 1 when not.
 
 import { deserialize, serialize } from "node:v8";
 import { connect, type Session } from "capstan/node";
 import { DebugPort } from "./generated/debug-port.capnp.js";
 import { dieWithParent, expect, mustBeEmpty } from "./support.js";
+import { type DebugPortObject, playStreams } from "./workerd-streams.js";
 
 /** Counts what is handed to the transport from now on. */
 function countWrites({ transport }: Session): () => number {
@@ -39,14 +41,14 @@ async function play(address: string, object: DebugPortObject): Promise<string[]>
     expect(deserialize(results.result.v8Serialized), 42, "19 + 23");
   }
   await mustBeEmpty(session);
-  return ["bootstrap and four calls in one write, then the answer", "nothing left at the end"];
+  const streams = await playStreams(session, object);
+  await mustBeEmpty(session);
+  return [
+    "bootstrap and four calls in one write, then the answer",
+    ...streams,
+    "nothing left at the end",
+  ];
 }
-
-type DebugPortObject = {
-  readonly service: string;
-  readonly entrypoint: string;
-  readonly actorId: string;
-};
 
 const [address, object] = process.argv.slice(2);
 if (address === undefined || object === undefined)

@@ -35,8 +35,12 @@ interface EventDispatcher @0xf20697475ec1752d {
 
 interface JsRpcSession @0xbbfec607777f1620 {}
 
-interface ExternalPusher @0xee2eb0d2e1aad430 {}
-# Its methods carry streams, which the smoke test has none of.
+interface ExternalPusher @0xee2eb0d2e1aad430 {
+  # Whoever is to get a stream in a value makes it: the bytes are written into `sink`, and `source` goes into the value.
+
+  pushByteStream @0 (lengthPlusOne :UInt64) -> (source :Capability, sink :Capability);
+  # `sink` is a ByteStream.
+}
 
 interface JsRpcTarget @0xa1a96525142a9d98 extends(ExternalPusher) {
   call @0 CallParams -> CallResults;
@@ -71,5 +75,30 @@ struct CallResults {
 
 struct JsValue {
   v8Serialized @0 :Data;
-  externals @1 :AnyPointer;
+
+  externals @1 :List(External);
+  # In the order in which the value names them.
+}
+
+struct External {
+  union {
+    invalid @0 :Void;
+
+    rpcTarget :group {
+      cap @1 :Capability;
+      tokenKind @2 :UInt16;
+    }
+
+    writableStream :group {
+      byteStream @3 :Capability;
+      encoding @4 :UInt16;
+    }
+
+    readableStream :group {
+      stream @5 :Capability;
+      # The `source` of a pushByteStream.
+
+      encoding @6 :UInt16;
+    }
+  }
 }

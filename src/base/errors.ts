@@ -121,26 +121,59 @@ export function stackSite(): Error | null {
   return wantsStack() ? new Error("called") : null;
 }
 
-/** What an error is about to tell a peer, for an {@link ErrorRedactor}. */
+/**
+ * What an error is about to tell a peer, for an {@link ErrorRedactor}: one that a call fails with, or one that goes as a
+ * value, in arguments, results, chunks and reasons. The errors inside of one that goes as a value are told of by themselves.
+ */
 export interface LeavingError {
   readonly type: RpcErrorType;
   readonly message: string;
   /** The stack, or the one it came with; empty unless the session sends traces. */
   readonly trace: string;
-  /** What applications attached; the errors of registered classes are among them. */
+  /** What applications attached; the errors of registered classes are among them. None of an error that goes as a value. */
   readonly details: readonly ErrorDetail[];
-  /** What a method of this vat threw; undefined where the error came from elsewhere. Not sent. */
+  /** The names of its own properties, `cause` and `errors` too, of an error that goes as a value; else none. */
+  readonly properties: readonly string[];
+  /** What a method of this vat threw, or the error that goes as a value; undefined where it came from elsewhere. Not sent. */
   readonly cause: unknown;
 }
 
 /**
  * Decides what of an error leaves for a peer: what it returns instead of the parts that it was shown; null for nothing but the
- * type. What it throws counts as null. It runs for every error sent, in the middle of a message: it must be quick, and call
- * nothing of the connection.
+ * type, or, of one that goes as a value, the standard class. Of `properties` those that it names go. What it throws counts as
+ * null. It runs for every error sent, in the middle of a message: it must be quick, and call nothing of the connection.
  */
-export type ErrorRedactor = (
-  leaving: LeavingError,
-) => Partial<Pick<LeavingError, "message" | "trace" | "details">> | null;
+export type ErrorRedactor = (leaving: LeavingError) => RedactedError | null;
+
+export type RedactedError = Partial<
+  Pick<LeavingError, "message" | "trace" | "details" | "properties">
+>;
+
+/** What of errors is for a peer. */
+export interface ErrorPolicy {
+  /** Whether stacks are, its own and those it came with (C-DIS-13). */
+  readonly sendTrace: boolean;
+  /** Has the last word; null where nobody has. */
+  readonly redact: ErrorRedactor | null;
+}
+
+/** What is said where nothing is to be. */
+export const WITHHELD = "the reason is not for this peer";
+
+/** What `redact` makes of `leaving`. Never throws: one that throws, or says nothing of sense, lets nothing out. */
+export function redactedBy(redact: ErrorRedactor, leaving: LeavingError): RedactedError | null {
+  try {
+    const left = redact(leaving);
+    if (typeof left !== "object" || left === null) return null;
+    for (const text of [left.message, left.trace])
+      if (text !== undefined && typeof text !== "string") return null;
+    for (const list of [left.details, left.properties])
+      if (list !== undefined && !Array.isArray(list)) return null;
+    return left;
+  } catch {
+    return null;
+  }
+}
 
 /** The failures that errors of other classes stand for. */
 const facts = /* @__PURE__ */ new WeakMap<object, RpcError>();

@@ -27,7 +27,7 @@ export interface Limits {
   readonly queuedCalls: number;
   /** Soft: bytes of params of calls being handled; over it dispatch is withheld, not the decoding (C-FLO-18). */
   readonly incomingCallBytes: number;
-  /** Hard: bytes of params withheld; over it reading stops, and if that lasts the connection ends (C-FLO-18). */
+  /** Hard: bytes of params withheld, and some for each call; over it reading stops, and if that lasts the connection ends (C-FLO-18). */
   readonly withheldCallBytes: number;
   /** Hard: bytes of results kept for answers that the peer does not finish (C-HOS-03). */
   readonly heldResultBytes: number;

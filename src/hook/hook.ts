@@ -6,6 +6,7 @@ import type { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
 import type { Payload } from "./payload.js";
 import type { Results } from "./results.js";
+import { unravel, type Unravels } from "./unravel.js";
 
 /** The caller will never pipeline on the results (rpc.capnp `Call.noPromisePipelining`). */
 export const NO_PROMISE_PIPELINING = 2;
@@ -79,14 +80,6 @@ export interface FlowController {
 }
 
 /**
- * How deep one release may lead to the next: beyond, they are made one after the other. A peer decides how long a chain
- * of promises is, and must not overflow the stack by that (C-HOS-09).
- */
-const DEEPEST_RELEASE = 100;
-let releaseDepth = 0;
-const deferred: Hook[] = [];
-
-/**
  * A capability. Reference-counted: every holder owns one reference and releases it once.
  *
  * The rules that every kind keeps (design, "The house"):
@@ -98,7 +91,7 @@ const deferred: Hook[] = [];
  * const results = hook.call(new CallRequest(hi, lo, 0, new Payload(content)));
  * const cap = results.pipeline([0]); // before any answer
  */
-export abstract class Hook {
+export abstract class Hook implements Unravels {
   readonly scheduler: Scheduler;
   /** What this is known to be from now on: a shorter way that keeps order. Owned. */
   next: Hook | null = null;
@@ -182,24 +175,11 @@ export abstract class Hook {
     if (--this.refs > 0) return;
     if (this.refs < 0)
       throw new Error(`a reference to ${this.constructor.name} was released twice`);
-    if (releaseDepth === DEEPEST_RELEASE) {
-      deferred.push(this);
-      return;
-    }
-    this.lastReleased();
-    while (releaseDepth === 0 && deferred.length > 0) {
-      const hook = deferred.pop()!;
-      if (hook.refs === 0) hook.lastReleased();
-    }
+    unravel(this);
   }
 
-  private lastReleased(): void {
-    releaseDepth++;
-    try {
-      this.unreferenced();
-    } finally {
-      releaseDepth--;
-    }
+  unravel(): void {
+    if (this.refs === 0) this.unreferenced();
   }
 
   /** The last holder is gone. */

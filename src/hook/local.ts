@@ -3,12 +3,13 @@
 // Must not know: connections, schemas, promises of JavaScript.
 
 import { RpcError } from "../base/errors.js";
+import { Fifo } from "../base/fifo.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
 import { identity } from "./identity.js";
 import { type CallRequest, Hook } from "./hook.js";
 import { emptyPayload, type Path, type Payload } from "./payload.js";
 import { canceledError, LocalResults } from "./promise.js";
-import { brokenHook, capIn, type Results, samePath } from "./results.js";
+import { brokenHook, capIn, pathKey, type Results } from "./results.js";
 
 /** What stands behind a {@link LocalHook}: user code, behind an adapter of the layer above. */
 export interface Server {
@@ -27,8 +28,10 @@ export interface Server {
 
 /** What a {@link LocalHook} knows of stream calls. */
 interface StreamState {
-  /** Behind one that runs. */
-  waiting: LocalCall[];
+  /** Behind one that runs; those that were canceled meanwhile among them. */
+  readonly waiting: Fifo<LocalCall>;
+  /** At this length those are swept out. */
+  sweepAt: number;
   listeners: (() => void)[];
   running: boolean;
   /** What one failed with. */
@@ -36,6 +39,9 @@ interface StreamState {
 }
 
 const LOCAL_BRAND = {};
+
+/** So many calls may wait behind a stream call before one looks which of them were canceled (C-HOS-08). */
+const SWEEP_AT = 256;
 
 /** Calls running on an object that was told it is dropped: never zero again, so never told twice. */
 const DROPPED = -0x4000_0000;
@@ -92,7 +98,14 @@ export class LocalHook extends Hook implements Job {
 
   private wait(call: LocalCall): void {
     if (this.server.overtakes?.(call) === true) this.dispatch(call);
-    else this.stream!.waiting.push(call);
+    else {
+      const stream = this.stream!;
+      const { waiting } = stream;
+      waiting.push(call);
+      if (waiting.length < stream.sweepAt) return;
+      waiting.sweep((one) => one.isWaiting);
+      stream.sweepAt = Math.max(SWEEP_AT, 2 * waiting.length);
+    }
   }
 
   /** Calls `listener` from a job, once the calls made before have had their turn and no stream call runs or waits. */
@@ -126,7 +139,7 @@ export class LocalHook extends Hook implements Job {
   run(): void {
     const { stream } = this;
     if (stream === null) return;
-    while (!stream.running && stream.waiting.length > 0) this.dispatch(stream.waiting.shift()!);
+    while (!stream.running && stream.waiting.length > 0) this.dispatch(stream.waiting.take()!);
     const { listeners } = stream;
     if (stream.running) return;
     stream.listeners = [];
@@ -134,7 +147,13 @@ export class LocalHook extends Hook implements Job {
   }
 
   private streamState(): StreamState {
-    return (this.stream ??= { waiting: [], listeners: [], running: false, poison: null });
+    return (this.stream ??= {
+      waiting: new Fifo(),
+      sweepAt: SWEEP_AT,
+      listeners: [],
+      running: false,
+      poison: null,
+    });
   }
 
   private dispatch(call: LocalCall): void {
@@ -195,7 +214,8 @@ export class LocalCall extends LocalResults {
   private stage: "waiting" | "running" | "ended" = "waiting";
   private isStream = false;
   private early: Payload | null = null;
-  private earlyPaths: { path: Path; hook: Hook }[] | null = null;
+  /** Capabilities of `early` that were asked for, by {@link pathKey}. */
+  private earlyPaths: Map<string, Hook> | null = null;
 
   constructor(target: LocalHook, request: CallRequest) {
     super(target.scheduler);
@@ -216,6 +236,11 @@ export class LocalCall extends LocalResults {
   override run(): void {
     if (this.stage === "waiting") this.target.admit(this);
     else super.run();
+  }
+
+  /** Whether its turn is still to come. */
+  get isWaiting(): boolean {
+    return this.stage === "waiting";
   }
 
   /** Whether the method is to run; false when the call was canceled before its turn. */
@@ -322,10 +347,14 @@ export class LocalCall extends LocalResults {
     return this.early !== null;
   }
 
+  override get comesFrom(): Results | null {
+    return this.early === null ? super.comesFrom : null;
+  }
+
   override pipeline(path: Path): Hook {
     if (this.early === null) return super.pipeline(path);
-    const used = this.earlyPaths?.find((known) => samePath(known.path, path));
-    if (used !== undefined) return used.hook.addRef();
+    const used = this.earlyPaths?.get(pathKey(path));
+    if (used !== undefined) return used.addRef();
     if (!this.settled) return this.earlyCap(path);
     // First used after the return: it is what the results say, but only if the early pipeline said the same.
     if (this.error !== null || this.pipelineKept(path)) return super.pipeline(path);
@@ -338,16 +367,25 @@ export class LocalCall extends LocalResults {
     if (this.early === null) return true;
     const promised = capIn(this.early, path, this.scheduler);
     const actual = this.capAt(path);
-    const same = identity(promised, actual) === "same";
+    const kept = this.earlyPaths?.has(pathKey(path))
+      ? identity(promised, actual) === "same"
+      : !differ(promised, actual);
     promised.release();
     actual.release();
-    return same;
+    return kept;
   }
 
   private earlyCap(path: Path): Hook {
     const hook = capIn(this.early!, path, this.scheduler);
-    (this.earlyPaths ??= []).push({ path, hook: hook.addRef() });
+    // Paths to nothing are as many as a peer can think of; those to something are the method's.
+    if (hook.brokenBy === null) (this.earlyPaths ??= new Map()).set(pathKey(path), hook.addRef());
     return hook;
+  }
+
+  /** What is known of a call that the method made says nothing of the one that runs it. */
+  protected override settle(payload: Payload | null, error: RpcError | null): void {
+    const foreign = error?.delivery !== undefined && error.delivery !== "started";
+    super.settle(payload, foreign ? error.delivered("started") : error);
   }
 
   /** The caller is gone. Before its turn a call is dropped; later its method is told, if it listens. */
@@ -377,12 +415,22 @@ export class LocalCall extends LocalResults {
 
   protected override unheld(): void {
     super.unheld();
-    if (this.early === null) return;
-    this.early.release();
-    for (const { hook } of this.earlyPaths ?? []) hook.release();
+    this.early?.release();
+    for (const hook of this.earlyPaths?.values() ?? []) hook.release();
     this.earlyPaths = null;
     this.early = null;
   }
+}
+
+/**
+ * Whether it is known that a method said one thing and then another. An honest one may name its object in two ways, by two
+ * promises that have not met yet: where no call went before, the results may say which.
+ */
+function differ(promised: Hook, actual: Hook): boolean {
+  const [x, y] = [promised.resolved(), actual.resolved()];
+  if (!x.isSettled || !y.isSettled) return false;
+  if (x.brokenBy !== null || y.brokenBy !== null) return x.brokenBy === null || y.brokenBy === null;
+  return identity(promised, actual) === "different";
 }
 
 /** What a cancel listener throws concerns nobody: the call is over (C-CAN-13). */

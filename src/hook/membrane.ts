@@ -279,6 +279,10 @@ class MembraneResults extends Results implements ResultsObserver {
     return false;
   }
 
+  override get comesFrom(): Results | null {
+    return this.settled ? null : this.source;
+  }
+
   override pipeline(path: Path): Hook {
     if (this.settled) return super.pipeline(path);
     const inner = this.source.pipeline(path);

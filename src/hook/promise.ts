@@ -19,7 +19,6 @@ import {
   type PromisedField,
   Results,
   type ResultsObserver,
-  samePath,
 } from "./results.js";
 
 /** The error of a call whose caller gave it up before it ended. */
@@ -45,10 +44,13 @@ export abstract class LocalResults extends Results implements ResultsObserver {
     return new PipelineField(this, path);
   }
 
+  override get comesFrom(): Results | null {
+    return this.settled ? null : this.source;
+  }
+
   override pipeline(path: Path): Hook {
-    return this.source !== null && !this.settled
-      ? this.source.pipeline(path)
-      : super.pipeline(path);
+    const origin = originOf(this);
+    return origin === this ? super.pipeline(path) : origin.pipeline(path);
   }
 
   /**
@@ -56,12 +58,13 @@ export abstract class LocalResults extends Results implements ResultsObserver {
    * chain of n calls would cost n squared.
    */
   override adoptField(field: PromisedField): void {
-    if (this.source !== null && !this.settled) this.source.adoptField(field);
+    const origin = originOf(this);
+    if (origin !== this) origin.adoptField(field);
     else if (
       this.settled ||
       this.pipelineSet ||
       !(field instanceof PipelineField) ||
-      this.fields?.some((known) => samePath(known.path, field.path))
+      this.fieldAt(field.path) !== undefined
     )
       super.adoptField(field);
     else {
@@ -105,6 +108,13 @@ export abstract class LocalResults extends Results implements ResultsObserver {
   }
 }
 
+/** Where `comesFrom` leads in the end: a method may pass its call on any number of times, which must not grow the stack. */
+function originOf(results: Results): Results {
+  let end = results;
+  while (end instanceof LocalResults && end.comesFrom !== null) end = end.comesFrom;
+  return end;
+}
+
 /** A call waiting for its target. */
 class QueuedCall extends LocalResults {
   protected readonly returnTo: object | null;
@@ -143,6 +153,9 @@ class QueuedCall extends LocalResults {
 }
 
 const PROMISE_BRAND = {};
+
+/** So many calls that were canceled may stay in a queue: with more it is swept once they are half of it (C-HOS-08). */
+const FEW = 64;
 
 /**
  * A capability that will be known later. Calls made before are queued in order and forwarded inside `resolve`.
@@ -207,8 +220,9 @@ export class PromiseHook extends Hook implements Job {
   call(request: CallRequest): Results {
     if (this.next !== null) return this.resolved().call(request);
     if (this.queue.length >= this.maxQueued) {
+      // While the queue is being forwarded it must stay the array that is gone through.
+      if (this.waiting >= this.maxQueued || this.isForwarding) return this.refuse(request);
       this.queue = this.queue.filter((call) => call.waiting);
-      if (this.queue.length >= this.maxQueued) return this.refuse(request);
     }
     const call = new QueuedCall(request, this);
     this.queue.push(call);
@@ -219,6 +233,8 @@ export class PromiseHook extends Hook implements Job {
   /** Of a call that waited here: it was canceled before it was made. */
   callDropped(): void {
     this.waiting--;
+    if (this.queue.length > FEW && this.queue.length >= 2 * this.waiting && !this.isForwarding)
+      this.queue = this.queue.filter((call) => call.waiting);
   }
 
   /** Resolves to `target`, taking that reference over. The first resolution counts; a later one is released. */

@@ -8,6 +8,7 @@ import type { Job, Scheduler } from "../base/scheduler.js";
 import { followPath } from "../wire/path.js";
 import { type CallRequest, Hook } from "./hook.js";
 import type { Path, Payload } from "./payload.js";
+import { unravel, type Unravels } from "./unravel.js";
 
 /** Told once when results settle. */
 export interface ResultsObserver {
@@ -34,6 +35,9 @@ export interface PromisedField extends Hook {
   settleField(target: Hook): void;
 }
 
+/** So many fields are looked through. */
+const FEW = 16;
+
 const RESPONSE = 1;
 const PIPELINE = 2;
 
@@ -42,7 +46,7 @@ const PIPELINE = 2;
  * pipeline half is given up by `dropPipeline`, and every hook from `pipeline` is a holder of its own. When no half and
  * no such hook is held before the results settle, the call is canceled (C-CAN-01, C-PIP-12).
  */
-export abstract class Results implements Job {
+export abstract class Results implements Job, Unravels {
   readonly scheduler: Scheduler;
   settled = false;
   error: RpcError | null = null;
@@ -50,6 +54,8 @@ export abstract class Results implements Job {
   redirected: Results | null = null;
   protected payload: Payload | null = null;
   protected fields: PromisedField[] | null = null;
+  /** The same by {@link pathKey}, once they are more than a few: how many paths there are is for a peer to say. */
+  private fieldsByPath: Map<string, PromisedField> | null = null;
   private observer: ResultsObserver | null = null;
   private held = RESPONSE | PIPELINE;
   private liveFields = 0;
@@ -70,7 +76,7 @@ export abstract class Results implements Job {
    */
   pipeline(path: Path): Hook {
     if (this.settled) return this.capAt(path);
-    const known = this.fields?.find((field) => samePath(field.path, path));
+    const known = this.fieldAt(path);
     if (known !== undefined) {
       if (!known.isHeld) this.liveFields++;
       return known.addRef();
@@ -83,6 +89,11 @@ export abstract class Results implements Job {
   /** Takes over a promised capability of results that these will settle. */
   adoptField(field: PromisedField): void {
     field.settleField(this.pipeline(field.path));
+  }
+
+  /** Why these were lost from the start: the call was not made at all. Null when it was. */
+  get refusedBy(): RpcError | null {
+    return null;
   }
 
   /** Whether these only acknowledge a stream call: they say that it is done, and may say so a little later. */
@@ -105,6 +116,18 @@ export abstract class Results implements Job {
     return (
       this.observer !== null && (this.observer.immediate || this.observer.retain !== undefined)
     );
+  }
+
+  /** Whose results these will be, as far as pipelined calls go; null while that is for these themselves to say. */
+  get comesFrom(): Results | null {
+    return null;
+  }
+
+  /** Whether these would be what `results` become, and so neither ever be anything. */
+  awaits(results: Results): boolean {
+    let end: Results | null = this as Results;
+    while (end !== null && end !== results) end = end.comesFrom;
+    return end !== null;
   }
 
   /** Registers the one observer. */
@@ -187,13 +210,42 @@ export abstract class Results implements Job {
   protected takeFields(): PromisedField[] {
     const fields = this.fields;
     this.fields = null;
+    this.fieldsByPath = null;
     this.liveFields = 0;
     return fields ?? [];
   }
 
   protected holdField(field: PromisedField): void {
-    (this.fields ??= []).push(field);
+    const fields = (this.fields ??= []);
+    if (fields.length > FEW && fields.length >= 2 * this.liveFields) this.forgetUnheld(fields);
+    fields.push(field);
+    this.fieldsByPath?.set(pathKey(field.path), field);
     if (field.isHeld) this.liveFields++;
+  }
+
+  /** Nobody can tell one that nobody needs from one that is made anew: a peer may ask for ever new paths (C-HOS-08). */
+  private forgetUnheld(fields: PromisedField[]): void {
+    let held = 0;
+    for (const field of fields) if (field.isHeld) fields[held++] = field;
+    fields.length = held;
+    this.fieldsByPath = null;
+  }
+
+  /** The promised field at `path`. */
+  protected fieldAt(path: Path): PromisedField | undefined {
+    const { fields } = this;
+    if (fields === null) return undefined;
+    if (fields.length <= FEW) return fields.find((field) => samePath(field.path, path));
+    this.fieldsByPath ??= new Map(fields.map((field) => [pathKey(field.path), field]));
+    return this.fieldsByPath.get(pathKey(path));
+  }
+
+  /** Takes a field away that nobody holds any more. */
+  protected dropField(field: PromisedField): void {
+    const at = this.fields?.indexOf(field) ?? -1;
+    if (at < 0) return;
+    this.fields!.splice(at, 1);
+    this.fieldsByPath?.delete(pathKey(field.path));
   }
 
   protected settleFields(): void {
@@ -246,7 +298,15 @@ export abstract class Results implements Job {
   }
 
   private abandonIfUnheld(): void {
-    if (!this.settled && this.held === 0 && this.liveFields === 0) this.abandoned();
+    if (this.isAbandoned) unravel(this);
+  }
+
+  unravel(): void {
+    if (this.isAbandoned) this.abandoned();
+  }
+
+  private get isAbandoned(): boolean {
+    return !this.settled && this.held === 0 && this.liveFields === 0;
   }
 
   private releaseIfUnheld(): void {
@@ -284,6 +344,10 @@ class FailedResults extends Results {
     super(scheduler);
     this.reason = reason;
     scheduler.post(this);
+  }
+
+  override get refusedBy(): RpcError {
+    return this.reason;
   }
 
   override run(): void {
@@ -324,10 +388,15 @@ export class BrokenHook extends Hook {
     return this.reason;
   }
 
-  /** Fails later, never inside the call (C-DIS-04). */
+  /**
+   * Fails later, never inside the call (C-DIS-04). Whatever became of the call or the connection that broke it, this call
+   * goes nowhere (C-DIS-18); an error of this vat that is about neither stays itself.
+   */
   call(request: CallRequest): Results {
     request.params.release();
-    return new FailedResults(this.reason, this.scheduler);
+    const { reason } = this;
+    const ofOther = reason.delivery !== undefined || reason.type === "disconnected";
+    return new FailedResults(ofOther ? reason.delivered("not-sent") : reason, this.scheduler);
   }
 
   protected unreferenced(): void {}
@@ -354,6 +423,11 @@ export function nullHook(scheduler: Scheduler): BrokenHook {
 /** Results that fail with `error`, as a job. */
 export function failedResults(error: RpcError, scheduler: Scheduler): Results {
   return new FailedResults(error, scheduler);
+}
+
+/** What equal paths have in common. */
+export function pathKey(path: Path): string {
+  return path.join();
 }
 
 export function samePath(a: Path, b: Path): boolean {

@@ -123,7 +123,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
 
   /** Encodes inside the settling: runs no user code, and settles nothing. Results to be kept are no scratch, though. */
   get immediate(): boolean {
-    return !this.keepsResults;
+    return !this.keepsResults && !this.pipelineOnly;
   }
 
   get hasReturned(): boolean {
@@ -171,15 +171,18 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   await(results: Results): void {
     this.results = results;
     if (this.pipelineOnly) {
+      results.observe(this);
       results.dropResponse();
-      return;
-    }
-    if (results.redirected !== null) this.redirect(results.redirected as Question);
+    } else if (results.redirected !== null) this.redirect(results.redirected as Question);
     else results.observe(this);
   }
 
   resultsSettled(results: Results): void {
     if (!this.state.alive) return;
+    if (this.pipelineOnly) {
+      this.ran(results);
+      return;
+    }
     try {
       if (this.keepsResults) this.keep(results);
       else if (this.finished) this.returnCanceled(results);
@@ -299,6 +302,11 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
       question.disowns(this);
       return true;
     }
+    if (this.results?.awaits(question) === true) {
+      const message = "the call was to be answered by its own results";
+      question.returnedError(new RpcError("failed", "promise-cycle", message), false);
+      return true;
+    }
     // Before the adoption, which may find that only pipelined capabilities were held, and disown at once (C-CAN-02).
     this.adopter = question;
     question.returnedByAdoption(this);
@@ -317,6 +325,10 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   disown(comesBack: boolean): void {
     this.adopter = null;
     if (!this.returned && (this.finished || !comesBack)) this.cancel();
+  }
+
+  get adoptedResults(): Results | null {
+    return this.results;
   }
 
   adoptedCap(path: Path): Hook {
@@ -395,6 +407,13 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     this.state.writer.returnOther(this.id, ReturnTag.canceled, false, false, 0);
   }
 
+  /** A call without a Return has ended: it runs no more, and what it gave is kept until the Finish (C-HOS-03). */
+  private ran(results: Results): void {
+    if (this.gone) return;
+    this.discharge();
+    this.hold(results.error?.heldBytes ?? results.payloadBytes);
+  }
+
   /** The results stay here, for a question of ours that may or may not have asked yet. */
   private keep(results: Results): void {
     this.error = results.error;
@@ -422,8 +441,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   private concluded(): void {
     this.returned = true;
     this.state.owedReturns--;
-    if (this.charged > 0) this.state.gate.discharge(this.charged);
-    this.charged = 0;
+    this.discharge();
   }
 
   private echoEarly(): void {
@@ -456,8 +474,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     if (this.slots !== null) for (const slot of this.slots) slot.settle(slot.target.addRef());
     this.dropResults();
     this.takeEarly();
-    if (this.charged > 0) this.state.gate.discharge(this.charged);
-    this.charged = 0;
+    this.discharge();
     this.unhold();
     const { routes, tail } = this;
     this.routes = null;
@@ -477,6 +494,11 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     // Zero would mean "not charged".
     this.charged = Math.max(bytes, 1);
     this.state.gate.charge(this.charged);
+  }
+
+  private discharge(): void {
+    if (this.charged > 0) this.state.gate.discharge(this.charged);
+    this.charged = 0;
   }
 
   private hold(bytes: number): void {

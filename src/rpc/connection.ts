@@ -24,9 +24,8 @@ import { Answer, answerUnavailable } from "./answer.js";
 import { checkState, dumpState, type ConnectionStats, statsOf } from "./audit.js";
 import type { BatchSide } from "./batch.js";
 import { BootstrapResults, type BootstrapSource } from "./bootstrap.js";
-import { callsUnderWay, drainingError, refusesIncoming } from "./drain.js";
+import { callsUnderWay, drainingError, refusesIncoming, refusesOutgoing } from "./drain.js";
 import { breakEmbargoes, liftEmbargo } from "./embargo.js";
-import { WITHHELD_MESSAGE } from "./flow-gate.js";
 import type { AnswerId } from "./ids.js";
 import { resolveImport } from "./imports.js";
 import { sendBootstrap } from "./question.js";
@@ -163,6 +162,8 @@ export class Connection {
     const { state } = this;
     const refusal = state.error?.delivered("not-sent") ?? state.noCalls;
     if (refusal !== null) return brokenHook(refusal, state.scheduler);
+    // What is pipelined on it would pass for a part of what is under way.
+    if (refusesOutgoing(state, null)) return brokenHook(drainingError(), state.scheduler);
     const question = sendBootstrap(state);
     const hook = question.pipeline(EMPTY_PATH);
     question.cancel();
@@ -455,7 +456,7 @@ export class Connection {
       const { embargoId } = reader;
       if (state.gate.withheld === 0) liftEmbargo(state, embargoId);
       else
-        state.gate.withhold(WITHHELD_MESSAGE, () => {
+        state.gate.withhold(0, () => {
           if (state.alive) this.guard(() => liftEmbargo(state, embargoId));
         });
       return;

@@ -5,7 +5,6 @@ import { RpcError } from "../base/errors.js";
 import type { Job } from "../base/scheduler.js";
 import type { Hook } from "../hook/hook.js";
 import { ContextTag } from "../wire/descriptors.js";
-import { WITHHELD_MESSAGE } from "./flow-gate.js";
 import { type RemoteTarget, routeTarget } from "./remote.js";
 import { type ConnectionState, protocolError } from "./state.js";
 
@@ -34,7 +33,7 @@ export function echoDisembargo(state: ConnectionState, route: Hook, embargoId: n
     );
   const echo = new Echo(target.addRef(), embargoId);
   if (state.gate.withheld === 0) state.scheduler.post(echo);
-  else state.gate.withhold(WITHHELD_MESSAGE, () => state.scheduler.post(echo));
+  else state.gate.withhold(0, () => state.scheduler.post(echo));
 }
 
 class Echo implements Job {

@@ -9,7 +9,7 @@ import type { ConnectionState } from "./state.js";
  * Calls on what this returns wait behind everything that is withheld now. If the connection is lost first, they fail: the
  * calls before them are lost, so nothing may arrive behind (C-EMB-26). Takes `target` over; the caller owns the result.
  *
- * @param bytes what waiting costs of the reserve, while it lasts.
+ * @param bytes of the call that waits; 0 for what is none.
  * @param opened called when the door opens, before the calls go through.
  */
 export function doorTo(

@@ -33,13 +33,13 @@ export function refusesIncoming(state: ConnectionState, answer: Answer | null): 
   return true;
 }
 
-/** Whether a call of ours to what `targetKind` and `targetId` name is to be refused. */
+/** Whether a call of ours to what `targetKind` and `targetId` name, or a Bootstrap when that is null, is to be refused. */
 export function refusesOutgoing(
   state: ConnectionState,
-  target: { readonly targetKind: number; readonly targetId: number },
+  target: { readonly targetKind: number; readonly targetId: number } | null,
 ): boolean {
   if (!state.draining) return false;
-  if (target.targetKind === TargetKind.promisedAnswer) {
+  if (target?.targetKind === TargetKind.promisedAnswer) {
     const question =
       state.questions.get(target.targetId as Question["id"]) ??
       state.pipelineQuestions.get(target.targetId);

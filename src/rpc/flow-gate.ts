@@ -5,11 +5,15 @@
 // Must not know: what a call is. A method that awaits a call back from the same peer can wait for ever when that call
 // is withheld behind the limit: limits must leave room for the calls that calls make (C-FLO-17, docs/limits.md).
 
+import { Fifo } from "../base/fifo.js";
 import type { Limits } from "../base/limits.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
 
-/** What anything withheld costs of the reserve that is no call: without it a flood would be free (C-HOS-05). */
-export const WITHHELD_MESSAGE = 128;
+/**
+ * What anything withheld costs of the reserve, beside the bytes of a call: about what it takes in memory until its turn, even
+ * when its call was finished before. Without it a flood of empty calls, or of what is no call, would be free (C-HOS-05).
+ */
+export const WITHHELD_EACH = 1024;
 
 interface Withheld {
   bytes: number;
@@ -23,7 +27,7 @@ export class FlowGate implements Job {
   private inUse = 0;
   private calls = 0;
   private withheldBytes = 0;
-  private queue: Withheld[] = [];
+  private readonly queue = new Fifo<Withheld>();
   private posted = false;
 
   constructor(limits: Limits, scheduler: Scheduler) {
@@ -68,9 +72,9 @@ export class FlowGate implements Job {
     this.wake();
   }
 
-  /** Withholds `dispatch`, which is called in order, once there is room. */
+  /** Withholds `dispatch`, which is called in order, once there is room. @param bytes of the call; 0 for what is none. */
   withhold(bytes: number, dispatch: () => void): void {
-    this.withheldBytes += bytes;
+    this.withheldBytes += bytes + WITHHELD_EACH;
     this.queue.push({ bytes, dispatch });
     this.wake();
   }
@@ -78,21 +82,21 @@ export class FlowGate implements Job {
   /** Job: dispatches what there is room for. */
   run(): void {
     this.posted = false;
-    let next = this.queue[0];
+    let next = this.queue.first;
     while (
       next !== undefined &&
       (this.calls === 0 || this.inUse + next.bytes <= this.limits.incomingCallBytes)
     ) {
-      this.queue.shift();
-      this.withheldBytes -= next.bytes;
+      this.queue.take();
+      this.withheldBytes -= next.bytes + WITHHELD_EACH;
       next.dispatch();
-      next = this.queue[0];
+      next = this.queue.first;
     }
   }
 
   /** Lets everything through: the connection is over, its calls are canceled, and each entry lets go of what it holds. */
   open(): void {
-    for (const entry of this.queue.splice(0)) entry.dispatch();
+    for (let left = this.queue.length; left > 0; left--) this.queue.take()!.dispatch();
     this.withheldBytes = 0;
   }
 

@@ -58,7 +58,7 @@ class PipelineHook extends RemoteTarget {
     const gone = this.question.goneBecause;
     if (gone === null) return sendCall(this.state, this, request);
     request.params.release();
-    return failedResults(gone, this.scheduler);
+    return failedResults(gone.delivered("not-sent"), this.scheduler);
   }
 
   protected unreferenced(): void {
@@ -76,6 +76,8 @@ class PipelineHook extends RemoteTarget {
 
 /** What adopts the answer to a call that was sent back to us (`takeFromOtherQuestion`). */
 export interface AdoptedAnswer {
+  /** What it will be; null when that is known. */
+  readonly adoptedResults: Results | null;
   /** The capability at `path`, as a new reference. */
   adoptedCap(path: Path): Hook;
   /** Whoever adopted the answer wants it no more (C-TAI-08). @param comesBack calls through it may still come to us. */
@@ -232,6 +234,10 @@ export class Question extends Results {
     for (const hook of revived) hook.release();
     // What is held of the fields holds the adopted answer, not this question.
     if (!this.isHeld) this.abandoned();
+  }
+
+  override get comesFrom(): Results | null {
+    return this.settled ? null : (this.adopted?.adoptedResults ?? null);
   }
 
   override pipeline(path: Path): Hook {
@@ -397,8 +403,7 @@ export class Question extends Results {
 
   /** A pipelined capability is gone, but the calls made on it are still on their way: they count (C-EMB-28). */
   private forgetField(promise: RemotePromise): void {
-    const at = this.fields?.indexOf(promise) ?? -1;
-    if (at >= 0) this.fields!.splice(at, 1);
+    this.dropField(promise);
     if (promise.target.usedAsPromise) (this.usedPaths ??= []).push(promise.path);
     promise.target.release();
     this.fieldUnreferenced();

@@ -11,7 +11,6 @@ import { DescriptorKind } from "../wire/descriptors.js";
 import type { MessageReader } from "../wire/message-reader.js";
 import { answerUnavailable } from "./answer.js";
 import { doorTo } from "./door.js";
-import { WITHHELD_MESSAGE } from "./flow-gate.js";
 import type { ImportId } from "./ids.js";
 import { receiveImport } from "./imports.js";
 import { type ConnectionState, protocolError } from "./state.js";
@@ -123,7 +122,7 @@ function receiveAnswerCap(
  */
 function behindWithheld(state: ConnectionState, hook: Hook): Hook {
   if (state.gate.withheld === 0 || hook.brokenBy !== null) return hook;
-  return doorTo(state, hook, WITHHELD_MESSAGE);
+  return doorTo(state, hook, 0);
 }
 
 /** A transform with an operation that is not ours to ignore (C-PIP-06). */

@@ -14,13 +14,14 @@ export interface AttemptOptions {
 /**
  * Runs one attempt.
  *
- * @param begin starts it, calls one of the two functions once, and returns how to call it off.
+ * @param begin starts it, calls one of the two functions once, the second with what to say of the cause where it knows
+ *   better than the cause itself, and returns how to call it off.
  * @throws RpcError connect-failed, when it fails, takes too long or is called off.
  */
 export async function attempt<T>(
   address: string,
   options: AttemptOptions,
-  begin: (done: (result: T) => void, failed: (cause: unknown) => void) => () => void,
+  begin: (done: (result: T) => void, failed: (cause: unknown, why?: string) => void) => () => void,
 ): Promise<T> {
   const ms = checkMs("connectTimeout", options.connectTimeout, 30_000);
   const { signal } = options;
@@ -29,7 +30,8 @@ export async function attempt<T>(
   let onAbort: (() => void) | undefined;
   try {
     return await new Promise<T>((resolve, reject) => {
-      const fail = (cause: unknown): void => reject(connectFailed(address, cause));
+      const fail = (cause: unknown, why?: string): void =>
+        reject(connectFailed(address, cause, why));
       const cancel = begin(resolve, fail);
       const give = (why: string): void => {
         fail(why);

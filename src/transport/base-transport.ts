@@ -3,7 +3,7 @@
 
 import type { RpcError } from "../base/errors.js";
 import type { Frame } from "../wire/frame.js";
-import type { FrameMemory } from "../wire/frame-memory.js";
+import type { Framer } from "../wire/framer.js";
 import type { Batch } from "../wire/outbox.js";
 import { type Framing, Inlet, type InletOwner } from "./inlet.js";
 import type { Timer, Transport, TransportHandler, TransportSettings } from "./transport.js";
@@ -40,11 +40,16 @@ export abstract class BaseTransport implements Transport, InletOwner {
   private waiters: (() => void)[] = [];
   private graceTimer: Timer | undefined;
 
-  /** @param memory for messages that straddle units of a stream. */
-  constructor(name: string, framing: Framing, settings: TransportSettings, memory?: FrameMemory) {
+  /** @param framer of a stream, and only of one. */
+  constructor(
+    name: string,
+    framing: Framing,
+    settings: TransportSettings,
+    framer: Framer | null = null,
+  ) {
     this.name = name;
     this.settings = settings;
-    this.inlet = new Inlet(framing, settings.limits, this, memory);
+    this.inlet = new Inlet(framing, settings.limits, this, framer);
     this.inlet.pause();
   }
 

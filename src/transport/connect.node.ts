@@ -4,6 +4,7 @@
 import type { NetConnectOpts, Socket } from "node:net";
 import { WebSocket } from "ws";
 import { attempt, type AttemptOptions } from "./attempt.js";
+import { hintFor } from "./connect-hints.js";
 import { dialSocket, SocketTransport } from "./socket.node.js";
 import { type Transport, transportSettings, type TransportOptions } from "./transport.js";
 import {
@@ -32,9 +33,10 @@ export function connectSocket(
   return attempt(address, options, (done, failed) => {
     const dialed = dialSocket(where);
     const { socket } = dialed;
-    socket.once("error", failed);
+    const onError = (cause: Error): void => failed(cause, hintFor(cause));
+    socket.once("error", onError);
     socket.once("connect", () => {
-      socket.off("error", failed);
+      socket.off("error", onError);
       done(new SocketTransport(address, dialed, options));
     });
     return () => socket.destroy();
@@ -71,11 +73,9 @@ export function connectNodeWebSocket(
         stream = response.socket;
       });
       const onError = (cause: Error): void => {
-        failed(
-          cause.message === "Server sent no subprotocol"
-            ? new SubprotocolRefused(cause.message)
-            : cause,
-        );
+        if (cause.message === "Server sent no subprotocol")
+          failed(new SubprotocolRefused(cause.message));
+        else failed(cause, hintFor(cause));
       };
       ws.on("error", onError);
       ws.once("open", () => {

@@ -2,9 +2,10 @@
 // State: what was gathered; the exchange under way and its timer. Must not know: what a message says, Node.
 
 import { RpcError } from "../base/errors.js";
+import { Framer } from "../wire/framer.js";
 import type { Batch } from "../wire/outbox.js";
 import { BaseTransport } from "./base-transport.js";
-import { connectFailed } from "./connect-error.js";
+import { connectFailedBy } from "./connect-hints.js";
 import { BATCH_TYPE, isBatchType, joinBytes } from "./http.js";
 import { Framing } from "./inlet.js";
 import {
@@ -54,7 +55,8 @@ export class HttpRequestTransport extends BaseTransport {
 
   /** @throws RpcError invalid-argument when an option is no time. */
   constructor(url: string, options: HttpRequestOptions = {}) {
-    super(`batch ${url}`, Framing.stream, transportSettings(options));
+    const settings = transportSettings(options);
+    super(`batch ${url}`, Framing.stream, settings, new Framer(settings.limits));
     this.url = url;
     this.options = options;
     this.timeout = checkMs("batchTimeout", options.batchTimeout, 60_000);
@@ -138,7 +140,7 @@ export class HttpRequestTransport extends BaseTransport {
       });
     } catch (cause) {
       // That nothing was sent is more than `fetch` says: the calls are told what the connection knows.
-      const { message } = connectFailed(this.url, (cause as { cause?: unknown }).cause ?? cause);
+      const { message } = connectFailedBy(this.url, (cause as { cause?: unknown }).cause ?? cause);
       return this.gone(connectionLost(this.name, message, cause));
     }
     try {

@@ -5,8 +5,8 @@
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { Frame, malformed, parseFrame, parseFrameAt, plainBytes } from "../wire/frame.js";
-import type { FrameMemory } from "../wire/frame-memory.js";
-import { Framer } from "../wire/framer.js";
+import { PLAIN_MEMORY } from "../wire/frame-memory.js";
+import type { Framer } from "../wire/framer.js";
 
 /** How units that arrive relate to messages. */
 export const Framing = {
@@ -61,7 +61,7 @@ export class Inlet {
   framing: Framing;
   private readonly limits: Limits;
   private readonly owner: InletOwner;
-  private readonly framer: Framer;
+  private readonly framer: Framer | null;
   private readonly frame = new Frame();
   /** Messages already cut when the pause came: copied, since a Frame is gone when its callback returns. */
   private readonly cut = new ByteQueue();
@@ -81,12 +81,12 @@ export class Inlet {
     else this.owner.message(frame);
   };
 
-  /** @param memory for messages that straddle units of a stream. */
-  constructor(framing: Framing, limits: Limits, owner: InletOwner, memory?: FrameMemory) {
+  /** @param framer cuts a stream; those who have none need not load one. */
+  constructor(framing: Framing, limits: Limits, owner: InletOwner, framer: Framer | null = null) {
     this.framing = framing;
     this.limits = limits;
     this.owner = owner;
-    this.framer = new Framer(limits, memory);
+    this.framer = framer;
   }
 
   /** Takes one unit as it arrived. It must not change afterwards. */
@@ -104,19 +104,19 @@ export class Inlet {
   acceptFrom(memory: Uint8Array, view: DataView, end: number): void {
     if (this.shut) return;
     if (this.holding) this.hold(memory.slice(0, end));
-    else this.cutting(() => this.framer.pushPart(memory, view, end, this.onFrame));
+    else this.cutting(() => this.framer!.pushPart(memory, view, end, this.onFrame));
     this.pump();
   }
 
   /** Where the next bytes of a stream should be put, to be told by {@link filled}; null: anywhere. */
   get space(): Uint8Array | null {
-    return this.shut || this.holding ? null : this.framer.space;
+    return this.shut || this.holding ? null : this.framer!.space;
   }
 
   /** `bytes` bytes were put into {@link space}. */
   filled(bytes: number): void {
     if (this.shut) return;
-    this.cutting(() => this.framer.filled(bytes, this.onFrame));
+    this.cutting(() => this.framer!.filled(bytes, this.onFrame));
     this.pump();
   }
 
@@ -162,7 +162,7 @@ export class Inlet {
 
   private cutUp(unit: Uint8Array): void {
     this.cutting(() => {
-      if (this.framing === Framing.stream) this.framer.push(unit, this.onFrame);
+      if (this.framer !== null) this.framer.push(unit, this.onFrame);
       else this.cutMessages(unit);
     });
   }
@@ -189,6 +189,7 @@ export class Inlet {
     const frame = this.frame;
     if (this.framing === Framing.single) {
       parseFrame(unit, frame, this.limits);
+      this.claim(frame);
       this.onFrame(frame);
       return;
     }
@@ -197,8 +198,15 @@ export class Inlet {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = 0; at < bytes.length;) {
       at = parseFrameAt(bytes, view, at, frame, this.limits);
+      this.claim(frame);
       this.onFrame(frame);
     }
+  }
+
+  /** A message with a buffer of its own: what is large in it may stay there. */
+  private claim(frame: Frame): void {
+    const { length, buffer } = frame.bytes;
+    if (length === frame.length && length === buffer.byteLength) frame.memory = PLAIN_MEMORY;
   }
 
   private hold(unit: Uint8Array): void {
@@ -232,7 +240,7 @@ export class Inlet {
     const end = this.end;
     if (end === undefined || this.killed) return;
     this.killed = true;
-    const cutOff = this.framing === Framing.stream ? this.framer.end() : null;
+    const cutOff = this.framer?.end() ?? null;
     this.owner.ended(end ?? cutOff);
   }
 

@@ -5,6 +5,7 @@ import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import type { RpcError } from "../base/errors.js";
 import type { FrameMemory } from "../wire/frame-memory.js";
+import { Framer } from "../wire/framer.js";
 import type { Batch } from "../wire/outbox.js";
 import { BaseTransport } from "./base-transport.js";
 import { Framing } from "./inlet.js";
@@ -41,7 +42,8 @@ export class StreamTransport extends BaseTransport {
     options?: TransportOptions,
     memory?: FrameMemory,
   ) {
-    super(name, Framing.stream, transportSettings(options), memory);
+    const settings = transportSettings(options);
+    super(name, Framing.stream, settings, new Framer(settings.limits, memory));
     this.input = input;
     this.output = output;
     this.put = output.write.bind(output) as Writable["write"];

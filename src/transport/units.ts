@@ -5,9 +5,45 @@ import type { Batch } from "../wire/outbox.js";
 
 /** A unit of many messages is no longer than this; a longer one holds a single message. */
 export const BATCH_UNIT_BYTES = 1024 * 1024;
+/** A message of so many bytes goes alone: its receiver need not copy what is in a buffer of its own (inlet.ts). */
+const ALONE_BYTES = 16 * 1024;
+
+/** A unit as the pieces that make it up, in order. */
+export interface Pieces {
+  readonly parts: readonly Uint8Array[];
+  readonly bytes: number;
+}
 
 /**
- * The units of `batch`, in order.
+ * The units of `batch`, in order, as they lie there: none is copied.
+ * @param batching whether a unit may hold many messages.
+ */
+export function* piecesOf(batch: Batch, batching: boolean): Generator<Pieces> {
+  if (batching && (batch.bytes < ALONE_BYTES || batch.count === 1)) {
+    yield { parts: batch.chunks, bytes: batch.bytes };
+    return;
+  }
+  let parts: Uint8Array[] = [];
+  let bytes = 0;
+  let alone = false;
+  for (const message of batch.messages()) {
+    let length = 0;
+    for (const part of message) length += part.length;
+    const ends = alone || !batching || length >= ALONE_BYTES || bytes + length > BATCH_UNIT_BYTES;
+    if (parts.length > 0 && ends) {
+      yield { parts, bytes };
+      parts = [];
+      bytes = 0;
+    }
+    alone = length >= ALONE_BYTES;
+    parts.push(...message);
+    bytes += length;
+  }
+  yield { parts, bytes };
+}
+
+/**
+ * The units of `batch`, in order, each in one piece.
  *
  * @param batching whether a unit may hold many messages.
  * @param own whether each unit must be a buffer of its own, to be given away; else one that is a piece already is not copied.
@@ -17,24 +53,7 @@ export function* unitsOf(
   batching: boolean,
   own = false,
 ): Generator<Uint8Array<ArrayBuffer>> {
-  if (batching && batch.bytes <= BATCH_UNIT_BYTES) {
-    yield join(batch.chunks, batch.bytes, own);
-    return;
-  }
-  let parts: Uint8Array[] = [];
-  let bytes = 0;
-  for (const message of batch.messages()) {
-    let length = 0;
-    for (const part of message) length += part.length;
-    if (parts.length > 0 && (!batching || bytes + length > BATCH_UNIT_BYTES)) {
-      yield join(parts, bytes, own);
-      parts = [];
-      bytes = 0;
-    }
-    parts.push(...message);
-    bytes += length;
-  }
-  yield join(parts, bytes, own);
+  for (const { parts, bytes } of piecesOf(batch, batching)) yield join(parts, bytes, own);
 }
 
 function join(parts: readonly Uint8Array[], bytes: number, own: boolean): Uint8Array<ArrayBuffer> {

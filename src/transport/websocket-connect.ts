@@ -22,7 +22,7 @@ export type OpenWebSocket = (
   url: string,
   protocols: string[],
   done: (transport: Transport) => void,
-  failed: (cause: unknown) => void,
+  failed: (cause: unknown, why?: string) => void,
 ) => () => void;
 
 /**

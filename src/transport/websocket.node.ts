@@ -14,10 +14,9 @@ import {
   type TransportOptions,
   type TransportSettings,
 } from "./transport.js";
-import { BATCH_UNIT_BYTES, unitsOf } from "./units.js";
+import { BATCH_UNIT_BYTES, type Pieces, piecesOf } from "./units.js";
+import { writeFrame } from "./websocket-frame.node.js";
 import { type WebSocketLike, WebSocketTransport } from "./websocket.js";
-
-const SEND = { binary: true, compress: false, fin: true };
 
 /** What `ws` must be told so that a message within the limits fits, and not much more. */
 export function maxPayload(settings: TransportSettings): number {
@@ -32,11 +31,11 @@ export function maxPayload(settings: TransportSettings): number {
  * @example server.on("connection", (ws, request) => serve(new NodeWebSocketTransport("ws", ws, request.socket)));
  */
 export class NodeWebSocketTransport extends WebSocketTransport implements HeartbeatOwner {
-  readonly expecting = true;
   private readonly ws: WebSocket;
   private readonly stream: Duplex;
   private readonly heartbeat: Heartbeat;
   private error: RpcError | null = null;
+  private held = true;
 
   constructor(name: string, ws: WebSocket, stream: Duplex, options?: TransportOptions) {
     super(name, ws as unknown as WebSocketLike, options);
@@ -60,6 +59,11 @@ export class NodeWebSocketTransport extends WebSocketTransport implements Heartb
     return (this.stream as Socket).bytesRead;
   }
 
+  /** While this side reads nothing, nothing comes. */
+  get expecting(): boolean {
+    return !this.held;
+  }
+
   probe(): void {
     this.ws.ping();
   }
@@ -72,13 +76,18 @@ export class NodeWebSocketTransport extends WebSocketTransport implements Heartb
 
   protected override send(batch: Batch): void {
     const { ws, stream } = this;
+    // Behind a close frame nothing is allowed.
+    if (ws.readyState !== ws.OPEN) return this.taken(batch);
+    // Only a client's has a URL, and only clients mask.
+    const masked = (ws as { url?: string }).url !== undefined;
+    const done = (): void => this.taken(batch);
     stream.cork();
-    let last: Uint8Array | null = null;
-    for (const unit of unitsOf(batch, this.batching)) {
-      if (last !== null) ws.send(last, SEND);
+    let last: Pieces | null = null;
+    for (const unit of piecesOf(batch, this.batching)) {
+      if (last !== null) writeFrame(stream, last.parts, last.bytes, masked, undefined);
       last = unit;
     }
-    ws.send(last!, SEND, () => this.taken(batch));
+    writeFrame(stream, last!.parts, last!.bytes, masked, done);
     stream.uncork();
   }
 
@@ -90,10 +99,12 @@ export class NodeWebSocketTransport extends WebSocketTransport implements Heartb
   }
 
   protected override holdInput(): void {
+    this.held = true;
     this.ws.pause();
   }
 
   protected override releaseInput(): void {
+    this.held = false;
     this.ws.resume();
   }
 

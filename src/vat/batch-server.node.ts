@@ -1,14 +1,56 @@
 // Role: answers HTTP batches in a server of `node:http` or `node:https`.
-// State: none beside what each request has. Must not know: what is said in a batch.
+// State: what each request has; which responses are not over. Must not know: what is said in a batch.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { RpcError } from "../base/errors.js";
+import type { Timer } from "../transport/transport.js";
 import { isLoopback } from "./address.js";
 import { answerBatch, type BatchServerOptions, checkBatchOptions } from "./batch-server.js";
 import { nodeTurnEnd } from "./turn.node.js";
 
 /** A listener for the event `request` of a server. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** The responses of one server that are not over: so that what was answered leaves before its connections are closed. */
+export class OpenResponses {
+  private readonly open = new Set<ServerResponse>();
+  private refusing = false;
+
+  /** As `handler`, until {@link refuse}. */
+  of(handler: RequestHandler): RequestHandler {
+    return (request, response) => {
+      if (this.refusing) {
+        response.writeHead(503, { connection: "close", "content-type": "text/plain" });
+        response.end("this server takes no more batches\n");
+        return;
+      }
+      this.open.add(response);
+      response.once("close", () => this.open.delete(response));
+      handler(request, response);
+    };
+  }
+
+  /** Requests that come from now on, on connections that are kept alive, are turned away. */
+  refuse(): void {
+    this.refusing = true;
+  }
+
+  /** Once the sessions are over: resolves when their responses have left, at the latest after `ms` milliseconds. */
+  async left(ms: number): Promise<void> {
+    // A response is written within microtasks of the end of its session.
+    await new Promise((resolve) => setImmediate(resolve));
+    const leaving: Promise<unknown>[] = [];
+    for (const response of this.open)
+      if (response.writableEnded)
+        leaving.push(new Promise((resolve) => response.once("close", resolve)));
+    let timer: Timer | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, ms);
+    });
+    await Promise.race([Promise.all(leaving), late]);
+    clearTimeout(timer);
+  }
+}
 
 /**
  * Answers HTTP batches as {@link batchResponse} does, in a server of your own; {@link listen} has one ready. The path, and

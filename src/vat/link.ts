@@ -191,8 +191,9 @@ export class Link implements TransportHandler, HeartbeatOwner, Pressure {
     return this.transport.receivedBytes;
   }
 
+  /** While this side reads nothing, nothing comes. */
   get expecting(): boolean {
-    return this.connection.state.questions.size > 0;
+    return this.heldSince < 0 && this.connection.state.questions.size > 0;
   }
 
   /** There is no message that asks nothing: silence is only waited for. */

@@ -4,7 +4,7 @@
 import net from "node:net";
 import type http from "node:http";
 import { RpcError } from "../base/errors.js";
-import { listenFailed } from "../transport/connect-error.js";
+import { listenFailed } from "../transport/connect-hints.js";
 import { acceptedSocket, SocketTransport } from "../transport/socket.node.js";
 import {
   checkMs,
@@ -13,7 +13,7 @@ import {
   type TransportOptions,
 } from "../transport/transport.js";
 import { maxPayload, NodeWebSocketTransport } from "../transport/websocket.node.js";
-import { batchHandler } from "./batch-server.node.js";
+import { batchHandler, OpenResponses } from "./batch-server.node.js";
 import type { BatchServerOptions } from "./batch-server.js";
 import { type Address, formatAddress, isLoopback, parseAddress } from "./address.js";
 import { nodeSession } from "./connect.node.js";
@@ -33,6 +33,9 @@ export interface ListenOptions
   readonly onError?: ((error: RpcError) => void) | undefined;
 }
 
+/** Accepts no more and ends every session by `end`. @param gently whether what is answered meanwhile is to leave first. */
+type Stop = (end: (session: Session) => Promise<unknown>, gently: boolean) => Promise<void>;
+
 /**
  * What {@link listen} returns.
  */
@@ -40,14 +43,10 @@ export class Listener {
   /** Where it listens, the real port included. */
   readonly url: string;
   private readonly live: Set<Session>;
-  private readonly stop: (end: (session: Session) => Promise<unknown>) => Promise<void>;
+  private readonly stop: Stop;
   private stopped: Promise<void> | null = null;
 
-  constructor(
-    url: string,
-    live: Set<Session>,
-    stop: (end: (session: Session) => Promise<unknown>) => Promise<void>,
-  ) {
+  constructor(url: string, live: Set<Session>, stop: Stop) {
     this.url = url;
     this.live = live;
     this.stop = stop;
@@ -60,7 +59,7 @@ export class Listener {
 
   /** Accepts no more, ends every session, removes a Unix socket's file. @returns when all of that is done. */
   close(): Promise<void> {
-    if (this.stopped === null) this.stopped = this.stop((session) => session.close());
+    if (this.stopped === null) this.stopped = this.stop((session) => session.close(), false);
     else for (const session of this.live) void session.close();
     return this.stopped;
   }
@@ -75,7 +74,7 @@ export class Listener {
    */
   async drain(timeout?: number): Promise<void> {
     const ms = checkMs("timeout", timeout, 30_000);
-    this.stopped ??= this.stop((session) => session.drain(ms));
+    this.stopped ??= this.stop((session) => session.drain(ms), true);
     await this.stopped;
   }
 
@@ -121,6 +120,7 @@ export async function listen(url: string, options: ListenOptions = {}): Promise<
       report(error);
     }
   };
+  const responses = new OpenResponses();
   let server: net.Server;
   if (address.scheme === "tcp" || address.scheme === "unix") {
     server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
@@ -145,7 +145,9 @@ export async function listen(url: string, options: ListenOptions = {}): Promise<
       ...options,
       path: address.path,
       requests:
-        scheme === "http" || scheme === "https" ? batchHandler({ ...options, onSession }) : null,
+        scheme === "http" || scheme === "https"
+          ? responses.of(batchHandler({ ...options, onSession }))
+          : null,
       maxPayload: maxPayload(settings),
       loopback: () => isLoopback(address.host),
       accepted: (ws, stream) => {
@@ -156,11 +158,16 @@ export async function listen(url: string, options: ListenOptions = {}): Promise<
   }
   const { bound, release } = await bind(server, url, address);
   server.on("error", (cause) => report(listenFailed(url, cause)));
-  return new Listener(bound, live, async (end) => {
+  return new Listener(bound, live, async (end, gently) => {
     const closed = new Promise((resolve) => server.close(resolve));
-    (server as Partial<http.Server>).closeAllConnections?.();
+    const cutOff = (): void => (server as Partial<http.Server>).closeAllConnections?.();
     release();
-    await Promise.all([closed, ...[...live].map(end)]);
+    responses.refuse();
+    if (!gently) cutOff();
+    await Promise.all([...live].map(end));
+    if (gently) await responses.left(settings.grace);
+    cutOff();
+    await closed;
   });
 }
 

@@ -1,7 +1,7 @@
 // Role: Content, the immutable bytes of one payload: a single segment whose word 0 is its root pointer.
 // State: the bytes. Must not know: capabilities (a pointer to one is only an index), messages, who owns the payload.
 
-import { RpcError } from "../base/errors.js";
+import { type ErrorPolicy, RpcError } from "../base/errors.js";
 import { type FrameMemory, isPassedOn } from "./frame-memory.js";
 
 /**
@@ -72,6 +72,14 @@ export class Content {
   /** The same content in one buffer: this one when it has no tail, else a private copy that is not borrowed. */
   flat(): Content {
     return this.tail === null ? this : new Content(this.joined());
+  }
+
+  /**
+   * What a peer is to have of this content, where it holds errors; else this one. The structure is the same, capability pointers
+   * included. Perhaps borrowed.
+   */
+  leaving(_policy: ErrorPolicy): Content {
+    return this;
   }
 
   /** There will be two who read this: neither can say that nobody does any more. */

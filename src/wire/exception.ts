@@ -1,7 +1,14 @@
 // Role: rpc.capnp's Exception, both ways, and the encoding of Text and Data that it needs.
 // State: none. Must not know: whether a reason may be shown, or which messages carry an exception.
 
-import { ERROR_TYPES, type ErrorDetail, type ErrorRedactor, RpcError } from "../base/errors.js";
+import {
+  ERROR_TYPES,
+  type ErrorDetail,
+  type ErrorRedactor,
+  redactedBy,
+  RpcError,
+  WITHHELD,
+} from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { type PointerReader, StructRef } from "./pointer.js";
 import { decodeText } from "./text.js";
@@ -47,18 +54,12 @@ export function encodeException(
   return { type, reason: short, trace: NO_TEXT, details: [], words: 4 + textWords(short) };
 }
 
-/** What `redact` leaves of `error`. Never throws: who cannot decide lets nothing out. */
+/** What `redact` leaves of `error`. Never throws. */
 export function redacted(error: RpcError, redact: ErrorRedactor, sendTrace: boolean): RpcError {
   const { type, message, details, wireType, cause } = error;
   const trace = sendTrace ? traceOf(error) : "";
-  let left: ReturnType<ErrorRedactor> = null;
-  try {
-    left = redact({ type, message, trace, details, cause });
-  } catch {
-    // Null, which is nothing.
-  }
-  if (left === null)
-    return new RpcError(type, error.code, "the reason is not for this peer", { wireType });
+  const left = redactedBy(redact, { type, message, trace, details, properties: [], cause });
+  if (left === null) return new RpcError(type, error.code, WITHHELD, { wireType });
   return new RpcError(type, error.code, left.message ?? message, {
     trace: left.trace ?? trace,
     details: left.details ?? details,

@@ -5,7 +5,7 @@
 // order of the pointers), except that a capability table goes before the content, so that the content comes last and a
 // large one can be sent by reference as segment 1.
 
-import { type ErrorRedactor, RpcError } from "../base/errors.js";
+import { type ErrorPolicy, type ErrorRedactor, RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { Content } from "./content.js";
 import {
@@ -36,8 +36,8 @@ const COPY_LOOP = 96;
 // Upper halves of struct pointers: data words, then pointers << 16.
 const STRUCT_1_0 = 1;
 const STRUCT_0_2 = 2 << 16;
-const STRUCT_1_1 = 1 | (1 << 16);
-const STRUCT_1_2 = 1 | (2 << 16);
+export const STRUCT_1_1 = 1 | (1 << 16);
+export const STRUCT_1_2 = 1 | (2 << 16);
 const STRUCT_1_3 = 1 | (3 << 16);
 const STRUCT_2_1 = 2 | (1 << 16);
 const STRUCT_3_3 = 3 | (3 << 16);
@@ -66,13 +66,15 @@ export class MessageWriter {
   private readonly maxWords: number;
   private readonly copier: PayloadCopier;
   /** The open slab's half words, from `open` to `commit`. */
-  private w: Int32Array = NO_WORDS;
+  protected w: Int32Array = NO_WORDS;
 
-  private readonly sendTrace: boolean;
-  private readonly redact: ErrorRedactor | null;
+  private readonly errors: ErrorPolicy;
+  /** Whether errors among values need a look before they leave. */
+  private readonly looks: boolean;
 
   /**
-   * @param sendTrace whether exceptions carry the trace of the error, or the stack of what caused it (C-DIS-13).
+   * @param sendTrace whether exceptions carry the trace of the error, or the stack of what caused it (C-DIS-13), and errors
+   *   among values theirs.
    * @param redact has the last word on what they say.
    */
   constructor(
@@ -82,8 +84,8 @@ export class MessageWriter {
     redact: ErrorRedactor | null = null,
   ) {
     this.outbox = outbox;
-    this.sendTrace = sendTrace;
-    this.redact = redact;
+    this.errors = { sendTrace, redact };
+    this.looks = sendTrace || redact !== null;
     this.maxWords = limits.messageWords;
     // An echo holds the whole message, not only its payload: the envelope's own few levels come on top.
     this.copier = new PayloadCopier({ ...limits, nesting: limits.nesting + 8 });
@@ -102,7 +104,7 @@ export class MessageWriter {
 
   /**
    * @param flags bits of {@link CallFlag}. @param sendResultsTo 0 caller, 1 yourself.
-   * @param content the params; referenced, not copied, when large and not borrowed. @param descriptors their capTable.
+   * @param params referenced, not copied, when large and not borrowed. @param descriptors their capTable.
    */
   call(
     questionId: number,
@@ -114,9 +116,10 @@ export class MessageWriter {
     methodId: number,
     flags: number,
     sendResultsTo: number,
-    content: Content,
+    params: Content,
     descriptors: Descriptors,
   ): void {
+    const content = this.looks ? params.leaving(this.errors) : params;
     const target = targetWords(targetKind, path);
     const before = 6 + target + 2 + tableWords(descriptors);
     const apart = isApart(content) ? content : null;
@@ -141,23 +144,24 @@ export class MessageWriter {
   }
 
   private exception(error: RpcError, maxWords: number): EncodedException {
-    const { redact, sendTrace } = this;
+    const { redact, sendTrace } = this.errors;
     if (redact === null) return encodeException(error, maxWords, sendTrace);
     return encodeException(redacted(error, redact, sendTrace), maxWords);
   }
 
   /**
-   * A Return with results; see {@link call} for `content` and `descriptors`.
+   * A Return with results; see {@link call} for these and `descriptors`.
    * @param canWait nobody waits for it: it may leave with what is written later.
    */
   returnResults(
     answerId: number,
     releaseParamCaps: boolean,
     noFinishNeeded: boolean,
-    content: Content,
+    results: Content,
     descriptors: Descriptors,
     canWait = false,
   ): void {
+    const content = this.looks ? results.leaving(this.errors) : results;
     const before = 3 + 2 + tableWords(descriptors);
     const apart = isApart(content) ? content : null;
     const words = apart === null ? before + content.bytes.length / 8 - 1 : before;
@@ -300,80 +304,13 @@ export class MessageWriter {
     this.close(words);
   }
 
-  /** Level 3: `target` will be picked up by the recipient that the content names. */
-  provide(
-    questionId: number,
-    targetKind: number,
-    targetId: number,
-    path: readonly number[],
-    recipient: Content,
-  ): void {
-    this.targeted(MessageTag.provide, questionId, targetKind, targetId, path, recipient);
-  }
-
-  /** Level 4. */
-  join(
-    questionId: number,
-    targetKind: number,
-    targetId: number,
-    path: readonly number[],
-    keyPart: Content,
-  ): void {
-    this.targeted(MessageTag.join, questionId, targetKind, targetId, path, keyPart);
-  }
-
-  /** Level 3: picks up what was provided to us. */
-  accept(questionId: number, provision: Content, embargo: Uint8Array | null): void {
-    const flat = provision.flat();
-    const inline = flat.bytes.length / 8 - 1;
-    const words = 3 + inline + dataWords(embargo);
-    const k = this.open(MessageTag.accept, STRUCT_1_2, words, null);
-    this.w[k] = questionId;
-    this.w[k + 1] = 0;
-    this.inline(k + 2, k + 6, flat);
-    this.data(k + 4, k + 6 + inline * 2, embargo);
-    this.close(words);
-  }
-
-  /** Level 3. @param answerId in [2^30, 2^31). */
-  thirdPartyAnswer(answerId: number, completion: Content): void {
-    const flat = completion.flat();
-    const words = 2 + flat.bytes.length / 8 - 1;
-    const k = this.open(MessageTag.thirdPartyAnswer, STRUCT_1_1, words, null);
-    this.w[k] = answerId;
-    this.w[k + 1] = 0;
-    this.inline(k + 2, k + 4, flat);
-    this.close(words);
-  }
-
-  private targeted(
-    tag: number,
-    questionId: number,
-    targetKind: number,
-    targetId: number,
-    path: readonly number[],
-    content: Content,
-  ): void {
-    const flat = content.flat();
-    const target = targetWords(targetKind, path);
-    const words = 3 + target + flat.bytes.length / 8 - 1;
-    const k = this.open(tag, STRUCT_1_2, words, null);
-    this.w[k] = questionId;
-    this.w[k + 1] = 0;
-    this.w[k + 2] = 1 << 2;
-    this.w[k + 3] = STRUCT_1_1;
-    this.target(k + 6, targetKind, targetId, path);
-    this.inline(k + 4, k + 6 + target * 2, flat);
-    this.close(words);
-  }
-
   /**
    * Checks the size, makes room, and writes frame header, root pointer and `Message`. From here on nothing may throw.
    *
    * @param words of the body and all that follows in segment 0. @param apart the content that is segment 1, if any.
    * @returns index of the body's first half word.
    */
-  private open(tag: number, bodySize: number, words: number, apart: Content | null): number {
+  protected open(tag: number, bodySize: number, words: number, apart: Content | null): number {
     const total = ENVELOPE + words;
     const apartWords = apart === null ? 0 : apart.byteLength / 8;
     if (total + apartWords > this.maxWords)
@@ -406,7 +343,7 @@ export class MessageWriter {
     return k + 6;
   }
 
-  private close(words: number, canWait = false): void {
+  protected close(words: number, canWait = false): void {
     // An idle writer must not keep a slab from the garbage collector.
     this.w = NO_WORDS;
     this.outbox.commit((1 + ENVELOPE + words) * 8, null, null, canWait);
@@ -446,7 +383,7 @@ export class MessageWriter {
   }
 
   /** `MessageTarget` at `k` and what it reaches right behind it. */
-  private target(k: number, kind: number, id: number, path: readonly number[]): void {
+  protected target(k: number, kind: number, id: number, path: readonly number[]): void {
     const w = this.w;
     if (kind === TargetKind.importedCap) {
       w[k] = id;
@@ -531,7 +468,7 @@ export class MessageWriter {
   }
 
   /** Sets the pointer at `p` to a copy of the content at `at`: its root pointer is aimed anew, all else is relative. */
-  private inline(p: number, at: number, content: Content): void {
+  protected inline(p: number, at: number, content: Content): void {
     const w = this.w;
     const b = content.bytes;
     const lo = b[0]! | (b[1]! << 8) | (b[2]! << 16) | (b[3]! << 24);
@@ -550,7 +487,7 @@ export class MessageWriter {
     }
   }
 
-  private data(p: number, at: number, bytes: Uint8Array | null): void {
+  protected data(p: number, at: number, bytes: Uint8Array | null): void {
     const w = this.w;
     if (bytes === null) {
       w[p] = 0;
@@ -588,7 +525,7 @@ function answerWords(path: readonly number[]): number {
   return path.length === 0 ? 2 : 3 + path.length;
 }
 
-function targetWords(kind: number, path: readonly number[]): number {
+export function targetWords(kind: number, path: readonly number[]): number {
   return kind === TargetKind.importedCap ? 2 : 2 + answerWords(path);
 }
 
@@ -605,6 +542,6 @@ function tableWords(caps: Descriptors): number {
   return words;
 }
 
-function dataWords(bytes: Uint8Array | null): number {
+export function dataWords(bytes: Uint8Array | null): number {
   return bytes === null ? 0 : (bytes.length + 7) >>> 3;
 }

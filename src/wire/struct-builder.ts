@@ -103,7 +103,7 @@ export class ContentBuilder {
     this.setList(pointer, at, 2, length);
   }
 
-  tailAt(pointer: number, bytes: Uint8Array): void {
+  referTo(pointer: number, bytes: Uint8Array): void {
     if (this.tail !== null)
       throw new RpcError("failed", "invalid-argument", "a content can refer to one Data only");
     this.tail = bytes;
@@ -194,7 +194,7 @@ export class StructBuilder {
 
   /** Refers to `bytes` as the content's tail, without a copy: they must not change while the content lives. Once only. */
   dataByReference(index: number, bytes: Uint8Array): void {
-    this.builder.tailAt(this.pointer(index), bytes);
+    this.builder.referTo(this.pointer(index), bytes);
   }
 
   struct(index: number, dataWords: number, pointers: number): StructBuilder {

@@ -1,24 +1,14 @@
-// The tables of docs/guide/comparison.md are true: what they say of each value and rule is what each system does.
+// The first two tables of docs/guide/comparison.md are true: what they say of each value and rule is what each system does.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import fs from "node:fs";
-import http from "node:http";
 import { createRequire } from "node:module";
-import type { AddressInfo } from "node:net";
 import path from "node:path";
 import type { Readable } from "node:stream";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { WebSocket, WebSocketServer } from "ws";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { memoryPair, RpcStub, RpcTarget, serve, Session } from "../../src/index.js";
+import { capnWebServer, cellsOf, loadCapnWeb } from "./kit.js";
 import { answers, apiOf, fates } from "./probes.js";
-
-/** What is used of Cap'n Web. Its own declarations do not compile here, so it is imported by a name they are not found by. */
-interface CapnWeb {
-  readonly RpcTarget: new () => object;
-  newWebSocketRpcSession(socket: WebSocket, main?: object): unknown;
-}
-const CAPNWEB: string = "capnweb";
 
 interface Found {
   readonly values: Record<string, string>;
@@ -39,18 +29,8 @@ async function ask(main: Asked): Promise<Found> {
 }
 
 /** The cells of the table under `heading`: per row and system, its first word. */
-function table(heading: string): Map<string, readonly string[]> {
-  const file = path.join(import.meta.dirname, "../../docs/guide/comparison.md");
-  const text = fs.readFileSync(file, "utf8");
-  const part = text.split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
-  const rows = part.split("\n").filter((line) => line.startsWith("|"));
-  return new Map(
-    rows.slice(2).map((line) => {
-      const [name, ...cells] = line.split("|").slice(1, -1);
-      return [name!.trim(), cells.map((cell) => /\w+/.exec(cell)![0])];
-    }),
-  );
-}
+const table = (heading: string): Map<string, readonly string[]> =>
+  new Map([...cellsOf(heading)].map(([name, row]) => [name, row.map((c) => /\w+/.exec(c)![0])]));
 
 const column = (rows: Map<string, readonly string[]>, at: number): Record<string, string> =>
   Object.fromEntries([...rows].map(([name, cells]) => [name, cells[at]!]));
@@ -78,32 +58,16 @@ describe("the comparison with other systems", () => {
   });
 
   it("is true of Cap'n Web", async () => {
-    const capnweb = (await import(CAPNWEB)) as CapnWeb;
+    const capnweb = await loadCapnWeb();
     const Api = apiOf(capnweb.RpcTarget);
     class Main extends capnweb.RpcTarget {
       api(): object {
         return new Api();
       }
     }
-    vi.stubGlobal("WebSocket", WebSocket); // in Node it has none, and looks for its constants
-    const server = http.createServer();
-    const sockets = new WebSocketServer({ server });
-    sockets.on("connection", (socket) => capnweb.newWebSocketRpcSession(socket, new Main()));
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
-    const socket = new WebSocket(`ws://127.0.0.1:${port}`);
-    await once(socket, "open");
-    const main = capnweb.newWebSocketRpcSession(socket);
-    try {
-      expectColumn(await ask(main as unknown as Asked), 1);
-    } finally {
-      socket.terminate();
-      sockets.close();
-      server.closeAllConnections();
-      server.close();
-      vi.unstubAllGlobals();
-    }
+    await using served = await capnWebServer(capnweb, () => new Main());
+    const main = await served.connect();
+    expectColumn(await ask(main as unknown as Asked), 1);
   });
 
   describe("with Workers RPC", () => {

@@ -3,24 +3,8 @@
 import { describe, expect, it } from "vitest";
 import { limitsWith } from "../../src/base/limits.js";
 import { RpcStub, RpcTarget } from "../../src/cap/dynamic/index.js";
+import { User } from "../runtimes/objects.js";
 import { Counter, failure, Pair } from "./kit.js";
-
-class User extends RpcTarget {
-  readonly #id: number;
-  constructor(id: number) {
-    super();
-    this.#id = id;
-  }
-  get name(): string {
-    return `user ${this.#id}`;
-  }
-  friends(): number[] {
-    return [this.#id + 1, this.#id + 2];
-  }
-  greet(word: string): string {
-    return `${word} ${this.name}`;
-  }
-}
 
 class Api extends RpcTarget {
   readonly counters = [new Counter(), new Counter()];

@@ -314,6 +314,18 @@ describe("watching stubs", () => {
     await pair.done();
   });
 
+  it("notes where one of so many was made, and lists all of them", () => {
+    watchStubs({ stacks: 3 });
+    const stubs = Array.from({ length: 9 }, () => new RpcStub(new Counter()));
+    const found = leaks();
+    expect(found).toHaveLength(9);
+    const noted = found.filter(({ stack }) => stack !== undefined);
+    expect(noted).toHaveLength(3);
+    for (const { stack } of noted) expect(stack).toContain("ownership.test");
+    for (const stub of stubs) stub[Symbol.dispose]();
+    expect(leaks()).toEqual([]);
+  });
+
   it("names nobody for what is an object of this process, whatever it came through", async () => {
     const pair = new Pair(new Api());
     watchStubs();

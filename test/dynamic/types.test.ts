@@ -10,14 +10,8 @@ import {
   ValueTypes,
 } from "../../src/cap/dynamic/index.js";
 import { connect, listen } from "../../src/node.js";
+import { Money, MONEY } from "./classes.js";
 import { failure, Pair } from "./kit.js";
-
-class Money {
-  readonly cents: bigint;
-  constructor(cents: bigint) {
-    this.cents = cents;
-  }
-}
 
 /** Holds something by reference. */
 class Button {
@@ -29,19 +23,13 @@ class Button {
   }
 }
 
-const money = valueCodec({
-  name: "Money",
-  class: Money,
-  encode: (m) => m.cents,
-  decode: (c) => new Money(BigInt(String(c))),
-});
 const button = valueCodec({
   name: "Button",
   class: Button,
   encode: ({ label, press }) => [label, press],
   decode: (c) => new Button(...(c as [string, () => unknown])),
 });
-const TYPES = new ValueTypes({ codecs: [money, button] });
+const TYPES = new ValueTypes({ codecs: [MONEY, button] });
 
 type Callback = (m: Money) => Money | Promise<Money>;
 

@@ -379,6 +379,55 @@ it("C-LOC-14: an object calls itself, calls its caller, and drops its own last r
   expect([server.droppedTimes, caller.droppedTimes]).toEqual([1, 1]);
 });
 
+it("C-PIP-11: a call passed on ten thousand times is pipelined on, and given up, like any other", () => {
+  let left = 10_000;
+  const server: Recorder = new Recorder({
+    1: (c) => {
+      if (--left > 0) c.tailCall(c.self, request(1, 0));
+    },
+  });
+  const hook = server.hook(scheduler);
+  const results = call(hook, 1, 0);
+  const early = results.pipeline([0]);
+  scheduler.drain();
+  expect(left).toBe(0);
+  const late = results.pipeline([0]);
+  expect(late).toBe(early);
+  const seen = outcome(call(late, 0, 1));
+  for (const field of [early, late]) field.release();
+  results.cancel();
+  scheduler.drain();
+  expect(server.calls.at(-1)!.canceled).toBe(false); // what is pipelined on it waits still
+  server.calls.at(-1)!.returns(payload(0, hook.addRef()));
+  scheduler.drain();
+  expect(seen.value).toBe(1);
+
+  left = 10_000;
+  const given = call(hook, 1, 0);
+  scheduler.drain();
+  given.cancel();
+  expect(server.calls.at(-1)!.canceled).toBe(true);
+  server.calls.at(-1)!.returns();
+  hook.release();
+  scheduler.drain();
+  expect(server.droppedTimes).toBe(1);
+});
+
+it("an object that was called has started, whatever is known of the call that it failed with", () => {
+  const lost = new RpcError("disconnected", "connection-lost", "gone", { delivery: "not-sent" });
+  const broken = brokenHook(lost, scheduler);
+  const server = new Recorder({
+    1: (c) => c.fails(lost),
+    2: (c) => c.tailCall(broken, request(0, 0)),
+  });
+  const hook = server.hook(scheduler);
+  const seen = [outcome(call(hook, 1, 0)), outcome(call(hook, 2, 0))];
+  scheduler.drain();
+  for (const { error } of seen)
+    expect(error).toMatchObject({ code: "connection-lost", message: "gone", delivery: "started" });
+  hook.release();
+});
+
 it("C-GCF-05: a reference released twice is refused here and reaches nobody", () => {
   const hook = new Recorder().hook(scheduler);
   hook.release();

@@ -8,45 +8,36 @@ import { Payload } from "../../src/hook/payload.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { Content } from "../../src/wire/content.js";
 import { Descriptors } from "../../src/wire/descriptors.js";
-import type { MessageWriter } from "../../src/wire/message-writer.js";
+import type { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { call, content, outcome, payload, Recorder, request } from "../support/objects.js";
+import { attacked, calls, flood, LEFT, NO_CAPS, NULL } from "./flood.js";
+import { frame, NULL as NOTHING, struct, word } from "./assembler.js";
 import { live, MB } from "./memory.js";
-import { Victim, type VictimOptions } from "./victim.js";
 
-const NO_CAPS = new Descriptors();
-const NULL = Content.NULL;
+/** The first question for which no Return is wanted. */
+const HIGH = 0x8000_0000;
 
-function attacked(options: VictimOptions = {}): Victim {
-  const victim = new Victim({ checking: false, ...options });
-  victim.send((w) => w.bootstrap(0));
-  return victim;
-}
-
-/** A call of `method` of the bootstrap object. */
-function calls(w: MessageWriter, question: number, method = 0, caps = NO_CAPS, body = NULL): void {
-  w.call(question, 0, 0, [], 0, 0x7e57, method, 0, 0, body, caps);
+/** A call of method 0 of the bootstrap object with no params at all, not even an empty Payload. */
+function bareCall(question: number): Uint8Array {
+  return frame([
+    struct(0, 1, 1),
+    word(2), // Message.call
+    struct(0, 3, 3),
+    word(question),
+    word(0x7e57),
+    NOTHING,
+    struct(2, 1, 1), // target
+    NOTHING, // params
+    NOTHING,
+    NOTHING, // MessageTarget.importedCap = 0
+    NOTHING,
+  ]);
 }
 
 function table(count: number, kind: number, id: (i: number) => number): Descriptors {
   const caps = new Descriptors();
   for (let i = 0; i < count; i++) caps.add(kind, id(i), []);
   return caps;
-}
-
-/** The most that a flood may leave behind, and how long it may take: generous, since the machine may be busy. */
-const LEFT = 8 * MB;
-const MS = 20_000;
-
-function flood(victim: Victim, count: number, build: (w: MessageWriter, i: number) => void): void {
-  const before = live();
-  const start = performance.now();
-  for (let i = 0; i < count && victim.connection.error === null; i++) {
-    victim.feed(victim.encode((w) => build(w, i)));
-    if (i % 1000 === 999) victim.told();
-  }
-  victim.told();
-  expect(performance.now() - start).toBeLessThan(MS);
-  expect(live() - before).toBeLessThan(LEFT);
 }
 
 describe("C-HOS-02: limits, each enforced by name", () => {
@@ -202,6 +193,31 @@ describe("C-HOS-03: answers that are never finished", () => {
     victim.unharmed();
   });
 
+  it("C-HOS-03: so are results of calls without a Return, which are kept for what is pipelined on them", () => {
+    const victim = attacked({
+      limits: limitsWith({ heldResultBytes: 100_000, incomingCallBytes: 1000 }),
+      methods: {
+        1: (c) => c.returns(new Payload(big)),
+        2: () => {
+          throw new Error("x".repeat(1000));
+        },
+      },
+    });
+    const pipelineOnly = (w: IntroductionWriter, i: number): void =>
+      w.call(HIGH + i, 0, 0, [], 0, 0x7e57, 1 + (i % 2), 4, 0, NULL, NO_CAPS);
+    for (let i = 0; i < 10; i++) victim.send((w) => pipelineOnly(w, i));
+    const { heldResultBytes, incomingCallBytes } = victim.connection.stats();
+    expect(heldResultBytes).toBeGreaterThan(55_000);
+    // They have ended, so they weigh nothing on those that run.
+    expect(incomingCallBytes).toBe(0);
+    for (let i = 0; i < 10; i++) victim.send((w) => w.finish(HIGH + i, true, false));
+    expect(victim.connection.stats().heldResultBytes).toBeLessThan(1000);
+    let told: string[] = [];
+    for (let i = 0; i < 100 && victim.connection.error === null; i++)
+      told = victim.send((w) => pipelineOnly(w, i));
+    victim.aborted(told, /overloaded "limit heldResultBytes: 100000/);
+  });
+
   it("C-HOS-03: so are results that stay here for a tail call", () => {
     const victim = attacked({
       limits: limitsWith({ heldResultBytes: 100_000 }),
@@ -242,7 +258,7 @@ it("C-HOS-04: a flood of Bootstraps is capped", () => {
 });
 
 describe("C-HOS-05: messages that ask for nothing cost nothing that stays", () => {
-  const cheap: [string, (w: MessageWriter, i: number) => void][] = [
+  const cheap: [string, (w: IntroductionWriter, i: number) => void][] = [
     ["Resolve of promises that are not held", (w, i) => w.resolveCap(1000 + i, 1, i, [])],
     ["Release of no reference", (w) => w.release(0, 0)],
     ["Finish of unknown questions", (w, i) => w.finish(1000 + i, i % 2 === 0, i % 3 === 0)],
@@ -268,6 +284,25 @@ describe("C-HOS-05: messages that ask for nothing cost nothing that stays", () =
       expect([answers, imports, exports, questions]).toEqual([1, 0, 1, 0]);
       victim.unharmed();
     });
+
+  it("C-HOS-05: calls without params that are withheld and finished count until their turn", () => {
+    const victim = attacked({
+      limits: limitsWith({ incomingCallBytes: 1, withheldCallBytes: 1_000_000 }),
+      methods: { 1: () => {} },
+    });
+    victim.send((w) => calls(w, 1, 1));
+    const before = live();
+    let sent = 0;
+    for (; sent < 20_000 && !victim.connection.readingExhausted; sent++) {
+      victim.feed(bareCall(2 + sent));
+      victim.feed(victim.encode((w) => w.finish(2 + sent, true, false)));
+      victim.told();
+    }
+    expect(sent).toBeLessThan(1100);
+    expect(live() - before).toBeLessThan(LEFT);
+    expect(victim.connection.stats().answers).toBe(2);
+    victim.unharmed();
+  });
 
   it("C-HOS-05: embargoes that must wait are counted: on a promise, on an answer, behind withheld calls", () => {
     const never = (c: LocalCall): void => c.returns(payload(0, new PromiseHook(c.scheduler)));
@@ -550,7 +585,7 @@ it("C-HOS-14: one of our exports named a million times leaves nothing", () => {
 describe("C-HOS-15: amplification", () => {
   it("C-HOS-15: an answer is never much larger than what asked for it", () => {
     const victim = attacked({ checking: true });
-    const cost = (build: (w: MessageWriter) => void): number => {
+    const cost = (build: (w: IntroductionWriter) => void): number => {
       const message = victim.encode(build);
       const before = victim.connection.state.outbox;
       victim.feed(message);
@@ -560,7 +595,7 @@ describe("C-HOS-15: amplification", () => {
       victim.told();
       return bytes - message.length;
     };
-    const builds: ((w: MessageWriter) => void)[] = [
+    const builds: ((w: IntroductionWriter) => void)[] = [
       (w) => w.bootstrap(50),
       (w) => calls(w, 51),
       (w) => calls(w, 52, 0, NO_CAPS, big),

@@ -11,7 +11,7 @@ import type { LocalCall } from "../../src/hook/local.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { Content } from "../../src/wire/content.js";
 import { Descriptors } from "../../src/wire/descriptors.js";
-import type { MessageWriter } from "../../src/wire/message-writer.js";
+import type { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { call, content, payload, Recorder, request } from "../support/objects.js";
 import { Victim } from "./victim.js";
 
@@ -268,7 +268,7 @@ class Attack {
     return caps;
   }
 
-  private message(): [string, Verdict, (w: MessageWriter) => void] {
+  private message(): [string, Verdict, (w: IntroductionWriter) => void] {
     const { random, model } = this;
     const open = (id: number): boolean => model.questions.has(id);
     switch (model.questions.size === 0 ? 0 : random.below(12)) {
@@ -357,7 +357,7 @@ class Attack {
     }
   }
 
-  private callMessage(): [string, Verdict, (w: MessageWriter) => void] {
+  private callMessage(): [string, Verdict, (w: IntroductionWriter) => void] {
     const { random, model } = this;
     const id = random.below(10);
     const method = random.below(8);
@@ -389,7 +389,7 @@ class Attack {
     ];
   }
 
-  private returnMessage(): [string, Verdict, (w: MessageWriter) => void] {
+  private returnMessage(): [string, Verdict, (w: IntroductionWriter) => void] {
     const { random, model } = this;
     const id = this.pick(model.asked.keys());
     const question = model.asked.get(id);

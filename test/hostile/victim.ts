@@ -10,7 +10,7 @@ import { Mesh, type MeshEnd } from "../../src/vat/mesh.js";
 import { Frame, parseFrame } from "../../src/wire/frame.js";
 import { Framer } from "../../src/wire/framer.js";
 import { MessageReader } from "../../src/wire/message-reader.js";
-import { MessageWriter } from "../../src/wire/message-writer.js";
+import { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { Outbox } from "../../src/wire/outbox.js";
 import { call, type Method, outcome, type Outcome, payload, Recorder } from "../support/objects.js";
 import { lineOf } from "../support/raw-peer.js";
@@ -44,7 +44,7 @@ export class Victim {
   private readonly frame = new Frame();
   private readonly reader = new MessageReader(DEFAULT_LIMITS);
   private readonly own = new Outbox();
-  private readonly writer = new MessageWriter(this.own, DEFAULT_LIMITS);
+  private readonly writer = new IntroductionWriter(this.own, DEFAULT_LIMITS);
   private now = 0;
 
   constructor(options: VictimOptions = {}) {
@@ -67,13 +67,13 @@ export class Victim {
   }
 
   /** One message that `build` writes, damaged by `harm`. Returns what the attacker is told. */
-  send(build: (w: MessageWriter) => void, harm?: (message: Uint8Array) => void): string[] {
+  send(build: (w: IntroductionWriter) => void, harm?: (message: Uint8Array) => void): string[] {
     const message = this.encode(build);
     harm?.(message);
     return this.push(message);
   }
 
-  encode(build: (w: MessageWriter) => void): Uint8Array {
+  encode(build: (w: IntroductionWriter) => void): Uint8Array {
     build(this.writer);
     const batch = this.own.take()!;
     const message = new Uint8Array(batch.bytes);

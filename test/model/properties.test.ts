@@ -1,28 +1,8 @@
 // Each property by itself, on the smallest program that can break it. The programs were shrunk from planted faults.
 
 import { it } from "vitest";
-import type { Ground, Op } from "./ops.js";
+import { call, three } from "./kit.js";
 import { replay } from "./shrink.js";
-
-const three: Ground = {
-  vats: 3,
-  links: [
-    [0, 1],
-    [1, 2],
-    [0, 2],
-  ],
-  tailCalls: "always",
-};
-
-const call = (id: number, on: number, method = 0, args: number[] = [], child = 0): Op => ({
-  op: "call",
-  id,
-  on,
-  method,
-  args,
-  child,
-  then: 0,
-});
 
 it("C-EMB-24: E1: calls on one reference arrive in the order they were made", () => {
   replay(three, [

@@ -44,7 +44,7 @@ describe("build", () => {
     expect(fs.existsSync(path.join(folder, "to/gone.js"))).toBe(false);
   });
 
-  it("compiles; fails on a type error and leaves dist as it was", () => {
+  it("compiles; fails on a type error and leaves dist as it was", async () => {
     put({
       "package.json": `{ "type": "module", "bin": { "a": "./dist/a.js" } }`,
       "tsconfig.build.json": `{
@@ -56,15 +56,15 @@ describe("build", () => {
       "src/a.ts": `export const a: number = 1;`,
     });
     fs.symlinkSync(path.resolve("node_modules"), path.join(folder, "node_modules"));
-    expect(build(folder, false)).toBe(0);
+    expect(await build(folder, false)).toBe(0);
     const made = path.join(folder, "dist/a.js");
     expect(fs.readFileSync(made, "utf8")).toContain("a = 1");
     expect(fs.statSync(made).mode & 0o111).toBe(0o111);
 
     put({ "src/a.ts": `export const a: string = 2;` });
-    expect(build(folder, false)).toBe(1);
+    expect(await build(folder, false)).toBe(1);
     expect(fs.readFileSync(made, "utf8")).toContain("a = 1");
-    expect(build(folder, true)).toBe(1);
+    expect(await build(folder, true)).toBe(1);
     expect(fs.readFileSync(made, "utf8")).toContain("a = 2");
     expect(fs.readdirSync(path.join(folder, ".tmp"))).toEqual([]);
   });

@@ -37,8 +37,8 @@ function run(args: string[], cwd: string): { status: number | null; output: stri
 }
 
 describe("code in documents", () => {
-  beforeAll(() => {
-    expect(build(root, false), "the build").toBe(0);
+  beforeAll(async () => {
+    expect(await build(root, false), "the build").toBe(0);
     fs.mkdirSync(path.join(root, ".tmp"), { recursive: true });
     folder = fs.mkdtempSync(path.join(root, ".tmp", "snippets-"));
     for (const { doc, file, text } of [...programs, ...schemas]) {

@@ -10,24 +10,7 @@ import { unwrap } from "../../src/hook/unwrap.js";
 import { Mesh } from "../../src/vat/mesh.js";
 import { Framer } from "../../src/wire/framer.js";
 import { call, outcome, payload, Recorder, request, tell } from "../support/objects.js";
-import { answer, hosted, promised, RawPeer, yours } from "../support/raw-peer.js";
-
-/** A peer that has given us its capabilities. */
-function given(...caps: ReturnType<typeof hosted>[]): { peer: RawPeer; hooks: Hook[] } {
-  let hooks: Hook[] = [];
-  const peer = new RawPeer({
-    methods: {
-      9: (c: LocalCall) => {
-        hooks = c.params.caps.map((cap) => cap!.addRef());
-        c.returns();
-      },
-      3: () => {},
-    },
-  });
-  peer.bootstrap(0);
-  peer.call(1, answer(0), { method: 9, caps });
-  return { peer, hooks };
-}
+import { answer, given, hosted, promised, RawPeer, yours } from "../support/raw-peer.js";
 
 const lost = (): RpcError => new RpcError("disconnected", "connection-lost", "the wire broke");
 
@@ -159,6 +142,34 @@ it("C-DIS-04: later calls fail with the stored error, later, and are known not t
   const r = tell(again, 1);
   peer.drain();
   expect(r.error).toMatchObject({ type: "disconnected", delivery: "not-sent" });
+  peer.done();
+});
+
+it("C-DIS-04: so are calls on promises that broke with it, and on what a failed call would have given", () => {
+  const { peer, hooks } = given(hosted(7), promised(8), promised(9));
+  const [object, promise, home] = hooks as [Hook, Hook, Hook];
+  const asked = call(object, 0, 1, new Recorder().hook(peer.scheduler));
+  const field = asked.pipeline([0]);
+  const refused = call(object, 0, 2);
+  const none = refused.pipeline([0]);
+  tell(home, 3);
+  peer.drain();
+  peer.send((w) =>
+    w.returnException(1, true, false, new RpcError("failed", "method-failed", "no")),
+  );
+  expect(refused.error).toMatchObject({ message: "no", delivery: "started" });
+  peer.resolve(9, yours(1));
+  const embargoed = tell(home, 4);
+  const onRefused = tell(none, 5);
+  peer.acts(() => peer.connection.disconnected(null));
+  const late = [promise, home, field, none].map((hook) => tell(hook, 6));
+  peer.drain();
+  expect(asked.error).toMatchObject({ type: "disconnected", delivery: "unknown" });
+  for (const one of [embargoed, onRefused, ...late]) expect(one.error?.delivery).toBe("not-sent");
+  expect(onRefused.error?.message).toBe("no");
+  for (const results of [asked, refused]) results.cancel();
+  for (const hook of [...hooks, field, none]) hook.release();
+  peer.drain();
   peer.done();
 });
 
@@ -393,7 +404,9 @@ describe("C-DIS-13: traces", () => {
 
   it("C-DIS-13: a received one is kept, but not passed on by a proxy that was not asked to", () => {
     const mesh = chain(throws, true);
-    Object.assign(mesh.b.to("a").state.writer, { sendTrace: false });
+    Object.assign(mesh.b.to("a").state.writer, {
+      errors: { sendTrace: false, redact: null },
+    });
     const r = outcome(call(mesh.cap, 1, 0));
     const direct = mesh.b.to("c").bootstrap();
     const kept = outcome(call(direct, 1, 0));

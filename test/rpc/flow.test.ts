@@ -4,30 +4,13 @@ import { describe, expect, it } from "vitest";
 import { RpcError } from "../../src/base/errors.js";
 import { limitsWith } from "../../src/base/limits.js";
 import type { Hook } from "../../src/hook/hook.js";
-import type { LocalCall } from "../../src/hook/local.js";
 import type { Results } from "../../src/hook/results.js";
 import { AdaptiveWindow } from "../../src/rpc/adaptive-window.js";
 import type { StreamFlow } from "../../src/rpc/flow.js";
 import { Mesh } from "../../src/vat/mesh.js";
 import { Content } from "../../src/wire/content.js";
 import { call, outcome, payload, Recorder, request, tell } from "../support/objects.js";
-import { answer, hosted, promised, RawPeer, yours } from "../support/raw-peer.js";
-
-/** A peer that has given us its capabilities. */
-function given(...caps: ReturnType<typeof hosted>[]): { peer: RawPeer; hooks: Hook[] } {
-  let hooks: Hook[] = [];
-  const peer = new RawPeer({
-    methods: {
-      9: (c: LocalCall) => {
-        hooks = c.params.caps.map((cap) => cap!.addRef());
-        c.returns();
-      },
-    },
-  });
-  peer.bootstrap(0);
-  peer.call(1, answer(0), { method: 9, caps });
-  return { peer, hooks };
-}
+import { answer, given, hosted, promised, RawPeer, yours } from "../support/raw-peer.js";
 
 function end(peer: RawPeer, ...hooks: Hook[]): void {
   for (const hook of hooks) hook.release();
@@ -444,7 +427,7 @@ describe("C-FLO-17, C-FLO-18: over the soft limit dispatch is withheld", () => {
   });
 
   it("C-FLO-18: only when the reserve is spent must reading stop, and it may go on once there is room", () => {
-    const { peer } = pressed({ incomingCallBytes: 3000, withheldCallBytes: 5000 }, 6);
+    const { peer } = pressed({ incomingCallBytes: 3000, withheldCallBytes: 9000 }, 6);
     expect(peer.connection.readingExhausted).toBe(false);
     peer.call(7, answer(100), { method: 1, content: pressedBody });
     expect(peer.connection.readingExhausted).toBe(true);

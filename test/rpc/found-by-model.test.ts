@@ -7,6 +7,7 @@ import { Membrane } from "../../src/hook/membrane.js";
 import { PromiseHook } from "../../src/hook/promise.js";
 import { Mesh } from "../../src/vat/mesh.js";
 import type { Ground, Op } from "../model/ops.js";
+import { call, three } from "../model/kit.js";
 import { replay } from "../model/shrink.js";
 import { call as callOn, outcome, payload, Recorder, tell } from "../support/objects.js";
 
@@ -19,38 +20,11 @@ const line: Ground = {
   ],
   tailCalls: "always",
 };
-const three: Ground = {
-  vats: 3,
-  links: [
-    [0, 1],
-    [1, 2],
-    [0, 2],
-  ],
-  tailCalls: "always",
-};
-
 const bootstrap = (id: number, vat: number, peer: number): Op => ({
   op: "bootstrap",
   id,
   vat,
   peer,
-});
-const call = (
-  id: number,
-  on: number,
-  method: number,
-  args: number[] = [],
-  child = 0,
-  hint?: "noPipeline" | "pipelineOnly",
-): Op => ({
-  op: "call",
-  id,
-  on,
-  method,
-  args,
-  child,
-  then: 0,
-  ...(hint === undefined ? {} : { hint }),
 });
 const tail = (of: number, id: number, on: number, method: number, args: number[] = []): Op => ({
   op: "tail",
@@ -430,5 +404,27 @@ it("a path into our answer that leads nowhere, since its pipeline was set withou
     settle,
     { op: "answer", call: 96, caps: [30, 1466] },
     resolve(158, 753),
+  ]);
+});
+
+it("C-PIP-07: results that name an object by another promise than the pipeline set before agree with it, as far as is known", () => {
+  replay(three, [
+    bootstrap(1, 0, 1),
+    bootstrap(5, 0, 2),
+    bootstrap(6, 2, 0),
+    call(7, 14, 0, [46]),
+    settle,
+    { op: "wrap", id: 18, ref: 54 },
+    call(23, 150, 7, [], 24),
+    call(37, 59, 0),
+    pipeline(37),
+    pipeline(23),
+    call(42, 296, 0),
+    deliver(2, 0),
+    deliver(1, 0),
+    deliver(0, 2),
+    deliver(0, 2),
+    { op: "early", call: 37, caps: [184] },
+    { op: "answer", call: 37, caps: [] },
   ]);
 });

@@ -330,6 +330,24 @@ it("C-PIP-11: a chain of ten thousand pipelined calls neither overflows the stac
   world.end();
 });
 
+it("C-PIP-11: a chain that waits is given up from its end, however long it is", () => {
+  const DEPTH = 10_000;
+  const peer = new ServedPeer();
+  peer.call(1, 0, { method: 3 });
+  for (let id = 2; id < DEPTH; id++) {
+    peer.call(id, answer(id - 1, 0));
+    // The call that is pipelined on it keeps it.
+    expect(peer.finish(id - 1)).toEqual([]);
+  }
+  const lines = peer.finish(DEPTH - 1);
+  expect(peer.connection.error).toBe(null);
+  expect(lines).toHaveLength(DEPTH - 1);
+  expect(lines.every((line) => line.endsWith("canceled"))).toBe(true);
+  expect(peer.server.calls[0]!.canceled).toBe(true);
+  peer.server.calls[0]!.returns();
+  peer.ends();
+});
+
 it("C-PIP-12: dropping the pipeline or the response before the Return lets go of that half alone", () => {
   const peer = new ServedPeer();
   const cap = peer.remote(hosted(7));

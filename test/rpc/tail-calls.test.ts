@@ -139,6 +139,28 @@ it("C-TAI-04: a redirected call that still runs is adopted, with the calls pipel
   peer.done();
 });
 
+it("C-TAI-04: a call that would be answered by its own results fails, alone or by way of others", () => {
+  for (const calls of [1, 3]) {
+    const given = adopting((c) => c.tailCall(given.import7, request(0, 5)));
+    const { peer, import7 } = given;
+    // Each run at our side, 10, 11, ..., is answered by a question of ours, 0, 1, ..., and that by the next run.
+    for (let i = 0; i < calls; i++) peer.call(10 + i, answer(0), { method: 1, to: 1 });
+    for (let i = 0; i < calls; i++) {
+      const other = 10 + ((i + 1) % calls);
+      peer.returnsTag(i, 4, { other });
+    }
+    expect(peer.call(20, answer(10, 0), { value: 1 }).at(-1)).toMatch(
+      /^return 20 exception failed "the call was to be answered by its own results"/,
+    );
+    expect(peer.connection.error).toBe(null);
+    for (let id = 10; id < 10 + calls; id++) peer.finish(id);
+    for (const id of [20, 0]) peer.finish(id);
+    import7.release();
+    peer.drain();
+    peer.done();
+  }
+});
+
 it("C-TAI-05: adopted results stay here; what was pipelined before waits for its embargo", () => {
   const home = new Recorder();
   const { peer, import7 } = adopting((c) => c.returns(payload(42, home.hook(c.scheduler))));

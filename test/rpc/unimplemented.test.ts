@@ -8,7 +8,7 @@ import { PromiseHook } from "../../src/hook/promise.js";
 import { limitsWith } from "../../src/base/limits.js";
 import { Content } from "../../src/wire/content.js";
 import { Descriptors } from "../../src/wire/descriptors.js";
-import type { MessageWriter } from "../../src/wire/message-writer.js";
+import type { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { call, outcome, payload, Recorder, tell } from "../support/objects.js";
 import { answer, hosted, promised, RawPeer, yours } from "../support/raw-peer.js";
 
@@ -192,7 +192,7 @@ it("C-UNI-03: a Resolve to something of the peer's counted nothing, and nothing 
 });
 
 describe("C-UNI-04: the echo of what level 1 cannot do without ends the connection", () => {
-  const needed: [string, (w: MessageWriter) => void][] = [
+  const needed: [string, (w: IntroductionWriter) => void][] = [
     ["release", (w) => w.release(0, 1)],
     ["finish", (w) => w.finish(0, true, false)],
     ["return", (w) => w.returnResults(1, false, true, Content.NULL, NO_CAPS)],
@@ -240,7 +240,7 @@ it("C-UNI-05: the echo of our Disembargo fails the calls that wait for it; the c
 });
 
 describe("C-UNI-06: the echo of a message of level 3, which we never send, ends the connection", () => {
-  const never: [string, (w: MessageWriter) => void][] = [
+  const never: [string, (w: IntroductionWriter) => void][] = [
     ["provide", (w) => w.provide(0, 0, 0, [], Content.NULL)],
     ["accept", (w) => w.accept(0, Content.NULL, null)],
     ["thirdPartyAnswer", (w) => w.thirdPartyAnswer(0x4000_0000, Content.NULL)],
@@ -308,7 +308,7 @@ it("C-UNI-10: awaitFromThirdParty, which no call of ours allows, ends the connec
 });
 
 describe("C-UNI-11: an echo of what we never sent ends the connection", () => {
-  const forged: [string, (w: MessageWriter) => void][] = [
+  const forged: [string, (w: IntroductionWriter) => void][] = [
     ["a call", (w) => w.call(5, 0, 0, [], 0, 0, 0, 0, 0, Content.NULL, NO_CAPS)],
     [
       "a pipeline-only call",

@@ -13,11 +13,22 @@ const parent = path.join(root, ".tmp");
 /** `program` stands alone; the others load the library from the file beside them. */
 export type Entry = "page" | "web-worker" | "thread" | "workerd" | "program";
 
+/** What stands in for the library: the file that is shipped as `capstan/browser`, or all of `capstan`, bundled by a user. */
+export type Library = "capstan/browser" | "capstan";
+export const LIBRARIES: readonly Library[] = ["capstan/browser", "capstan"];
+
 /** @returns the folder, with a file of each entry and capstan.js; the caller removes it */
-export async function buildEntries(entries: readonly Entry[]): Promise<string> {
+export async function buildEntries(
+  entries: readonly Entry[],
+  library: Library = "capstan/browser",
+): Promise<string> {
   fs.mkdirSync(parent, { recursive: true });
   const folder = fs.mkdtempSync(path.join(parent, "runtimes-"));
-  fs.writeFileSync(path.join(folder, "capstan.js"), (await browserBundle(root)).code);
+  const { code } =
+    library === "capstan/browser"
+      ? await browserBundle(root)
+      : await bundle(root, `export * from "./src/index.ts";`, { minify: true });
+  fs.writeFileSync(path.join(folder, "capstan.js"), code);
   for (const entry of entries) {
     const alone = entry === "program";
     const from = `from "./test/runtimes/entries/${entry}.ts";`;

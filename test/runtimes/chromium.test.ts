@@ -7,9 +7,9 @@ import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, describe } from "vitest";
 import { type Browser, chromium, type Page as Tab } from "playwright-core";
-import { listen } from "../../src/node.js";
+import { batchHandler, listen } from "../../src/node.js";
 import { findTool, missingTool } from "../support/tools.js";
-import { buildEntries } from "./build.js";
+import { buildEntries, LIBRARIES } from "./build.js";
 import type { Page } from "./entries/page.js";
 import { runtimeSuite } from "./report.js";
 import { Host } from "./server.js";
@@ -28,17 +28,22 @@ const ARGUMENTS = [
 ];
 
 /** No text is evaluated, no script is taken from elsewhere. */
-const POLICY = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src ws:";
+const POLICY = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src ws: 'self'";
 
-describe.skipIf(missingTool("chromium") !== null)("Chromium", () => {
+describe.skipIf(missingTool("chromium") !== null).each(LIBRARIES)("Chromium, %s", (library) => {
   let folder = "";
   let files: http.Server;
   let origin = "";
   let browser: Browser;
 
   beforeAll(async () => {
-    folder = await buildEntries(["page", "web-worker"]);
+    folder = await buildEntries(["page", "web-worker"], library);
+    const batches = batchHandler(new Host().options);
     files = http.createServer((request, response) => {
+      if (request.url === "/batch") {
+        batches(request, response);
+        return;
+      }
       const name = /^\/([\w-]+\.js)$/.exec(request.url ?? "")?.[1];
       const isPage = request.url === "/";
       response.setHeader("content-security-policy", POLICY);
@@ -86,7 +91,7 @@ describe.skipIf(missingTool("chromium") !== null)("Chromium", () => {
     }
   }
 
-  runtimeSuite("Chromium page, calls Node, WebSocket", () =>
+  runtimeSuite(`Chromium page, calls Node, WebSocket, ${library}`, () =>
     inPage(async (tab) => {
       const host = new Host();
       await using listener = await listen("ws://127.0.0.1:0/rpc", {
@@ -95,19 +100,25 @@ describe.skipIf(missingTool("chromium") !== null)("Chromium", () => {
         onSession: (session) => host.of(session),
       });
       return await tab.evaluate(
-        (url) => (globalThis as unknown as { page: Page }).page.webSocket(url),
-        listener.url,
+        ([url, batch]) => (globalThis as unknown as { page: Page }).page.webSocket(url!, batch!),
+        [listener.url, `${origin}/batch`],
       );
     }),
   );
-  runtimeSuite("Chromium page, calls a Web Worker, MessagePort", () =>
+  runtimeSuite(`Chromium page, calls a Web Worker, MessagePort, ${library}`, () =>
     inPage((tab) =>
-      tab.evaluate(() => (globalThis as unknown as { page: Page }).page.worker("to")),
+      tab.evaluate(
+        (batch) => (globalThis as unknown as { page: Page }).page.worker("to", batch),
+        `${origin}/batch`,
+      ),
     ),
   );
-  runtimeSuite("Chromium Web Worker, calls its page, MessagePort", () =>
+  runtimeSuite(`Chromium Web Worker, calls its page, MessagePort, ${library}`, () =>
     inPage((tab) =>
-      tab.evaluate(() => (globalThis as unknown as { page: Page }).page.worker("from")),
+      tab.evaluate(
+        (batch) => (globalThis as unknown as { page: Page }).page.worker("from", batch),
+        `${origin}/batch`,
+      ),
     ),
   );
 });

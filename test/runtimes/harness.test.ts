@@ -16,7 +16,7 @@ async function open(): Promise<Session> {
 
 /** How a scenario ends. */
 async function outcomeOf(run: Scenario["run"], ms = 5000): Promise<string | null> {
-  const [outcome] = await runAll(open, [{ name: "one", run }], ms);
+  const [outcome] = await runAll(open, "", [{ name: "one", run }], ms);
   expect(host.sessions.size).toBe(0);
   return outcome!.error;
 }
@@ -50,6 +50,7 @@ describe("a scenario", () => {
   it("that hangs fails, and the next one runs", async () => {
     const outcomes = await runAll(
       open,
+      "",
       [
         { name: "hangs", run: () => new Promise(() => {}) },
         { name: "runs", run: async ({ api }) => equal(await api.later(1), 2) },

@@ -9,6 +9,8 @@ import type { Api } from "./objects.js";
 export interface Scene {
   readonly api: RpcStub<Api>;
   readonly session: Session;
+  /** Where HTTP batches reach an object of the same class. */
+  readonly http: string;
 }
 
 export interface Scenario {
@@ -40,10 +42,12 @@ const REST_MS = 2000;
  * Runs scenarios one after the other, each over a session of its own, and looks after each whether anything is left.
  *
  * @param open makes a session with a peer that serves a new Api at each Bootstrap.
+ * @param http where the same is served to HTTP batches.
  * @param ms how long each step of a scenario may take: one that hangs fails, and the next one runs.
  */
 export async function runAll(
   open: () => Promise<Session>,
+  http: string,
   chosen: readonly Scenario[] = scenarios,
   ms: number = SCENARIO_MS,
 ): Promise<Outcome[]> {
@@ -51,7 +55,7 @@ export async function runAll(
   for (const { name, run } of chosen) {
     let error: string | null = null;
     try {
-      await runOne(open, run, ms);
+      await runOne(open, http, run, ms);
     } catch (thrown) {
       error = thrown instanceof Error ? `${thrown.message}\n${thrown.stack ?? ""}` : String(thrown);
     }
@@ -62,13 +66,14 @@ export async function runAll(
 
 async function runOne(
   open: () => Promise<Session>,
+  http: string,
   run: Scenario["run"],
   ms: number,
 ): Promise<void> {
   const session = await within(ms, open());
   try {
     const api = session.bootstrap(RpcStub<Api>);
-    await within(ms, run({ api, session }));
+    await within(ms, run({ api, session, http }));
     if (session.error === null) await within(ms, atRest(session, api));
     else api[Symbol.dispose]();
     const { questions, answers, imports, exports, embargoes } = session.connection.stats();
@@ -88,7 +93,7 @@ async function atRest(session: Session, api: RpcStub<Api>): Promise<void> {
     const { questions, answers, imports, exports, embargoes } = session.connection.stats();
     return questions + answers + imports + exports + embargoes === 0;
   }).catch((error: unknown) => {
-    throw new Error(`${String(error)}\n${session.connection.dump()}`);
+    throw new Error(`${String(error)}\n${JSON.stringify(session.connection.stats())}`);
   });
 }
 
@@ -126,7 +131,7 @@ export function equal(actual: unknown, expected: unknown): void {
   if (where !== null) throw new Error(`not equal: ${where}`);
 }
 
-export function ok(condition: boolean, what: string): void {
+export function ok(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(`does not hold: ${what}`);
 }
 

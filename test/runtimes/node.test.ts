@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe } from "vitest";
 import {
   connect,
   listen,
+  type Listener,
   memoryPair,
   type MessagePortLike,
   MessagePortTransport,
@@ -20,11 +21,16 @@ import { runtimeSuite } from "./report.js";
 import { Host } from "./server.js";
 import { type Outcome, runAll } from "./suite/index.js";
 
+let batches: Listener;
 let before: Map<string, number>;
-beforeAll(() => {
+beforeAll(async () => {
   before = resources();
+  batches = await listen("http://127.0.0.1:0/batch", new Host().options);
 });
-afterAll(() => expectNoResidue(before));
+afterAll(async () => {
+  await batches.close();
+  await expectNoResidue(before);
+});
 
 async function overAddress(url: string, tls?: { key: string; cert: string }): Promise<Outcome[]> {
   const host = new Host();
@@ -34,7 +40,7 @@ async function overAddress(url: string, tls?: { key: string; cert: string }): Pr
     onSession: (session) => host.of(session),
   });
   const ca = tls?.cert;
-  return await runAll(() => connect(listener.url, { ca }));
+  return await runAll(() => connect(listener.url, { ca }), batches.url);
 }
 
 function overPair(pair: () => [Transport, Transport]): Promise<Outcome[]> {
@@ -43,7 +49,7 @@ function overPair(pair: () => [Transport, Transport]): Promise<Outcome[]> {
     const [one, two] = pair();
     host.of(nodeSession(one, host.options));
     return nodeSession(two, {});
-  });
+  }, batches.url);
 }
 
 runtimeSuite("Node, memory", () => overPair(() => memoryPair()));

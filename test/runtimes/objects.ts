@@ -2,6 +2,8 @@
 // State: per Api, the objects it made. Must not know: scenarios, runtimes.
 
 import { callContext, type RpcStub, RpcTarget } from "../../src/index.js";
+import { Shop } from "./shop.js";
+import { Streams } from "./stream-objects.js";
 
 /** An object that is made on demand, and says when it is no longer held. */
 export class Counter extends RpcTarget {
@@ -75,6 +77,13 @@ export class Api extends RpcTarget {
   }
   hangUp(): void {
     this.#hangUp();
+  }
+
+  streams(): Streams {
+    return new Streams();
+  }
+  shop(): Shop {
+    return new Shop();
   }
 
   echo(value: unknown): unknown {

@@ -14,7 +14,8 @@ export interface Realm {
 
 /** What the threads say to each other outside any session. */
 export type Message =
-  | { readonly say: "ready" | "run" }
+  | { readonly say: "ready" }
+  | { readonly say: "run"; readonly http: string }
   | { readonly say: "serve"; readonly port: MessagePort }
   | { readonly say: "outcomes"; readonly outcomes: Outcome[] };
 
@@ -27,22 +28,27 @@ export function takePart(realm: Realm): void {
   realm.listen((message) => {
     if (message.say === "serve") host.of(session(message.port, host.options));
     else if (message.say === "run")
-      void runOver(realm).then((outcomes) => realm.post({ say: "outcomes", outcomes }, []));
+      void runOver(realm, message.http).then((outcomes) =>
+        realm.post({ say: "outcomes", outcomes }, []),
+      );
   });
   realm.post({ say: "ready" }, []);
 }
 
 /** Runs the scenarios against the other thread. */
-export function runOver(realm: Realm): Promise<Outcome[]> {
+export function runOver(realm: Realm, http: string): Promise<Outcome[]> {
   return runAll(async () => {
     const { port1, port2 } = new MessageChannel();
     realm.post({ say: "serve", port: port2 }, [port2]);
     return session(port1);
-  });
+  }, http);
 }
 
 /** Starts with the other thread, and gives what it says when it is asked to run. */
-export function together(realm: Realm): { ready: Promise<void>; theirs: () => Promise<Outcome[]> } {
+export function together(
+  realm: Realm,
+  http: string,
+): { ready: Promise<void>; theirs: () => Promise<Outcome[]> } {
   let isReady!: () => void;
   let done!: (outcomes: Outcome[]) => void;
   const ready = new Promise<void>((resolve) => (isReady = resolve));
@@ -56,7 +62,7 @@ export function together(realm: Realm): { ready: Promise<void>; theirs: () => Pr
   return {
     ready,
     theirs: () => {
-      realm.post({ say: "run" }, []);
+      realm.post({ say: "run", http }, []);
       return outcomes;
     },
   };

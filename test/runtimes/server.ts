@@ -3,12 +3,13 @@
 
 import { serve, type Session, type SessionOptions } from "../../src/index.js";
 import { Api } from "./objects.js";
+import { TYPES } from "./shop.js";
 
 /** Serves a new Api at each Bootstrap of the sessions that {@link Host.of} is told of. */
 export class Host {
   readonly sessions = new Set<Session>();
   readonly options: SessionOptions = {
-    bootstrap: () => serve(new Api(() => this.hangUp())),
+    bootstrap: () => serve(new Api(() => this.hangUp()), { types: TYPES }),
   };
 
   of(session: Session): void {

@@ -5,20 +5,24 @@ import fs from "node:fs";
 import path from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll } from "vitest";
-import { connectProgram } from "../../src/node.js";
+import { connectProgram, listen, type Listener } from "../../src/node.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 import { buildEntries } from "./build.js";
 import { type Message, type Realm, runOver, together } from "./realm.js";
 import { runtimeSuite } from "./report.js";
+import { Host } from "./server.js";
 import { type Outcome, runAll } from "./suite/index.js";
 
 let folder = "";
+let batches: Listener;
 let before: Map<string, number>;
 beforeAll(async () => {
   folder = await buildEntries(["thread", "program"]);
   before = resources();
+  batches = await listen("http://127.0.0.1:0/batch", new Host().options);
 });
 afterAll(async () => {
+  await batches.close();
   fs.rmSync(folder, { recursive: true, force: true });
   await expectNoResidue(before);
 });
@@ -30,10 +34,10 @@ async function withThread(direction: "to" | "from"): Promise<Outcome[]> {
     listen: (listener) => void worker.on("message", (message: Message) => listener(message)),
   };
   const died = new Promise<never>((_, reject) => worker.once("error", reject));
-  const { ready, theirs } = together(realm);
+  const { ready, theirs } = together(realm, batches.url);
   try {
     await Promise.race([ready, died]);
-    return await Promise.race([direction === "to" ? runOver(realm) : theirs(), died]);
+    return await Promise.race([direction === "to" ? runOver(realm, batches.url) : theirs(), died]);
   } finally {
     await worker.terminate();
   }
@@ -42,5 +46,5 @@ async function withThread(direction: "to" | "from"): Promise<Outcome[]> {
 runtimeSuite("Node, calls a worker thread, MessagePort", () => withThread("to"));
 runtimeSuite("Node, called by a worker thread, MessagePort", () => withThread("from"));
 runtimeSuite("Node, calls a program, stdio", () =>
-  runAll(() => connectProgram(process.execPath, [path.join(folder, "program.js")])),
+  runAll(() => connectProgram(process.execPath, [path.join(folder, "program.js")]), batches.url),
 );

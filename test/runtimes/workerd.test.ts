@@ -4,19 +4,19 @@
 import fs from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, listen } from "../../src/node.js";
-import { buildEntries } from "./build.js";
-import { runtimeSuite } from "./report.js";
+import { buildEntries, LIBRARIES } from "./build.js";
+import { EXCEPT, runtimeSuite } from "./report.js";
 import { Host } from "./server.js";
 import { type Outcome, runAll, scenarios } from "./suite/index.js";
 import { missingWorkerd, startWorkerd, type Workerd } from "./workerd.js";
 
 // skip: where npm has no workerd; missingWorkerd prints the reason
-describe.skipIf(missingWorkerd() !== null)("workerd", () => {
+describe.skipIf(missingWorkerd() !== null).each(LIBRARIES)("workerd, %s", (library) => {
   let folder = "";
   let workerd: Workerd;
 
   beforeAll(async () => {
-    folder = await buildEntries(["workerd"]);
+    folder = await buildEntries(["workerd"], library);
     workerd = await startWorkerd(folder);
     console.log(`runtimes: ${workerd.version}`);
   });
@@ -31,30 +31,36 @@ describe.skipIf(missingWorkerd() !== null)("workerd", () => {
       ...host.options,
       onSession: (session) => host.of(session),
     });
-    const url = `http://${workerd.host}/run?url=${encodeURIComponent(listener.url)}`;
-    const response = await fetch(url, { signal: AbortSignal.timeout(50_000) });
+    await using batches = await listen("http://127.0.0.1:0/batch", host.options);
+    const query = new URLSearchParams({ url: listener.url, http: batches.url });
+    const response = await fetch(`http://${workerd.host}/run?${query}`, {
+      signal: AbortSignal.timeout(50_000),
+    });
     const text = await response.text();
     if (!response.ok) throw new Error(`the Worker failed: ${text}`);
     return JSON.parse(text) as Outcome[];
   }
 
-  runtimeSuite("workerd Worker, calls Node, WebSocket", callNode);
-  runtimeSuite("workerd Worker, called by Node, WebSocket", () =>
-    runAll(() => connect(`ws://${workerd.host}/rpc`)),
-  );
+  const callWorker = (): Promise<Outcome[]> =>
+    runAll(() => connect(`ws://${workerd.host}/rpc`), `http://${workerd.host}/batch`);
+
+  const caller = `workerd Worker, calls Node, WebSocket, ${library}`;
+  const called = `workerd Worker, called by Node, WebSocket, ${library}`;
+  runtimeSuite(caller, callNode);
+  runtimeSuite(called, () => callWorker());
+  const failures = (all: readonly Outcome[], runtime: string): Outcome[] =>
+    all.filter(({ name, error }) => error !== null && !(name in (EXCEPT[runtime] ?? {})));
 
   // What one request made, another must not use: workerd refuses that, and all sessions of an isolate share a scheduler.
   it("serves many clients at once, each request on its own", async () => {
-    const all = await Promise.all(
-      Array.from({ length: 4 }, () => runAll(() => connect(`ws://${workerd.host}/rpc`))),
-    );
-    expect(all.flat().filter(({ error }) => error !== null)).toEqual([]);
+    const all = await Promise.all(Array.from({ length: 4 }, callWorker));
+    expect(failures(all.flat(), called)).toEqual([]);
     expect(all.flat()).toHaveLength(4 * scenarios.length);
   });
   it("calls from many requests at once", async () => {
     const runs = Array.from({ length: 4 }, async () => callNode());
     const all = await Promise.all(runs);
-    expect(all.flat().filter(({ error }) => error !== null)).toEqual([]);
+    expect(failures(all.flat(), caller)).toEqual([]);
     expect(all.flat()).toHaveLength(4 * scenarios.length);
   });
 });

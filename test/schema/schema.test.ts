@@ -1,5 +1,6 @@
 // Role: our .capnp files say what the protocol says, as the capnp tool understands them.
 
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { type FieldFact, WIRE_FACTS } from "../spec/wire-facts.js";
 import { capnp, schemaPath } from "./capnp-tool.js";
@@ -109,3 +110,19 @@ describe.skipIf(missingTool("capnp"))("schema files against the wire facts", () 
     });
   }
 });
+
+// The compiler derives an id that nobody wrote from the id of the scope and the name. Upstream's files write none but their
+// own: so what workerd was seen to call (ByteStream, SubstreamCallback) says whether the id of the file is upstream's.
+it("byte-stream.capnp: the ids seen on the wire follow from the file's, as the compiler derives them", () => {
+  const { id, others } = WIRE_FACTS["byte-stream.capnp"]!;
+  const stream = derived(id, "ByteStream");
+  expect(stream).toBe(others!["ByteStream"]!.id);
+  expect(derived(stream, "SubstreamCallback")).toBe(others!["ByteStream.SubstreamCallback"]!.id);
+});
+
+function derived(scope: string, name: string): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(scope));
+  const digest = createHash("md5").update(bytes).update(name).digest();
+  return `0x${(digest.readBigUInt64BE() | (1n << 63n)).toString(16)}`;
+}

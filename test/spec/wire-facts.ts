@@ -280,13 +280,14 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
           "readable",
           "writable",
           "blob",
+          "bytes",
         ],
       },
     },
     others: {
       Object: { id: "0xf4f99937eb931392", methods: ["call", "get", "map"] },
       Source: { id: "0xe6a62f5914ef1c04", methods: ["pipe"] },
-      Sink: { id: "0xbce0207313793fae", methods: ["write", "abort", "broken", "discard"] },
+      Sink: { id: "0xbce0207313793fae", methods: ["writeValue", "abort", "broken", "discard"] },
     },
   },
   "byte-stream.capnp": {
@@ -297,7 +298,10 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
         id: "0xd2e7d8a0dc0a9766",
         methods: ["write", "end", "getSubstream", "startTls"],
       },
-      SubstreamCallback: { id: "0xb23c0a13cf65c36e", methods: ["ended", "reachedLimit"] },
+      "ByteStream.SubstreamCallback": {
+        id: "0xb23c0a13cf65c36e",
+        methods: ["ended", "reachedLimit"],
+      },
     },
   },
   "rpc-twoparty.capnp": {

@@ -7,12 +7,12 @@ import { ERROR_TYPES, RpcError } from "../../src/base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/base/limits.js";
 import { Scheduler } from "../../src/base/scheduler.js";
 import type { Hook } from "../../src/hook/hook.js";
-import type { LocalHook } from "../../src/hook/local.js";
+import type { LocalCall, LocalHook } from "../../src/hook/local.js";
 import { Connection, type ConnectionOptions } from "../../src/rpc/connection.js";
 import { Descriptors, DescriptorKind, TargetKind } from "../../src/wire/descriptors.js";
 import { Frame, parseFrame } from "../../src/wire/frame.js";
 import { MessageReader } from "../../src/wire/message-reader.js";
-import { MessageWriter } from "../../src/wire/message-writer.js";
+import { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { Outbox } from "../../src/wire/outbox.js";
 import { Content } from "../../src/wire/content.js";
 import { call, content, type Method, payload, Recorder } from "./objects.js";
@@ -92,7 +92,7 @@ export class RawPeer {
   private unread = 0;
   private readonly outbox = new Outbox();
   private readonly own = new Outbox();
-  private readonly write: MessageWriter;
+  private readonly write: IntroductionWriter;
   private readonly reader: MessageReader;
   private readonly frame = new Frame();
   private readonly objects: { recorder: Recorder; hook: LocalHook }[] = [];
@@ -104,7 +104,7 @@ export class RawPeer {
     } = {},
   ) {
     this.limits = options.limits ?? DEFAULT_LIMITS;
-    this.write = new MessageWriter(this.own, DEFAULT_LIMITS);
+    this.write = new IntroductionWriter(this.own, DEFAULT_LIMITS);
     this.reader = new MessageReader(DEFAULT_LIMITS);
     this.server = new Recorder(options.methods ?? {});
     const { methods: _, bootstrap, ...rest } = options;
@@ -203,7 +203,7 @@ export class RawPeer {
   }
 
   /** Says that the message which `build` writes is not implemented. */
-  unimplemented(build: (write: MessageWriter) => void): string[] {
+  unimplemented(build: (write: IntroductionWriter) => void): string[] {
     const inner = this.encode(build);
     parseFrame(inner, this.frame, DEFAULT_LIMITS);
     const { frame } = this;
@@ -211,7 +211,7 @@ export class RawPeer {
   }
 
   /** Any message, damaged by `harm` on its way. */
-  send(build: (write: MessageWriter) => void, harm?: (message: Uint8Array) => void): string[] {
+  send(build: (write: IntroductionWriter) => void, harm?: (message: Uint8Array) => void): string[] {
     const message = this.encode(build);
     harm?.(message);
     return this.bytes(message);
@@ -239,7 +239,7 @@ export class RawPeer {
   }
 
   /** The bytes of one message. */
-  encode(build: (write: MessageWriter) => void): Uint8Array {
+  encode(build: (write: IntroductionWriter) => void): Uint8Array {
     build(this.write);
     const batch = this.own.take()!;
     const message = joined(batch.chunks);
@@ -431,6 +431,23 @@ export function lineOf(r: MessageReader): string {
     default:
       return `message ${r.tag}`;
   }
+}
+
+/** A peer that has given us its capabilities: the arguments of a call of method 9, which are ours to release. */
+export function given(...caps: Cap[]): { peer: RawPeer; hooks: Hook[] } {
+  let hooks: Hook[] = [];
+  const peer = new RawPeer({
+    methods: {
+      9: (c: LocalCall) => {
+        hooks = c.params.caps.map((cap) => cap!.addRef());
+        c.returns();
+      },
+      3: () => {},
+    },
+  });
+  peer.bootstrap(0);
+  peer.call(1, answer(0), { method: 9, caps });
+  return { peer, hooks };
 }
 
 function targetOf(r: MessageReader): string {

@@ -1,6 +1,6 @@
 // Zero residue: what keeps a process alive or listens after a test is over.
 
-import { expect } from "vitest";
+import { afterEach, beforeEach, expect } from "vitest";
 
 /** Kinds of resources that the test runner itself opens and closes at its own times: files it reads. */
 const OF_THE_RUNNER = new Set(["FSReqCallback", "FSReqPromise", "FILEHANDLE"]);
@@ -38,4 +38,23 @@ export async function expectNoResidue(before: Map<string, number>): Promise<void
       setTimeout(resolve, 10);
     });
   }
+}
+
+/**
+ * To be called in a `describe`: after each of its tests all that it opened is taken away, the last first, and nothing may be left.
+ *
+ * @returns notes a step of taking away.
+ */
+export function cleaningUp(): (step: () => unknown) => void {
+  let before: Map<string, number>;
+  let steps: (() => unknown)[] = [];
+  beforeEach(() => {
+    before = resources();
+    steps = [];
+  });
+  afterEach(async () => {
+    for (const step of steps.reverse()) await step();
+    await expectNoResidue(before);
+  });
+  return (step) => void steps.push(step);
 }

@@ -1,12 +1,12 @@
 // MessagePort: the suite on worker_threads ports, a peer that never says hello, the heartbeat, a worker that dies.
 
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type MessagePortLike, MessagePortTransport } from "../../src/transport/messageport.js";
 import type { TransportOptions } from "../../src/transport/transport.js";
 import { limitsWith } from "../../src/base/limits.js";
 import { listenTo, numbers, turn, Writer } from "../support/messages.js";
-import { expectNoResidue, resources } from "../support/residue.js";
+import { cleaningUp } from "../support/residue.js";
 import { frameBytes, transportSuite } from "../suites/transport.js";
 
 const like = (port: MessagePort): MessagePortLike => port as unknown as MessagePortLike;
@@ -51,25 +51,14 @@ transportSuite({
 });
 
 describe("messageport", () => {
-  let before: Map<string, number>;
-  let cleanup: (() => Promise<unknown> | void)[];
-
-  beforeEach(() => {
-    before = resources();
-    cleanup = [];
-  });
-
-  afterEach(async () => {
-    for (const step of cleanup.reverse()) await step();
-    await expectNoResidue(before);
-  });
+  const cleanup = cleaningUp();
 
   function withBarePeer(options?: TransportOptions) {
     const { port1, port2 } = new MessageChannel();
     const transport = new MessagePortTransport("port", like(port1), options);
     const seen = bare(port2);
     const listener = listenTo(transport);
-    cleanup.push(() => {
+    cleanup(() => {
       transport.close();
       port2.close();
     });
@@ -166,7 +155,7 @@ describe("messageport", () => {
         transferList: [port2],
       },
     );
-    cleanup.push(() => worker.terminate());
+    cleanup(() => worker.terminate());
     const transport = new MessagePortTransport("worker", like(port1), { peerTimeout: 450 });
     const listener = listenTo(transport);
     for (let i = 0; !transport.batching && i < 1000; i++) await turn();
@@ -191,7 +180,7 @@ describe("messageport", () => {
        port.postMessage({ capnp: "hello" }); port.on("message", () => process.exit(1));`,
       { eval: true, workerData: { port: port2 }, transferList: [port2] },
     );
-    cleanup.push(() => worker.terminate());
+    cleanup(() => worker.terminate());
     const transport = new MessagePortTransport("worker", like(port1));
     const listener = listenTo(transport);
     for (let i = 0; !transport.batching && i < 1000; i++) await turn();

@@ -4,7 +4,7 @@
 import { once } from "node:events";
 import http from "node:http";
 import type net from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { limitsWith } from "../../src/base/limits.js";
 import { maxPayload, NodeWebSocketTransport } from "../../src/transport/websocket.node.js";
@@ -19,7 +19,7 @@ import {
   WebSocketTransport,
 } from "../../src/transport/websocket.js";
 import { listenTo, numbers, turn, Writer } from "../support/messages.js";
-import { expectNoResidue, resources } from "../support/residue.js";
+import { cleaningUp, resources } from "../support/residue.js";
 import { frameBytes, transportSuite, type TransportKind } from "../suites/transport.js";
 
 interface Ends<C> {
@@ -155,18 +155,7 @@ transportSuite(
 );
 
 describe("websocket", () => {
-  let before: Map<string, number>;
-  let cleanup: (() => Promise<void> | void)[];
-
-  beforeEach(() => {
-    before = resources();
-    cleanup = [];
-  });
-
-  afterEach(async () => {
-    for (const step of cleanup.reverse()) await step();
-    await expectNoResidue(before);
-  });
+  const cleanup = cleaningUp();
 
   async function raw(protocol?: string, options?: TransportOptions) {
     const frames: Buffer[] = [];
@@ -175,7 +164,7 @@ describe("websocket", () => {
       ws.on("error", () => {});
       return ws;
     });
-    cleanup.push(async () => {
+    cleanup(async () => {
       ends.serverSide.close();
       ends.client.terminate();
       await ends.dispose();
@@ -205,17 +194,52 @@ describe("websocket", () => {
     expect(batch.frames.map((frame) => frame.length)).toEqual([60_000]);
   });
 
-  it("a frame of many messages stays under a mebibyte, a larger message goes alone", async () => {
+  it("a frame of many messages stays under a mebibyte, a large message goes alone", async () => {
     const { transport, frames } = await raw(BATCH_PROTOCOL);
     listenTo(transport);
     const writer = new Writer();
-    for (let i = 0; i < 5; i++) writer.add(i, 400_000);
-    writer.add(5, 2_000_000);
-    writer.add(6, 16);
+    for (let i = 0; i < 110; i++) writer.add(i, 10_000);
+    writer.add(110, 20_000);
+    writer.add(111, 2_000_000);
+    writer.add(112, 16);
+    writer.add(113, 16);
     transport.write(writer.take());
     for (let i = 0; frames.length < 5 && i < 500; i++) await turn();
     const lengths = frames.map((frame) => frame.length);
-    expect(lengths).toEqual([800_016, 800_016, 400_008, 2_000_008, 24]);
+    expect(lengths).toEqual([104 * 10_008, 6 * 10_008, 20_008, 2_000_008, 48]);
+  });
+
+  it("frames of every length reach a peer whole and masked as they must be, in both directions", async () => {
+    // Around what one, three and nine bytes of length say, and what is put together in one buffer or another.
+    const sizes = [
+      16, 104, 112, 120, 4080, 4088, 65_512, 65_520, 65_528, 131_040, 131_064, 300_000,
+    ];
+    const { ws, transport, frames } = await raw();
+    listenTo(transport);
+    const writer = new Writer();
+    sizes.forEach((size, i) => writer.add(i, size));
+    transport.write(writer.take());
+    for (let i = 0; frames.length < sizes.length && i < 500; i++) await turn();
+    frames.forEach((frame, i) => expect(frame.equals(frameBytes(i, sizes[i]!))).toBe(true));
+    expect(frames).toHaveLength(sizes.length);
+    // A ping of the package's goes between them.
+    const client = await connected(undefined, undefined, node);
+    cleanup(async () => {
+      client.client.close();
+      client.serverSide.close();
+      await client.dispose();
+    });
+    listenTo(client.client);
+    const listener = listenTo(client.serverSide);
+    sizes.forEach((size, i) => writer.add(i, size));
+    client.client.write(writer.take());
+    (client.client as NodeWebSocketTransport).probe();
+    writer.add(99, 16);
+    client.client.write(writer.take());
+    for (let i = 0; listener.log.length <= sizes.length && i < 500; i++) await turn();
+    expect(listener.log).toEqual([...sizes.map((_, i) => `message ${i}`), "message 99"]);
+    expect(listener.faults).toEqual([]);
+    expect(ws.readyState).toBe(ws.OPEN);
   });
 
   for (const protocol of [undefined, BATCH_PROTOCOL]) {
@@ -313,6 +337,23 @@ describe("websocket", () => {
     expect(took).toBeGreaterThan(140);
     expect(took).toBeLessThan(1000);
     stream.resume();
+  });
+
+  it("C-LIF-28: while this side reads nothing, that nothing comes says nothing of the peer", async () => {
+    const { ws, transport } = await raw(undefined, { peerTimeout: 150 });
+    const listener = listenTo(transport);
+    ws.send(frameBytes(1));
+    await listener.messages(1);
+    transport.pause();
+    // So much that the pongs behind it stay in the system's hands.
+    for (let i = 0; i < 8; i++) ws.send(frameBytes(2 + i, 1024 * 1024));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(listener.ends).toEqual([]);
+    transport.resume();
+    await listener.messages(9);
+    expect(listener.ends).toEqual([]);
+    ws.close(1000);
+    expect(await listener.ended()).toBeNull();
   });
 
   it("C-LIF-28: any byte is a sign of life, a pong that is held up behind it is no death", async () => {

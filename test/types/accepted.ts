@@ -1,6 +1,8 @@
 // What users of stubs may write, and what type it has.
 
 import {
+  type CallContext,
+  callContext,
   type Given,
   processScheduler,
   type Reconnecting,
@@ -10,7 +12,7 @@ import {
   type Session,
 } from "../../src/index.js";
 import { fits, is } from "./kit.js";
-import { type Api, Counter, type Found, type Shape } from "./objects.js";
+import { type Api, type Box, Counter, type Found, type Shape } from "./objects.js";
 
 export async function results(api: RpcStub<Api>): Promise<void> {
   is<string>()(await api.hello("you"));
@@ -23,10 +25,11 @@ export async function results(api: RpcStub<Api>): Promise<void> {
   is<RpcStub<Counter>>()(await api.laterCounter());
   is<RpcStub<Counter> | undefined>()(await api.maybe("x"));
   is<Date>()(await api.when());
-  fits<Uint8Array>(await api.bytes());
+  is<Uint8Array>()(await api.bytes());
   fits<string[]>(await api.list());
   fits<readonly RpcStub<Counter>[]>(await api.counters());
   fits<Map<string, RpcStub<Counter>>>(await api.byName());
+  is<number>()(await (await api.byName()).get("x")!.add());
   fits<Set<string>>(await api.names());
   is<string | number>()(await api.either(1));
   is<number>()(await api.sum(1, 2, 3));
@@ -36,6 +39,7 @@ export async function results(api: RpcStub<Api>): Promise<void> {
   is<number>()(await api.adder(1)(2));
   is<RpcStub<Counter>>()(await api.pass(await api.counter()));
   is<unknown>()(await api.anything(1));
+  fits<PromiseLike<unknown>>(api.counter());
 }
 
 export async function given(api: RpcStub<Api>): Promise<void> {
@@ -57,6 +61,35 @@ export async function unions(api: RpcStub<Api>): Promise<void> {
   fits<Shape>(await api.shape({ kind: "square", side: 2 }));
   const counter = await api.maybe("x");
   if (counter !== undefined) is<number>()(await counter.add());
+  const opened = await api.open("x");
+  if (typeof opened === "string") is<string>()(opened);
+  else is<number>()(await opened.add());
+}
+
+export async function generics(
+  api: RpcStub<Api>,
+  texts: RpcStub<Box<string>>,
+  mixed: RpcStub<Box<number | Counter | null>>,
+): Promise<void> {
+  is<string>()(await texts.get());
+  is<string>()(await texts.kept);
+  await texts.set(api.hello("x"));
+  await texts.change((text) => text.trim());
+  is<string>()(await api.box().get());
+  is<RpcStub<Counter>>()(await (await api.boxes())[0]!.get());
+  is<number>()(await api.boxes()[0]!.get().add());
+  await api.boxes()[0]!.set(new Counter());
+  is<number | RpcStub<Counter> | null>()(await mixed.get());
+  await mixed.set(api.counter());
+  const through = async <T extends Counter>(stub: RpcStub<T>): Promise<RpcStub<T>> => stub.dup();
+  is<RpcStub<Counter>>()(await through(await api.counter()));
+  // Type parameters of a method become unknown: ask for more with a method of its own, or a class with the parameter.
+  is<unknown>()(await api.first([1, 2]));
+}
+
+export async function overloads(api: RpcStub<Api>): Promise<void> {
+  // The last one is the one that is seen.
+  is<string>()(await api.parse("1", "text"));
 }
 
 export async function pipelines(api: RpcStub<Api>): Promise<void> {
@@ -85,6 +118,15 @@ export async function callbacks(api: RpcStub<Api>): Promise<void> {
   });
   await api.listen({ said: (text) => text.trim(), done: () => {} });
   is<number>()(await api.apply((x) => x * 2, 1));
+  await api.visit((found, index) => {
+    is<string>()(found.name);
+    is<RpcStub<Counter>>()(found.counter);
+    return found.more.length > index;
+  });
+  using visitor = new RpcStub((found: Found, index: number) => found.name.length > index);
+  await api.visit(visitor);
+  await api.onEnd(null);
+  await api.onEnd((count) => is<number>()(count));
   using double = new RpcStub((x: number) => x * 2);
   is<number>()(await api.apply(double, 1));
   is<number>()(await double(3));
@@ -101,7 +143,7 @@ export async function argumentsOfCalls(api: RpcStub<Api>): Promise<void> {
   await api.use(api.counter());
   await api.useFound({ name: "x", counter, more: [] });
   await api.useFound({ name: "x", counter: stub, more: [stub, api.counter()] });
-  await api.useFound({ name: api.hello("x"), counter: api.counter(), more: [] });
+  await api.useFound({ name: api.hello("x"), counter: api.counter(), more: [], tags: ["a"] });
   await api.useFound(api.found());
   await api.useMap(new Map([["a", stub]]));
   await api.useMap(new Map([["a", counter]]));
@@ -117,6 +159,10 @@ export async function maps(api: RpcStub<Api>): Promise<void> {
   );
   fits<number[]>(await api.counters().map((counter) => counter.add(1)));
   fits<number | undefined>(await api.maybe("x").map((counter) => counter.add(1)));
+  const rows = await api.founds().map((one) => ({ name: one.name, count: one.counter.add() }));
+  is<string>()(rows[0]!.name);
+  is<number>()(rows[0]!.count);
+  is<string>()(await api.found().map((one) => one.name));
 }
 
 export async function whatEachHas(api: RpcStub<Api>): Promise<void> {
@@ -125,6 +171,8 @@ export async function whatEachHas(api: RpcStub<Api>): Promise<void> {
   fits<Disposable>(api.onRpcBroken((error) => is<string>()(error.message)));
   is<string>()(await api.with({ signal: AbortSignal.timeout(1) }).hello("x"));
   is<string>()(await api.with({ deadline: Date.now() }).later());
+  is<string>()(await api.with({ signal: AbortSignal.timeout(1), deadline: new Date() }).title);
+  is<string>()(await api.with(callContext()).hello("x"));
   api[Symbol.dispose]();
   await api.later().catch(() => "");
   await api.later().finally(() => {});
@@ -132,16 +180,16 @@ export async function whatEachHas(api: RpcStub<Api>): Promise<void> {
   is<[string, string]>()(await Promise.all([api.later(), api.hello("x")]));
 }
 
-export async function entries(session: Session, link: Reconnecting): Promise<void> {
+export async function entries(
+  session: Session,
+  link: Reconnecting,
+  context: CallContext,
+): Promise<void> {
+  is<number | undefined>()(context.deadline);
+  is<AbortSignal>()(context.signal);
   is<RpcStub<Api>>()(session.bootstrap(RpcStub<Api>));
   is<RpcStub<Api>>()(link.bootstrap(RpcStub<Api>));
   is<RpcStub<Counter>>()(new RpcStub(new Counter()));
   is<RpcStub<Counter>>()(new RpcStub<Counter>(serve(new Counter())));
   fits<RpcStub<Counter>>(new RpcStub(new Counter(), { scheduler: processScheduler() }));
-}
-
-/** The last overload is the one that is seen; type parameters become unknown. Ask for more with a method of its own. */
-export async function overloadsAndGenerics(api: RpcStub<Api>): Promise<void> {
-  is<string>()(await api.parse("1", "text"));
-  fits<unknown>(await api.first([1, 2]));
 }

@@ -23,9 +23,17 @@ export interface Found {
   readonly name: string;
   readonly counter: Counter;
   readonly more: readonly Counter[];
+  readonly tags?: string[];
 }
 
 export type Shape = { kind: "circle"; radius: number } | { kind: "square"; side: number };
+
+export declare class Box<T> extends RpcTarget {
+  get(): T;
+  set(value: T): void;
+  get kept(): T;
+  change(how: (value: T) => T): void;
+}
 
 export declare class Api extends RpcTarget {
   hello(name: string, times?: number): string;
@@ -35,6 +43,10 @@ export declare class Api extends RpcTarget {
   laterCounter(): Promise<Counter>;
   maybe(name: string): Counter | undefined;
   found(): Found;
+  founds(): Found[];
+  visit(visit: (found: Found, index: number) => boolean): void;
+  onEnd(done: ((count: number) => void) | null): void;
+  open(name: string): string | Counter;
   list(): string[];
   counters(): Counter[];
   byName(): Map<string, Counter>;
@@ -55,6 +67,8 @@ export declare class Api extends RpcTarget {
   apply(f: RpcStub<(x: number) => number>, x: number): number;
   pass(stub: RpcStub<Counter>): RpcStub<Counter>;
   first<T>(values: T[]): T;
+  box(): Box<string>;
+  boxes(): Box<Counter>[];
   parse(text: string): number;
   parse(text: string, as: "text"): string;
   get title(): string;

@@ -7,7 +7,7 @@ import {
   type RpcTarget,
   type Session,
 } from "../../src/index.js";
-import type { Api, Counter } from "./objects.js";
+import type { Api, Box, Counter } from "./objects.js";
 
 export async function members(api: RpcStub<Api>, counter: RpcStub<Counter>): Promise<void> {
   // @ts-expect-error there is no such method
@@ -16,6 +16,8 @@ export async function members(api: RpcStub<Api>, counter: RpcStub<Counter>): Pro
   void counter.own();
   // @ts-expect-error private properties are not seen
   void counter.hidden;
+  // @ts-expect-error nor those of the language, by any name
+  void counter["#count"];
   // @ts-expect-error protected methods are not seen
   void counter.inside();
   // @ts-expect-error protected properties are not seen
@@ -45,6 +47,7 @@ export async function members(api: RpcStub<Api>, counter: RpcStub<Counter>): Pro
 export async function argumentsOfCalls(
   api: RpcStub<Api>,
   counter: RpcStub<Counter>,
+  object: Api,
 ): Promise<void> {
   // @ts-expect-error an argument is missing
   void api.hello();
@@ -60,6 +63,8 @@ export async function argumentsOfCalls(
   void api.useTarget({ add: () => 1 });
   // @ts-expect-error a stub of something else
   void api.use(api);
+  // @ts-expect-error an object of another class
+  void api.use(object);
   // @ts-expect-error a promise of something else
   void api.useTarget(api.later());
   // @ts-expect-error deep in a value
@@ -80,13 +85,35 @@ export async function argumentsOfCalls(
   void api.pair(["a"]);
   // @ts-expect-error a map of other values
   void api.useMap(new Map([["a", 1]]));
+}
+
+export async function genericsAndOverloads(
+  api: RpcStub<Api>,
+  texts: RpcStub<Box<string>>,
+): Promise<void> {
+  // @ts-expect-error what a class of texts keeps is a text
+  void texts.set(1);
+  // @ts-expect-error so is what it gives
+  void ((await texts.get()) satisfies number);
+  // @ts-expect-error and what its callback is given
+  void texts.change((text: number) => text);
+  // @ts-expect-error a stub of another instance of the class
+  texts satisfies RpcStub<Box<number>>;
+  // @ts-expect-error nothing is known of what a method's own parameter stands for
+  void (await api.first([1])).toFixed();
   // @ts-expect-error of an overloaded method the last one is seen
   void api.parse("1", "number");
+  // @ts-expect-error and no other
+  void api.parse("1");
 }
 
 export async function callbacks(api: RpcStub<Api>): Promise<void> {
   // @ts-expect-error a callback with parameters of other types
   void api.each([1], (item: string) => item);
+  // @ts-expect-error that gives what is not asked for
+  void api.visit(() => "x");
+  // @ts-expect-error a case that the union has not
+  void api.onEnd(undefined);
   // @ts-expect-error with more parameters than it gets
   void api.each([1], (item: number, index: number, more: number) => more + item + index);
   // @ts-expect-error what it gets is no string
@@ -108,6 +135,8 @@ export async function results(api: RpcStub<Api>): Promise<void> {
   void ((await api.hello("x")) satisfies number);
   // @ts-expect-error an object arrives as a stub, whose methods return promises
   void ((await api.counter()).add() satisfies number);
+  // @ts-expect-error it may be a string
+  void (await api.open("x")).add();
   // @ts-expect-error it may not be there
   void (await api.maybe("x")).add();
   // @ts-expect-error what was given is a stub, not the object
@@ -129,6 +158,8 @@ export async function maps(api: RpcStub<Api>): Promise<void> {
 export function entries(session: Session, link: Reconnecting, target: RpcTarget): void {
   // @ts-expect-error a promise is what a call returns, and is not made
   new RpcPromise(target);
+  // @ts-expect-error nor of nothing
+  new RpcPromise();
   // @ts-expect-error options have a type
   void session.bootstrap(RpcStub<Api>).with({ timeout: 1 });
   // @ts-expect-error a listener is a function

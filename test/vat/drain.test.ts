@@ -1,5 +1,7 @@
 // The state of a session that users observe, and its graceful end.
 
+import { once } from "node:events";
+import http from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   callContext,
@@ -13,6 +15,7 @@ import {
   Session,
 } from "../../src/node.js";
 import { failure } from "../dynamic/kit.js";
+import { BATCH_TYPE } from "../../src/transport/http.js";
 import { turn } from "../support/messages.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 
@@ -191,6 +194,23 @@ describe("drain", () => {
     }
   });
 
+  it("on the calling side has no new bootstrap capability either", async () => {
+    const { api, client, server, stub } = pair();
+    const slow = stub.slow();
+    await turn();
+    const drained = client.drain();
+    using fresh = client.bootstrap(RpcStub<Api>);
+    expect(await failure(fresh.hello())).toMatchObject({
+      code: "connection-draining",
+      delivery: "not-sent",
+    });
+    api.ends[0]!();
+    expect(await slow).toBe("done");
+    expect(await drained).toBe(null);
+    stub[Symbol.dispose]();
+    await over(client, server);
+  });
+
   it("on the calling side refuses calls of its own, but for those written down before", async () => {
     const { api, client, server, stub } = pair();
     await stub.hello();
@@ -253,6 +273,37 @@ describe("drain", () => {
     for (const stub of stubs) stub[Symbol.dispose]();
   });
 
+  it("of a listener of HTTP lets batches under way end, their responses too, and takes no more", async () => {
+    const listener = await listen("http://127.0.0.1:0", { bootstrap: () => serve(new Large()) });
+    const session = await connect(listener.url);
+    using stub = session.bootstrap(RpcStub<Large>);
+    const large = stub.large();
+    large.then(
+      () => {},
+      () => {},
+    );
+    await until(() => Large.ends.length === 1);
+    // A connection that is busy now, and kept alive.
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const { hostname, port } = new URL(listener.url);
+    const to = { agent, hostname, port, method: "POST", headers: { "content-type": BATCH_TYPE } };
+    const begun = http.request(to);
+    begun.write(new Uint8Array(8));
+    await until(() => begun.socket?.connecting === false && begun.socket.bytesWritten > 0);
+    await turn();
+    const drained = listener.drain();
+    begun.end();
+    expect(await statusOf(begun)).toBe(200);
+    const again = http.request(to);
+    again.end();
+    expect(await statusOf(again)).toBe(503);
+    Large.ends.pop()!();
+    expect((await large).length).toBe(8_000_000);
+    await drained;
+    agent.destroy();
+    await session.close();
+  });
+
   it("of a listener is cut short by its close", async () => {
     const listener = await listen("tcp://127.0.0.1:0", { bootstrap: () => serve(new Api()) });
     const session = await connect(listener.url);
@@ -267,6 +318,21 @@ describe("drain", () => {
     await session.closed;
   });
 });
+
+class Large extends RpcTarget {
+  static readonly ends: (() => void)[] = [];
+  /** More than the system takes for a socket at once. */
+  large(): Promise<Uint8Array> {
+    return new Promise((resolve) => Large.ends.push(() => resolve(new Uint8Array(8_000_000))));
+  }
+}
+
+async function statusOf(request: http.ClientRequest): Promise<number | undefined> {
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  response.resume();
+  await once(response, "end");
+  return response.statusCode;
+}
 
 async function failureOr<T>(promise: PromiseLike<T>): Promise<T | string> {
   try {

@@ -561,6 +561,33 @@ describe("session", () => {
     remote.release();
   });
 
+  it("C-LIF-28: it does not count while this side has stopped reading", async () => {
+    const held: LocalCall[] = [];
+    const [near, far] = memoryPair();
+    const { hook } = object({ 1: (call) => void held.push(call) });
+    const limits = limitsWith({ incomingCallBytes: 100, withheldCallBytes: 100 });
+    const watchful = session(near, { silenceTimeout: 150, bootstrap: hook, limits });
+    const peer = session(far, { bootstrap: hook });
+    hook.release();
+    const [theirs, ours] = [watchful.bootstrap(), peer.bootstrap()];
+    const asked = ask(theirs, 1, 1);
+    await turn();
+    expect(held).toHaveLength(1);
+    const flood = [1, 2, 3].map((value) => ask(ours, 1, value));
+    await turn();
+    expect(watchful.connection.readingExhausted).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(watchful.error).toBeNull();
+    for (let ended = 0; ended < 4; ended++) {
+      while (held.length === 0) await turn();
+      held.shift()!.returns(payload(7));
+    }
+    for (const one of [asked, ...flood]) expect(await one).toBe(7);
+    for (const cap of [theirs, ours]) cap.release();
+    await watchful.close();
+    await peer.closed;
+  });
+
   it("a session that watches for silence leaves no timer when it ends otherwise", async () => {
     const { client, server } = pair({}, { silenceTimeout: 60_000, pressureTimeout: 60_000 });
     await turn();

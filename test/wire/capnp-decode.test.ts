@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { RpcError } from "../../src/base/errors.js";
 import { Content } from "../../src/wire/content.js";
 import { Descriptors, EMPTY_PATH, NO_DESCRIPTORS } from "../../src/wire/descriptors.js";
-import type { MessageWriter } from "../../src/wire/message-writer.js";
+import type { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { ContentBuilder, type StructBuilder } from "../../src/wire/struct.js";
 import { capnp, schemaPath } from "../schema/capnp-tool.js";
 import { missingTool } from "../support/tools.js";
@@ -16,7 +16,7 @@ const decode = (bytes: Uint8Array): string =>
   squeeze(capnp(["decode", schema, "Message", "--short"], bytes));
 
 /** Fields the tool always prints, by message, so that the expectations below stay short. */
-function said(write: (w: MessageWriter) => void): string {
+function said(write: (w: IntroductionWriter) => void): string {
   return decode(written(write));
 }
 

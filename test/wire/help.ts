@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS, type Limits } from "../../src/base/limits.js";
 import { RpcError } from "../../src/base/errors.js";
 import { Frame, parseFrame } from "../../src/wire/frame.js";
 import { MessageReader } from "../../src/wire/message-reader.js";
-import { MessageWriter } from "../../src/wire/message-writer.js";
+import { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { Outbox } from "../../src/wire/outbox.js";
 
 export function fromHex(hex: string): Uint8Array {
@@ -55,11 +55,11 @@ export function frameOf(bytes: Uint8Array, limits: Limits = DEFAULT_LIMITS): Fra
 
 /** What `write` puts on the wire. */
 export function written(
-  write: (writer: MessageWriter) => void,
+  write: (writer: IntroductionWriter) => void,
   limits: Limits = DEFAULT_LIMITS,
 ): Uint8Array {
   const outbox = new Outbox();
-  write(new MessageWriter(outbox, limits));
+  write(new IntroductionWriter(outbox, limits));
   const batch = outbox.take()!;
   const bytes = concat(batch.chunks);
   batch.release();

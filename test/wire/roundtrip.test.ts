@@ -6,7 +6,7 @@ import { RpcError } from "../../src/base/errors.js";
 import { Content } from "../../src/wire/content.js";
 import { Descriptors } from "../../src/wire/descriptors.js";
 import type { MessageReader } from "../../src/wire/message-reader.js";
-import type { MessageWriter } from "../../src/wire/message-writer.js";
+import type { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { ContentBuilder, StructReader } from "../../src/wire/struct.js";
 import { frameOf, readBack, toHex, written } from "./help.js";
 
@@ -215,7 +215,7 @@ describe("decode(encode(m)) = m", () => {
         contents,
         fc.uint8Array(),
         (a, b, t, x, y, e, table, c, embargo) => {
-          const back = (write: (w: MessageWriter) => void): MessageReader =>
+          const back = (write: (w: IntroductionWriter) => void): MessageReader =>
             readBack(written(write));
           expect(back((w) => w.bootstrap(a)).questionId).toBe(a);
           const finish = back((w) => w.finish(a, x, y));

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { RpcError } from "../../src/base/errors.js";
 import { Content } from "../../src/wire/content.js";
 import { Descriptors, EMPTY_PATH, NO_DESCRIPTORS } from "../../src/wire/descriptors.js";
-import type { MessageWriter } from "../../src/wire/message-writer.js";
+import type { IntroductionWriter } from "../../src/wire/introduction-writer.js";
 import { describeMessage } from "./describe.js";
 import { frameOf, fromHex, readBack, toHex, written } from "./help.js";
 
@@ -24,7 +24,7 @@ function table(...entries: [number, number][]): Descriptors {
 }
 
 /** How each vector is written, in the order of the file. */
-const writers: ((w: MessageWriter) => void)[] = [
+const writers: ((w: IntroductionWriter) => void)[] = [
   (w) => w.bootstrap(5),
   (w) => w.abort(new RpcError("failed", "protocol-error", "x")),
   (w) => w.call(1, 0, 2, P, 0x81234567, 0x89abcdef, 3, 0, 0, N, NO_DESCRIPTORS),

@@ -1234,11 +1234,125 @@ export declare namespace JsRpcSession {
   type From = JsRpcSession | Server | null;
 }
 
-function ExternalPusher$members(): $.Members {
-  return { methods: [], supers: [] };
+export class ExternalPusher_pushByteStream$Params extends $.Struct {
+  static override readonly _capnp: $.StructInfo<ExternalPusher_pushByteStream$Params> =
+    /* @__PURE__ */ $.structInfo(
+      () => ExternalPusher_pushByteStream$Params,
+      "debug-port.capnp:ExternalPusher.pushByteStream$Params",
+      "c42e23151d930475",
+      1,
+      0,
+    );
+
+  get lengthPlusOne(): bigint {
+    return $.getUint64(this._capnp, 0);
+  }
+
+  set lengthPlusOne(value: bigint | number) {
+    $.setUint64(this._capnp, 0, value);
+  }
+
+  override set(value: ExternalPusher_pushByteStream$Params.Init): void {
+    if (value.lengthPlusOne !== undefined) this.lengthPlusOne = value.lengthPlusOne;
+  }
+
+  override toObject(): ExternalPusher_pushByteStream$Params.Init {
+    const out: ExternalPusher_pushByteStream$Params.Init = {};
+    out.lengthPlusOne = this.lengthPlusOne;
+    return out;
+  }
 }
 
-/** Its methods carry streams, which the smoke test has none of. */
+export declare namespace ExternalPusher_pushByteStream$Params {
+  interface Init {
+    lengthPlusOne?: bigint | number | undefined;
+  }
+  /** What a field of this type is set from: a struct to copy, or its fields. */
+  type From = ExternalPusher_pushByteStream$Params | Init | null;
+}
+
+export class ExternalPusher_pushByteStream$Results extends $.Struct {
+  static override readonly _capnp: $.StructInfo<ExternalPusher_pushByteStream$Results> =
+    /* @__PURE__ */ $.structInfo(
+      () => ExternalPusher_pushByteStream$Results,
+      "debug-port.capnp:ExternalPusher.pushByteStream$Results",
+      "ed1465090e14e87c",
+      0,
+      2,
+    );
+
+  get source(): $.Client {
+    return $.getPointer(this._capnp, 0, $.Capability);
+  }
+
+  set source(value: $.Client | null) {
+    $.setPointer(this._capnp, 0, $.Capability, value);
+  }
+
+  hasSource(): boolean {
+    return $.has(this._capnp, 0);
+  }
+
+  get sink(): $.Client {
+    return $.getPointer(this._capnp, 1, $.Capability);
+  }
+
+  set sink(value: $.Client | null) {
+    $.setPointer(this._capnp, 1, $.Capability, value);
+  }
+
+  hasSink(): boolean {
+    return $.has(this._capnp, 1);
+  }
+
+  override set(value: ExternalPusher_pushByteStream$Results.Init): void {
+    if (value.source !== undefined) this.source = value.source;
+    if (value.sink !== undefined) this.sink = value.sink;
+  }
+
+  override toObject(): ExternalPusher_pushByteStream$Results.Init {
+    const out: ExternalPusher_pushByteStream$Results.Init = {};
+    if (this.hasSource()) out.source = $.plain(this.source);
+    if (this.hasSink()) out.sink = $.plain(this.sink);
+    return out;
+  }
+}
+
+export declare namespace ExternalPusher_pushByteStream$Results {
+  interface Init {
+    source?: $.Client | null | undefined;
+    sink?: $.Client | null | undefined;
+  }
+  /** What a field of this type is set from: a struct to copy, or its fields. */
+  type From = ExternalPusher_pushByteStream$Results | Init | null;
+}
+
+export class ExternalPusher_pushByteStream$Results$Pipeline extends $.Pipeline<ExternalPusher_pushByteStream$Results> {
+  get source(): $.PipelineOf<$.Client> {
+    return $.pipelineBound(this, 0, $.Capability);
+  }
+
+  get sink(): $.PipelineOf<$.Client> {
+    return $.pipelineBound(this, 1, $.Capability);
+  }
+}
+
+function ExternalPusher$members(): $.Members {
+  return {
+    methods: [
+      $.method(
+        "pushByteStream",
+        ExternalPusher_pushByteStream$Params,
+        ExternalPusher_pushByteStream$Results,
+      ),
+    ],
+    supers: [],
+  };
+}
+
+/**
+ * Whoever is to get a stream in a value makes it: the bytes are written into `sink`, and `source` goes into the value.
+ */
 export class ExternalPusher extends $.Client<ExternalPusher.Server> {
   static readonly _capnp: $.InterfaceInfo<ExternalPusher> = /* @__PURE__ */ $.interfaceInfo(
     () => ExternalPusher,
@@ -1246,10 +1360,37 @@ export class ExternalPusher extends $.Client<ExternalPusher.Server> {
     "ee2eb0d2e1aad430",
     ExternalPusher$members,
   );
+
+  /** `sink` is a ByteStream. */
+  pushByteStream(
+    params?: $.Fill<
+      ExternalPusher_pushByteStream$Params,
+      ExternalPusher_pushByteStream$Params.Init
+    >,
+    options?: $.CallOptions,
+  ): ExternalPusher_pushByteStream$Results$Pipeline {
+    return $.callMethod<ExternalPusher_pushByteStream$Results$Pipeline>(
+      this,
+      ExternalPusher,
+      0,
+      ExternalPusher_pushByteStream$Results$Pipeline,
+      params,
+      options,
+    );
+  }
 }
 
 export declare namespace ExternalPusher {
-  interface Server {}
+  interface Server {
+    /** `sink` is a ByteStream. */
+    pushByteStream(
+      params: ExternalPusher_pushByteStream$Params,
+      context: $.CallContext<
+        ExternalPusher_pushByteStream$Results,
+        ExternalPusher_pushByteStream$Results.Init
+      >,
+    ): $.Answer<ExternalPusher_pushByteStream$Results, ExternalPusher_pushByteStream$Results.Init>;
+  }
   /** What a field of this type is set from: a client, or an object to serve. */
   type From = ExternalPusher | Server | null;
 }
@@ -1275,6 +1416,24 @@ export class JsRpcTarget extends $.Client<JsRpcTarget.Server> {
       JsRpcTarget,
       0,
       CallResults$Pipeline,
+      params,
+      options,
+    );
+  }
+
+  /** `sink` is a ByteStream. */
+  pushByteStream(
+    params?: $.Fill<
+      ExternalPusher_pushByteStream$Params,
+      ExternalPusher_pushByteStream$Params.Init
+    >,
+    options?: $.CallOptions,
+  ): ExternalPusher_pushByteStream$Results$Pipeline {
+    return $.callMethod<ExternalPusher_pushByteStream$Results$Pipeline>(
+      this,
+      ExternalPusher,
+      0,
+      ExternalPusher_pushByteStream$Results$Pipeline,
       params,
       options,
     );
@@ -1380,14 +1539,6 @@ export declare namespace CallParams {
 }
 
 export class CallParams$Pipeline extends $.Pipeline<CallParams> {
-  get operation(): CallParams_operation$Pipeline {
-    return $.pipelineGroup<CallParams_operation$Pipeline>(
-      this,
-      CallParams_operation$Pipeline,
-      CallParams_operation,
-    );
-  }
-
   get resultsStreamHandler(): CallParams_resultsStreamHandler$Pipeline {
     return $.pipelineGroup<CallParams_resultsStreamHandler$Pipeline>(
       this,
@@ -1462,12 +1613,6 @@ export declare namespace CallParams_operation {
     /** An Array of the arguments; null for none. */
     callWithArgs?: JsValue.From | undefined;
     getProperty?: null | undefined;
-  }
-}
-
-export class CallParams_operation$Pipeline extends $.Pipeline<CallParams_operation> {
-  get callWithArgs(): JsValue$Pipeline {
-    return $.pipelineStruct<JsValue$Pipeline>(this, 1, JsValue$Pipeline, JsValue);
   }
 }
 
@@ -1635,10 +1780,6 @@ export declare namespace CallResults {
 }
 
 export class CallResults$Pipeline extends $.Pipeline<CallResults> {
-  get result(): JsValue$Pipeline {
-    return $.pipelineStruct<JsValue$Pipeline>(this, 0, JsValue$Pipeline, JsValue);
-  }
-
   get callPipeline(): JsRpcTarget {
     return $.pipelineClient(this, 1, JsRpcTarget);
   }
@@ -1673,16 +1814,21 @@ export class JsValue extends $.Struct {
     return $.initData(this._capnp, 0, length);
   }
 
-  get externals(): $.AnyPointer {
-    return $.getPointer(this._capnp, 1, $.AnyPointer);
+  /** In the order in which the value names them. */
+  get externals(): $.List<External> {
+    return $.getPointer(this._capnp, 1, $.listOf(External));
   }
 
-  set externals(value: $.AnyInit) {
-    $.setPointer(this._capnp, 1, $.AnyPointer, value);
+  set externals(value: $.ListInit<External.From> | null) {
+    $.setPointer(this._capnp, 1, $.listOf(External), value);
   }
 
   hasExternals(): boolean {
     return $.has(this._capnp, 1);
+  }
+
+  initExternals(length: number): $.List<External> {
+    return $.initList(this._capnp, 1, $.listOf(External), length);
   }
 
   override set(value: JsValue.Init): void {
@@ -1701,14 +1847,309 @@ export class JsValue extends $.Struct {
 export declare namespace JsValue {
   interface Init {
     v8Serialized?: $.Bytes | null | undefined;
-    externals?: $.AnyInit | undefined;
+    /** In the order in which the value names them. */
+    externals?: $.ListInit<External.From> | null | undefined;
   }
   /** What a field of this type is set from: a struct to copy, or its fields. */
   type From = JsValue | Init | null;
 }
 
-export class JsValue$Pipeline extends $.Pipeline<JsValue> {
-  get externals(): $.AnyPipeline {
-    return $.pipelineBound(this, 1, $.AnyPointer);
+const External$which = ["invalid", "rpcTarget", "writableStream", "readableStream"] as const;
+
+const External$rpcTarget$slots: $.Slots = {
+  bytes: [2, 2],
+  bits: [],
+  pointers: [0],
+};
+
+const External$writableStream$slots: $.Slots = {
+  bytes: [2, 2],
+  bits: [],
+  pointers: [0],
+};
+
+const External$readableStream$slots: $.Slots = {
+  bytes: [2, 2],
+  bits: [],
+  pointers: [0],
+};
+
+export class External extends $.Struct {
+  static override readonly _capnp: $.StructInfo<External> = /* @__PURE__ */ $.structInfo(
+    () => External,
+    "debug-port.capnp:External",
+    "fc4076f1542d11e7",
+    1,
+    1,
+  );
+
+  /** The active member of the union. */
+  get which(): $.Which<typeof External$which> {
+    return $.whichOf(this._capnp, 0, External$which);
+  }
+
+  get invalid(): null {
+    $.checkTag(this._capnp, 0, 0, "invalid");
+    return null;
+  }
+
+  set invalid(_value: null) {
+    $.setTag(this._capnp, 0, 0);
+  }
+
+  get rpcTarget(): External_rpcTarget {
+    $.checkTag(this._capnp, 0, 1, "rpcTarget");
+    return $.getGroup<External_rpcTarget>(this, External_rpcTarget);
+  }
+
+  initRpcTarget(): External_rpcTarget {
+    $.setTag(this._capnp, 0, 1);
+    $.clearGroup(this._capnp, External$rpcTarget$slots);
+    return $.getGroup<External_rpcTarget>(this, External_rpcTarget);
+  }
+
+  get writableStream(): External_writableStream {
+    $.checkTag(this._capnp, 0, 2, "writableStream");
+    return $.getGroup<External_writableStream>(this, External_writableStream);
+  }
+
+  initWritableStream(): External_writableStream {
+    $.setTag(this._capnp, 0, 2);
+    $.clearGroup(this._capnp, External$writableStream$slots);
+    return $.getGroup<External_writableStream>(this, External_writableStream);
+  }
+
+  get readableStream(): External_readableStream {
+    $.checkTag(this._capnp, 0, 3, "readableStream");
+    return $.getGroup<External_readableStream>(this, External_readableStream);
+  }
+
+  initReadableStream(): External_readableStream {
+    $.setTag(this._capnp, 0, 3);
+    $.clearGroup(this._capnp, External$readableStream$slots);
+    return $.getGroup<External_readableStream>(this, External_readableStream);
+  }
+
+  override set(value: External.Init): void {
+    $.oneMember(value, External$which);
+    if (value.invalid !== undefined) this.invalid = value.invalid;
+    if (value.rpcTarget !== undefined) this.initRpcTarget().set(value.rpcTarget);
+    if (value.writableStream !== undefined) this.initWritableStream().set(value.writableStream);
+    if (value.readableStream !== undefined) this.initReadableStream().set(value.readableStream);
+  }
+
+  override toObject(): External.Init {
+    const out: External.Init = {};
+    if (this.which === "invalid") out.invalid = this.invalid;
+    if (this.which === "rpcTarget") out.rpcTarget = this.rpcTarget.toObject();
+    if (this.which === "writableStream") out.writableStream = this.writableStream.toObject();
+    if (this.which === "readableStream") out.readableStream = this.readableStream.toObject();
+    return out;
+  }
+}
+
+export declare namespace External {
+  interface Init {
+    invalid?: null | undefined;
+    rpcTarget?: External_rpcTarget.Init | undefined;
+    writableStream?: External_writableStream.Init | undefined;
+    readableStream?: External_readableStream.Init | undefined;
+  }
+  /** What a field of this type is set from: a struct to copy, or its fields. */
+  type From = External | Init | null;
+}
+
+export class External$Pipeline extends $.Pipeline<External> {
+  get rpcTarget(): External_rpcTarget$Pipeline {
+    return $.pipelineGroup<External_rpcTarget$Pipeline>(
+      this,
+      External_rpcTarget$Pipeline,
+      External_rpcTarget,
+    );
+  }
+
+  get writableStream(): External_writableStream$Pipeline {
+    return $.pipelineGroup<External_writableStream$Pipeline>(
+      this,
+      External_writableStream$Pipeline,
+      External_writableStream,
+    );
+  }
+
+  get readableStream(): External_readableStream$Pipeline {
+    return $.pipelineGroup<External_readableStream$Pipeline>(
+      this,
+      External_readableStream$Pipeline,
+      External_readableStream,
+    );
+  }
+}
+
+export class External_rpcTarget extends $.Struct {
+  static override readonly _capnp: $.StructInfo<External_rpcTarget> = /* @__PURE__ */ $.structInfo(
+    () => External_rpcTarget,
+    "debug-port.capnp:External.rpcTarget",
+    "defa2dc399f32702",
+    1,
+    1,
+  );
+
+  get cap(): $.Client {
+    return $.getPointer(this._capnp, 0, $.Capability);
+  }
+
+  set cap(value: $.Client | null) {
+    $.setPointer(this._capnp, 0, $.Capability, value);
+  }
+
+  hasCap(): boolean {
+    return $.has(this._capnp, 0);
+  }
+
+  get tokenKind(): number {
+    return $.getUint16(this._capnp, 2);
+  }
+
+  set tokenKind(value: number) {
+    $.setUint16(this._capnp, 2, value);
+  }
+
+  override set(value: External_rpcTarget.Init): void {
+    if (value.cap !== undefined) this.cap = value.cap;
+    if (value.tokenKind !== undefined) this.tokenKind = value.tokenKind;
+  }
+
+  override toObject(): External_rpcTarget.Init {
+    const out: External_rpcTarget.Init = {};
+    if (this.hasCap()) out.cap = $.plain(this.cap);
+    out.tokenKind = this.tokenKind;
+    return out;
+  }
+}
+
+export declare namespace External_rpcTarget {
+  interface Init {
+    cap?: $.Client | null | undefined;
+    tokenKind?: number | undefined;
+  }
+}
+
+export class External_rpcTarget$Pipeline extends $.Pipeline<External_rpcTarget> {
+  get cap(): $.PipelineOf<$.Client> {
+    return $.pipelineBound(this, 0, $.Capability);
+  }
+}
+
+export class External_writableStream extends $.Struct {
+  static override readonly _capnp: $.StructInfo<External_writableStream> =
+    /* @__PURE__ */ $.structInfo(
+      () => External_writableStream,
+      "debug-port.capnp:External.writableStream",
+      "c2bf2768ff32b648",
+      1,
+      1,
+    );
+
+  get byteStream(): $.Client {
+    return $.getPointer(this._capnp, 0, $.Capability);
+  }
+
+  set byteStream(value: $.Client | null) {
+    $.setPointer(this._capnp, 0, $.Capability, value);
+  }
+
+  hasByteStream(): boolean {
+    return $.has(this._capnp, 0);
+  }
+
+  get encoding(): number {
+    return $.getUint16(this._capnp, 2);
+  }
+
+  set encoding(value: number) {
+    $.setUint16(this._capnp, 2, value);
+  }
+
+  override set(value: External_writableStream.Init): void {
+    if (value.byteStream !== undefined) this.byteStream = value.byteStream;
+    if (value.encoding !== undefined) this.encoding = value.encoding;
+  }
+
+  override toObject(): External_writableStream.Init {
+    const out: External_writableStream.Init = {};
+    if (this.hasByteStream()) out.byteStream = $.plain(this.byteStream);
+    out.encoding = this.encoding;
+    return out;
+  }
+}
+
+export declare namespace External_writableStream {
+  interface Init {
+    byteStream?: $.Client | null | undefined;
+    encoding?: number | undefined;
+  }
+}
+
+export class External_writableStream$Pipeline extends $.Pipeline<External_writableStream> {
+  get byteStream(): $.PipelineOf<$.Client> {
+    return $.pipelineBound(this, 0, $.Capability);
+  }
+}
+
+export class External_readableStream extends $.Struct {
+  static override readonly _capnp: $.StructInfo<External_readableStream> =
+    /* @__PURE__ */ $.structInfo(
+      () => External_readableStream,
+      "debug-port.capnp:External.readableStream",
+      "bba7fb62ef712b72",
+      1,
+      1,
+    );
+
+  /** The `source` of a pushByteStream. */
+  get stream(): $.Client {
+    return $.getPointer(this._capnp, 0, $.Capability);
+  }
+
+  set stream(value: $.Client | null) {
+    $.setPointer(this._capnp, 0, $.Capability, value);
+  }
+
+  hasStream(): boolean {
+    return $.has(this._capnp, 0);
+  }
+
+  get encoding(): number {
+    return $.getUint16(this._capnp, 2);
+  }
+
+  set encoding(value: number) {
+    $.setUint16(this._capnp, 2, value);
+  }
+
+  override set(value: External_readableStream.Init): void {
+    if (value.stream !== undefined) this.stream = value.stream;
+    if (value.encoding !== undefined) this.encoding = value.encoding;
+  }
+
+  override toObject(): External_readableStream.Init {
+    const out: External_readableStream.Init = {};
+    if (this.hasStream()) out.stream = $.plain(this.stream);
+    out.encoding = this.encoding;
+    return out;
+  }
+}
+
+export declare namespace External_readableStream {
+  interface Init {
+    /** The `source` of a pushByteStream. */
+    stream?: $.Client | null | undefined;
+    encoding?: number | undefined;
+  }
+}
+
+export class External_readableStream$Pipeline extends $.Pipeline<External_readableStream> {
+  get stream(): $.PipelineOf<$.Client> {
+    return $.pipelineBound(this, 0, $.Capability);
   }
 }

@@ -12,6 +12,7 @@ import { PlainResult } from "./plain.js";
 import {
   KIND_ABORTED,
   KIND_BLOB,
+  KIND_BYTES,
   KIND_OBJECT,
   KIND_PROMISE,
   KIND_READABLE,
@@ -116,7 +117,7 @@ export class Incoming implements ReferenceSource {
     if (!(index < kinds.length) || kinds[index] !== kind) throw missing(kind, index);
     if (kind === KIND_PROMISE || kind === KIND_BLOB) return this.values[index];
     if (kind === KIND_ABORTED) return (this.made[index] ??= AbortSignal.abort(this.values[index]));
-    const isStream = kind === KIND_READABLE || kind === KIND_WRITABLE;
+    const isStream = kind === KIND_READABLE || kind === KIND_WRITABLE || kind === KIND_BYTES;
     if (kind !== KIND_OBJECT && kind !== KIND_SIGNAL && !isStream)
       throw new RpcError(
         "unimplemented",

@@ -36,6 +36,7 @@ import { LocalObject, type Referable } from "./references.js";
 import { type MethodSchemas, schemasOf, validate } from "./schema.js";
 import { isTarget, memberOf, noteServed, servedAs } from "./target.js";
 import type { Terms } from "./terms.js";
+import { ToldContent } from "./told.js";
 import { makeCalls } from "./turn.js";
 
 /** A value of no more bytes goes along with its object, unasked: an answer to a question would cost more. */
@@ -389,10 +390,10 @@ class Invocation implements Entered, Receiver {
   }
 
   private await(answer: unknown, schemas: MethodSchemas | undefined): void {
-    if (!isThenable(answer)) return this.check(answer, schemas);
+    if (!isThenable(answer)) return this.validated(answer, schemas);
     try {
       answer.then(
-        (value) => this.check(value, schemas),
+        (value) => this.validated(value, schemas),
         (reason: unknown) => this.fail(reason),
       );
     } catch (thrown) {
@@ -400,7 +401,7 @@ class Invocation implements Entered, Receiver {
     }
   }
 
-  private check(value: unknown, schemas: MethodSchemas | undefined): void {
+  private validated(value: unknown, schemas: MethodSchemas | undefined): void {
     if (schemas?.result === undefined) return this.settle(value);
     this.when(
       () => validate(schemas.result!, value, "result"),
@@ -423,10 +424,13 @@ class Invocation implements Entered, Receiver {
     // The call that the stub may be a promise of comes first.
     makeCalls();
     const path = [...place.path, ...rest];
+    const { content: came } = call.params;
     const content =
-      request.map === undefined
-        ? writeRequest(path, request.args, kinds)
-        : writeMap(path, request.map.program, kinds, request.map.budget);
+      came instanceof ToldContent
+        ? came.at(path)
+        : request.map === undefined
+          ? writeRequest(path, request.args, kinds)
+          : writeMap(path, request.map.program, kinds, request.map.budget);
     patchRequest(content, request.want, request.timeout);
     const hooks = caps.map((at) => call.params.caps[at]?.addRef() ?? null);
     const hook = (place.root as Root & Referable).refer();
@@ -491,7 +495,12 @@ function answerWithPacked(
     self?.addRef() ??
     new LocalHook(new ResultObject(packed, call.scheduler, terms), call.scheduler);
   if (self !== null) packed.release();
-  const small = want === WANT_EITHER && caps.length === 0 && content.byteLength <= SMALL;
+  const small =
+    want === WANT_EITHER &&
+    caps.length === 0 &&
+    content.byteLength <= SMALL &&
+    // Of errors each who asks is told by itself.
+    !(content instanceof ToldContent);
   const value = small ? (readResult(content).value ?? UNDEFINED) : null;
   call.returns(new Payload(writeResult(value, NO_KINDS, true, false), [object]));
 }

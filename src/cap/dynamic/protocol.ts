@@ -4,6 +4,7 @@
 import { Content } from "../../wire/content.js";
 import { ContentView } from "../../wire/content-view.js";
 import { Passing } from "../../wire/passing.js";
+import { hasErrors, ToldContent, toldSpan } from "./told.js";
 import { decodeSimple, NOT_SIMPLE, type Span, spanOf } from "./values/index.js";
 
 /** The interface Object. */
@@ -34,6 +35,8 @@ export const KIND_READABLE = 5;
 export const KIND_WRITABLE = 6;
 /** A Blob: a Source of its bytes, behind what it is. */
 export const KIND_BLOB = 7;
+/** A ReadableStream of bytes, which can be read into memory of the reader's: a Source. */
+export const KIND_BYTES = 8;
 /** Inside a program: a variable. In no list of references. */
 export const KIND_VARIABLE = 2;
 
@@ -96,6 +99,17 @@ export function writeRequest(
   kinds: readonly number[],
   room: Room = ownRoom,
 ): Content {
+  return args !== null && hasErrors(args)
+    ? new ToldContent(path, (to, policy) => requestOf(to, toldSpan(args, policy), kinds, ownRoom))
+    : requestOf(path, args, kinds, room);
+}
+
+function requestOf(
+  path: readonly string[],
+  args: Span | null,
+  kinds: readonly number[],
+  room: Room,
+): Content {
   const count = kinds.length > 0 ? 3 : args === null ? 1 : 2;
   let size = POINTERS + count * 8 + path.length * 8;
   for (const name of path) size += padded(nameBytes(name).length + 1);
@@ -139,6 +153,20 @@ export function writeResult(
   hasObject: boolean,
   isObject: boolean,
   room: Room = scratchRoom,
+): Content {
+  return value !== null && hasErrors(value)
+    ? new ToldContent(NO_STEPS, (_path, policy) =>
+        resultOf(toldSpan(value, policy), kinds, hasObject, isObject, scratchRoom),
+      )
+    : resultOf(value, kinds, hasObject, isObject, room);
+}
+
+function resultOf(
+  value: Span | null,
+  kinds: readonly number[],
+  hasObject: boolean,
+  isObject: boolean,
+  room: Room,
 ): Content {
   const bytes = value === null || value.from === value.to ? null : value;
   const count = kinds.length > 0 ? 3 : hasObject ? 2 : bytes === null ? 0 : 1;

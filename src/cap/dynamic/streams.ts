@@ -5,7 +5,7 @@ import type { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import type { Hook } from "../../hook/hook.js";
 import { receiveBlob, sendBlob } from "../stream/blob.js";
-import { receiveReadable, sendReadable } from "../stream/readable.js";
+import { isOfBytes, receiveReadable, sendReadable } from "../stream/readable.js";
 import type { Sent } from "../stream/sent.js";
 import type { Values } from "../stream/values.js";
 import { receiveWritable, sendWritable } from "../stream/writable.js";
@@ -13,8 +13,8 @@ import { processScheduler } from "../scheduler.js";
 import { failureOf, shownError } from "./errors.js";
 import { giveWith } from "./given.js";
 import { packValue } from "./pack.js";
-import { KIND_BLOB, KIND_READABLE, KIND_WRITABLE } from "./protocol.js";
 import { receiveValue } from "./incoming.js";
+import { KIND_BLOB, KIND_BYTES, KIND_READABLE, KIND_WRITABLE } from "./protocol.js";
 import type { ReceivedStream } from "./references.js";
 import { type StubOptions, type Terms, type TermsOptions, termsOf } from "./terms.js";
 import { unsendable } from "./values/failures.js";
@@ -55,7 +55,7 @@ export function sendStream(
   try {
     if (value instanceof ReadableStream)
       return {
-        kind: KIND_READABLE,
+        kind: isOfBytes(value) ? KIND_BYTES : KIND_READABLE,
         sent: sendReadable(value, scheduler, valuesUnder(terms), gives),
       };
     if (value instanceof WritableStream)
@@ -74,7 +74,9 @@ export function sendStream(
 /** The stream behind `hook`, which is taken over. */
 export function receiveStream(kind: number, hook: Hook, terms: Terms): ReceivedStream {
   const values = valuesUnder(terms);
-  return kind === KIND_READABLE ? receiveReadable(hook, values) : receiveWritable(hook, values);
+  return kind === KIND_WRITABLE
+    ? receiveWritable(hook, values)
+    : receiveReadable(hook, values, kind === KIND_BYTES);
 }
 
 /** Fetches the Blob behind `hook`, which is taken over. @returns gives it up. */

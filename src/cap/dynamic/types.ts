@@ -61,11 +61,11 @@ export type Received<T> =
  */
 export type Sendable<T> =
   T extends StubMembers<infer U>
-    ? StubMembers<U> | U
+    ? StubMembers<U> | Lendable<U>
     : T extends Leaf
       ? T | StubMembers<T>
       : T extends ByReference
-        ? T | StubMembers<T>
+        ? Lendable<T> | StubMembers<T>
         : T extends Holder
           ? Holder
           : T extends Map<infer K, infer V>
@@ -75,6 +75,11 @@ export type Sendable<T> =
               : T extends object
                 ? { [K in keyof T]: Sendable<T[K]> } | StubMembers<T>
                 : T;
+
+/** An object as it is; a function as it will be called: with what arrives. */
+type Lendable<T> = T extends (...args: infer A) => infer R ? (...args: ReceivedArgs<A>) => R : T;
+
+type ReceivedArgs<A extends readonly unknown[]> = { [I in keyof A]: Received<A[I]> };
 
 type SendableArgs<A extends readonly unknown[]> = { [I in keyof A]: Sendable<A[I]> };
 

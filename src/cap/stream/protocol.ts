@@ -46,31 +46,45 @@ export const ONE_CAPABILITY: Content = /* @__PURE__ */ new Content(
 /** Up to so many bytes are copied next to their struct; more would cost more than a part of its own. */
 const COPY_UP_TO = 4096;
 
-const HEAD = /* @__PURE__ */ new Uint8Array([0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+/** Writes what stands before the bytes in params of ByteStream.write, of 16 bytes: root, and a Data of `length` bytes. */
+export function putBytesHead(bytes: Uint8Array, length: number): void {
+  bytes.fill(0, 0, 16);
+  bytes[6] = 1;
+  bytes[8] = 1;
+  const pointer = (length << 3) | 2;
+  bytes[12] = pointer;
+  bytes[13] = pointer >>> 8;
+  bytes[14] = pointer >>> 16;
+  bytes[15] = pointer >>> 24;
+}
 
 /** Params of ByteStream.write. `data` is not copied when it is large: nobody may write to it any more. */
 export function bytesParams(data: Uint8Array): Content {
   const { length } = data;
   const large = length > COPY_UP_TO;
   const bytes = new Uint8Array(large ? 16 : 16 + ((length + 7) & -8));
-  bytes.set(HEAD);
-  new DataView(bytes.buffer).setUint32(12, (length << 3) | 2, true);
+  putBytesHead(bytes, length);
   if (!large) bytes.set(data, 16);
   return new Content(bytes, large ? data : null);
 }
 
 const view = /* @__PURE__ */ new ContentView();
 
-/** The bytes of ByteStream.write, as a copy. @throws RpcError invalid-payload. */
+/**
+ * The bytes of ByteStream.write, for good: a copy; of many that came in memory of their own, a view on it.
+ * @throws RpcError invalid-payload.
+ */
 export function readBytes(content: Content): Uint8Array {
   view.open(content);
-  const bytes = view.data(0)?.slice() ?? new Uint8Array(0);
+  const data = view.data(0);
   view.close();
-  return bytes;
+  if (data === null) return new Uint8Array(0);
+  // Behind a tail is memory of whoever wrote it, in this process.
+  return content.tail === null && data.length > COPY_UP_TO ? data : data.slice();
 }
 
-/** Index in the table of the sink in the params of Source.pipe; -1 when there is none. @throws RpcError invalid-payload. */
-export function readPipe(content: Content): number {
+/** Index in the table of the one capability of {@link ONE_CAPABILITY}; -1 when there is none. @throws RpcError invalid-payload. */
+export function readCapability(content: Content): number {
   view.open(content);
   const index = view.capability(0);
   view.close();
@@ -85,6 +99,19 @@ export function readSubstream(content: Content): { callback: number; limit: bigi
   const limit = (BigInt(~view.u32(4) >>> 0) << 32n) | BigInt(~view.u32(0) >>> 0);
   view.close();
   return { callback, limit };
+}
+
+/** Params of getSubstream without a limit: the callback is number 0 of the table. */
+export const SUBSTREAM_PARAMS: Content = /* @__PURE__ */ new Content(
+  new Uint8Array([0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
+);
+
+/** How many bytes SubstreamCallback.ended tells of. @throws RpcError invalid-payload. */
+export function readEnded(content: Content): bigint {
+  view.open(content);
+  const count = (BigInt(view.u32(4)) << 32n) | BigInt(view.u32(0));
+  view.close();
+  return count;
 }
 
 /** Params of SubstreamCallback.ended. */

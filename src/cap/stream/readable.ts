@@ -7,15 +7,18 @@
 // the first chunk. workerd and capnweb have the sender ask for a sink beforehand; then each object must be able to make one
 // for a value that it has not seen, and a result has to be made for one certain reader.
 
-import type { RpcError } from "../../base/errors.js";
+import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import type { Hook } from "../../hook/hook.js";
 import { LocalHook } from "../../hook/local.js";
 import { whenCollected } from "./collected.js";
 import type { Sent } from "./sent.js";
 import type { Drain, SinkServer } from "./sink-server.js";
-import { pipe, Source } from "./source.js";
+import { SubstreamEnd } from "./shorten.js";
+import type { SinkClient } from "./sink-client.js";
+import { pipe, pipeInto, Source } from "./source.js";
 import { discard, droppedError, ignore, type Values } from "./values.js";
+import { sinkOf } from "./writable.js";
 
 /** A source of another, as a stream that nobody has read yet. */
 const unread = /* @__PURE__ */ new WeakMap<ReadableStream, RemoteReadable>();
@@ -56,6 +59,17 @@ export function sendReadable(
   };
 }
 
+/** Whether it can be read into memory of the reader's: bodies, Blobs' streams, and what was made with `type: "bytes"`. */
+export function isOfBytes(stream: ReadableStream): boolean {
+  if (stream.locked) return false;
+  try {
+    stream.getReader({ mode: "byob" }).releaseLock();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Only bodies ask this of a stream: there is no property for it. */
 function isDisturbed(stream: ReadableStream): boolean {
   try {
@@ -68,16 +82,16 @@ function isDisturbed(stream: ReadableStream): boolean {
 
 /**
  * The stream behind a source of the other side.
- * @param hook taken over.
+ * @param hook taken over. @param bytes whether it takes nothing else, and can be read into memory of the reader's.
  * @returns `dispose` breaks it, unless it has ended.
  */
 export function receiveReadable(
   hook: Hook,
   values: Values,
+  bytes: boolean,
 ): { stream: ReadableStream; dispose: () => void; isUsed: () => boolean } {
-  const remote = new RemoteReadable(hook, values);
-  // Without a queue of its own: what nobody has asked for is not fetched.
-  const stream = new ReadableStream(remote.forStream(), { highWaterMark: 0 });
+  const remote = new RemoteReadable(hook, values, bytes);
+  const stream = streamOf(remote, bytes);
   unread.set(stream, remote);
   const dispose = (): void => remote.dispose(droppedError("it was disposed"));
   whenCollected(stream, hook.scheduler, () => remote.dispose(droppedError("nobody held it")));
@@ -85,15 +99,92 @@ export function receiveReadable(
   return { stream, dispose, isUsed: () => ref.deref()?.locked ?? false };
 }
 
-type Controller = ReadableStreamDefaultController<unknown>;
+/** A stream of bytes from afar: into another from afar it is piped without us. */
+class ReceivedBytes extends ReadableStream<Uint8Array> {
+  override pipeTo(
+    destination: WritableStream<Uint8Array>,
+    options?: StreamPipeOptions,
+  ): Promise<void> {
+    const remote = unread.get(this);
+    const sink = sinkOf(destination);
+    const plainly = (): Promise<void> => super.pipeTo(destination, options);
+    // Who wants to stop it in the middle, or to use what is left of one end, has it go through here.
+    const { signal, preventAbort, preventCancel, preventClose = false } = options ?? {};
+    if (remote === undefined || sink === undefined || sink.isOver || !remote.isUntouched)
+      return plainly();
+    if (signal !== undefined || preventAbort === true || preventCancel === true) return plainly();
+    if (this.locked || destination.locked) return plainly();
+    return shortPipe(this, remote, destination, sink, preventClose, plainly);
+  }
+}
+
+async function shortPipe(
+  stream: ReadableStream,
+  remote: RemoteReadable,
+  destination: WritableStream,
+  sink: SinkClient,
+  preventClose: boolean,
+  plainly: () => Promise<void>,
+): Promise<void> {
+  const reader = stream.getReader();
+  const writer = destination.getWriter();
+  const unlock = (): void => {
+    reader.releaseLock();
+    writer.releaseLock();
+  };
+  reader.closed.catch(ignore);
+  writer.closed.catch(ignore);
+  const end = new SubstreamEnd();
+  let substream: Hook | null;
+  try {
+    // What was written before comes first.
+    await writer.ready;
+    substream = await sink.substream(end);
+  } catch {
+    // Why it takes no more is told to both ends as it always is.
+    substream = null;
+  }
+  if (substream === null || !remote.isUntouched) {
+    substream?.release();
+    unlock();
+    return plainly();
+  }
+  try {
+    await remote.pipeInto(substream, end);
+    if (!preventClose) await writer.close();
+  } catch (thrown) {
+    // A sink that broke says why; its source was only told to stop.
+    const reason: unknown = sink.isOver ? await writer.closed.catch((why: unknown) => why) : thrown;
+    writer.abort(reason).catch(ignore);
+    throw reason;
+  } finally {
+    unlock();
+  }
+}
+
+/** Without a queue of its own: what nobody has asked for is not fetched. */
+function streamOf(remote: RemoteReadable, bytes: boolean): ReadableStream {
+  if (bytes)
+    try {
+      return new ReceivedBytes({ ...remote.forStream(), type: "bytes" }, { highWaterMark: 0 });
+    } catch {
+      // A browser that has no streams of bytes.
+    }
+  return new ReadableStream(remote.forStream(), { highWaterMark: 0 });
+}
+
+type Controller = ReadableStreamDefaultController<unknown> | ReadableByteStreamController;
 
 /** What is between a source and the stream that shows it. Does not hold the stream while nobody reads: it may be forgotten. */
 class RemoteReadable implements Drain {
   private source: Hook | null;
   private readonly values: Values;
+  private readonly bytes: boolean;
   private controller: WeakRef<Controller> | null = null;
   private server: SinkServer | null = null;
   private piping = false;
+  /** The source writes to another's sink: stops that. */
+  private stopShort: ((error: RpcError) => void) | null = null;
   private over = false;
   private lost = false;
   /** A reader waits. */
@@ -102,25 +193,60 @@ class RemoteReadable implements Drain {
   private offered: { readonly chunk: unknown; readonly taken: () => void } | null = null;
 
   /** @param source taken over. */
-  constructor(source: Hook, values: Values) {
+  constructor(source: Hook, values: Values, bytes: boolean) {
     this.source = source;
     this.values = values;
+    this.bytes = bytes;
   }
 
-  forStream(): UnderlyingDefaultSource {
+  forStream() {
     return {
-      start: (controller) => {
+      start: (controller: Controller): void => {
         this.controller = new WeakRef(controller);
       },
-      pull: (controller) => this.pull(controller),
-      cancel: (reason: unknown) => this.cancel(reason),
+      pull: (controller: Controller): Promise<void> | void => this.pull(controller),
+      cancel: (reason: unknown): void => this.cancel(reason),
     };
+  }
+
+  /** Whether nothing was asked of it, and it has not ended. */
+  get isUntouched(): boolean {
+    return this.source !== null && this.server === null && this.stopShort === null && !this.over;
+  }
+
+  /**
+   * Has the source write into `sink`, past us. The stream here ends with that.
+   * @param sink taken over. @param end told when the source ended it.
+   * @throws the reason why it did not.
+   */
+  pipeInto(sink: Hook, end: SubstreamEnd): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const failed = (reason: unknown): void => {
+        this.abort(reason);
+        reject(reason);
+      };
+      const results = pipeInto(this.source!, sink, (error) => {
+        if (this.stopShort === null) return;
+        this.stopShort = null;
+        this.letGo();
+        if (error !== null) return failed(this.values.shown(error));
+        if (end.count === null) return failed(droppedError());
+        this.finish(close);
+        resolve();
+      });
+      this.stopShort = (error) => {
+        this.stopShort = null;
+        results.cancel();
+        this.letGo();
+        failed(error);
+      };
+    });
   }
 
   /** The source itself, if nothing has come from it: the stream here is over then, without an end. */
   handOn(): Hook | null {
     const { source } = this;
-    if (source === null || this.server !== null || this.over) return null;
+    if (!this.isUntouched) return null;
     this.source = null;
     return source;
   }
@@ -138,7 +264,7 @@ class RemoteReadable implements Drain {
         this.asked = { controller, done };
       });
     this.offered = null;
-    controller.enqueue(offered.chunk);
+    controller.enqueue(offered.chunk as never);
     offered.taken();
   }
 
@@ -159,9 +285,14 @@ class RemoteReadable implements Drain {
       discard(chunk);
       return Promise.reject(droppedError("nobody reads it"));
     }
+    if (this.bytes) {
+      if (!(chunk instanceof Uint8Array)) return this.refuse(chunk);
+      // Streams of bytes have no chunks of none.
+      if (chunk.length === 0) return Promise.resolve();
+    }
     if (asked !== null) {
       this.asked = null;
-      asked.controller.enqueue(chunk);
+      asked.controller.enqueue(chunk as never);
       asked.done();
       return Promise.resolve();
     }
@@ -170,8 +301,16 @@ class RemoteReadable implements Drain {
     });
   }
 
+  private refuse(chunk: unknown): Promise<void> {
+    discard(chunk);
+    const message = "a chunk that is no bytes came in a stream of bytes";
+    const error = new RpcError("failed", "invalid-payload", message);
+    this.dispose(error);
+    return Promise.reject(error);
+  }
+
   end(): Promise<void> {
-    this.finish((controller) => controller.close());
+    this.finish(close);
     return Promise.resolve();
   }
 
@@ -195,6 +334,7 @@ class RemoteReadable implements Drain {
   /** Breaks it at both sides. Idempotent. */
   dispose(error: RpcError): void {
     if (this.over) return;
+    this.stopShort?.(error);
     this.abort(error);
     this.server?.broken(error);
     if (this.server === null) this.letGo();
@@ -216,5 +356,15 @@ class RemoteReadable implements Drain {
   private letGo(): void {
     this.source?.release();
     this.source = null;
+  }
+}
+
+function close(controller: Controller): void {
+  try {
+    controller.close();
+    // Who reads into memory of its own gets it back.
+    if ("byobRequest" in controller) controller.byobRequest?.respond(0);
+  } catch {
+    // It ended within an element of what the reader reads: the stream has failed, and says so.
   }
 }

@@ -5,6 +5,7 @@ import { RpcError } from "../../base/errors.js";
 import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
 import { emptyPayload, Payload } from "../../hook/payload.js";
 import type { Results } from "../../hook/results.js";
+import { GATHER_UP_TO, Gathered } from "./gather.js";
 import {
   BYTES_END,
   BYTES_HI,
@@ -19,6 +20,7 @@ import {
   SINK_WRITE,
   WRITE_BYTES,
 } from "./protocol.js";
+import { type SubstreamEnd, substreamOf } from "./shorten.js";
 import { droppedError, ignore, packReason, type Values } from "./values.js";
 
 /** About what a Call message adds to its params (C-FLO-06). */
@@ -31,6 +33,10 @@ export class SinkClient {
   private readonly values: Values;
   private readonly onBroken: (reason: unknown) => void;
   private watching: Results | null = null;
+  /** Small chunks that wait for the end of the turn; made when there is one. */
+  private gathered: Gathered | null = null;
+  /** When there is room behind what was gathered before. */
+  private room = READY;
   private broke: { readonly reason: unknown } | null = null;
   /** Whoever waits to write more, or for the end. */
   private readonly waiting = new Set<(reason: unknown) => void>();
@@ -49,17 +55,40 @@ export class SinkClient {
   }
 
   /**
-   * Sends a chunk, at once. Bytes of more than 64 KiB go in several, each when there is room for it.
+   * Sends a chunk, at once; small ones of bytes at the end of the turn, in one call. Bytes of more than 64 KiB go in several,
+   * each when there is room for it.
    *
+   * @param lent bytes in `chunk` are still the caller's, who may write to them again.
    * @returns resolves when more may be written; rejects with the reason when the stream has broken. Left alone, it is no
    *   unhandled rejection (C-FLO-02, 07, 08).
    * @throws RpcError unsendable-value when something in `chunk` cannot travel.
    */
-  write(chunk: unknown): Promise<void> {
-    if (this.hook === null || this.broke !== null) return this.fails();
-    if (!(chunk instanceof Uint8Array))
-      return this.send(SINK_HI, SINK_LO, SINK_WRITE, this.values.pack(chunk, this.hook.scheduler));
-    return chunk.length > WRITE_BYTES ? this.writeLarge(chunk) : this.writeBytes(chunk);
+  write(chunk: unknown, lent = false): Promise<void> {
+    const { hook } = this;
+    if (hook === null || this.broke !== null) return this.fails();
+    if (chunk instanceof Uint8Array) {
+      // In this process there is no call to be saved.
+      if (chunk.length <= GATHER_UP_TO && hook.flow !== null) return this.gather(chunk);
+      this.flush();
+      const own = lent ? chunk.slice() : chunk;
+      return chunk.length > WRITE_BYTES ? this.writeLarge(own) : this.writeBytes(own);
+    }
+    const params = this.values.pack(chunk, hook.scheduler);
+    this.flush();
+    return this.send(SINK_HI, SINK_LO, SINK_WRITE, params);
+  }
+
+  private gather(chunk: Uint8Array): Promise<void> {
+    this.gathered ??= new Gathered(() => this.flush());
+    if (this.gathered.add(chunk)) this.flush();
+    return this.room;
+  }
+
+  /** Sends what was gathered: whatever comes next must come behind it. */
+  private flush(): void {
+    const { gathered } = this;
+    if (gathered === null || gathered.isEmpty) return;
+    this.room = this.send(BYTES_HI, BYTES_LO, BYTES_WRITE, new Payload(gathered.take()));
   }
 
   private writeBytes(chunk: Uint8Array): Promise<void> {
@@ -81,6 +110,13 @@ export class SinkClient {
     const { flow } = hook; // of the way that this call takes
     const results = hook.call(new CallRequest(hi, lo, method, payload, NO_PROMISE_PIPELINING));
     results.dropPipeline();
+    const { refusedBy } = results;
+    if (refusedBy !== null) {
+      // What comes next would be a stream with a hole: also its end.
+      results.cancel();
+      this.abort(this.values.shown(refusedBy));
+      return this.fails();
+    }
     if (flow === null) return this.settled(results);
     flow.sent(bytes + ENVELOPE_BYTES, results);
     if (flow.ready) return READY;
@@ -89,6 +125,7 @@ export class SinkClient {
 
   /** All that was written has been taken, and the sink has ended. @throws the reason when it broke before. */
   async end(): Promise<void> {
+    this.flush();
     const { hook } = this;
     if (hook === null || this.broke !== null) return this.fails();
     const request = new CallRequest(
@@ -105,22 +142,50 @@ export class SinkClient {
   /**
    * Breaks the stream from this side. Idempotent.
    * @param now what was written and not taken is discarded; otherwise it comes first.
+   * @returns resolves when that has arrived, or never will. The first call's counts.
    */
-  abort(reason: unknown, now = false): void {
+  abort(reason: unknown, now = false): Promise<void> {
+    this.flush();
     const { hook } = this;
-    if (hook === null || this.broke !== null) return;
+    if (hook === null || this.broke !== null) return READY;
     this.broke = { reason };
     const payload = packReason(this.values, reason, hook.scheduler);
     const method = now ? SINK_DISCARD : SINK_ABORT;
     const results = hook.call(new CallRequest(SINK_HI, SINK_LO, method, payload));
     results.dropPipeline();
     // Kept until it is there: to let go of the sink before would be a reason of its own.
-    results.observe({ immediate: false, resultsSettled: (done) => this.answered(done) });
+    const answered = new Promise<void>((resolve) => {
+      results.observe({
+        immediate: false,
+        resultsSettled: () => {
+          results.cancel();
+          this.letGo();
+          resolve();
+        },
+      });
+    });
     this.rejectAll(reason);
+    return answered;
+  }
+
+  /**
+   * A substream of the sink, behind all that was written: whoever has it writes in our place.
+   * @returns see {@link substreamOf}. @throws the reason why the stream broke.
+   */
+  async substream(end: SubstreamEnd): Promise<Hook | null> {
+    this.flush();
+    const { hook } = this;
+    if (hook === null || this.broke !== null) return this.fails().then(() => null);
+    try {
+      return await substreamOf(hook, end);
+    } catch (error) {
+      throw this.values.shown(RpcError.from(error));
+    }
   }
 
   /** Lets go of it: an abort without a word. Idempotent. */
   drop(): void {
+    this.flush();
     this.broke ??= { reason: droppedError("it was let go here") };
     this.letGo();
     this.rejectAll(this.broke.reason);
@@ -129,11 +194,6 @@ export class SinkClient {
   private rejectAll(reason: unknown): void {
     for (const reject of this.waiting) reject(reason);
     this.waiting.clear();
-  }
-
-  private answered(results: Results): void {
-    results.cancel();
-    this.letGo();
   }
 
   private letGo(): void {

@@ -24,7 +24,7 @@ import {
   SINK_LO,
   SINK_WRITE,
 } from "./protocol.js";
-import { Substream } from "./substream.js";
+import { isDiscard, Substream } from "./substream.js";
 import { discard, droppedError, packReason, type Values } from "./values.js";
 
 /** Where chunks go. */
@@ -56,7 +56,7 @@ export class SinkServer implements Server {
     if (interfaceHi === BYTES_HI && interfaceLo === BYTES_LO) {
       if (methodId === BYTES_WRITE) return this.writeBytes(call);
       if (methodId === BYTES_END) return this.end(call);
-      if (methodId === BYTES_SUBSTREAM) return getSubstream(call);
+      if (methodId === BYTES_SUBSTREAM) return this.getSubstream(call);
     } else if (interfaceHi === SINK_HI && interfaceLo === SINK_LO) {
       if (methodId === SINK_WRITE) return this.writeValue(call);
       if (methodId === SINK_ABORT || methodId === SINK_DISCARD) return this.abort(call);
@@ -66,9 +66,7 @@ export class SinkServer implements Server {
   };
 
   overtakes(call: LocalCall): boolean {
-    return (
-      call.methodId === SINK_DISCARD && call.interfaceHi === SINK_HI && call.interfaceLo === SINK_LO
-    );
+    return isDiscard(call);
   }
 
   /** The drain has broken: later writes fail, and the writer is told why even if it writes nothing. */
@@ -168,6 +166,25 @@ export class SinkServer implements Server {
     };
   }
 
+  private getSubstream(call: LocalCall): void {
+    const { self, params, scheduler } = call;
+    const { callback, limit } = readSubstream(params.content);
+    const hook = params.caps[callback];
+    if (hook === undefined || hook === null)
+      throw new RpcError("failed", "invalid-payload", "a substream has nobody to tell of its end");
+    // Who writes there can end the substream, and with it what it asked: the sink lives on.
+    const watch = (asked: LocalCall): void => {
+      if (this.broke !== null) return this.tell(asked);
+      this.watchers.add(asked);
+      asked.onCancel = (): void => {
+        this.watchers.delete(asked);
+        asked.fails(canceledError());
+      };
+    };
+    const substream = new Substream(self.addRef(), hook.addRef(), limit, watch);
+    call.returns(new Payload(ONE_CAPABILITY, [new LocalHook(substream, scheduler)]));
+  }
+
   private tell(call: LocalCall): void {
     call.returns(packReason(this.values, this.broke!.reason, call.scheduler));
   }
@@ -181,14 +198,4 @@ export class SinkServer implements Server {
     );
     return true;
   }
-}
-
-function getSubstream(call: LocalCall): void {
-  const { self, params, scheduler } = call;
-  const { callback, limit } = readSubstream(params.content);
-  const hook = params.caps[callback];
-  if (hook === undefined || hook === null)
-    throw new RpcError("failed", "invalid-payload", "a substream has nobody to tell of its end");
-  const substream = new Substream(self.addRef(), hook.addRef(), limit);
-  call.returns(new Payload(ONE_CAPABILITY, [new LocalHook(substream, scheduler)]));
 }

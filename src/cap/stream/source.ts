@@ -6,7 +6,8 @@ import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.j
 import { type LocalCall, LocalHook, type Server } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
-import { ONE_CAPABILITY, readPipe, SOURCE_HI, SOURCE_LO, SOURCE_PIPE } from "./protocol.js";
+import type { Results } from "../../hook/results.js";
+import { ONE_CAPABILITY, readCapability, SOURCE_HI, SOURCE_LO, SOURCE_PIPE } from "./protocol.js";
 import { SinkClient } from "./sink-client.js";
 import { type Drain, SinkServer } from "./sink-server.js";
 import { discard, droppedError, ignore, type Values } from "./values.js";
@@ -33,7 +34,7 @@ export class Source implements Server {
         this.error ??
         new RpcError("failed", "invalid-state", "this stream flows already: it has one reader")
       );
-    const sink = params.caps[readPipe(params.content)];
+    const sink = params.caps[readCapability(params.content)];
     if (sink === undefined || sink === null)
       throw new RpcError("failed", "invalid-payload", "there is no sink to write to");
     this.stage = "piping";
@@ -44,7 +45,10 @@ export class Source implements Server {
       this.cancel(droppedError());
       this.sink!.drop();
     };
-    void this.pump(this.sink).then(() => call.returns());
+    void this.pump(this.sink).then((failed) => {
+      if (failed === null) call.returns();
+      else call.fails(this.values.failure(failed.reason));
+    });
   };
 
   /** Nobody asked for it. */
@@ -70,8 +74,8 @@ export class Source implements Server {
     this.reader.cancel(reason).catch(ignore);
   }
 
-  /** Never rejects: the sink is told of errors. */
-  private async pump(sink: SinkClient): Promise<void> {
+  /** Never rejects: the sink is told of errors, and whoever asked. */
+  private async pump(sink: SinkClient): Promise<{ readonly reason: unknown } | null> {
     const { reader } = this;
     try {
       for (;;) {
@@ -79,7 +83,7 @@ export class Source implements Server {
         // Who cancels a stream sees its end, which is not the one to pass on.
         if (sink.isOver || this.error !== null) {
           discard(value);
-          return;
+          return null;
         }
         if (done) {
           await sink.end();
@@ -88,9 +92,13 @@ export class Source implements Server {
         await sink.write(value);
       }
       this.stage = "over";
+      return null;
     } catch (reason) {
-      sink.abort(reason);
+      const aborted = sink.abort(reason);
       this.cancel(reason);
+      // What was written before comes first, also to whoever hears the reason from us.
+      await aborted;
+      return { reason };
     }
   }
 }
@@ -108,7 +116,17 @@ export function pipe(
   ended: (error: RpcError | null) => void,
 ): SinkServer {
   const server = new SinkServer(drain, values);
-  const params = new Payload(ONE_CAPABILITY, [new LocalHook(server, hook.scheduler)]);
+  pipeInto(hook, new LocalHook(server, hook.scheduler), ended);
+  return server;
+}
+
+/**
+ * Has the source behind `hook` write into any sink.
+ * @param hook stays the caller's, who keeps it until the end. @param sink taken over. @param ended as of {@link pipe}.
+ * @returns to cancel it cancels the source.
+ */
+export function pipeInto(hook: Hook, sink: Hook, ended: (error: RpcError | null) => void): Results {
+  const params = new Payload(ONE_CAPABILITY, [sink]);
   const results = hook.call(
     new CallRequest(SOURCE_HI, SOURCE_LO, SOURCE_PIPE, params, NO_PROMISE_PIPELINING),
   );
@@ -121,5 +139,5 @@ export function pipe(
       ended(error);
     },
   });
-  return server;
+  return results;
 }

@@ -23,6 +23,11 @@ import {
   endedParams,
   NEXT_PATH,
   readBytes,
+  SINK_ABORT,
+  SINK_BROKEN,
+  SINK_DISCARD,
+  SINK_HI,
+  SINK_LO,
 } from "./protocol.js";
 
 export class Substream implements Server {
@@ -30,10 +35,15 @@ export class Substream implements Server {
   private target: Hook;
   private callback: Hook | null;
   private readonly limit: bigint;
+  private readonly watch: (call: LocalCall) => void;
   private count = 0n;
 
-  /** @param sink and @param callback taken over. @param limit bytes that go into `sink`. */
-  constructor(sink: Hook, callback: Hook, limit: bigint) {
+  /**
+   * @param sink and @param callback taken over. @param limit bytes that go into `sink`.
+   * @param watch answers a call of `broken` when the sink breaks, and forgets it when it is given up.
+   */
+  constructor(sink: Hook, callback: Hook, limit: bigint, watch: (call: LocalCall) => void) {
+    this.watch = watch;
     this.target = sink;
     this.callback = callback;
     this.limit = limit;
@@ -46,9 +56,20 @@ export class Substream implements Server {
       return this.write(call, readBytes(call.params.content));
     }
     if (isBytes && call.methodId === BYTES_END) return this.end(call);
+    if (call.interfaceHi === SINK_HI && call.interfaceLo === SINK_LO) {
+      // Why one side gives up, the other is to know.
+      const { methodId } = call;
+      if (methodId === SINK_BROKEN) return this.watch(call);
+      if (methodId === SINK_ABORT || methodId === SINK_DISCARD)
+        return call.tailCall(this.target, passedOn(call));
+    }
     const message = "a substream takes bytes and their end";
     call.fails(new RpcError("unimplemented", "method-unimplemented", message));
   };
+
+  overtakes(call: LocalCall): boolean {
+    return isDiscard(call);
+  }
 
   /** Not ended: what it wrote into is cut off with it. */
   dropped(): void {
@@ -99,6 +120,18 @@ export class Substream implements Server {
   private pass(call: LocalCall, method: number, content: Content | null): void {
     call.tailCall(this.target, request(method, content));
   }
+}
+
+/** What makes the writes before it pointless. */
+export function isDiscard(call: LocalCall): boolean {
+  return (
+    call.methodId === SINK_DISCARD && call.interfaceHi === SINK_HI && call.interfaceLo === SINK_LO
+  );
+}
+
+function passedOn(call: LocalCall): CallRequest {
+  const { interfaceHi, interfaceLo, methodId, params, flags } = call;
+  return new CallRequest(interfaceHi, interfaceLo, methodId, params.share(), flags);
 }
 
 function request(method: number, content: Content | null): CallRequest {

@@ -64,6 +64,14 @@ class WriterDrain implements Drain {
   }
 }
 
+/** Sinks of others, by the streams that show them. */
+const sinks = /* @__PURE__ */ new WeakMap<WritableStream, SinkClient>();
+
+/** What `stream` writes to, when that is a sink of another. */
+export function sinkOf(stream: WritableStream): SinkClient | undefined {
+  return sinks.get(stream);
+}
+
 /**
  * The stream behind a sink of the other side.
  * @param hook taken over.
@@ -82,20 +90,20 @@ export function receiveWritable(
       controller = new WeakRef(given);
       // Before the write under way has ended, for which `abort` below waits.
       const { signal } = given;
-      signal.addEventListener("abort", () => sink.abort(signal.reason, true), { once: true });
+      signal.addEventListener("abort", () => void sink.abort(signal.reason, true), { once: true });
     },
     async write(chunk) {
       try {
-        // A copy: who writes may write to these bytes again before they are on their way.
-        await sink.write(chunk instanceof Uint8Array ? chunk.slice() : chunk);
+        await sink.write(chunk, true);
       } catch (reason) {
         sink.abort(reason);
         throw reason;
       }
     },
     close: () => sink.end(),
-    abort: (reason: unknown) => sink.abort(reason, true),
+    abort: (reason: unknown) => void sink.abort(reason, true),
   });
+  sinks.set(stream, sink);
   const dispose = (error: RpcError): void => {
     if (sink.isOver) return;
     sink.abort(error, true);

@@ -57,7 +57,7 @@ it("comes as bytes: of one byte, of none, of more than fits one write", async ()
   const large = Uint8Array.from({ length: 200_000 }, (_, i) => i * 7);
   const chunks = [Uint8Array.of(9), new Uint8Array(0), large, Buffer.from("node")];
   const got = (await pair.run(pair.api.collect(streamOf(...chunks)))) as Uint8Array[];
-  expect(got.map((chunk) => chunk.length)).toEqual([1, 0, 65_536, 65_536, 65_536, 3392, 4]);
+  expect(got.map((chunk) => chunk.length)).toEqual([1, 65_536, 65_536, 65_536, 3392, 4]);
   expect(Buffer.concat(got).equals(Buffer.concat(chunks))).toBe(true);
   await pair.done();
 });

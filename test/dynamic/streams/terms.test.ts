@@ -4,7 +4,6 @@ import { describe, expect, it } from "vitest";
 import {
   RpcTarget,
   serveWritable,
-  valueCodec,
   ValueTypes,
   writableOf,
 } from "../../../src/cap/dynamic/index.js";
@@ -12,44 +11,20 @@ import { RpcError } from "../../../src/base/errors.js";
 import { castAs, serve } from "../../../src/typed.js";
 import { Census, CounterServer } from "../../typed/kit.js";
 import * as f from "../../typed/schemas/features.capnp.js";
+import { Money, OutOfStock, TYPES } from "../classes.js";
 import { failure, Pair } from "../kit.js";
 import { all, Consumer, Producer, streamOf } from "./kit.js";
-
-class Money {
-  readonly cents: number;
-  constructor(cents: number) {
-    this.cents = cents;
-  }
-}
-class OutOfStock extends Error {
-  declare item: string;
-  constructor(item: string) {
-    super(`no ${item} left`);
-    this.item = item;
-  }
-}
-const TYPES = new ValueTypes({
-  errors: [{ name: "OutOfStock", class: OutOfStock }],
-  codecs: [
-    valueCodec({
-      name: "Money",
-      class: Money,
-      encode: (m) => m.cents,
-      decode: (c) => new Money(Number(c)),
-    }),
-  ],
-});
 
 class Shop extends RpcTarget {
   consumer = new Consumer();
   prices(): ReadableStream<Money> {
-    return streamOf(new Money(1), new Money(2));
+    return streamOf(new Money(1n), new Money(2n));
   }
   failing(): ReadableStream {
     return new Producer(1, new OutOfStock("tea")).stream;
   }
-  async sum(prices: ReadableStream<Money>): Promise<number> {
-    let cents = 0;
+  async sum(prices: ReadableStream<Money>): Promise<bigint> {
+    let cents = 0n;
     for (const one of await all(prices)) cents += (one as Money).cents;
     return cents;
   }
@@ -86,18 +61,18 @@ describe("a stream", () => {
     const pair = pairOf();
     const prices = await pair.run(pair.api.prices());
     const got = await pair.run(all(prices));
-    expect(got).toEqual([new Money(1), new Money(2)]);
+    expect(got).toEqual([new Money(1n), new Money(2n)]);
     expect(got[0]).toBeInstanceOf(Money);
-    expect(await pair.run(pair.api.sum(streamOf(new Money(3), new Money(4))))).toBe(7);
+    expect(await pair.run(pair.api.sum(streamOf(new Money(3n), new Money(4n))))).toBe(7n);
     await pair.done();
   });
 
   it("of results takes them, too", async () => {
     const pair = pairOf();
     const writer = (await pair.run(pair.api.till())).getWriter();
-    await pair.run(writer.write(new Money(5)));
+    await pair.run(writer.write(new Money(5n)));
     await pair.run(writer.close());
-    expect(pair.target.consumer.chunks).toEqual([new Money(5)]);
+    expect(pair.target.consumer.chunks).toEqual([new Money(5n)]);
     expect(pair.target.consumer.chunks[0]).toBeInstanceOf(Money);
     await pair.done();
   });
@@ -149,9 +124,9 @@ describe("a stream", () => {
     const writer = writableOf(serveWritable(consumer.stream, { types: TYPES }), {
       types: TYPES,
     }).getWriter();
-    await writer.write(new Money(9));
+    await writer.write(new Money(9n));
     await writer.close();
-    expect(consumer.chunks).toEqual([new Money(9)]);
+    expect(consumer.chunks).toEqual([new Money(9n)]);
     expect(consumer.chunks[0]).toBeInstanceOf(Money);
   });
 });

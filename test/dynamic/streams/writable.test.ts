@@ -19,6 +19,16 @@ class Api extends RpcTarget {
   keep(value: { into: WritableStream }): void {
     this.given = value.into;
   }
+  /** What comes before the stream fails. */
+  async untilFailure(stream: ReadableStream): Promise<unknown[]> {
+    const chunks: unknown[] = [];
+    try {
+      for await (const chunk of stream) chunks.push(chunk);
+    } catch (reason) {
+      chunks.push(reason);
+    }
+    return chunks;
+  }
   /** Both ends of a pipe: what is written comes out doubled. */
   doubling(): TransformStream<number, number> {
     return new TransformStream<number, number>({
@@ -50,6 +60,74 @@ it("comes in a result, and copies bytes when they are written", async () => {
   await pair.run(writer.close());
   expect(pair.target.consumer.chunks).toEqual([new Uint8Array(10_000).fill(1), null]);
   expect(pair.target.consumer.closed).toBe(true);
+  await pair.done();
+});
+
+it("gathers the small chunks of a turn, whatever else is written keeps its place", async () => {
+  const pair = new Pair(new Api());
+  const writer = (await pair.run(pair.api.open())).getWriter();
+  const reused = new Uint8Array(3);
+  const { chunks } = pair.target.consumer;
+  pair.heard();
+  const writing = (async () => {
+    for (let i = 0; i < 100; i++) await writer.write(reused.fill(i));
+    await writer.write("between");
+    await writer.write(reused.fill(100));
+  })();
+  await pair.run(writing);
+  await pair.rest();
+  // No end was written yet: the turn's end sends them.
+  expect(chunks).toEqual([
+    Uint8Array.from({ length: 300 }, (_, i) => Math.floor(i / 3)),
+    "between",
+    Uint8Array.of(100, 100, 100),
+  ]);
+  // The first asks to be told when the stream breaks.
+  expect(pair.heard().filter((said) => said === "guest call")).toHaveLength(4);
+  await pair.run(writer.write(reused.fill(7)));
+  await pair.run(writer.close());
+  expect(chunks.at(-1)).toEqual(Uint8Array.of(7, 7, 7));
+  await pair.done();
+});
+
+it("gathers up to 4 KiB, and a chunk of more than 1 KiB goes by itself", async () => {
+  const pair = new Pair(new Api());
+  const writer = (await pair.run(pair.api.open())).getWriter();
+  const sizes = [...Array<number>(5).fill(1024), 1025, 0, 1, 1];
+  const writing = (async () => {
+    for (const [i, size] of sizes.entries()) await writer.write(new Uint8Array(size).fill(i));
+    await writer.close();
+  })();
+  await pair.run(writing);
+  const got = pair.target.consumer.chunks as Uint8Array[];
+  expect(got.map((chunk) => chunk.length)).toEqual([4096, 1024, 1025, 2]);
+  const bytes = sizes.flatMap((size, i) => Array<number>(size).fill(i));
+  expect(Buffer.concat(got).equals(Uint8Array.from(bytes))).toBe(true);
+  await pair.done();
+});
+
+it("what was gathered comes before the failure of its source", async () => {
+  const pair = new Pair(new Api());
+  const chunks = [Uint8Array.of(1), Uint8Array.of(2)];
+  const source = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (chunks.length > 0) controller.enqueue(chunks.shift()!);
+      else controller.error(new RangeError("no more"));
+    },
+  });
+  const got = await pair.run(pair.api.untilFailure(source));
+  expect(got).toEqual([Uint8Array.of(1, 2), new RangeError("no more")]);
+  await pair.done();
+});
+
+it("what is gathered when the connection is lost is lost with it, and the writer learns of that", async () => {
+  const pair = new Pair(new Api());
+  const writer = (await pair.run(pair.api.open())).getWriter();
+  writer.closed.catch(() => {});
+  void writer.write(Uint8Array.of(1));
+  pair.net.cut("guest", "host");
+  await pair.rest();
+  expect(await failure(writer.write(Uint8Array.of(2)))).toMatchObject({ type: "disconnected" });
   await pair.done();
 });
 

@@ -2,12 +2,8 @@
 
 import { describe, expect, it } from "vitest";
 import { RpcError } from "../../../src/base/errors.js";
-import {
-  decodeValue,
-  encodeValue,
-  valueCodec,
-  ValueTypes,
-} from "../../../src/cap/dynamic/values/index.js";
+import { decodeValue, encodeValue, ValueTypes } from "../../../src/cap/dynamic/values/index.js";
+import { Money, OutOfStock, TYPES } from "../classes.js";
 import { difference, NO_REFS, roundTrip, Table } from "./help.js";
 
 class Target {}
@@ -141,54 +137,32 @@ describe("fetch", () => {
   });
 });
 
-class Money {
-  readonly cents: bigint;
-  constructor(cents: bigint) {
-    this.cents = cents;
-  }
-}
-class OutOfStock extends RangeError {
-  readonly item: string;
-  constructor(item: string) {
-    super(`no ${item} left`);
-    this.item = item;
-  }
-}
-const types = new ValueTypes({
-  codecs: [
-    valueCodec({
-      name: "Money",
-      class: Money,
-      encode: (money) => ({ cents: money.cents }),
-      decode: (content) => new Money((content as { cents: bigint }).cents),
-    }),
-  ],
-  errors: [{ name: "OutOfStock", class: OutOfStock }],
-});
-
 describe("registered classes", () => {
   it("objects with a codec arrive as such, shared ones as one", () => {
     const money = new Money(3n);
-    const arrived = roundTrip({ a: money, b: [money] }, { types }) as { a: Money; b: [Money] };
+    const arrived = roundTrip({ a: money, b: [money] }, { types: TYPES }) as {
+      a: Money;
+      b: [Money];
+    };
     expect(arrived.a).toBeInstanceOf(Money);
     expect(arrived.a.cents).toBe(3n);
     expect(arrived.b[0]).toBe(arrived.a);
     class Gold extends Money {}
-    expect(() => roundTrip(new Gold(1n), { types })).toThrow("instance of Gold");
+    expect(() => roundTrip(new Gold(1n), { types: TYPES })).toThrow("instance of Gold");
   });
 
   it("errors of a registered class arrive as such, elsewhere as the standard one below", () => {
-    const arrived = roundTrip(new OutOfStock("tea"), { types }) as OutOfStock;
+    const arrived = roundTrip(new OutOfStock("tea"), { types: TYPES }) as OutOfStock;
     expect(arrived).toBeInstanceOf(OutOfStock);
     expect(arrived).toMatchObject({ message: "no tea left", item: "tea" });
-    const bytes = encodeValue(new OutOfStock("tea"), NO_REFS, { types });
+    const bytes = encodeValue(new OutOfStock("tea"), NO_REFS, { types: TYPES });
     const stranger = decodeValue(bytes, NO_REFS) as RangeError & { item: string };
     expect(Object.getPrototypeOf(stranger)).toBe(RangeError.prototype);
     expect(stranger.item).toBe("tea");
   });
 
   it("a name that nobody registered, and a codec that throws", () => {
-    const bytes = encodeValue(new Money(3n), NO_REFS, { types });
+    const bytes = encodeValue(new Money(3n), NO_REFS, { types: TYPES });
     expect(() => decodeValue(bytes, NO_REFS)).toThrow('no codec is registered here for "Money"');
     const cause = new TypeError("no");
     const picky = new ValueTypes({

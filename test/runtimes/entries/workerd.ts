@@ -1,4 +1,5 @@
-// Role: a Worker: `/rpc` serves the object to whoever opens a WebSocket, `/run?url=...` calls the one that a server has.
+// Role: a Worker: `/rpc` serves the object to whoever opens a WebSocket, `/batch` to HTTP batches; `/run?url=...&http=...` calls the
+// one that a server has.
 // State: none. Must not know: scenarios.
 
 import {
@@ -8,8 +9,14 @@ import {
   type WebSocketLike,
   WebSocketTransport,
 } from "../../../src/index.js";
+import * as capstan from "../../../src/index.js";
 import { Host } from "../server.js";
 import { runAll } from "../suite/index.js";
+
+/** Only in all of `capstan`. */
+const batchResponse = Reflect.get(capstan, "batchResponse") as
+  | typeof capstan.batchResponse
+  | undefined;
 
 /** As much of the Workers API as this needs. */
 declare const WebSocketPair: new () => {
@@ -21,9 +28,14 @@ export default {
   async fetch(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/run") {
-      const outcomes = await runAll(() => connect(searchParams.get("url")!));
+      const http = searchParams.get("http")!;
+      const outcomes = await runAll(() => connect(searchParams.get("url")!), http);
       return Response.json(outcomes);
     }
+    if (pathname === "/batch")
+      return batchResponse === undefined
+        ? new Response("no batches here", { status: 501 })
+        : batchResponse(request, new Host().options);
     if (request.headers.get("upgrade") !== "websocket")
       return new Response("there is nothing here", { status: 404 });
     const { 0: client, 1: server } = new WebSocketPair();

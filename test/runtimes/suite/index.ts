@@ -9,6 +9,9 @@ import "./disposal.js";
 import "./signals.js";
 import "./values.js";
 import "./order.js";
+import "./streams.js";
+import "./terms.js";
+import "./batch.js";
 import "./broken.js";
 
 export { type Outcome, runAll, scenarios } from "../harness.js";

@@ -1,10 +1,12 @@
 // Role: what a callback of `map` does, as data: written and read by the offsets of schema/js.capnp.
 // State: none. Must not know: how it is recorded or run.
 
-import { RpcError } from "../../../base/errors.js";
+import { type ErrorPolicy, RpcError } from "../../../base/errors.js";
 import type { Limits } from "../../../base/limits.js";
 import type { Content } from "../../../wire/content.js";
 import { ContentBuilder, type StructBuilder, StructReader } from "../../../wire/struct.js";
+import { ToldContent } from "../told.js";
+import { holdsErrors, toldBytes } from "../values/index.js";
 import { MAX_PATH, MAX_REFERENCES, NO_STEPS, type References } from "../protocol.js";
 
 /** A call, a question or a map, on a variable or on something from outside. */
@@ -39,6 +41,39 @@ export const numberOf = (index: number): number => index & 0xffff;
 
 /** The first word of its data is laid out as in a Request, for patchRequest. */
 export function writeMap(
+  path: readonly string[],
+  program: Program,
+  kinds: readonly number[],
+  budget: number,
+): Content {
+  if (!anyErrors(program)) return mapOf(path, program, kinds, budget);
+  return new ToldContent(path, (to, policy) =>
+    mapOf(to, policy === null ? program : toldProgram(program, policy), kinds, budget),
+  );
+}
+
+function anyErrors({ steps, result }: Program): boolean {
+  return (
+    holdsErrors(result) ||
+    steps.some(
+      ({ args, program }) =>
+        (args !== null && holdsErrors(args)) || (program !== null && anyErrors(program)),
+    )
+  );
+}
+
+function toldProgram({ steps, result }: Program, policy: ErrorPolicy): Program {
+  return {
+    steps: steps.map((step) => ({
+      ...step,
+      args: step.args === null ? null : toldBytes(step.args, policy),
+      program: step.program === null ? null : toldProgram(step.program, policy),
+    })),
+    result: toldBytes(result, policy),
+  };
+}
+
+function mapOf(
   path: readonly string[],
   program: Program,
   kinds: readonly number[],

@@ -1,8 +1,9 @@
-// Role: reads errors: their class, message, cause and properties, and their stack where that is wanted.
+// Role: reads errors: their class, message, cause and properties. Their stacks are read when it is known that they leave: tell.ts.
 // State: none. Must not know: bytes, paths.
 
-import { AGGREGATE_ERROR, DOM_EXCEPTION, ERRORS, Kind } from "./kinds.js";
-import { Part, type Walker } from "./parts.js";
+import { AGGREGATE_ERROR, DOM_EXCEPTION, ERRORS } from "./kinds.js";
+import { ErrorPart, type Part, type Walker } from "./parts.js";
+import { TRACE, traceNameOf } from "./tell.js";
 
 const NAMES = new Map<object, string>();
 for (const [name, type] of ERRORS) NAMES.set(type.prototype as object, name);
@@ -30,9 +31,9 @@ export function standardErrorOf(value: object): string | undefined {
  * had as a property. The order is part of the format: a DOMException can only be made with its message and name.
  */
 export function readError(walker: Walker, value: object, base: string): Part {
-  const { types, stacks } = walker;
-  const registered = types.errorName(Object.getPrototypeOf(value) as object | null);
-  const part = walker.remember(value, new Part(Kind.error, [base, registered]));
+  const registered = walker.types.errorName(Object.getPrototypeOf(value) as object | null);
+  const part = walker.remember(value, new ErrorPart(value, base, registered));
+  walker.hasErrors = true;
   const { parts } = part;
   const error = value as Record<string, unknown>;
   const isDom = base === DOM_EXCEPTION;
@@ -43,9 +44,13 @@ export function readError(walker: Walker, value: object, base: string): Part {
   if (isDom || name !== base) parts.push("name", name);
   for (const hidden of ["cause", "errors"])
     if (Object.hasOwn(error, hidden)) parts.push(hidden, walker.property(error, hidden));
-  if (stacks && "stack" in error) parts.push("stack", walker.property(error, "stack"));
-  for (const key of Object.keys(error))
-    if (!HANDLED.has(key)) parts.push(walker.child(key, ""), walker.property(error, key));
+  const hasTrace = traceNameOf(value) === TRACE;
+  for (const key of Object.keys(error)) {
+    if (HANDLED.has(key)) continue;
+    // The stack of some other vat is none of the properties.
+    if (hasTrace && key === TRACE) parts.push(TRACE, "");
+    else parts.push(walker.child(key, ""), walker.property(error, key));
+  }
   walker.charge(parts.length);
   return part;
 }

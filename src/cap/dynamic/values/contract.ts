@@ -69,8 +69,6 @@ export interface EncodeOptions {
   readonly root?: string;
   readonly types?: ValueTypes;
   readonly limits?: ValueLimits;
-  /** Whether the stacks of errors are sent; by default they are not, since they tell strangers of the code. */
-  readonly stacks?: boolean;
 }
 
 export interface DecodeOptions {

@@ -1,20 +1,29 @@
 // Role: a value to bytes.
 // State: none. Must not know: who sends them.
 
-import { type EncodeOptions, type ReferenceSink, type Span, spanOf } from "./contract.js";
-import { DEFAULT_VALUE_LIMITS } from "./contract.js";
+import type { ErrorPolicy } from "../../../base/errors.js";
+import {
+  DEFAULT_VALUE_LIMITS,
+  type EncodeOptions,
+  type ReferenceSink,
+  type Span,
+  spanOf,
+  type ValueLimits,
+} from "./contract.js";
 import { overLimit } from "./failures.js";
 import { EXTENDED } from "./kinds.js";
 import { Lowering } from "./lower.js";
 import { pack } from "./pack.js";
 import { encodeSmall } from "./simple.js";
+import { tellAgain } from "./tell.js";
 import { Walk } from "./walk.js";
 
 const NO_TAIL: readonly Uint8Array[] = [];
 
 /**
  * A value as bytes that {@link decodeValue} makes the same value of, in this format: docs/js-values.md. Every property
- * is read once, and what was read is what is sent.
+ * is read once, and what was read is what is sent. Stacks of errors are left out, since they tell strangers of the code; for
+ * what a peer is told of errors there is {@link toldBytes}.
  *
  * @param refs is asked for what goes by reference; it sees everything before this returns.
  * @returns bytes of their own; nobody writes to them later.
@@ -42,11 +51,28 @@ export function encodeSpan(value: unknown, refs: ReferenceSink, options?: Encode
     const short = limits === DEFAULT_VALUE_LIMITS ? encodeSmall(copy) : null;
     if (short !== null) return short;
     bytes = pack(-1, copy, NO_TAIL, 0);
+    checkLength(bytes, limits);
   } else {
-    const lowering = new Lowering(limits);
-    const tree = lowering.lower(copy);
-    bytes = pack(EXTENDED, tree, lowering.tail, lowering.tailBytes);
+    const { hasErrors } = walk;
+    bytes = lowered(copy, limits, null, hasErrors);
+    if (hasErrors) tellAgain(bytes, (policy) => lowered(copy, limits, policy, true));
   }
-  if (bytes.length > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
   return spanOf(bytes);
+}
+
+function lowered(
+  copy: unknown,
+  limits: ValueLimits,
+  policy: ErrorPolicy | null,
+  again: boolean,
+): Uint8Array {
+  const lowering = new Lowering(limits, policy, again);
+  const tree = lowering.lower(copy);
+  const bytes = pack(EXTENDED, tree, lowering.tail, lowering.tailBytes);
+  checkLength(bytes, limits);
+  return bytes;
+}
+
+function checkLength({ length }: Uint8Array, limits: ValueLimits): void {
+  if (length > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
 }

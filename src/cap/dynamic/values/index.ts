@@ -14,5 +14,7 @@ export {
 } from "./contract.js";
 export { decodeSpan, decodeValue } from "./decode.js";
 export { encodeSpan, encodeValue } from "./encode.js";
+export { EXTENDED } from "./kinds.js";
 export { decodeSimple, encodeSimple, isSimple, isSimpleList, NOT_SIMPLE } from "./simple.js";
+export { holdsErrors, toldBytes } from "./tell.js";
 export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./types.js";

@@ -1,11 +1,13 @@
 // Role: the copy that a walk left, as the nested arrays of the extended form, and the bytes of its tail.
 // State: one value's numbering. Must not know: user objects: no code of the user's runs here.
 
+import type { ErrorPolicy } from "../../../base/errors.js";
 import type { ValueLimits } from "./contract.js";
 import { overLimit, unsendable } from "./failures.js";
 import { FIRST_OBJECT, GROWTH_SHIFT, Kind, VIEW_TYPES, weightOf } from "./kinds.js";
 import { growthOf } from "./memory.js";
-import { BufferPart, Part, Utf16Part, ViewPart } from "./parts.js";
+import { BufferPart, type BytesRead, ErrorPart, Part, Utf16Part, ViewPart } from "./parts.js";
+import { toldParts } from "./tell.js";
 import { isWellFormed } from "./text.js";
 
 type Node = unknown[];
@@ -18,9 +20,17 @@ export class Lowering {
   private readonly numbers = new Map<object, number>();
   private next = 0;
   private nodes = 1;
+  private readonly errors: ErrorPolicy | null;
+  private readonly again: boolean;
 
-  constructor(limits: ValueLimits) {
+  /**
+   * @param errors what is told of errors; null for what anybody may know.
+   * @param again whether the same copy will be lowered again: it must read the same memory then.
+   */
+  constructor(limits: ValueLimits, errors: ErrorPolicy | null, again: boolean) {
     this.limits = limits;
+    this.errors = errors;
+    this.again = again;
   }
 
   /** @throws RpcError limit-exceeded. */
@@ -37,7 +47,10 @@ export class Lowering {
     // Holes and room to grow are charged as the receiver charges them.
     if (part.kind === Kind.sparse) this.nodes += part.parts[0] as number;
     const node: Node = [part.kind];
-    for (const item of part.parts) node.push(this.lower(item));
+    const { errors } = this;
+    const parts =
+      errors !== null && part instanceof ErrorPart ? toldParts(part, errors) : part.parts;
+    for (const item of parts) node.push(this.lower(item));
     return this.count(node);
   }
 
@@ -63,8 +76,8 @@ export class Lowering {
   }
 
   private wholeBuffer(part: BufferPart): Node {
-    const node: Node = [Kind.buffer, this.attach(read(() => new Uint8Array(part.buffer)))];
-    const growth = growthOf(part.buffer);
+    const { bytes, growth } = this.bytesOf(part, () => new Uint8Array(part.buffer));
+    const node: Node = [Kind.buffer, this.attach(bytes)];
     if (growth >= 0) {
       this.nodes += growth >>> GROWTH_SHIFT;
       node.push(growth);
@@ -76,14 +89,24 @@ export class Lowering {
    * A buffer that one view alone shows travels as that view's bytes: a small window on a large buffer, or on one that
    * Node shares between strangers, must not take the rest along.
    */
-  private view({ view, shape, type, of }: ViewPart): Node {
-    const bytes = read(() => shape.bytesOf(view));
+  private view(part: ViewPart): Node {
+    const { view, shape, type, of } = part;
+    const { bytes, offset } = this.bytesOf(part, () => shape.bytesOf(view));
     const length = bytes.length / VIEW_TYPES[type]!.size;
     if (of !== null && (of.held || of.views > 1))
-      return this.count([Kind.view, type, this.lower(of), bytes.byteOffset, length]);
+      return this.count([Kind.view, type, this.lower(of), offset, length]);
     this.next++;
     const own = this.count([Kind.buffer, this.attach(bytes)]);
     return this.count([Kind.view, type, own, 0, length]);
+  }
+
+  private bytesOf(part: BufferPart | ViewPart, read: () => Uint8Array): BytesRead {
+    if (part.read !== null) return part.read;
+    const bytes = here(read);
+    const growth = part instanceof BufferPart ? growthOf(part.buffer) : -1;
+    const found = { bytes, offset: bytes.byteOffset, growth };
+    if (this.again) part.read = { ...found, bytes: bytes.slice() };
+    return found;
   }
 
   private attach(bytes: Uint8Array): number {
@@ -102,7 +125,7 @@ export class Lowering {
 }
 
 /** Memory that was there in the walk, but code that ran later in it may have taken away. */
-function read(bytes: () => Uint8Array): Uint8Array {
+function here(bytes: () => Uint8Array): Uint8Array {
   try {
     return bytes();
   } catch (error) {

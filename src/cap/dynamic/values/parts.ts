@@ -9,6 +9,13 @@ import { Kind } from "./kinds.js";
 import type { Shape } from "./memory.js";
 import type { ValueTypes } from "./types.js";
 
+/** The bytes of a buffer or view, where they begin in their buffer, and how far that may grow; see growthOf. */
+export interface BytesRead {
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly growth: number;
+}
+
 /** A value with no plain form. `parts` are what follows its kind on the wire, themselves copies. */
 export class Part {
   readonly kind: number;
@@ -35,6 +42,16 @@ export class Utf16Part extends Part {
   }
 }
 
+/** An error. Its parts: its class, the registered name of it, then names and values. */
+export class ErrorPart extends Part {
+  readonly error: object;
+
+  constructor(error: object, base: string, registered: string) {
+    super(Kind.error, [base, registered]);
+    this.error = error;
+  }
+}
+
 /** An ArrayBuffer. Its bytes are read when all user code has run. */
 export class BufferPart extends Part {
   readonly buffer: ArrayBuffer;
@@ -42,6 +59,8 @@ export class BufferPart extends Part {
   held = false;
   /** How many plain views of the value show it. */
   views = 0;
+  /** What was read, where it is needed again. */
+  read: BytesRead | null = null;
 
   constructor(buffer: ArrayBuffer) {
     super(Kind.buffer, []);
@@ -56,6 +75,8 @@ export class ViewPart extends Part {
   readonly type: number;
   /** Null when the view is to travel with its own bytes alone. */
   readonly of: BufferPart | null;
+  /** As of a buffer. */
+  read: BytesRead | null = null;
 
   constructor(view: object, shape: Shape, type: number, of: BufferPart | null) {
     super(Kind.view, []);
@@ -79,6 +100,7 @@ export interface Walker {
   charge(nodes: number): void;
   /** An error that names the path of the value being read. */
   refuse(why: string, cause?: unknown): Error;
-  readonly stacks: boolean;
+  /** Set when there is an error in the value. */
+  hasErrors: boolean;
   readonly types: ValueTypes;
 }

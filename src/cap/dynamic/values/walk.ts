@@ -23,7 +23,8 @@ const UINT64_MAX = 2n ** 64n - 1n;
 export class Walk implements Walker {
   /** Whether the copy is a tree of plain arrays and objects, which MessagePack holds as it is. */
   plain = true;
-  readonly stacks: boolean;
+  /** Whether there are errors in it. */
+  hasErrors = false;
   readonly types: ValueTypes;
   private readonly refs: ReferenceSink;
   private readonly limits: ValueLimits;
@@ -44,7 +45,6 @@ export class Walk implements Walker {
     this.limits = options?.limits ?? DEFAULT_VALUE_LIMITS;
     this.root = options?.root ?? "value";
     this.types = options?.types ?? NO_TYPES;
-    this.stacks = options?.stacks ?? false;
   }
 
   /** The copy of `value`. @throws RpcError alone, whatever the value's code does. */

@@ -122,7 +122,7 @@ export function promised<C extends Client>(
 
 /**
  * Waits until a promised capability is known.
- * @returns a promise that rejects with the error when the capability turns out broken.
+ * @returns a promise that rejects with the error when the capability turns out broken, or its connection is lost already.
  */
 export function whenResolved(client: Client): Promise<void> {
   const hook = hookOf(client);
@@ -130,7 +130,8 @@ export function whenResolved(client: Client): Promise<void> {
     const step = (): void => {
       const end = hook.resolved();
       if (end.isPromise) return end.watch({ hookResolved: step });
-      if (end.brokenBy !== null) reject(end.brokenBy);
+      const error = end.brokenBy ?? end.lifeline?.error ?? null;
+      if (error !== null) reject(error);
       else resolve();
     };
     step();
