@@ -16,6 +16,7 @@ import { build, program } from "../interop/cxx/build.js";
 import { inProcessRows, stubRows } from "./in-process.js";
 import { ROWS } from "./rows.js";
 import { table } from "./table.js";
+import { typeCheckRows } from "./type-check.js";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -23,12 +24,19 @@ const here = dirname(fileURLToPath(import.meta.url));
 const CONTENDERS = {
   capstan: [process.execPath, join(here, "../build/programs/bench/peers/capstan.js")],
   "capstan-js": [process.execPath, join(here, "../build/programs/bench/peers/capstan-js.js")],
+  "capstan-js-unix": [
+    process.execPath,
+    join(here, "../build/programs/bench/peers/capstan-js-unix.js"),
+  ],
   raw: [process.execPath, join(here, "peers/raw.js")],
   "capnp-ts": [process.execPath, join(here, "peers/capnp-ts.js")],
   capnweb: [process.execPath, join(here, "peers/capnweb.js")],
   "raw-ws": [process.execPath, join(here, "peers/raw-ws.js")],
   cxx: [program("bench")],
 };
+
+/** More would tell little: the fastest counts. */
+const TYPE_CHECK_ROUNDS = 3;
 
 const options = readOptions(process.argv.slice(2));
 
@@ -135,6 +143,8 @@ async function main() {
     results.push(...(await inProcessRows()));
   if (options.only === undefined || options.only.includes("stubs"))
     results.push(...stubRows(options.rounds, options.seconds));
+  if (options.only === undefined || options.only.includes("type-check"))
+    results.push(...typeCheckRows(Math.min(options.rounds, TYPE_CHECK_ROUNDS)));
   const report = {
     date: new Date().toISOString().slice(0, 10),
     node: process.version,

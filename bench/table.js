@@ -13,10 +13,15 @@ export function table(report) {
     const cpu =
       r.clientCpu === undefined ? "" : `${r.clientCpu.toFixed(2)} / ${r.serverCpu.toFixed(2)} us`;
     lines.push(
-      `| ${r.row} | ${amount(r.capstan)} ${r.unit} | ${cpu} | ${r.peer} ${amount(r.peerFigure)} | ${r.ratio.toFixed(2)} | ${r.under ? "at most " : ""}${r.least ?? ""} | ${r.aim ?? ""} | ${verdict(r)} |`,
+      `| ${r.row} | ${amount(r.capstan)} ${r.unit} | ${cpu} | ${r.peer} ${amount(r.peerFigure)} | ${r.ratio.toFixed(2)} | ${r.under ? "at most " : ""}${mark(r.least)} | ${r.aim ?? ""} | ${verdict(r)} |`,
     );
   }
   return lines.join("\n");
+}
+
+/** @param {number | undefined} least */
+function mark(least) {
+  return least === undefined ? "" : String(Number(least.toFixed(2)));
 }
 
 /** @param {any} r */

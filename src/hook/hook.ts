@@ -127,6 +127,11 @@ export abstract class Hook implements Unravels {
     return null;
   }
 
+  /** Whether params are read inside `call` where they are small and plain, so that they are better borrowed than copied. */
+  get readsAtOnce(): boolean {
+    return false;
+  }
+
   /** The stream window of this capability; null where the answer to each call is the only brake. */
   get flow(): FlowController | null {
     return null;

@@ -17,6 +17,11 @@ export interface Server {
   dispatch(call: LocalCall): void;
   /** Whether `call` need not wait for stream calls before it: it is what makes them pointless. */
   overtakes?(call: LocalCall): boolean;
+  /**
+   * What is kept of the params of a call until its turn: may take their place by something better than a copy. Called before
+   * that, while they may be borrowed; runs no user code.
+   */
+  retain?(request: CallRequest): Payload;
   /** Told once, after the last reference and the last running call are gone (C-LOC-09). */
   dropped?(): void;
 }
@@ -53,6 +58,11 @@ export class LocalHook extends Hook implements Job {
   // Most objects never see a stream, and there may be a hundred thousand: made when it is needed.
   private stream: StreamState | null = null;
   private running = 0;
+  /**
+   * For whoever hands this object out over a connection: what it is known as there. One connection; nearly all objects are
+   * handed out over one, and a place in a table costs four times as much.
+   */
+  exported: object | null = null;
 
   constructor(server: Server, scheduler: Scheduler) {
     super(scheduler);
@@ -61,6 +71,10 @@ export class LocalHook extends Hook implements Job {
 
   get brand(): object {
     return LOCAL_BRAND;
+  }
+
+  override get readsAtOnce(): boolean {
+    return this.server.retain !== undefined;
   }
 
   /** Whether a stream call runs or waits: unwrapping the object must wait for it (C-FLO-16). */
@@ -209,7 +223,7 @@ export class LocalCall extends LocalResults {
     this.interfaceHi = request.interfaceHi;
     this.interfaceLo = request.interfaceLo;
     this.methodId = request.methodId;
-    this.params = request.params.own();
+    this.params = target.server.retain?.(request) ?? request.params.own();
     this.flags = request.flags;
     this.returnTo = request.returnTo;
   }

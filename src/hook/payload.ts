@@ -34,6 +34,19 @@ export class Payload {
     return (this.made ??= this.build());
   }
 
+  /**
+   * The content for whoever reads it at once, before anything else is built, and keeps nothing of it: it may be borrowed.
+   * A message that is written needs no more.
+   */
+  get passing(): Content {
+    return this.made ?? this.buildPassing();
+  }
+
+  /** Makes the content for {@link passing}. */
+  protected buildPassing(): Content {
+    return this.content;
+  }
+
   /** Makes the content, to be kept. */
   protected build(): Content {
     return Content.NULL;

@@ -18,6 +18,11 @@ export interface ResultsObserver {
    * so that a chain of ten thousand calls cannot grow the stack (C-PIP-11).
    */
   readonly immediate: boolean;
+  /**
+   * What it retains of a payload, called inside the settling where it is not immediate itself. Takes `payload` over, which may
+   * be borrowed; runs no user code. By default a copy, if need be.
+   */
+  retain?(payload: Payload): Payload;
   resultsSettled(results: Results): void;
 }
 
@@ -106,6 +111,13 @@ export abstract class Results implements Job, Unravels {
     return true;
   }
 
+  /** Whether a payload that settles these is read inside the settling, so that it may be borrowed. */
+  get readsAtOnce(): boolean {
+    return (
+      this.observer !== null && (this.observer.immediate || this.observer.retain !== undefined)
+    );
+  }
+
   /** Whose results these will be, as far as pipelined calls go; null while that is for these themselves to say. */
   get comesFrom(): Results | null {
     return null;
@@ -175,11 +187,15 @@ export abstract class Results implements Job, Unravels {
     }
     this.settled = true;
     this.error = error;
-    this.payload = payload;
     const observer = this.observer;
-    if (payload !== null && (observer === null || !observer.immediate)) payload.own();
+    this.payload =
+      payload === null || observer?.immediate === true
+        ? payload
+        : (observer?.retain?.(payload) ?? payload.own());
     if (this.fields !== null) this.settleFields();
     this.announce();
+    // An immediate observer has not taken all of it: what is left is asked for later.
+    this.payload?.own();
     this.releaseIfUnheld();
   }
 

@@ -107,7 +107,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   private resultExports: Export[] | null = null;
   private charged = 0;
   private held = 0;
-  private early: { path: Path; embargoId: number }[] = [];
+  private early: { path: Path; embargoId: number }[] | null = null;
   /** Those who hold a path into this and wait for the Return. Made when needed: most answers have none. */
   private slots: Set<AnswerSlot> | null = null;
 
@@ -191,7 +191,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
       else this.returnResults(results);
       if (this.finished) this.remove();
       else {
-        for (const slot of this.slots ?? []) slot.settle(this.target(slot.path));
+        if (this.slots !== null) for (const slot of this.slots) slot.settle(this.target(slot.path));
         this.echoEarly();
       }
     } catch (thrown) {
@@ -257,7 +257,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   disembargo(path: Path, embargoId: number): void {
     if (!this.returned) {
       parkDisembargo(this.state);
-      this.early.push({ path, embargoId });
+      (this.early ??= []).push({ path, embargoId });
       return;
     }
     // Whatever a pipeline set before led to: the peer embargoes what the Return said.
@@ -353,7 +353,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
           this.id,
           false,
           true,
-          payload.content,
+          payload.passing,
           state.descriptors,
           results.acknowledges,
         );
@@ -445,13 +445,14 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   }
 
   private echoEarly(): void {
-    for (const { path, embargoId } of this.takeEarly()) this.disembargo(path, embargoId);
+    const early = this.takeEarly();
+    if (early !== null) for (const { path, embargoId } of early) this.disembargo(path, embargoId);
   }
 
-  private takeEarly(): { path: Path; embargoId: number }[] {
+  private takeEarly(): { path: Path; embargoId: number }[] | null {
     const { early } = this;
-    if (early.length === 0) return early;
-    this.early = [];
+    if (early === null) return null;
+    this.early = null;
     this.state.parkedDisembargoes -= early.length;
     return early;
   }
@@ -470,7 +471,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   private dropAll(): void {
     this.gone = true;
     // No Return names a way: they follow the results, if those still come.
-    for (const slot of this.slots ?? []) slot.settle(slot.target.addRef());
+    if (this.slots !== null) for (const slot of this.slots) slot.settle(slot.target.addRef());
     this.dropResults();
     this.takeEarly();
     this.discharge();

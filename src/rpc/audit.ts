@@ -1,6 +1,8 @@
 // Role: looks at one connection from outside: are its tables sound, how full are they, what is in them.
 // State: none. Must not change anything.
 
+import { LocalHook } from "../hook/local.js";
+import { exportKnown } from "./exports.js";
 import type { ConnectionState } from "./state.js";
 
 /** How full a connection is, next to its limits (docs/limits.md). */
@@ -52,7 +54,8 @@ export function checkState(state: ConnectionState): void {
     }
   if (imports.size > 0)
     for (const entry of imports.values()) {
-      const { id, promise } = entry;
+      const { id } = entry;
+      const promise = entry.promised?.promise ?? null;
       if (imports.get(id) !== entry) broken("import", id, "stands under another id");
       if (entry.wireRefs <= 0) broken("import", id, "has no reference at the peer");
       if (entry.refCount <= 0) broken("import", id, "is held by nobody and not released");
@@ -65,6 +68,8 @@ export function checkState(state: ConnectionState): void {
       if (exports.get(id) !== entry) broken("export", id, "stands under another id");
       if (entry.refs <= 0) broken("export", id, "has no reference and is not freed");
       if (entry.hook.refCount <= 0) broken("export", id, "holds a capability that was released");
+      if (entry.hook instanceof LocalHook && exportKnown(state, entry.hook) !== entry)
+        broken("export", id, "is not known by its object");
     }
   for (const [hook, entry] of state.exportsByHook)
     if (exports.get(entry.id) !== entry || hook.refCount <= 0)

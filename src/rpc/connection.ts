@@ -328,7 +328,7 @@ export class Connection {
       noPipeline: reader.noPromisePipelining,
     });
     // The params first: what throws ends the connection and must not leave a reference to the target behind.
-    const { payload, error } = receivePayload(state, reader);
+    const { payload, error } = receivePayload(state, reader, this.readsAtOnce());
     const target = this.callTarget(payload, !state.gate.admits(bytes));
     state.answers.set(id, answer);
     if (target instanceof RpcError || error !== null) {
@@ -342,6 +342,13 @@ export class Connection {
       new CallRequest(reader.interfaceHi, reader.interfaceLo, reader.methodId, payload),
       bytes,
     );
+  }
+
+  /** Whether what the Call is addressed to reads its params inside the call. */
+  private readsAtOnce(): boolean {
+    const { reader, state } = this;
+    if (reader.targetKind !== TargetKind.importedCap) return false;
+    return state.exports.get(reader.targetId)?.target.readsAtOnce === true;
   }
 
   /**
@@ -523,7 +530,7 @@ export class Connection {
     const exports = state.exports.drain();
     for (const { question, delivery } of deliveries) question.lost(error.delivered(delivery));
     for (const entry of imports)
-      entry.promise?.resolveTo(brokenHook(error, state.scheduler), false);
+      entry.promised?.promise?.resolveTo(brokenHook(error, state.scheduler), false);
     breakEmbargoes(state);
     // The latest first. What they are passed on as, over other connections, is canceled in this order too; a call that is
     // delivered in the midst of that must not be behind one that was canceled (C-EMB-26).

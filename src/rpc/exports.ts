@@ -4,6 +4,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Hook, HookWatcher } from "../hook/hook.js";
+import { LocalHook } from "../hook/local.js";
 import type { Caps } from "../hook/payload.js";
 import { DescriptorKind, EMPTY_PATH } from "../wire/descriptors.js";
 import { echoDisembargo, parkDisembargo } from "./disembargo.js";
@@ -173,12 +174,14 @@ export class Export implements HookWatcher, Routed {
     const old = this.hook;
     this.hook = end.addRef();
     old.release();
-    if (!this.state.exportsByHook.has(end)) this.state.exportsByHook.set(end, this);
+    if (exportKnown(this.state, end) === undefined) noteExport(end, this);
   }
 
   private forget(): void {
+    const { hook } = this;
+    if (hook instanceof LocalHook && hook.exported === this) hook.exported = null;
     const { exportsByHook } = this.state;
-    if (exportsByHook.get(this.hook) === this) exportsByHook.delete(this.hook);
+    if (exportsByHook.get(hook) === this) exportsByHook.delete(hook);
   }
 
   /** Sends the one Resolve and freezes the route (C-RES-01, C-RES-03, C-RES-07, C-RES-08). */
@@ -233,7 +236,7 @@ function describe(state: ConnectionState, hook: Hook): Description {
 
 function targetOf(end: Hook): RemoteTarget | null {
   // A promise described to its own host counts as used: what the peer does with it travels the same path (C-EMB-02).
-  if (end instanceof RemotePromise) end.target.usedAsPromise = true;
+  if (end instanceof RemotePromise) end.target.useAsPromise();
   const target = routeTarget(end);
   // One that is gone has no name any more: its id may be another's by now.
   return target?.brokenBy === null ? target : null;
@@ -247,7 +250,7 @@ function exportWaitedFor(state: ConnectionState, end: Hook): Export | null {
 }
 
 function exportOf(state: ConnectionState, end: Hook): Export {
-  const known = state.exportsByHook.get(end);
+  const known = exportKnown(state, end);
   if (known !== undefined) return known;
   if (state.exports.size >= state.limits.exports)
     throw new RpcError(
@@ -260,8 +263,21 @@ function exportOf(state: ConnectionState, end: Hook): Export {
     );
   const entry = new Export(state, end.addRef());
   entry.id = state.exports.insert(entry);
-  if (end.brokenBy === null) state.exportsByHook.set(end, entry);
+  if (end.brokenBy === null) noteExport(end, entry);
   return entry;
+}
+
+/** The export that stands for `hook` on this connection. */
+export function exportKnown(state: ConnectionState, hook: Hook): Export | undefined {
+  if (hook instanceof LocalHook && hook.exported instanceof Export && hook.exported.state === state)
+    return hook.exported;
+  return state.exportsByHook.get(hook);
+}
+
+/** An object knows itself by which export it stands for on one connection; the table knows the rest. */
+function noteExport(hook: Hook, entry: Export): void {
+  if (hook instanceof LocalHook && hook.exported === null) hook.exported = entry;
+  else entry.state.exportsByHook.set(hook, entry);
 }
 
 /**

@@ -9,22 +9,31 @@ import type { Results } from "../hook/results.js";
 import { DescriptorKind, EMPTY_PATH, TargetKind } from "../wire/descriptors.js";
 import type { ImportId } from "./ids.js";
 import { sendCall } from "./question.js";
-import { RemotePromise, RemoteTarget } from "./remote.js";
+import { PromisedTarget, RemotePromise, RemoteTarget } from "./remote.js";
 import { type ConnectionState, protocolError } from "./state.js";
+
+/** What an import knows that was introduced as a promise. */
+class PromisedImport extends PromisedTarget {
+  promise: RemotePromise | null = null;
+  resolveSeen = false;
+}
 
 /** One import: an id the peer exports to us, and how many references it has counted for it (C-REF-01 to 05). */
 export class ImportHook extends RemoteTarget {
   readonly id: ImportId;
-  /** Introduced as senderPromise: a Resolve will come. */
-  readonly wasPromise: boolean;
   wireRefs = 0;
-  promise: RemotePromise | null = null;
-  resolveSeen = false;
+  /** Null for what is settled: there may be a hundred thousand of those. */
+  readonly promised: PromisedImport | null;
 
-  constructor(state: ConnectionState, id: ImportId, wasPromise: boolean) {
+  constructor(state: ConnectionState, id: ImportId, isPromise: boolean) {
     super(state);
     this.id = id;
-    this.wasPromise = wasPromise;
+    this.promised = isPromise ? new PromisedImport() : null;
+  }
+
+  /** Introduced as senderPromise: a Resolve will come. */
+  get wasPromise(): boolean {
+    return this.promised !== null;
   }
 
   /** The bare way to a promise may lead where other ways lead too. */
@@ -77,7 +86,7 @@ export function receiveImport(state: ConnectionState, id: ImportId, isPromise: b
   if (known !== undefined) {
     known.wireRefs++;
     // A peer that calls a promise hosted the second time (C-RES-02) still means the promise.
-    return known.wasPromise ? promiseOf(known) : known.addRef();
+    return known.promised !== null ? promiseOf(known, known.promised) : known.addRef();
   }
   if (state.imports.size >= state.limits.imports)
     throw new RpcError(
@@ -88,19 +97,20 @@ export function receiveImport(state: ConnectionState, id: ImportId, isPromise: b
   const entry = new ImportHook(state, id, isPromise);
   entry.wireRefs = 1;
   state.imports.set(id, entry);
-  if (!isPromise) return entry;
-  const promise = promiseOf(entry);
+  const { promised } = entry;
+  if (promised === null) return entry;
+  const promise = promiseOf(entry, promised);
   entry.release();
   return promise;
 }
 
-function promiseOf(entry: ImportHook): Hook {
-  if (entry.promise !== null) return entry.promise.addRef();
-  return (entry.promise = new RemotePromise(entry.addRef(), forgetPromise));
+function promiseOf(entry: ImportHook, promised: PromisedImport): Hook {
+  if (promised.promise !== null) return promised.promise.addRef();
+  return (promised.promise = new RemotePromise(entry.addRef(), forgetPromise));
 }
 
 function forgetPromise(promise: RemotePromise): void {
-  (promise.target as ImportHook).promise = null;
+  (promise.target as ImportHook).promised!.promise = null;
   promise.target.release();
 }
 
@@ -116,18 +126,19 @@ export function resolveImport(
     replacement.release(); // Released before it resolved: the two messages crossed (C-RES-04).
     return;
   }
-  if (!entry.wasPromise || entry.resolveSeen) {
+  const { promised } = entry;
+  if (promised === null || promised.resolveSeen) {
     replacement.release();
-    const why = entry.wasPromise ? "it resolved before" : "it is no promise";
+    const why = promised === null ? "it is no promise" : "it resolved before";
     throw protocolError(`Resolve for import ${id}, but ${why}`);
   }
-  entry.resolveSeen = true;
-  const promise = entry.promise;
+  promised.resolveSeen = true;
+  const { promise } = promised;
   if (promise === null) {
     replacement.release();
     return;
   }
-  entry.promise = null;
+  promised.promise = null;
   // Directly, by the peer's own word. Round through us it may be nobody's fault: then only the promise breaks.
   if (!pointsBack && replacement.resolved() === promise) {
     promise.resolveTo(replacement, false);

@@ -13,7 +13,7 @@ import { refuseExports } from "./batch.js";
 import { drainingError, refusesOutgoing } from "./drain.js";
 import { announceNew, describeCaps, type Export, releaseExports } from "./exports.js";
 import { FIRST_PIPELINE_QUESTION, type QuestionId } from "./ids.js";
-import { RemotePromise, RemoteTarget } from "./remote.js";
+import { PromisedTarget, RemotePromise, RemoteTarget } from "./remote.js";
 import type { ConnectionState } from "./state.js";
 import { secondTry, TailTrial } from "./tail-trial.js";
 
@@ -23,6 +23,7 @@ const NO_HOOKS: readonly Hook[] = [];
 class PipelineHook extends RemoteTarget {
   readonly question: Question;
   readonly targetPath: Path;
+  protected readonly promised = new PromisedTarget();
 
   constructor(question: Question, path: Path) {
     super(question.state);
@@ -154,7 +155,7 @@ export class Question extends Results {
 
   protected makeField(path: Path): PromisedField {
     const target = new PipelineHook(this, path);
-    target.usedAsPromise = this.takeUsed(path);
+    if (this.takeUsed(path)) target.useAsPromise();
     return new RemotePromise(target, (promise) => this.forgetField(promise));
   }
 
@@ -498,7 +499,7 @@ export function sendCall(
       request.methodId,
       flags,
       isTail ? SendResultsTo.yourself : SendResultsTo.caller,
-      params.content,
+      params.passing,
       state.descriptors,
     );
   } catch (thrown) {

@@ -23,8 +23,15 @@ export interface Received {
   reflected: boolean[] | null;
 }
 
-/** @throws RpcError what {@link receiveCap} throws; nothing is kept then. */
-export function receivePayload(state: ConnectionState, reader: MessageReader): Received {
+/**
+ * @param passing a small content may be borrowed: it is read, or copied, before the next message.
+ * @throws RpcError what {@link receiveCap} throws; nothing is kept then.
+ */
+export function receivePayload(
+  state: ConnectionState,
+  reader: MessageReader,
+  passing: boolean,
+): Received {
   const count = reader.capCount;
   let reflected: boolean[] | null = null;
   let caps: Caps = NO_CAPS;
@@ -43,7 +50,7 @@ export function receivePayload(state: ConnectionState, reader: MessageReader): R
     }
   }
   try {
-    return { payload: new Payload(reader.takeContent(), caps), error: null, reflected };
+    return { payload: new Payload(reader.takeContent(passing), caps), error: null, reflected };
   } catch (thrown) {
     return { payload: new Payload(Content.NULL, caps), error: RpcError.from(thrown), reflected };
   }

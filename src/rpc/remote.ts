@@ -26,21 +26,27 @@ import { flowAfter, StreamFlow } from "./flow.js";
 import { Route } from "./route.js";
 import type { ConnectionState } from "./state.js";
 
+/** What a target knows of the promise over it. Apart, since most imports have none, and there may be a hundred thousand. */
+export class PromisedTarget {
+  /** Whether a call or a description went through the promise. */
+  used = false;
+  loop: RpcError | null = null;
+  /** Where the promise resolved to, if to the peer again. No reference: followed only to find loops. */
+  onward: RemoteTarget | null = null;
+}
+
 /** Something that a message can be addressed to: an import, or a path into the answer of a question. */
 export abstract class RemoteTarget extends Hook {
   readonly state: ConnectionState;
-  /** Whether a call or a description went through a promise over this target: then a resolution needs an embargo. */
-  usedAsPromise = false;
-  /** Why calls on this fail: it leads back to itself, round through this vat (C-RES-12). */
-  loop: RpcError | null = null;
-  /** Where the promise over this resolved to, if to the peer again. No reference: followed only to find loops. */
-  private onward: RemoteTarget | null = null;
   private streamFlow: StreamFlow | null = null;
 
   constructor(state: ConnectionState) {
     super(state.scheduler);
     this.state = state;
   }
+
+  /** What is known of the promise over this; null where there is none, and never will be. */
+  protected abstract readonly promised: PromisedTarget | null;
 
   abstract readonly targetKind: number;
   abstract readonly targetId: number;
@@ -50,8 +56,22 @@ export abstract class RemoteTarget extends Hook {
     return this.state;
   }
 
+  /** Why calls on this fail: it leads back to itself, round through this vat (C-RES-12). */
+  get loop(): RpcError | null {
+    return this.promised?.loop ?? null;
+  }
+
   override get brokenBy(): RpcError | null {
     return this.loop;
+  }
+
+  get usedAsPromise(): boolean {
+    return this.promised?.used === true;
+  }
+
+  /** A call or a description went through the promise over this target: then a resolution needs an embargo. */
+  useAsPromise(): void {
+    this.promised!.used = true;
   }
 
   override get lifeline(): Lifeline {
@@ -78,18 +98,23 @@ export abstract class RemoteTarget extends Hook {
    * this, or calls would go round for ever.
    */
   leadsOnTo(target: Hook): boolean {
+    const promised = this.promised!;
     const first = routeTarget(target.resolved());
     let end = first;
     while (end !== null && end.onward !== null) end = end.onward;
     if (end === this) {
-      this.loop = promiseCycle();
+      promised.loop = promiseCycle();
       this.giveUp();
       return false;
     }
     // What resolved once does not resolve again, so the steps between may be left out.
-    if (first !== null && first !== end) first.onward = end;
-    this.onward = end;
+    if (first !== null && first !== end) first.promised!.onward = end;
+    promised.onward = end;
     return true;
+  }
+
+  private get onward(): RemoteTarget | null {
+    return this.promised?.onward ?? null;
   }
 
   /** The promise that followed this target goes on under `other`, on the same connection (C-FLO-12). */
@@ -150,7 +175,7 @@ export class RemotePromise extends Hook implements PromisedField, Job {
 
   call(request: CallRequest): Results {
     if (this.next !== null) return this.resolved().call(request);
-    this.target.usedAsPromise = true;
+    this.target.useAsPromise();
     return this.target.call(request);
   }
 
@@ -214,7 +239,7 @@ export class RemotePromise extends Hook implements PromisedField, Job {
 
   /** The same path goes on: calls already made count as made through the new promise too (C-RES-21). */
   private inherit(target: RemoteTarget): void {
-    target.usedAsPromise ||= this.target.usedAsPromise;
+    if (this.target.usedAsPromise) target.useAsPromise();
     this.target.handFlowTo(target);
   }
 

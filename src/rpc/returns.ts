@@ -88,7 +88,7 @@ function returnResults(state: ConnectionState, question: Question, reader: Messa
     return;
   }
   const noFinish = reader.noFinishNeeded && reader.capCount === 0;
-  const { payload, error, reflected } = receivePayload(state, reader);
+  const { payload, error, reflected } = receivePayload(state, reader, question.readsAtOnce);
   if (error === null) {
     question.returnedResults(payload, reflected, noFinish);
     return;

@@ -68,6 +68,7 @@ export class ConnectionState implements Lifeline {
   readonly answers = new PeerTable<AnswerId, Answer>();
   readonly imports = new PeerTable<ImportId, ImportHook>();
   readonly exports = new OwnTable<ExportId, Export>();
+  /** Exports of promises, and of objects that already know themselves by an export of another connection. */
   readonly exportsByHook = new Map<Hook, Export>();
   readonly embargoes = new OwnTable<EmbargoId, Embargo>();
 

@@ -68,6 +68,8 @@ export class Link implements TransportHandler, HeartbeatOwner, Pressure {
   private drainMs = 0;
   private drainUntil = -1;
   private transportClosed = false;
+  /** Something was handed over since the limit on unsent bytes was last looked at. */
+  private unchecked = false;
   private orderly = false;
 
   constructor(transport: Transport, settings: LinkSettings) {
@@ -75,6 +77,7 @@ export class Link implements TransportHandler, HeartbeatOwner, Pressure {
     this.transport = transport;
     this.settings = settings;
     this.outbox.wake = settings.turnEnd(this.endTurn);
+    this.outbox.full = () => this.handOver();
     this.connection = new Connection({
       ...settings.connection,
       batch: settings.batch,
@@ -214,11 +217,19 @@ export class Link implements TransportHandler, HeartbeatOwner, Pressure {
     if (this.draining) this.lookAtDrain();
   };
 
-  private flush(): void {
+  /** Only writes: whoever commits a message may be in the midst of anything. */
+  private handOver(): void {
     const batch = this.outbox.take();
     if (batch === null) return;
     this.writes++;
+    this.unchecked = true;
     this.transport.write(batch);
+  }
+
+  private flush(): void {
+    this.handOver();
+    if (!this.unchecked) return;
+    this.unchecked = false;
     const { limits } = this.settings;
     const waiting = this.transport.bufferedBytes;
     if (waiting <= limits.outgoingBytesHard || this.connection.error !== null) return;

@@ -145,8 +145,8 @@ export class Session {
   }
 
   /**
-   * How often something was handed to the carrier: all that one turn says goes at once (C-FRM-17). A caller that waits for
-   * the answer between two writes makes one round trip a write.
+   * How often something was handed to the carrier: all that one turn says goes at once, or in parts of 32 KiB when it is
+   * more (C-FRM-17). A caller that waits for the answer between two writes makes one round trip a write.
    */
   get writes(): number {
     return this.link.writes;

@@ -6,7 +6,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Content } from "./content.js";
-import { decodeText } from "./text.js";
+import { decodeName } from "./text.js";
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -103,6 +103,11 @@ export class ContentView {
     return span === null ? null : span.bytes.subarray(span.from, span.to);
   }
 
+  /** Whether pointer `index` is null, or is not there. */
+  isNull(index: number): boolean {
+    return !this.field(index);
+  }
+
   /** The capability's index in the table, or -1 when null. */
   capability(index: number): number {
     return this.field(index) ? this.capabilityHere() : -1;
@@ -164,7 +169,7 @@ export class ContentView {
       : -1;
   }
 
-  /** The text that the first pointer of element `i` names; "" for none. */
+  /** The text that the first pointer of element `i` names, taken for a name; "" for none. */
   elementText(i: number): string {
     const at = this.first + i * this.stride + this.elementData;
     if (!this.pointer(at)) return "";
@@ -174,7 +179,7 @@ export class ContentView {
     this.within(from, length + 1);
     if (length < 0) return "";
     if (this.bytes[from + length] !== 0) throw bad("a text lacks its final NUL");
-    return decodeText(this.bytes, from, length);
+    return decodeName(this.bytes, from, length);
   }
 
   private field(index: number): boolean {

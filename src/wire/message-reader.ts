@@ -234,12 +234,13 @@ export class MessageReader {
    * and results their Payload's; of provide the recipient, of accept the provision, of join the keyPart, of
    * thirdPartyAnswer the completion, of awaitFromThirdParty what to await, of bootstrap the deprecatedObjectId.
    *
+   * @param passing whether a small one may be borrowed, until the next is taken.
    * @throws RpcError invalid-payload; the envelope stays readable.
    */
-  takeContent(): Content {
+  takeContent(passing = false): Content {
     return this.contentAt < 0
       ? Content.NULL
-      : this.copier.copy(this.p.frame, this.contentSeg, this.contentAt);
+      : this.copier.copy(this.p.frame, this.contentSeg, this.contentAt, passing);
   }
 
   /**

@@ -50,6 +50,9 @@ export class SlabPool {
   }
 }
 
+/** Bytes of small messages after which what waits may leave before the turn ends. */
+const FULL_BYTES = 32 * 1024;
+
 /** How soon the owner was asked to {@link Outbox.take}. */
 const ASKED_LATER = 1;
 const ASKED_NOW = 2;
@@ -132,6 +135,11 @@ export class Outbox {
    * wait it is told so, and called again at the first that cannot.
    */
   wake: ((canWait: boolean) => void) | null = null;
+  /**
+   * Called whenever many small messages wait, from inside the commit of the last of them: the owner may take them at once,
+   * so that the peer can begin with them while this turn goes on. It must not come back into whoever commits.
+   */
+  full: (() => void) | null = null;
   /** Bytes and messages waiting. */
   bytes = 0;
   count = 0;
@@ -146,6 +154,8 @@ export class Outbox {
   private readonly pool: SlabPool;
   private asked = 0;
   private runStart = 0;
+  /** Bytes waiting that were written into slabs. What is referenced beside them is large, and better kept together. */
+  private written = 0;
   private chunks: Uint8Array[] = [];
   private sizes: number[] = [];
   private slabs: Slab[] = [];
@@ -179,6 +189,7 @@ export class Outbox {
     canWait = false,
   ): void {
     this.at += bytes;
+    this.written += bytes;
     if (tail !== null || second !== null) {
       this.closeRun();
       if (tail !== null) bytes += this.refer(tail);
@@ -191,9 +202,11 @@ export class Outbox {
     this.committed++;
     this.count++;
     const asks = canWait ? ASKED_LATER : ASKED_NOW;
-    if (this.asked >= asks) return;
-    this.asked = asks;
-    this.wake?.(canWait);
+    if (this.asked < asks) {
+      this.asked = asks;
+      this.wake?.(canWait);
+    }
+    if (this.written >= FULL_BYTES) this.full?.();
   }
 
   /** Whether something waits, and nobody for any of it. */
@@ -229,6 +242,7 @@ export class Outbox {
     this.i32 = NO_WORDS;
     this.at = 0;
     this.runStart = 0;
+    this.written = 0;
   }
 
   private refer(bytes: Uint8Array): number {

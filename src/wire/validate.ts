@@ -11,12 +11,16 @@
 import type { Limits } from "../base/limits.js";
 import { Content } from "./content.js";
 import { Frame } from "./frame.js";
+import { Passing } from "./passing.js";
 import { ELEMENT_BITS, ElementSize, PointerReader } from "./pointer.js";
 
 const MOST_NESTING = 1000;
 
 /** A content of this many bytes is not copied out of a frame that owns its bytes. */
 const IN_PLACE = 8 * 1024;
+
+/** One for all connections: none is in the midst of a message while another begins with one. */
+const passed = /* @__PURE__ */ new Passing();
 
 /** Lower half of a pointer to a struct of size zero: offset -1. */
 const EMPTY_STRUCT = -4;
@@ -42,6 +46,7 @@ export class PayloadCopier {
   /** Per segment, what to add to a position to get the one in the copy. Set for the second walk. */
   private readonly shift: number[] = [0];
   private out: DataView | null = null;
+
   /** Of {@link renumber}: the map, and what it said so far. */
   private map: ((index: number) => number) | null = null;
   private known: Map<number, number> | null = null;
@@ -54,10 +59,11 @@ export class PayloadCopier {
   /**
    * Validates what the pointer at `at` of segment `seg` reaches and copies it.
    *
+   * @param passing whether a small copy may be borrowed, until the next.
    * @returns a content of exactly the range reached plus its root pointer; capability pointers keep their index.
    * @throws RpcError invalid-payload: a bad pointer, or the traversal or nesting limit.
    */
-  copy(frame: Frame, seg: number, at: number): Content {
+  copy(frame: Frame, seg: number, at: number, passing = false): Content {
     const p = this.p;
     p.frame = frame;
     this.view = frame.view;
@@ -83,7 +89,7 @@ export class PayloadCopier {
     if (hi === 0 && (lo & 3) === 0) return Content.EMPTY_STRUCT;
     return this.far || this.known !== null
       ? this.copySegments(seg, pos, lo, hi)
-      : this.copyRange(seg, pos, lo, hi);
+      : this.copyRange(seg, pos, lo, hi, passing);
   }
 
   /**
@@ -121,10 +127,16 @@ export class PayloadCopier {
   }
 
   /** All was reached by near pointers: one range of one segment. */
-  private copyRange(seg: number, pos: number, lo: number, hi: number): Content {
+  private copyRange(seg: number, pos: number, lo: number, hi: number, passing: boolean): Content {
     const low = this.low[seg]!;
     const high = this.high[seg]!;
     const { frame } = this.p;
+    const window = passing ? passed.room(high - low + 8) : null;
+    if (window !== null) {
+      copyShort(window.bytes, frame.bytes, low - 8);
+      putRoot(window.bytes, pos - low, lo, hi);
+      return window;
+    }
     // The word before (the header's at least) gives room for the root: one slice is cheaper than allocate and set. A large
     // content of a frame with bytes of its own stays where it is: its envelope has been read, and nobody else has them.
     const memory = high - low >= IN_PLACE ? frame.memory : null;
@@ -287,6 +299,15 @@ export function contentFrame(content: Content): Frame {
   frame.segEnd[0] = bytes.length;
   return frame;
 }
+
+/** Fills `to` with what is in `from`, from `at` on. Below some words a loop is faster than a window. */
+function copyShort(to: Uint8Array, from: Uint8Array, at: number): void {
+  const { length } = to;
+  if (length > LOOP) to.set(from.subarray(at, at + length));
+  else for (let i = 0; i < length; i++) to[i] = from[at + i]!;
+}
+
+const LOOP = 128;
 
 /** Sets the root pointer to an object `distance` bytes behind it. */
 function putRoot(bytes: Uint8Array, distance: number, lo: number, hi: number): void {

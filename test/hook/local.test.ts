@@ -28,6 +28,49 @@ afterEach(() => {
 
 const boom = new RpcError("overloaded", "method-failed", "boom");
 
+it("C-LOC-02: results that an immediate observer leaves are there later, though they were built in scratch", () => {
+  const scratch = new Uint8Array(16).fill(1);
+  scratch.set([0, 0, 0, 0, 1, 0, 0, 0]);
+  const expected = [...scratch];
+  const hook = new LocalHook(
+    { dispatch: (one) => one.returns(new Payload(new Content(scratch, null, true))) },
+    scheduler,
+  );
+  const results = hook.call(request(0, 1));
+  results.observe({ immediate: true, resultsSettled: () => {} });
+  scheduler.drain();
+  scratch.fill(9);
+  expect([...results.takePayload().content.bytes]).toEqual(expected);
+  results.dropPipeline();
+  hook.release();
+});
+
+it("C-LOC-02: a server may retain something better than a copy of its params, at once", () => {
+  const borrowed = new Content(new Uint8Array(8), null, true);
+  const own = new Payload(Content.EMPTY_STRUCT);
+  const seen: unknown[] = [];
+  const hook = new LocalHook(
+    {
+      retain: ({ params }) => {
+        seen.push(params.content);
+        return own;
+      },
+      dispatch: (one) => {
+        seen.push(one.params);
+        one.returns();
+      },
+    },
+    scheduler,
+  );
+  expect(hook.readsAtOnce).toBe(true);
+  const results = hook.call(new CallRequest(0, 1, 0, new Payload(borrowed)));
+  expect(seen).toEqual([borrowed]);
+  scheduler.drain();
+  expect(seen[1]).toBe(own);
+  results.cancel();
+  hook.release();
+});
+
 it("C-LOC-01: a call is dispatched later, never inside itself, and in the order of the calls", () => {
   const server = new Recorder();
   const hook = server.hook(scheduler);

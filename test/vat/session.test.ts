@@ -101,6 +101,18 @@ describe("session", () => {
     expect(recorder.droppedTimes).toBe(1);
   });
 
+  it("C-FRM-17: a turn that says much leaves in parts, in order, and all of it is answered", async () => {
+    const { client, recorder } = pair();
+    const remote = client.bootstrap();
+    await ask(remote, 0, 1);
+    const before = client.writes;
+    const asked = Array.from({ length: 1000 }, (_, i) => ask(remote, 0, i));
+    expect(client.writes - before, "while the turn goes on").toBeGreaterThan(2);
+    expect(await Promise.all(asked)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    expect(recorder.seen.slice(1)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    remote.release();
+  });
+
   it("gives a client class instead of the bare hook", async () => {
     class Remote {
       readonly hook;

@@ -81,6 +81,27 @@ describe("Outbox", () => {
     expect(asked).toEqual([true, false, true]);
   });
 
+  it("C-FRM-17: offers many small messages before the turn ends, whole and in order, and large ones not", () => {
+    const { outbox, writer } = setUp();
+    const early: number[] = [];
+    let woken = 0;
+    outbox.wake = () => woken++;
+    outbox.full = () => {
+      const batch = outbox.take()!;
+      expect(batch.bytes).toBeGreaterThanOrEqual(32 * 1024);
+      early.push(...ids(batch));
+      batch.release();
+    };
+    const many = 1000;
+    for (let i = 0; i < many; i++) writer.finish(i, true, false);
+    expect(early.length).toBe(820);
+    expect(woken, "what is left needs an end of the turn").toBe(2);
+    expect([...early, ...ids(outbox.take()!)]).toEqual(Array.from({ length: many }, (_, i) => i));
+    early.length = 0;
+    for (let i = 0; i < 4; i++) send(writer, i, tailed(SLAB_BYTES));
+    expect([early, ids(outbox.take()!)]).toEqual([[], [0, 1, 2, 3]]);
+  });
+
   it("takes a slab at the first message of a turn and gives it back at release, once", () => {
     const { pool, outbox, writer } = setUp();
     expect(pool.size).toBe(0);

@@ -31,12 +31,11 @@ import { shownError } from "./errors.js";
 import { giveWith } from "./given.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, proxyOf, Root } from "./place.js";
-import { PlainRequest } from "./plain.js";
+import { PlainRequest, PlainResult } from "./plain.js";
 import {
   KIND_PROMISE,
   METHOD_CALL,
   METHOD_GET,
-  NO_STEPS,
   OBJECT_HI,
   OBJECT_LO,
   OBJECT_PATH,
@@ -47,16 +46,10 @@ import {
   WANT_VALUE,
   writeRequest,
 } from "./protocol.js";
-import {
-  above,
-  askObject,
-  askValue,
-  type Incoming,
-  Outgoing,
-  receiveValue,
-  type Receiver,
-  type Referable,
-} from "./references.js";
+import { askObject, askValue } from "./ask.js";
+import { type Incoming, receiveValue, type Receiver } from "./incoming.js";
+import { Outgoing } from "./outgoing.js";
+import { above, type Referable } from "./references.js";
 import { type Lane, laneOf } from "./pressure.js";
 import { memberOf } from "./target.js";
 import type { Terms } from "./terms.js";
@@ -161,7 +154,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   private reject: Resolve | null = null;
 
   constructor(scheduler: Scheduler, terms: Terms, name: readonly string[], lane: Lane) {
-    super(NO_STEPS, undefined);
+    super();
     this.lane = lane;
     this.scheduler = scheduler;
     this.terms = terms;
@@ -353,6 +346,10 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
         this.fail(error);
       },
     });
+  }
+
+  retain(payload: Payload): Payload {
+    return PlainResult.read(payload) ?? payload.own();
   }
 
   resultsSettled(results: Results): void {

@@ -9,11 +9,16 @@
  */
 export function giveWith(value: unknown, held: { dispose(): void } | null): unknown {
   if (typeof value === "object" && value !== null && !(Symbol.dispose in value))
-    Object.defineProperty(value, Symbol.dispose, {
-      value: () => held?.dispose(),
-      configurable: true,
-      enumerable: false,
-      writable: true,
-    });
+    Object.defineProperty(
+      value,
+      Symbol.dispose,
+      held === null ? NOTHING_HELD : hidden(() => held.dispose()),
+    );
   return value;
 }
+
+function hidden(value: () => void): PropertyDescriptor {
+  return { value, configurable: true, enumerable: false, writable: true };
+}
+
+const NOTHING_HELD = /* @__PURE__ */ hidden(() => {});

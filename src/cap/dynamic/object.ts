@@ -31,17 +31,10 @@ import {
   writeRequest,
   writeResult,
 } from "./protocol.js";
-import {
-  decodeWith,
-  Incoming,
-  LocalObject,
-  NO_REFERENCES,
-  receiveValue,
-  type Receiver,
-  type Referable,
-} from "./references.js";
+import { decodeWith, Incoming, NO_REFERENCES, receiveValue, type Receiver } from "./incoming.js";
+import { LocalObject, type Referable } from "./references.js";
 import { type MethodSchemas, schemasOf, validate } from "./schema.js";
-import { isTarget, memberOf } from "./target.js";
+import { isTarget, memberOf, noteServed, servedAs } from "./target.js";
 import type { Terms } from "./terms.js";
 import { ToldContent } from "./told.js";
 import { makeCalls } from "./turn.js";
@@ -50,19 +43,17 @@ import { makeCalls } from "./turn.js";
 const SMALL = 1024;
 
 /**
- * One capability for each object, as long as anyone holds it: so that it is one object at the other side too. An object
- * that is known under different terms has one for each; most have one.
+ * A new reference to the capability of a target or a function, under `terms`: one for each object, as long as anyone holds
+ * it, so that it is one object at the other side too. An object that is known under different terms has one for each; most
+ * have one.
  */
-const known = /* @__PURE__ */ new WeakMap<object, TargetObject>();
-
-/** A new reference to the capability of a target or a function, under `terms`. */
 export function hookOf(target: object, scheduler: Scheduler, terms: Terms): Hook {
-  const first = known.get(target);
-  for (let at = first; at !== undefined; at = at.other)
-    if (at.terms.types === terms.types) return at.hook.addRef();
-  const made = new TargetObject(target, scheduler, terms, first);
-  known.set(target, made);
-  return made.hook;
+  const first = servedAs(target) as ServedHook | undefined;
+  for (let at = first; at !== undefined; at = at.server.other)
+    if (at.server.terms.types === terms.types) return at.addRef();
+  const made = new LocalHook(new TargetObject(target, terms, first), scheduler) as ServedHook;
+  noteServed(target, made);
+  return made;
 }
 
 /** A new reference to a capability that stands for a value that is here. Its references stay its owner's. */
@@ -70,24 +61,29 @@ export function hookOfValue(value: unknown, scheduler: Scheduler, terms: Terms):
   return new LocalHook(new ValueObject(value, scheduler, terms), scheduler);
 }
 
+/** The hook of a target or a function. */
+type ServedHook = LocalHook & { readonly server: TargetObject };
+
 /** A target or a function. */
 class TargetObject extends LocalObject {
   readonly self: object;
   readonly terms: Terms;
-  readonly hook: LocalHook;
   /** The same object under other terms. */
-  other: TargetObject | undefined;
+  other: ServedHook | undefined;
 
-  constructor(self: object, scheduler: Scheduler, terms: Terms, other: TargetObject | undefined) {
+  constructor(self: object, terms: Terms, other: ServedHook | undefined) {
     super();
     this.self = self;
     this.terms = terms;
     this.other = other;
-    this.hook = new LocalHook(this, scheduler);
   }
 
   dispatch(call: LocalCall): void {
     new Invocation(call, this.self, true, this.terms, null).begin();
+  }
+
+  retain(request: CallRequest): Payload {
+    return PlainRequest.read(request) ?? request.params.own();
   }
 
   share(): Payload {
@@ -103,13 +99,13 @@ class TargetObject extends LocalObject {
   /** @returns whether nobody holds the object any more, under any terms. */
   private forget(): boolean {
     const { self, other } = this;
-    const first = known.get(self);
-    if (first === this) {
-      if (other === undefined) return known.delete(self);
-      known.set(self, other);
-      return false;
+    const first = servedAs(self) as ServedHook | undefined;
+    if (first?.server === this) {
+      noteServed(self, other);
+      return other === undefined;
     }
-    for (let at = first; at !== undefined; at = at.other) if (at.other === this) at.other = other;
+    for (let at = first?.server; at !== undefined; at = at.other?.server)
+      if (at.other?.server === this) at.other = other;
     return false;
   }
 }

@@ -5,7 +5,7 @@ import type { Scheduler } from "../../base/scheduler.js";
 import { Payload } from "../../hook/payload.js";
 import { PlainResult } from "./plain.js";
 import { writeResult } from "./protocol.js";
-import { Outgoing } from "./references.js";
+import { Outgoing } from "./outgoing.js";
 import type { Terms } from "./terms.js";
 
 /**

@@ -6,17 +6,12 @@ import type { CallOptions } from "../call-options.js";
 import type { Hook, Lifeline } from "../../hook/hook.js";
 import { HOLD } from "../../hook/holder.js";
 import type { Lane } from "./pressure.js";
+import { NO_STEPS } from "./protocol.js";
 import { isReserved } from "./target.js";
 import type { Terms } from "./terms.js";
 
 /** Leads from a proxy to its place; known to this layer alone. */
 const PLACE: unique symbol = Symbol("capstan.place");
-
-/** A function, since only functions can be called through a proxy. */
-interface ProxyTarget {
-  (): void;
-  place: Place;
-}
 
 export type OnValue = ((value: unknown) => unknown) | null | undefined;
 export type OnError = ((reason: unknown) => unknown) | null | undefined;
@@ -56,15 +51,10 @@ export function recordWith<T>(by: Recorder, callback: () => T): T {
 /** A reference, or a property path into one. */
 export abstract class Place {
   abstract readonly root: Root;
-  readonly path: readonly string[];
-  readonly options: CallOptions | undefined;
+  abstract readonly path: readonly string[];
+  abstract readonly options: CallOptions | undefined;
   /** Most places have none below them, and there may be a hundred thousand. */
   private below: Below | null = null;
-
-  constructor(path: readonly string[], options: CallOptions | undefined) {
-    this.path = path;
-    this.options = options;
-  }
 
   /** Whether it is awaited like a promise. */
   abstract readonly isPromise: boolean;
@@ -119,6 +109,14 @@ export abstract class Root extends Place {
     return this;
   }
 
+  get path(): readonly string[] {
+    return NO_STEPS;
+  }
+
+  get options(): undefined {
+    return undefined;
+  }
+
   /** Where calls on it count. */
   abstract readonly lane: Lane;
 
@@ -155,10 +153,14 @@ export abstract class Root extends Place {
 /** A property of a root; or, with an empty path, the root with options for its calls. Owns nothing. */
 class Property extends Place {
   readonly root: Root;
+  readonly path: readonly string[];
+  readonly options: CallOptions | undefined;
 
   constructor(root: Root, path: readonly string[], options: CallOptions | undefined) {
-    super(path, options);
+    super();
     this.root = root;
+    this.path = path;
+    this.options = options;
   }
 
   get isPromise(): boolean {
@@ -203,9 +205,7 @@ export function rootOf(place: Place): Root {
 
 /** What users hold of `place`. */
 export function proxyOf(place: Place): object {
-  const target = (() => {}) as ProxyTarget;
-  target.place = place;
-  return new Proxy(target, handler);
+  return new Proxy(CALLABLE, new Handle(place));
 }
 
 function here(proxy: unknown): Place {
@@ -257,8 +257,19 @@ function onRpcBroken(this: unknown, listener: (error: RpcError) => void): Dispos
   return { [Symbol.dispose]: stop };
 }
 
-const handler: ProxyHandler<ProxyTarget> = {
-  get({ place }, key) {
+/** The target of every proxy: a function, since only functions can be called through one. Nothing is ever put on it. */
+const CALLABLE = (): void => {};
+
+/** The handler of one proxy: small, where a target for each would be a function with a property. */
+class Handle implements ProxyHandler<() => void> {
+  private readonly place: Place;
+
+  constructor(place: Place) {
+    this.place = place;
+  }
+
+  get(_target: unknown, key: string | symbol): unknown {
+    const { place } = this;
     if (typeof key === "symbol") {
       if (key === PLACE) return place;
       if (key === HOLD) return hold;
@@ -286,28 +297,48 @@ const handler: ProxyHandler<ProxyTarget> = {
       default:
         return isReserved(key) ? undefined : place.child(key);
     }
-  },
-  apply({ place }, _this, args) {
-    return place.call(args);
-  },
-  getPrototypeOf({ place }) {
-    return place.isPromise ? prototypes.promise : prototypes.stub;
-  },
-  has(_target, key) {
+  }
+
+  apply(_target: unknown, _this: unknown, args: readonly unknown[]): object {
+    return this.place.call(args);
+  }
+
+  getPrototypeOf(): object {
+    return this.place.isPromise ? prototypes.promise : prototypes.stub;
+  }
+
+  has(_target: unknown, key: string | symbol): boolean {
     return key === PLACE || key === HOLD || key === Symbol.dispose;
-  },
-  ownKeys() {
+  }
+
+  ownKeys(): string[] {
     return [];
-  },
-  getOwnPropertyDescriptor() {
+  }
+
+  getOwnPropertyDescriptor(): undefined {
     return undefined;
-  },
-  set: refuse,
-  defineProperty: refuse,
-  deleteProperty: refuse,
-  setPrototypeOf: refuse,
-  preventExtensions: refuse,
-};
+  }
+
+  set(): never {
+    return refuse();
+  }
+
+  defineProperty(): never {
+    return refuse();
+  }
+
+  deleteProperty(): never {
+    return refuse();
+  }
+
+  setPrototypeOf(): never {
+    return refuse();
+  }
+
+  preventExtensions(): never {
+    return refuse();
+  }
+}
 
 function refuse(): never {
   throw new RpcError(

@@ -2,19 +2,34 @@
 // between two objects of one vat none are made.
 // State: the values, which cannot change. Must not know: calls, references.
 
+import type { CallRequest } from "../../hook/hook.js";
 import { Payload } from "../../hook/payload.js";
 import type { Content } from "../../wire/content.js";
 import {
   MAX_PATH,
+  METHOD_MAP,
   NO_KINDS,
   NO_REFERENCES,
+  OBJECT_HI,
+  OBJECT_LO,
+  passingRoom,
   patchRequest,
+  readRequest,
+  readSimpleResult,
   type Request,
+  type Room,
   UNDEFINED,
   writeRequest,
   writeResult,
 } from "./protocol.js";
-import { encodeSimple, isSimple, isSimpleList, type Span } from "./values/index.js";
+import {
+  decodeSimple,
+  encodeSimple,
+  isSimple,
+  isSimpleList,
+  NOT_SIMPLE,
+  type Span,
+} from "./values/index.js";
 
 /** A Request without references. */
 export class PlainRequest extends Payload implements Request {
@@ -35,6 +50,31 @@ export class PlainRequest extends Payload implements Request {
     return new PlainRequest(path, list);
   }
 
+  /**
+   * The params of `request` as one of these, if they are small and hold no references; null else, and for what cannot be
+   * read. There may be lists and records in them: it is for one call, which gets them.
+   */
+  static read({ interfaceHi, interfaceLo, methodId, params }: CallRequest): PlainRequest | null {
+    if (params instanceof PlainRequest) return params;
+    if (interfaceHi !== OBJECT_HI || interfaceLo !== OBJECT_LO || methodId >= METHOD_MAP)
+      return null;
+    if (params.caps.length > 0) return null;
+    let request: Request;
+    try {
+      request = readRequest(params.content);
+    } catch {
+      return null;
+    }
+    const { args, references } = request;
+    if (references.kinds.length > 0) return null;
+    const list = args === null ? null : decodeSimple(args);
+    if (list !== null && !Array.isArray(list)) return null;
+    const plain = new PlainRequest(request.path, list);
+    plain.want = request.want;
+    plain.timeout = request.timeout;
+    return plain;
+  }
+
   /** Borrowed. */
   get args(): Span | null {
     const { list } = this;
@@ -46,7 +86,15 @@ export class PlainRequest extends Payload implements Request {
   }
 
   protected override build(): Content {
-    const content = writeRequest(this.path, this.args, NO_KINDS);
+    return this.written();
+  }
+
+  protected override buildPassing(): Content {
+    return this.written(passingRoom);
+  }
+
+  private written(room?: Room): Content {
+    const content = writeRequest(this.path, this.args, NO_KINDS, room);
     patchRequest(content, this.want, this.timeout);
     return content;
   }
@@ -66,9 +114,28 @@ export class PlainResult extends Payload {
     return value === undefined || isSimple(value) ? new PlainResult(value) : null;
   }
 
+  /**
+   * `payload`, a Result, as one of these, if it is small and holds no references; null else, and for what cannot be read.
+   * Its value may be a list or a record: it is for one receiver, who gets it.
+   */
+  static read(payload: Payload): PlainResult | null {
+    if (payload instanceof PlainResult) return payload;
+    if (payload.caps.length > 0) return null;
+    const value = readSimpleResult(payload.content);
+    return value === NOT_SIMPLE ? null : new PlainResult(value);
+  }
+
   protected override build(): Content {
+    return this.written().own();
+  }
+
+  protected override buildPassing(): Content {
+    return this.written(passingRoom);
+  }
+
+  private written(room?: Room): Content {
     const { value } = this;
     const bytes = value === undefined ? UNDEFINED : encodeSimple(value);
-    return writeResult(bytes, NO_KINDS, false, false).own();
+    return writeResult(bytes, NO_KINDS, false, false, room);
   }
 }

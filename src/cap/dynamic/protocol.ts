@@ -3,8 +3,9 @@
 
 import { Content } from "../../wire/content.js";
 import { ContentView } from "../../wire/content-view.js";
+import { Passing } from "../../wire/passing.js";
 import { hasErrors, ToldContent, toldSpan } from "./told.js";
-import { type Span, spanOf } from "./values/index.js";
+import { decodeSimple, NOT_SIMPLE, type Span, spanOf } from "./values/index.js";
 
 /** The interface Object. */
 export const OBJECT_HI = 0xf4f99937 | 0;
@@ -85,23 +86,36 @@ export const NO_KINDS: readonly number[] = Object.freeze([]);
 const POINTERS = 16;
 const ROOT_DATA = 8;
 
-/** Builds a Request whose reference `i` is capability `i` of the table. */
+/** Where a content is built: gives one of so many bytes, a whole number of words, all of them zero. */
+export type Room = (length: number) => Content;
+
+/**
+ * Builds a Request whose reference `i` is capability `i` of the table.
+ * @param room where: by default in memory of its own.
+ */
 export function writeRequest(
   path: readonly string[],
   args: Span | null,
   kinds: readonly number[],
+  room: Room = ownRoom,
 ): Content {
   return args !== null && hasErrors(args)
-    ? new ToldContent(path, (to, policy) => requestOf(to, toldSpan(args, policy), kinds))
-    : requestOf(path, args, kinds);
+    ? new ToldContent(path, (to, policy) => requestOf(to, toldSpan(args, policy), kinds, ownRoom))
+    : requestOf(path, args, kinds, room);
 }
 
-function requestOf(path: readonly string[], args: Span | null, kinds: readonly number[]): Content {
+function requestOf(
+  path: readonly string[],
+  args: Span | null,
+  kinds: readonly number[],
+  room: Room,
+): Content {
   const count = kinds.length > 0 ? 3 : args === null ? 1 : 2;
   let size = POINTERS + count * 8 + path.length * 8;
   for (const name of path) size += padded(nameBytes(name).length + 1);
   if (args !== null) size += padded(args.to - args.from);
-  const bytes = room(size + referencesSize(kinds));
+  const content = room(size + referencesSize(kinds));
+  const { bytes } = content;
   putRoot(bytes, count);
   let at = POINTERS + count * 8;
   if (path.length > 0) {
@@ -118,7 +132,7 @@ function requestOf(path: readonly string[], args: Span | null, kinds: readonly n
   }
   if (args !== null) at = putData(bytes, POINTERS + 8, at, args);
   if (kinds.length > 0) putReferences(bytes, POINTERS + 16, at, kinds);
-  return new Content(bytes);
+  return content;
 }
 
 /** Sets the parts of a written Request that are known only when it is sent. */
@@ -127,25 +141,24 @@ export function patchRequest(content: Content, want: number, timeout: number): v
   content.bytes[ROOT_DATA + 4] = want;
 }
 
-let scratch = new Uint8Array(1024);
-
 /**
- * Builds a Result. Reference `i` is capability `i` of the table, Result.object the one behind them. Borrowed, most often, and
- * valid until the next.
+ * Builds a Result. Reference `i` is capability `i` of the table, Result.object the one behind them.
  *
- * @param value null to leave it out; {@link UNDEFINED} is a value that is there.
+ * @param value null to leave it out; {@link UNDEFINED} is a value that is there. @param room where: by default in scratch,
+ *   borrowed until the next.
  */
 export function writeResult(
   value: Span | null,
   kinds: readonly number[],
   hasObject: boolean,
   isObject: boolean,
+  room: Room = scratchRoom,
 ): Content {
   return value !== null && hasErrors(value)
     ? new ToldContent(NO_STEPS, (_path, policy) =>
-        resultOf(toldSpan(value, policy), kinds, hasObject, isObject),
+        resultOf(toldSpan(value, policy), kinds, hasObject, isObject, scratchRoom),
       )
-    : resultOf(value, kinds, hasObject, isObject);
+    : resultOf(value, kinds, hasObject, isObject, room);
 }
 
 function resultOf(
@@ -153,14 +166,14 @@ function resultOf(
   kinds: readonly number[],
   hasObject: boolean,
   isObject: boolean,
+  room: Room,
 ): Content {
   const bytes = value === null || value.from === value.to ? null : value;
   const count = kinds.length > 0 ? 3 : hasObject ? 2 : bytes === null ? 0 : 1;
   const head = POINTERS + count * 8;
   const size = head + (bytes === null ? 0 : padded(bytes.to - bytes.from)) + referencesSize(kinds);
-  if (size > scratch.length) scratch = new Uint8Array(size * 2);
-  const out = scratch;
-  out.fill(0, 0, head);
+  const content = room(size);
+  const out = content.bytes;
   putRoot(out, count);
   out[ROOT_DATA] = (value === null ? 0 : 1) | (isObject ? 2 : 0);
   let at = head;
@@ -171,15 +184,8 @@ function resultOf(
     put32(out, POINTERS + 8, 3);
     put32(out, POINTERS + 12, kinds.length);
   }
-  if (kinds.length > 0) {
-    out.fill(0, at, size);
-    putReferences(out, POINTERS + 16, at, kinds);
-  }
-  // A copy of few bytes costs less than a window on many.
-  if (size > SMALL) return new Content(out.subarray(0, size), null, true);
-  const own = new Uint8Array(size);
-  copy(own, 0, out, 0, size);
-  return new Content(own);
+  if (kinds.length > 0) putReferences(out, POINTERS + 16, at, kinds);
+  return content;
 }
 
 function putRoot(bytes: Uint8Array, pointers: number): void {
@@ -224,14 +230,34 @@ let block = new Uint8Array(BLOCK);
 let blockAt = 0;
 
 /** Zeros that nobody else has, or will have. */
-function room(length: number): Uint8Array {
-  if (length <= SMALL || length > BLOCK >> 3) return new Uint8Array(length);
+function ownRoom(length: number): Content {
+  if (length <= SMALL || length > BLOCK >> 3) return new Content(new Uint8Array(length));
   if (blockAt + length > BLOCK) {
     block = new Uint8Array(BLOCK);
     blockAt = 0;
   }
   blockAt += length;
-  return block.subarray(blockAt - length, blockAt);
+  return new Content(block.subarray(blockAt - length, blockAt));
+}
+
+let scratch = new Uint8Array(1024);
+
+/** Borrowed until the next; but a copy of few bytes costs less than a window on many. */
+function scratchRoom(length: number): Content {
+  if (length <= SMALL) return new Content(new Uint8Array(length));
+  if (length > scratch.length) scratch = new Uint8Array(length * 2);
+  scratch.fill(0, 0, length);
+  return new Content(scratch.subarray(0, length), null, true);
+}
+
+const passing = /* @__PURE__ */ new Passing();
+
+/** Borrowed until the next that asks here: for what is written into a message before anything else happens. */
+export function passingRoom(length: number): Content {
+  const content = passing.room(length);
+  if (content === null) return ownRoom(length);
+  content.bytes.fill(0);
+  return content;
 }
 
 function referencesSize(kinds: readonly number[]): number {
@@ -312,10 +338,25 @@ export function readResult(content: Content): Result {
   return result;
 }
 
+/** The value of a Result that is nothing but a simple value; {@link NOT_SIMPLE} for any other, and for what cannot be read. */
+export function readSimpleResult(content: Content): unknown {
+  try {
+    view.open(content);
+    const alone = view.u8(0) === 1 && view.isNull(1) && view.isNull(2);
+    const value = alone ? view.span(0) : null;
+    return !alone ? NOT_SIMPLE : value === null ? undefined : decodeSimple(value);
+  } catch {
+    return NOT_SIMPLE;
+  } finally {
+    view.close();
+  }
+}
+
 function readPath(): readonly string[] {
   if (!view.list(0, MAX_PATH)) return NO_STEPS;
-  const path: string[] = [];
-  for (let i = 0; i < view.length; i++) path.push(view.elementText(i));
+  // Nearly always one step, for which a list that can grow would cost more than all it holds.
+  const path = [view.elementText(0)];
+  for (let i = 1; i < view.length; i++) path.push(view.elementText(i));
   return path;
 }
 

@@ -13,8 +13,9 @@ import { processScheduler } from "../scheduler.js";
 import { failureOf, shownError } from "./errors.js";
 import { giveWith } from "./given.js";
 import { packValue } from "./pack.js";
+import { receiveValue } from "./incoming.js";
 import { KIND_BLOB, KIND_BYTES, KIND_READABLE, KIND_WRITABLE } from "./protocol.js";
-import { type ReceivedStream, receiveValue } from "./references.js";
+import type { ReceivedStream } from "./references.js";
 import { type StubOptions, type Terms, type TermsOptions, termsOf } from "./terms.js";
 import { unsendable } from "./values/failures.js";
 

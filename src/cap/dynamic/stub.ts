@@ -15,7 +15,7 @@ import { hookOf, hookOfValue } from "./object.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, prototypes, proxyOf, Root } from "./place.js";
 import { type Lane, laneOf, whenWritable } from "./pressure.js";
-import { KIND_OBJECT, NO_STEPS } from "./protocol.js";
+import { KIND_OBJECT } from "./protocol.js";
 import { follow, functionOf } from "./signal.js";
 import { above, localObject, type Referable } from "./references.js";
 import { fetchBlob, receiveStream, sendStream } from "./streams.js";
@@ -33,7 +33,7 @@ class Stub extends Root implements Referable {
 
   /** Takes `hook` over. */
   constructor(hook: Hook, terms: Terms) {
-    super(NO_STEPS, undefined);
+    super();
     this.hook = hook;
     this.terms = terms;
     const id = noteMade(this, "stub");

@@ -1,9 +1,13 @@
 // Role: the class that makes an object callable from afar, and the rule of which of its members are.
-// State: none. Must not know: calls, the wire.
+// State: per object, what it is served as, for the layer above. Must not know: calls, the wire.
 
 import { RpcError } from "../../base/errors.js";
 
 const BRAND = Symbol.for("capstan.RpcTarget");
+
+// What the class lets out of its private part.
+let servedIn: (target: object) => { readonly as: object | undefined } | undefined;
+let serveIn: (target: object, as: object | undefined) => boolean;
 
 /**
  * The base of classes whose objects go by reference: passed in a call or returned from one, the other side gets an
@@ -21,9 +25,37 @@ const BRAND = Symbol.for("capstan.RpcTarget");
  * Source: the classes of Workers RPC; C-LOC-09.
  */
 export class RpcTarget {
+  /** In the object itself: there may be a hundred thousand of them, and a place in a table costs four times as much. */
+  #served: object | undefined = undefined;
+
+  static {
+    servedIn = (target) => (#served in target ? { as: target.#served } : undefined);
+    serveIn = (target, as) => {
+      if (!(#served in target)) return false;
+      target.#served = as;
+      return true;
+    };
+  }
+
   get [BRAND](): true {
     return true;
   }
+}
+
+/** What functions are served as, and targets of another copy of this library. */
+const servedOthers = /* @__PURE__ */ new WeakMap<object, object>();
+
+/** What `target` was last said to be served as by {@link noteServed}; nobody else can see that. */
+export function servedAs(target: object): object | undefined {
+  const found = servedIn(target);
+  return found === undefined ? servedOthers.get(target) : found.as;
+}
+
+/** @param as undefined when it is served no more. */
+export function noteServed(target: object, as: object | undefined): void {
+  if (serveIn(target, as)) return;
+  if (as === undefined) servedOthers.delete(target);
+  else servedOthers.set(target, as);
 }
 
 /** Whether `value` is an {@link RpcTarget}, also of another copy of this library. */

@@ -16,9 +16,9 @@ import {
   recordWith,
   Root,
 } from "../place.js";
-import { KIND_VARIABLE, METHOD_CALL, METHOD_GET, METHOD_MAP, NO_STEPS } from "../protocol.js";
+import { KIND_VARIABLE, METHOD_CALL, METHOD_GET, METHOD_MAP } from "../protocol.js";
 import { Lane } from "../pressure.js";
-import { Outgoing } from "../references.js";
+import { Outgoing } from "../outgoing.js";
 import { DEFAULT_TERMS, type Terms } from "../terms.js";
 import { encodeValue, type ReferenceSink } from "../values/index.js";
 import { type Program, type Step, variable, writeMap } from "./program.js";
@@ -135,7 +135,7 @@ class Variable extends Root {
   private readonly owner: Recording;
 
   constructor(owner: Recording, n: number) {
-    super(NO_STEPS, undefined);
+    super();
     this.owner = owner;
     this.index = variable(owner.level, n);
   }

@@ -9,6 +9,7 @@ import { EXTENDED } from "./kinds.js";
 import { unpack } from "./pack.js";
 import { Raising } from "./raise.js";
 import { scan, scanned } from "./scan.js";
+import { decodeSimple, NOT_SIMPLE } from "./simple.js";
 import { NO_TYPES } from "./types.js";
 
 /**
@@ -30,11 +31,16 @@ export function decodeValue(
 
 /** The same for a part of an array. */
 export function decodeSpan(
-  { bytes, from, to }: Span,
+  span: Span,
   refs: ReferenceSource,
   limits: ValueLimits = DEFAULT_VALUE_LIMITS,
   options?: DecodeOptions,
 ): unknown {
+  if (limits === DEFAULT_VALUE_LIMITS) {
+    const simple = decodeSimple(span);
+    if (simple !== NOT_SIMPLE) return simple;
+  }
+  const { bytes, from, to } = span;
   if (to - from > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
   try {
     if (from === to || bytes[from] !== EXTENDED) {

@@ -2,14 +2,20 @@
 // State: none. Must not know: who sends them.
 
 import type { ErrorPolicy } from "../../../base/errors.js";
-import type { EncodeOptions, ReferenceSink, Span, ValueLimits } from "./contract.js";
-import { DEFAULT_VALUE_LIMITS } from "./contract.js";
+import {
+  DEFAULT_VALUE_LIMITS,
+  type EncodeOptions,
+  type ReferenceSink,
+  type Span,
+  spanOf,
+  type ValueLimits,
+} from "./contract.js";
 import { overLimit } from "./failures.js";
 import { EXTENDED } from "./kinds.js";
 import { Lowering } from "./lower.js";
-import { pack, packBorrowed } from "./pack.js";
+import { pack } from "./pack.js";
+import { encodeSmall } from "./simple.js";
 import { tellAgain } from "./tell.js";
-import { isWellFormed } from "./text.js";
 import { Walk } from "./walk.js";
 
 const NO_TAIL: readonly Uint8Array[] = [];
@@ -30,11 +36,20 @@ export function encodeValue(
   refs: ReferenceSink,
   options?: EncodeOptions,
 ): Uint8Array {
+  const { bytes, from, to } = encodeSpan(value, refs, options);
+  return from === 0 && to === bytes.length ? bytes : bytes.slice(from, to);
+}
+
+/** The same, perhaps borrowed: the bytes are to be copied before anything else is encoded. */
+export function encodeSpan(value: unknown, refs: ReferenceSink, options?: EncodeOptions): Span {
   const limits = options?.limits ?? DEFAULT_VALUE_LIMITS;
   const walk = new Walk(refs, options);
   const copy = walk.run(value);
   let bytes: Uint8Array;
   if (walk.plain) {
+    // What the walk copied has neither getters nor cycles.
+    const short = limits === DEFAULT_VALUE_LIMITS ? encodeSmall(copy) : null;
+    if (short !== null) return short;
     bytes = pack(-1, copy, NO_TAIL, 0);
     checkLength(bytes, limits);
   } else {
@@ -42,7 +57,7 @@ export function encodeValue(
     bytes = lowered(copy, limits, null, hasErrors);
     if (hasErrors) tellAgain(bytes, (policy) => lowered(copy, limits, policy, true));
   }
-  return bytes;
+  return spanOf(bytes);
 }
 
 function lowered(
@@ -60,38 +75,4 @@ function lowered(
 
 function checkLength({ length }: Uint8Array, limits: ValueLimits): void {
   if (length > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
-}
-
-/** A text up to here is looked at at once; longer ones count towards the limits. */
-const SHORT_TEXT = 1024;
-/** So many arguments. */
-const FEW = 16;
-
-/**
- * The bytes that {@link encodeValue} makes of what most calls carry, by a short way; borrowed: they are to be copied before
- * anything else is encoded. @param value one that {@link isSimple}, or a list of such.
- */
-export function encodeSimple(value: unknown): Span {
-  return packBorrowed(value);
-}
-
-/** Whether `list`, arguments as the engine lists them, without properties of their own, is short and of simple values. */
-export function isSimpleList(list: readonly unknown[]): boolean {
-  if (list.length > FEW || Object.getPrototypeOf(list) !== Array.prototype) return false;
-  for (let i = 0; i < list.length; i++) if (!isSimple(list[i])) return false;
-  return true;
-}
-
-/** A number, a short text, a boolean, or null: no reference, and nothing that needs a second look. */
-export function isSimple(value: unknown): boolean {
-  switch (typeof value) {
-    case "number":
-      return value !== 0 || 1 / value > 0;
-    case "string":
-      return value.length <= SHORT_TEXT && isWellFormed(value);
-    case "boolean":
-      return true;
-    default:
-      return value === null;
-  }
 }

@@ -13,7 +13,8 @@ export {
   type ValueLimits,
 } from "./contract.js";
 export { decodeSpan, decodeValue } from "./decode.js";
-export { encodeSimple, encodeValue, isSimple, isSimpleList } from "./encode.js";
+export { encodeSpan, encodeValue } from "./encode.js";
 export { EXTENDED } from "./kinds.js";
+export { decodeSimple, encodeSimple, isSimple, isSimpleList, NOT_SIMPLE } from "./simple.js";
 export { holdsErrors, toldBytes } from "./tell.js";
 export { type ErrorType, type ValueCodec, valueCodec, ValueTypes } from "./types.js";
