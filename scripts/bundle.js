@@ -21,6 +21,7 @@ export const BUDGET = { goal: 45_000, total: 87_000, msgpackr: 12_000 };
 /** Modules that no browser may have to load. */
 const FOREIGN = [
   { what: "capnp-ts", in: /node_modules\/capnp-ts\// },
+  { what: "tweetnacl", in: /node_modules\/tweetnacl\// },
   { what: "ws", in: /node_modules\/ws\// },
   { what: "lmdb", in: /node_modules\/lmdb\// },
   { what: "a module of Node", in: /^node:|\.node\.ts$|^src\/node\.ts$/ },
