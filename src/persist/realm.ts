@@ -139,7 +139,7 @@ export class Realm<R = unknown> implements Redeemer {
    */
   async save(
     record: R,
-    options: Lifetime & { readonly sealFor?: SealFor } = {},
+    options: Lifetime & { readonly sealFor?: SealFor | undefined } = {},
   ): Promise<SturdyRef> {
     const { ref } = await this.keep(this.encode(record), ownerContent(options.sealFor), options);
     return ref;
