@@ -26,6 +26,7 @@ const FOREIGN = [
   { what: "lmdb", in: /node_modules\/lmdb\// },
   { what: "a module of Node", in: /^node:|\.node\.ts$|^src\/node\.ts$/ },
   { what: "the typed layer", in: /^src\/cap\/typed\// },
+  { what: "saved references", in: /^src\/persist\// },
 ];
 
 /**

@@ -8,6 +8,11 @@ import { RpcError } from "../base/errors.js";
 export const KEY_BYTES = 32;
 const NONCE_BYTES = 24;
 
+/** Bytes that nobody can guess. From the runtime itself: tweetnacl's own source is not found in every bundle. */
+export function randomBytes(count: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(count));
+}
+
 /**
  * What everyone shares with a public key of low order, which belongs to nobody: any secret times such a point is zero. A box
  * for it could be opened by all.
@@ -33,13 +38,13 @@ export class KeyPair {
   }
 
   static generate(): KeyPair {
-    return new KeyPair(nacl.box.keyPair());
+    return KeyPair.fromSecretKey(randomBytes(KEY_BYTES));
   }
 
   /** @param bytes 32, as {@link revealSecretKey} gave them; copied. @throws RpcError invalid-argument. */
   static fromSecretKey(bytes: Uint8Array): KeyPair {
     if (bytes.length !== KEY_BYTES) throw notAKey("a secret key");
-    return new KeyPair(nacl.box.keyPair.fromSecretKey(bytes.slice()));
+    return new KeyPair(nacl.box.keyPair.fromSecretKey(bytes));
   }
 
   /** 32 bytes, a copy. */
@@ -57,7 +62,7 @@ export class KeyPair {
    * @throws RpcError invalid-argument for a public key that is none.
    */
   seal(message: Uint8Array, reader: Uint8Array): Uint8Array {
-    const nonce = nacl.randomBytes(NONCE_BYTES);
+    const nonce = randomBytes(NONCE_BYTES);
     const box = nacl.box.after(message, nonce, this.shared(reader));
     const sealed = new Uint8Array(NONCE_BYTES + box.length);
     sealed.set(nonce);

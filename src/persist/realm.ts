@@ -19,7 +19,7 @@ import { type LocalCall, LocalHook } from "../hook/local.js";
 import { Payload } from "../hook/payload.js";
 import { PromiseHook } from "../hook/promise.js";
 import type { Content } from "../wire/content.js";
-import { hex, KeyPair } from "./keys.js";
+import { hex, KeyPair, randomBytes } from "./keys.js";
 import {
   METHOD_SAVE,
   PERSISTENT_HI,
@@ -213,7 +213,7 @@ export class Realm<R = unknown> implements Redeemer {
   ): Promise<{ ref: SturdyRef; key: string }> {
     const owner = sealFor && readOwner(sealFor);
     if (owner !== null) this.keys.check(owner);
-    const token = nacl.randomBytes(TOKEN_BYTES);
+    const token = randomBytes(TOKEN_BYTES);
     const key = keyOf(token);
     const expires = lifetime === undefined ? null : this.now() + lifetime;
     await this.options.store.put(key, { record, owner: owner && hex(owner), expires });

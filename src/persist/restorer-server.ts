@@ -6,7 +6,7 @@ import { RpcError } from "../base/errors.js";
 import type { Hook } from "../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../hook/local.js";
 import { Payload } from "../hook/payload.js";
-import type { KeyPair } from "./keys.js";
+import { type KeyPair, randomBytes } from "./keys.js";
 import {
   ANSWER_BYTES,
   identifyResults,
@@ -63,7 +63,7 @@ export class RestorerServer implements Server {
   private identify(call: LocalCall): void {
     const { realm } = this;
     const owner = readIdentifyParams(call.params.content);
-    const answer = nacl.randomBytes(ANSWER_BYTES);
+    const answer = randomBytes(ANSWER_BYTES);
     const challenge = realm.keys.seal(writeChallenge(answer), owner);
     const proof = new LocalHook(new ProofServer(realm, owner, answer), call.scheduler);
     call.returns(new Payload(identifyResults(challenge), [proof]));
