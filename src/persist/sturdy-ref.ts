@@ -29,9 +29,8 @@ export class SturdyRef {
     this.#content = content;
   }
 
-  /** Of a pointer as it came; what capabilities it names do not come along. @throws RpcError invalid-payload. */
+  /** Of a pointer as it came; copied, without the capabilities that it names. @throws RpcError invalid-payload. */
   static of(content: Content): SturdyRef {
-    if (content.byteLength > MOST_BYTES) throw notARef(`it is larger than ${MOST_BYTES} bytes`);
     const copy = copier.renumber(content, null);
     if (copy.byteLength === 8 && copy.bytes.every((byte) => byte === 0))
       throw notARef("it is null");
@@ -41,7 +40,7 @@ export class SturdyRef {
   /** @throws RpcError invalid-payload for what {@link toBytes} cannot have given. */
   static fromBytes(bytes: Uint8Array): SturdyRef {
     if (bytes.length === 0 || bytes.length % 8 !== 0) throw notARef("its bytes are cut off");
-    return SturdyRef.of(new Content(bytes.slice()));
+    return SturdyRef.of(new Content(bytes));
   }
 
   /** @throws RpcError invalid-payload for what {@link toText} cannot have given. */

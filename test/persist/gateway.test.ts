@@ -180,4 +180,21 @@ describe("a gateway for saved references", () => {
     hook.release();
     expect(hook.refCount).toBe(0);
   });
+
+  it("holds the object no longer than a save takes", async () => {
+    const { realm } = inner();
+    const room = new Room("inner");
+    realm.persistent(room, "inner");
+    const hook = serve(room);
+    const membrane = new Membrane(
+      saveGateway({ export: (crossing) => crossing.save() }),
+      scheduler,
+    );
+    const wrapped = membrane.wrap(hook);
+    await save(wrapped);
+    wrapped.release();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(hook.refCount).toBe(1);
+    hook.release();
+  });
 });

@@ -194,3 +194,14 @@ export function rawCall(
     });
   });
 }
+
+/** What restoring fails with, as far as the asker can tell. */
+export async function refusal(
+  town: Town,
+  restorer: Restorer,
+  ref: SturdyRef,
+): Promise<Pick<RpcError, "type" | "code" | "message" | "details" | "trace">> {
+  using room = restorer.restore(ref, RpcStub<Room>);
+  const { type, code, message, details, trace } = await failure(town.run(room.name));
+  return { type, code, message, details, trace };
+}

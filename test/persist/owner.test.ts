@@ -143,7 +143,7 @@ describe("an owner", () => {
     const text = (prefix: string): Uint8Array =>
       new Uint8Array([...new TextEncoder().encode(prefix), ...new Uint8Array(32)]);
     const boxes: [Uint8Array, boolean][] = [
-      [realmKeys.seal(text("another program 1 "), keys.publicKey), true],
+      [realmKeys.seal(text("another program 01 "), keys.publicKey), true],
       [realmKeys.seal(text("capstan restorer 1 ").subarray(1), keys.publicKey), true],
       [realmKeys.seal(text("capstan restorer 1 "), keys.publicKey), false],
       [new Uint8Array(0), true],

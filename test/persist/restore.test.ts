@@ -1,6 +1,5 @@
 // Restoring: what a reference gives back, to whom, and for how long.
 
-import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { RpcError } from "../../src/base/errors.js";
 import { RpcStub, RpcTarget, sameObject } from "../../src/cap/dynamic/index.js";
@@ -13,26 +12,14 @@ import {
   Realm,
   Restorer,
   save,
-  SturdyRef,
+  type SturdyRef,
   type TokenEntry,
 } from "../../src/persist.js";
 import { serve as serveTyped } from "../../src/typed.js";
-import { Content } from "../../src/wire/content.js";
 import { CounterServer } from "../typed/kit.js";
 import { Counter } from "../typed/schemas/features.capnp.js";
 import { RawPeer } from "../support/raw-peer.js";
-import {
-  countOf,
-  failure,
-  hookOf,
-  rawCall,
-  refWith,
-  RESTORER,
-  Room,
-  type RoomRecord,
-  tokenOf,
-  Town,
-} from "./kit.js";
+import { failure, refusal, refWith, Room, tokenOf, Town } from "./kit.js";
 
 /** A guest that has saved the lobby and is gone, and another that has the reference. */
 async function savedLobby(town: Town): Promise<SturdyRef> {
@@ -51,6 +38,25 @@ describe("restore", () => {
     expect(await town.run(room.post("hello"))).toBe(1);
     expect(town.net.now - before).toBe(100);
     expect(town.asked).toEqual([{ room: "lobby" }]);
+    room[Symbol.dispose]();
+    await town.end();
+  });
+
+  it("comes after what was asked before in the same turn", async () => {
+    const town = new Town();
+    const ref = await savedLobby(town);
+    const house = town.guest("guest");
+    const restorer = await town.restorer(house);
+    const get = town.store.get.bind(town.store);
+    let before: string[] = [];
+    town.store.get = (key) => {
+      before = [...town.notes];
+      return get(key);
+    };
+    const first = house.note("first");
+    using room = restorer.restore(ref, RpcStub<Room>);
+    await town.run(Promise.all([first, room.name, house.note("second")]));
+    expect(before).toEqual(["first"]);
     room[Symbol.dispose]();
     await town.end();
   });
@@ -234,8 +240,9 @@ describe("restore", () => {
   it("hands out typed objects, functions, stubs and hooks as well", async () => {
     const server = new CounterServer();
     const counter = serveTyped(Counter, server);
+    let given = counter;
     const things: Record<string, () => unknown> = {
-      typed: () => counter.dup(),
+      typed: () => (given = counter.dup()),
       function: () => () => "called",
       stub: () => new RpcStub(new Room("in a stub")),
       hook: () =>
@@ -248,6 +255,8 @@ describe("restore", () => {
     using restorer = realm.restorer();
     using typed = restorer.restore(await realm.save("typed"), Counter);
     expect((await typed.next({ by: 3 })).value).toBe(3);
+    expect(given).not.toBe(counter);
+    expect(() => given.dup()).toThrow("disposed");
     using func = restorer.restore(await realm.save("function"), RpcStub<() => string>);
     expect(await func()).toBe("called");
     using stub = restorer.restore(await realm.save("stub"), RpcStub<Room>);
@@ -265,11 +274,13 @@ describe("restore", () => {
       }
     }
     let signal: AbortSignal | undefined;
-    let give = (_: Hall): void => {};
+    let give!: (hall: Hall) => void;
     const town = new Town({
       restore: (_record, context) => {
         signal = context.signal;
-        return new Promise<Hall>((resolve) => (give = resolve));
+        return new Promise<Hall>((resolve) => {
+          give = resolve;
+        });
       },
     });
     const ref = await savedLobby(town);
@@ -299,165 +310,6 @@ describe("restore", () => {
   });
 });
 
-describe("a reference", () => {
-  it("can be revoked, by itself or by the id of its entry; what was restored stays", async () => {
-    const town = new Town();
-    const house = town.guest("guest");
-    const restorer = await town.restorer(house);
-    {
-      using room = await town.run(house.room("lobby"));
-      const [one, two, three] = (await town.run(
-        Promise.all([save(room), save(room), save(room)]),
-      )) as [SturdyRef, SturdyRef, SturdyRef];
-      using live = restorer.restore(one, RpcStub<Room>);
-      await town.run(live.post("live"));
-      expect(await town.realm.revoke(one)).toBe(true);
-      expect(await town.realm.revoke(one)).toBe(false);
-      expect(await town.run(live.post("still"))).toBe(2);
-      await refusal(town, restorer, one);
-      using other = restorer.restore(two, RpcStub<Room>);
-      expect(await town.run(other.name)).toBe("lobby");
-      for await (const { id } of town.realm.list()) await town.realm.revoke(id);
-      for (const ref of [two, three]) await refusal(town, restorer, ref);
-    }
-    expect(await countOf(town.store)).toBe(0);
-    await town.end();
-  });
-
-  it("can be revoked with all others of its owner", async () => {
-    const town = new Town();
-    const restorer = await town.restorer(town.guest("guest"));
-    const [alice, bob] = [KeyPair.generate(), KeyPair.generate()];
-    const refs = [];
-    for (const sealFor of [alice.publicKey, alice.publicKey, bob.publicKey, undefined])
-      refs.push(await town.realm.save({ room: "lobby" }, { sealFor }));
-    town.room("lobby");
-    expect(await town.realm.revokeOwner(alice.publicKey)).toBe(2);
-    const owners = [];
-    for await (const { owner } of town.realm.list()) owners.push(owner);
-    expect(owners).toEqual([Buffer.from(bob.publicKey).toString("hex"), null]);
-    {
-      using asAlice = await town.run(restorer.identify(alice, town.realm.publicKey));
-      using asBob = await town.run(restorer.identify(bob, town.realm.publicKey));
-      await refusal(town, asAlice, refs[0]!);
-      using his = asBob.restore(refs[2]!, RpcStub<Room>);
-      expect(await town.run(his.name)).toBe("lobby");
-    }
-    await town.end();
-  });
-
-  it("ends with its lifetime, swept or not", async () => {
-    const town = new Town({ lifetime: 1000 });
-    const restorer = await town.restorer(town.guest("guest"));
-    town.room("lobby");
-    const short = await town.realm.save({ room: "lobby" });
-    const long = await town.realm.save({ room: "lobby" }, { lifetime: 2000 });
-    town.time += 999;
-    {
-      using room = restorer.restore(short, RpcStub<Room>);
-      expect(await town.run(room.name)).toBe("lobby");
-    }
-    town.time += 1;
-    const expired = await refusal(town, restorer, short);
-    expect(expired).toEqual(await refusal(town, restorer, refWith(new Uint8Array(32))));
-    expect(await town.realm.sweep()).toBe(1);
-    expect(await countOf(town.store)).toBe(1);
-    {
-      using room = restorer.restore(long, RpcStub<Room>);
-      expect(await town.run(room.name)).toBe("lobby");
-    }
-    await town.end();
-  });
-
-  it("outlives the process as bytes or as text", async () => {
-    const store = new MemoryTokenStore();
-    const realm = new Realm<RoomRecord>({ store, restore: () => new Room("lobby") });
-    const ref = await realm.save({ room: "lobby" });
-    const next = new Realm<RoomRecord>({ store, restore: ({ room }) => new Room(`${room} again`) });
-    using restorer = next.restorer();
-    for (const copy of [SturdyRef.fromBytes(ref.toBytes()), SturdyRef.fromText(ref.toText())]) {
-      using room = restorer.restore(copy, RpcStub<Room>);
-      expect(await room.name).toBe("lobby again");
-    }
-    expect(ref.toText()).toMatch(/^[\w-]{64}$/);
-  });
-
-  it("is in no text that a log would make of it, nor is a key", async () => {
-    const town = new Town();
-    const keys = KeyPair.generate();
-    const ref = await town.realm.save({ room: "lobby" }, { sealFor: keys.publicKey });
-    const restorer = await town.restorer(town.guest("guest"));
-    const error = await refusal(town, restorer, ref);
-    const seen = [ref, keys, town.realm, restorer, error]
-      .flatMap((one) => [
-        inspect(one, { depth: 10, showHidden: true, getters: true }),
-        JSON.stringify({ one: one instanceof SturdyRef || one instanceof KeyPair ? one : 0 }),
-        one instanceof Error ? `${one.stack} ${one.message}` : `${String(one)}`,
-      ])
-      .join("\n");
-    for (const secret of [
-      tokenOf(ref),
-      keys.revealSecretKey(),
-      town.realm.keys.revealSecretKey(),
-    ]) {
-      const bytes = Buffer.from(secret);
-      for (const form of [
-        bytes.toString("hex"),
-        bytes.toString("base64"),
-        bytes.toString("base64url"),
-      ])
-        expect(seen).not.toContain(form);
-      // As inspect shows arrays.
-      expect(seen).not.toContain([...bytes.subarray(0, 6)].join(", "));
-    }
-    await town.end();
-  });
-});
-
-describe("a realm", () => {
-  it("says at once what it cannot make persistent", async () => {
-    const town = new Town();
-    const house = town.guest("guest");
-    const raw = new LocalHook({ dispatch: (call) => call.returns() }, processScheduler());
-    for (const one of [house, raw])
-      expect(() => town.realm.persistent(one, { room: "?" })).toThrow("only an object of this vat");
-    const record = { room: () => 1 } as never;
-    expect(() => town.realm.persistent(new Room("x"), record)).toThrow("record.room");
-    expect(await failure(town.realm.save(record))).toMatchObject({ code: "unsendable-value" });
-    raw.release();
-    await town.end();
-  });
-
-  it("lets a server of one's own answer a save", async () => {
-    const realm = new Realm<string>({
-      store: new MemoryTokenStore(),
-      restore: (record) => new Room(record),
-    });
-    const own = new LocalHook(
-      { dispatch: (call) => void (realm.serveSave(call, "own") || call.returns()) },
-      processScheduler(),
-    );
-    using restorer = realm.restorer();
-    using room = restorer.restore(await save(own), RpcStub<Room>);
-    expect(await room.name).toBe("own");
-    own.release();
-  });
-
-  it("answers no other method or interface at its restorer", async () => {
-    const realm = new Realm<string>({ store: new MemoryTokenStore(), restore: () => null });
-    using restorer = realm.restorer();
-    const hook = hookOf(restorer);
-    for (const [target, method] of [
-      [RESTORER, 2],
-      [[1, 2], 0],
-    ] as const)
-      expect(await failure(rawCall(hook, target, method, Content.NULL))).toMatchObject({
-        code: "method-unimplemented",
-      });
-    hook.release();
-  });
-});
-
 /** A Bootstrap with `ref` as deprecatedObjectId, whose pointer is the last word of the message. */
 function bootstrapBy(peer: RawPeer, question: number, ref: SturdyRef): string[] {
   const plain = peer.encode((w) => w.bootstrap(question));
@@ -468,15 +320,4 @@ function bootstrapBy(peer: RawPeer, question: number, ref: SturdyRef): string[] 
   const view = new DataView(message.buffer);
   view.setUint32(4, (message.length - 8) / 8, true);
   return peer.bytes(message);
-}
-
-/** What restoring fails with, as far as the asker can tell. */
-async function refusal(
-  town: Town,
-  restorer: Restorer,
-  ref: SturdyRef,
-): Promise<Pick<RpcError, "type" | "code" | "message" | "details" | "trace">> {
-  using room = restorer.restore(ref, RpcStub<Room>);
-  const { type, code, message, details, trace } = await failure(town.run(room.name));
-  return { type, code, message, details, trace };
 }
