@@ -77,7 +77,7 @@ export class MemoryTokenStore implements TokenStore {
   }
 
   async *list(owner?: string): AsyncIterable<readonly [string, TokenEntry]> {
-    for (const [key, entry] of [...this.entries])
+    for (const [key, entry] of this.entries)
       if (owner === undefined || entry.owner === owner) yield [key, copyOf(entry)];
   }
 
