@@ -302,6 +302,21 @@ interface Sink {
   # How many bytes came and the sum of all their values.
 }
 
+# ------------------------------------------------------------------------------------------------ saved references
+
+interface Saving {
+  # The server's realm uses the structs of schema/restorer.capnp, and what is sealed for an owner its restorer refuses.
+
+  savedNode @0 (path :Text) -> (node :Node);
+  # A new Node of this path that also implements Cap'n Proto's Persistent. What is restored is another Node of the path.
+
+  restorer @1 () -> (restorer :Capability);
+  # A Restorer of schema/restorer.capnp.
+
+  forget @2 ();
+  # Revokes every reference that was saved.
+}
+
 # ------------------------------------------------------------------------------------------------ the server seen from inside
 
 interface Diagnostics {
@@ -328,5 +343,5 @@ struct Memory {
 
 # ------------------------------------------------------------------------------------------------ the bootstrap object
 
-interface Interop extends(Basics, Objects, Flow, Diagnostics) {}
+interface Interop extends(Basics, Objects, Flow, Saving, Diagnostics) {}
 # All of it is inherited, so every call carries the id of a superclass. (Last, because C++ wants superclasses first.)

@@ -102,6 +102,11 @@ export const SCENARIOS = [
     shows: "256 MB through a stream method; neither side grows by 48 MB",
     expect: null,
   },
+  {
+    name: "saved-references",
+    shows:
+      "Persistent.save on a capability of another interface, the reference handed back over a second connection",
+  },
   { name: "stream-error", shows: "a stream that fails in the middle" },
   { name: "many-calls", shows: "10,000 calls in flight at once", expect: { up: { call: 10_000 } } },
   { name: "kill-server", shows: "the server is killed amid calls of every kind" },

@@ -24,10 +24,12 @@ export const BUDGET = { goal: 45_000, total: 66_300, msgpackr: 4_500 };
 /** Modules that no browser may have to load. */
 const FOREIGN = [
   { what: "capnp-ts", in: /node_modules\/capnp-ts\// },
+  { what: "tweetnacl", in: /node_modules\/tweetnacl\// },
   { what: "ws", in: /node_modules\/ws\// },
   { what: "lmdb", in: /node_modules\/lmdb\// },
   { what: "a module of Node", in: /^node:|\.node\.ts$|^src\/node\.ts$/ },
   { what: "the typed layer", in: /^src\/cap\/typed\// },
+  { what: "saved references", in: /^src\/persist\// },
 ];
 
 /** The two modules of msgpackr that go in. */

@@ -38,6 +38,7 @@ const NODE_ONLY = new Set(["ws", "lmdb"]);
 const KEPT = new Map([
   ["capnp-ts", "src/cap/typed/"],
   ["msgpackr", "src/cap/dynamic/values/"],
+  ["tweetnacl", "src/persist/"],
 ]);
 
 const BUILTIN = new Set(builtinModules);

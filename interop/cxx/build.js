@@ -30,7 +30,12 @@ const LIBRARIES = ["-lcapnp-rpc", "-lcapnp", "-lkj-async", "-lkj", "-pthread"];
 const HINT =
   "The C++ peers need Cap'n Proto's library and tool: apt-get install g++ capnproto libcapnp-dev";
 
-const SCHEMAS = ["../interop.capnp", "../calculator.capnp", "../../bench/bench.capnp"];
+const SCHEMAS = [
+  "../interop.capnp",
+  "../calculator.capnp",
+  "../../schema/restorer.capnp",
+  "../../bench/bench.capnp",
+];
 /** The sources of each program, without their endings. */
 const PROGRAMS = {
   server: [
@@ -39,8 +44,10 @@ const PROGRAMS = {
     "objects",
     "everything",
     "calculator-server",
+    "saving",
     "support",
     "interop.capnp",
+    "restorer.capnp",
     "calculator.capnp",
   ],
   client: [
@@ -51,10 +58,12 @@ const PROGRAMS = {
     "scenarios-endings",
     "scenarios-flow",
     "scenarios-calculator",
+    "scenarios-saving",
     "objects",
     "everything",
     "support",
     "interop.capnp",
+    "restorer.capnp",
     "calculator.capnp",
   ],
   bench: ["bench", "support", "bench.capnp"],

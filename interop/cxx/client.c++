@@ -29,7 +29,7 @@ namespace {
 template <typename Function>
 void eachScenario(Function&& function) {
   for (auto list: {VALUE_SCENARIOS, OBJECT_SCENARIOS, REFLECTION_SCENARIOS, ENDING_SCENARIOS, FLOW_SCENARIOS,
-                   CALCULATOR_SCENARIOS}) {
+                   CALCULATOR_SCENARIOS, SAVING_SCENARIOS}) {
     for (auto& scenario: list) function(scenario);
   }
 }

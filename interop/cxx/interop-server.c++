@@ -9,6 +9,7 @@
 
 #include "everything.h"
 #include "objects.h"
+#include "saving.h"
 
 namespace capstan {
 
@@ -117,7 +118,7 @@ private:
 
 class InteropServer final: public Interop::Server, private kj::TaskSet::ErrorHandler {
 public:
-  InteropServer(Tally& tally, kj::Timer& timer): tally(tally), timer(timer), abandoned(*this) {}
+  InteropServer(Tally& tally, kj::Timer& timer): tally(tally), timer(timer), vault(tally), abandoned(*this) {}
 
 protected:
   // -------------------------------------------------------------------------------------------- Basics
@@ -298,6 +299,23 @@ protected:
     return kj::READY_NOW;
   }
 
+  // -------------------------------------------------------------------------------------------- Saving
+
+  kj::Promise<void> savedNode(SavedNodeContext context) override {
+    context.getResults().setNode(vault.newNode(context.getParams().getPath()));
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> restorer(RestorerContext context) override {
+    context.getResults().setRestorer(vault.newRestorer());
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> forget(ForgetContext context) override {
+    vault.forget();
+    return kj::READY_NOW;
+  }
+
   // -------------------------------------------------------------------------------------------- Diagnostics
 
   kj::Promise<void> counts(CountsContext context) override {
@@ -348,6 +366,7 @@ private:
 
   Tally& tally;
   kj::Timer& timer;
+  Vault vault;
   kj::TaskSet abandoned;
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> waiting;
 };

@@ -14,7 +14,7 @@
 
 namespace capstan {
 
-class NodeServer final: public interop::Node::Server, private Counted {
+class NodeServer: public interop::Node::Server, private Counted {
 public:
   NodeServer(Tally& tally, kj::String path): Counted(tally), ownPath(kj::mv(path)) {}
 

@@ -74,5 +74,6 @@ extern const kj::ArrayPtr<const Scenario> REFLECTION_SCENARIOS;
 extern const kj::ArrayPtr<const Scenario> ENDING_SCENARIOS;
 extern const kj::ArrayPtr<const Scenario> FLOW_SCENARIOS;
 extern const kj::ArrayPtr<const Scenario> CALCULATOR_SCENARIOS;
+extern const kj::ArrayPtr<const Scenario> SAVING_SCENARIOS;
 
 }  // namespace capstan

@@ -10,6 +10,7 @@ import { ENDING_SCENARIOS } from "./scenarios-endings.js";
 import { FLOW_SCENARIOS } from "./scenarios-flow.js";
 import { OBJECT_SCENARIOS } from "./scenarios-objects.js";
 import { REFLECTION_SCENARIOS } from "./scenarios-reflection.js";
+import { SAVING_SCENARIOS } from "./scenarios-saving.js";
 import { VALUE_SCENARIOS } from "./scenarios-values.js";
 import { dieWithParent, mustBeEmpty } from "./support.js";
 
@@ -20,6 +21,7 @@ const SCENARIOS: Record<string, Scenario> = {
   ...ENDING_SCENARIOS,
   ...FLOW_SCENARIOS,
   ...CALCULATOR_SCENARIOS,
+  ...SAVING_SCENARIOS,
 };
 
 async function play(address: string, scenario: Scenario): Promise<string[]> {

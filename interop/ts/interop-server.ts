@@ -13,6 +13,7 @@ import {
   type Sink,
 } from "./generated/interop.capnp.js";
 import { NodeServer } from "./objects.js";
+import { savingMethods } from "./saving.js";
 import { objectMethods } from "./server-objects.js";
 import { Counted, hangForever, memoryUse, sleep, type Tally } from "./support.js";
 
@@ -135,6 +136,7 @@ export function makeInteropServer(tally: Tally): Interop {
     ...basicMethods(tally),
     ...objectMethods(tally),
     ...flowMethods(tally),
+    ...savingMethods(tally),
     ...diagnosticMethods(tally),
   });
 }

@@ -30,6 +30,10 @@ export const ERROR_CODES = [
   "answer-unavailable",
   "stream-dropped",
   "no-bootstrap",
+  // Saved references.
+  "not-persistent",
+  "reference-refused",
+  "identity-refused",
   // The connection.
   "connection-lost",
   "connection-closed",

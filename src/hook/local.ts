@@ -13,6 +13,8 @@ import { brokenHook, capIn, pathKey, type Results } from "./results.js";
 
 /** What stands behind a {@link LocalHook}: user code, behind an adapter of the layer above. */
 export interface Server {
+  /** The user's object, where this is only an adapter for it. */
+  readonly self?: object | null;
   /** Runs one call, as a job. It ends the call by `returns`, `fails` or `tailCall`, now or later. */
   dispatch(call: LocalCall): void;
   /** Whether `call` need not wait for stream calls before it: it is what makes them pointless. */

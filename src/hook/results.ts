@@ -111,6 +111,13 @@ export abstract class Results implements Job, Unravels {
     return true;
   }
 
+  /** Whether a payload that settles these is read inside the settling, so that it may be borrowed. */
+  get readsAtOnce(): boolean {
+    return (
+      this.observer !== null && (this.observer.immediate || this.observer.retain !== undefined)
+    );
+  }
+
   /** Whose results these will be, as far as pipelined calls go; null while that is for these themselves to say. */
   get comesFrom(): Results | null {
     return null;
@@ -121,13 +128,6 @@ export abstract class Results implements Job, Unravels {
     let end: Results | null = this as Results;
     while (end !== null && end !== results) end = end.comesFrom;
     return end !== null;
-  }
-
-  /** Whether a payload that settles these is read inside the settling, so that it may be borrowed. */
-  get readsAtOnce(): boolean {
-    return (
-      this.observer !== null && (this.observer.immediate || this.observer.retain !== undefined)
-    );
   }
 
   /** Registers the one observer. */

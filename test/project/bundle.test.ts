@@ -3,6 +3,7 @@
 
 import fs from "node:fs";
 import os from "node:os";
+import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import fc from "fast-check";
@@ -60,6 +61,25 @@ describe("the browser bundle", () => {
     expect(more).toContain("the bundle holds a module of Node: node:net");
     expect(more).toContain("the bundle is not whole: it imports node:net");
     expect(more).toContainEqual(expect.stringMatching(/^the bundle holds ws: /));
+  });
+
+  it("can be made with saved references, without Node and the struct library", async () => {
+    const program = `
+      import { MemoryTokenStore, Realm, save } from "./src/persist.ts";
+      import { RpcStub, RpcTarget } from "./src/index.ts";
+      class Room extends RpcTarget { name() { return "lobby"; } }
+      const room = new Room();
+      const realm = new Realm({ store: new MemoryTokenStore(), restore: () => room });
+      realm.persistent(room, "lobby");
+      const ref = await save(new RpcStub(room));
+      console.log(await realm.restorer().restore(ref, RpcStub).name());`;
+    const made = await bundle(root, program, { minify: true });
+    expect(made.imports).toEqual([]);
+    expect(made.modules.filter((name) => name.includes("capnp-ts"))).toEqual([]);
+    // On standard input: a program with no folder to find modules from.
+    const args = ["--input-type=module"];
+    const ran = spawnSync(process.execPath, args, { input: made.code, encoding: "utf8" });
+    expect(ran.stdout, ran.stderr).toBe("lobby\n");
   });
 
   it("would show what is too large", () => {

@@ -17,7 +17,7 @@ let folder = "";
 let batches: Listener;
 let before: Map<string, number>;
 beforeAll(async () => {
-  folder = await buildEntries(["thread", "program"]);
+  folder = await buildEntries(["thread", "program"], "capstan");
   before = resources();
   batches = await listen("http://127.0.0.1:0/batch", new Host().options);
 });

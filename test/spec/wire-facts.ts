@@ -335,6 +335,17 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
       persistent: { id: "0xf622595091cafb67" },
     },
   },
+  "restorer.capnp": {
+    id: "0xa42b44a5b63e2833",
+    structs: {
+      SturdyRef: struct("0xd94f1ede0d5c2022", 0, 1, [["token", 0, "p0"]]),
+      Owner: struct("0xd9849b9e3d7e8238", 0, 1, [["key", 0, "p0"]]),
+    },
+    others: {
+      Restorer: { id: "0xa116bab9fff2865e", methods: ["restore", "identify"] },
+      Proof: { id: "0x9c97ff1399cf8ad2", methods: ["prove"] },
+    },
+  },
   "stream.capnp": {
     id: "0x86c366a91393f3f8",
     structs: { StreamResult: struct("0x995f9a3377c0b16e", 0, 0, []) },

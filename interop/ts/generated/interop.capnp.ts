@@ -5255,6 +5255,304 @@ export declare namespace Sink {
   type From = Sink | Server | null;
 }
 
+export class Saving_savedNode$Params extends $.Struct {
+  static override readonly _capnp: $.StructInfo<Saving_savedNode$Params> =
+    /* @__PURE__ */ $.structInfo(
+      () => Saving_savedNode$Params,
+      "interop.capnp:Saving.savedNode$Params",
+      "ea03330d102045ec",
+      0,
+      1,
+    );
+
+  get path(): string {
+    return $.getText(this._capnp, 0);
+  }
+
+  set path(value: string | null) {
+    $.setText(this._capnp, 0, value);
+  }
+
+  hasPath(): boolean {
+    return $.has(this._capnp, 0);
+  }
+
+  override set(value: Saving_savedNode$Params.Init): void {
+    if (value.path !== undefined) this.path = value.path;
+  }
+
+  override toObject(): Saving_savedNode$Params.Init {
+    const out: Saving_savedNode$Params.Init = {};
+    if (this.hasPath()) out.path = this.path;
+    return out;
+  }
+}
+
+export declare namespace Saving_savedNode$Params {
+  interface Init {
+    path?: string | null | undefined;
+  }
+  /** What a field of this type is set from: a struct to copy, or its fields. */
+  type From = Saving_savedNode$Params | Init | null;
+}
+
+export class Saving_savedNode$Results extends $.Struct {
+  static override readonly _capnp: $.StructInfo<Saving_savedNode$Results> =
+    /* @__PURE__ */ $.structInfo(
+      () => Saving_savedNode$Results,
+      "interop.capnp:Saving.savedNode$Results",
+      "da9c45a8bbbcd673",
+      0,
+      1,
+    );
+
+  get node(): Node {
+    return $.getPointer(this._capnp, 0, Node);
+  }
+
+  set node(value: Node.From) {
+    $.setPointer(this._capnp, 0, Node, value);
+  }
+
+  hasNode(): boolean {
+    return $.has(this._capnp, 0);
+  }
+
+  override set(value: Saving_savedNode$Results.Init): void {
+    if (value.node !== undefined) this.node = value.node;
+  }
+
+  override toObject(): Saving_savedNode$Results.Init {
+    const out: Saving_savedNode$Results.Init = {};
+    if (this.hasNode()) out.node = $.plain(this.node);
+    return out;
+  }
+}
+
+export declare namespace Saving_savedNode$Results {
+  interface Init {
+    node?: Node.From | undefined;
+  }
+  /** What a field of this type is set from: a struct to copy, or its fields. */
+  type From = Saving_savedNode$Results | Init | null;
+}
+
+export class Saving_savedNode$Results$Pipeline extends $.Pipeline<Saving_savedNode$Results> {
+  get node(): Node {
+    return $.pipelineClient(this, 0, Node);
+  }
+}
+
+export class Saving_restorer$Params extends $.Struct {
+  static override readonly _capnp: $.StructInfo<Saving_restorer$Params> =
+    /* @__PURE__ */ $.structInfo(
+      () => Saving_restorer$Params,
+      "interop.capnp:Saving.restorer$Params",
+      "ce1e436019caef3f",
+      0,
+      0,
+    );
+
+  override set(_value: Saving_restorer$Params.Init): void {}
+
+  override toObject(): Saving_restorer$Params.Init {
+    return {};
+  }
+}
+
+export declare namespace Saving_restorer$Params {
+  type Init = object;
+  /** What a field of this type is set from: a struct to copy, or its fields. */
+  type From = Saving_restorer$Params | Init | null;
+}
+
+export class Saving_restorer$Results extends $.Struct {
+  static override readonly _capnp: $.StructInfo<Saving_restorer$Results> =
+    /* @__PURE__ */ $.structInfo(
+      () => Saving_restorer$Results,
+      "interop.capnp:Saving.restorer$Results",
+      "a256d415c379a796",
+      0,
+      1,
+    );
+
+  get restorer(): $.Client {
+    return $.getPointer(this._capnp, 0, $.Capability);
+  }
+
+  set restorer(value: $.Client | null) {
+    $.setPointer(this._capnp, 0, $.Capability, value);
+  }
+
+  hasRestorer(): boolean {
+    return $.has(this._capnp, 0);
+  }
+
+  override set(value: Saving_restorer$Results.Init): void {
+    if (value.restorer !== undefined) this.restorer = value.restorer;
+  }
+
+  override toObject(): Saving_restorer$Results.Init {
+    const out: Saving_restorer$Results.Init = {};
+    if (this.hasRestorer()) out.restorer = $.plain(this.restorer);
+    return out;
+  }
+}
+
+export declare namespace Saving_restorer$Results {
+  interface Init {
+    restorer?: $.Client | null | undefined;
+  }
+  /** What a field of this type is set from: a struct to copy, or its fields. */
+  type From = Saving_restorer$Results | Init | null;
+}
+
+export class Saving_restorer$Results$Pipeline extends $.Pipeline<Saving_restorer$Results> {
+  get restorer(): $.PipelineOf<$.Client> {
+    return $.pipelineBound(this, 0, $.Capability);
+  }
+}
+
+export class Saving_forget$Params extends $.Struct {
+  static override readonly _capnp: $.StructInfo<Saving_forget$Params> =
+    /* @__PURE__ */ $.structInfo(
+      () => Saving_forget$Params,
+      "interop.capnp:Saving.forget$Params",
+      "80f99517b2596d9a",
+      0,
+      0,
+    );
+
+  override set(_value: Saving_forget$Params.Init): void {}
+
+  override toObject(): Saving_forget$Params.Init {
+    return {};
+  }
+}
+
+export declare namespace Saving_forget$Params {
+  type Init = object;
+  /** What a field of this type is set from: a struct to copy, or its fields. */
+  type From = Saving_forget$Params | Init | null;
+}
+
+export class Saving_forget$Results extends $.Struct {
+  static override readonly _capnp: $.StructInfo<Saving_forget$Results> =
+    /* @__PURE__ */ $.structInfo(
+      () => Saving_forget$Results,
+      "interop.capnp:Saving.forget$Results",
+      "9019c6e5f8fbf9c6",
+      0,
+      0,
+    );
+
+  override set(_value: Saving_forget$Results.Init): void {}
+
+  override toObject(): Saving_forget$Results.Init {
+    return {};
+  }
+}
+
+export declare namespace Saving_forget$Results {
+  type Init = object;
+  /** What a field of this type is set from: a struct to copy, or its fields. */
+  type From = Saving_forget$Results | Init | null;
+}
+
+function Saving$members(): $.Members {
+  return {
+    methods: [
+      $.method("savedNode", Saving_savedNode$Params, Saving_savedNode$Results),
+      $.method("restorer", Saving_restorer$Params, Saving_restorer$Results),
+      $.method("forget", Saving_forget$Params, Saving_forget$Results, "n"),
+    ],
+    supers: [],
+  };
+}
+
+/**
+ * The server's realm uses the structs of schema/restorer.capnp, and what is sealed for an owner its restorer refuses.
+ */
+export class Saving extends $.Client<Saving.Server> {
+  static readonly _capnp: $.InterfaceInfo<Saving> = /* @__PURE__ */ $.interfaceInfo(
+    () => Saving,
+    "interop.capnp:Saving",
+    "d9c2ed9f19146a32",
+    Saving$members,
+  );
+
+  /**
+   * A new Node of this path that also implements Cap'n Proto's Persistent. What is restored is another Node of the path.
+   */
+  savedNode(
+    params?: $.Fill<Saving_savedNode$Params, Saving_savedNode$Params.Init>,
+    options?: $.CallOptions,
+  ): Saving_savedNode$Results$Pipeline {
+    return $.callMethod<Saving_savedNode$Results$Pipeline>(
+      this,
+      Saving,
+      0,
+      Saving_savedNode$Results$Pipeline,
+      params,
+      options,
+    );
+  }
+
+  /** A Restorer of schema/restorer.capnp. */
+  restorer(
+    params?: Saving_restorer$Params.Init,
+    options?: $.CallOptions,
+  ): Saving_restorer$Results$Pipeline {
+    return $.callMethod<Saving_restorer$Results$Pipeline>(
+      this,
+      Saving,
+      1,
+      Saving_restorer$Results$Pipeline,
+      params,
+      options,
+    );
+  }
+
+  /** Revokes every reference that was saved. */
+  forget(
+    params?: Saving_forget$Params.Init,
+    options?: $.CallOptions,
+  ): $.Pipeline<Saving_forget$Results> {
+    return $.callMethod<$.Pipeline<Saving_forget$Results>>(
+      this,
+      Saving,
+      2,
+      $.Pipeline,
+      params,
+      options,
+    );
+  }
+}
+
+export declare namespace Saving {
+  interface Server {
+    /**
+     * A new Node of this path that also implements Cap'n Proto's Persistent. What is restored is another Node of the path.
+     */
+    savedNode(
+      params: Saving_savedNode$Params,
+      context: $.CallContext<Saving_savedNode$Results, Saving_savedNode$Results.Init>,
+    ): $.Answer<Saving_savedNode$Results, Saving_savedNode$Results.Init>;
+    /** A Restorer of schema/restorer.capnp. */
+    restorer(
+      params: Saving_restorer$Params,
+      context: $.CallContext<Saving_restorer$Results, Saving_restorer$Results.Init>,
+    ): $.Answer<Saving_restorer$Results, Saving_restorer$Results.Init>;
+    /** Revokes every reference that was saved. */
+    forget(
+      params: Saving_forget$Params,
+      context: $.CallContext<Saving_forget$Results, Saving_forget$Results.Init>,
+    ): $.Answer<Saving_forget$Results, Saving_forget$Results.Init>;
+  }
+  /** What a field of this type is set from: a client, or an object to serve. */
+  type From = Saving | Server | null;
+}
+
 export class Diagnostics_counts$Params extends $.Struct {
   static override readonly _capnp: $.StructInfo<Diagnostics_counts$Params> =
     /* @__PURE__ */ $.structInfo(
@@ -5662,7 +5960,7 @@ export declare namespace Memory {
 }
 
 function Interop$members(): $.Members {
-  return { methods: [], supers: [Basics, Objects, Flow, Diagnostics] };
+  return { methods: [], supers: [Basics, Objects, Flow, Saving, Diagnostics] };
 }
 
 /**
@@ -6036,6 +6334,53 @@ export class Interop extends $.Client<Interop.Server> {
     );
   }
 
+  /**
+   * A new Node of this path that also implements Cap'n Proto's Persistent. What is restored is another Node of the path.
+   */
+  savedNode(
+    params?: $.Fill<Saving_savedNode$Params, Saving_savedNode$Params.Init>,
+    options?: $.CallOptions,
+  ): Saving_savedNode$Results$Pipeline {
+    return $.callMethod<Saving_savedNode$Results$Pipeline>(
+      this,
+      Saving,
+      0,
+      Saving_savedNode$Results$Pipeline,
+      params,
+      options,
+    );
+  }
+
+  /** A Restorer of schema/restorer.capnp. */
+  restorer(
+    params?: Saving_restorer$Params.Init,
+    options?: $.CallOptions,
+  ): Saving_restorer$Results$Pipeline {
+    return $.callMethod<Saving_restorer$Results$Pipeline>(
+      this,
+      Saving,
+      1,
+      Saving_restorer$Results$Pipeline,
+      params,
+      options,
+    );
+  }
+
+  /** Revokes every reference that was saved. */
+  forget(
+    params?: Saving_forget$Params.Init,
+    options?: $.CallOptions,
+  ): $.Pipeline<Saving_forget$Results> {
+    return $.callMethod<$.Pipeline<Saving_forget$Results>>(
+      this,
+      Saving,
+      2,
+      $.Pipeline,
+      params,
+      options,
+    );
+  }
+
   counts(
     params?: Diagnostics_counts$Params.Init,
     options?: $.CallOptions,
@@ -6081,7 +6426,8 @@ export class Interop extends $.Client<Interop.Server> {
 }
 
 export declare namespace Interop {
-  interface Server extends Basics.Server, Objects.Server, Flow.Server, Diagnostics.Server {}
+  interface Server
+    extends Basics.Server, Objects.Server, Flow.Server, Saving.Server, Diagnostics.Server {}
   /** What a field of this type is set from: a client, or an object to serve. */
   type From = Interop | Server | null;
 }

@@ -3,6 +3,7 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
+import { servedBeside } from "../../hook/beside.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
 import { HOLD, holderOf } from "../../hook/holder.js";
 import { type LocalCall, LocalHook } from "../../hook/local.js";
@@ -79,6 +80,7 @@ class TargetObject extends LocalObject {
   }
 
   dispatch(call: LocalCall): void {
+    if (isForeign(call, this.self)) return;
     new Invocation(call, this.self, true, this.terms, null).begin();
   }
 
@@ -135,8 +137,9 @@ class ResultObject extends LocalObject {
   }
 
   dispatch(call: LocalCall): void {
+    if (isForeign(call, null)) return;
     const request = requestOf(call, this.terms);
-    if (request.path.length === 0 && call.methodId === METHOD_GET && isOurs(call)) {
+    if (request.path.length === 0 && call.methodId === METHOD_GET) {
       answerWithPacked(call, request.want, this.share(), this.terms, call.self);
       return;
     }
@@ -195,6 +198,7 @@ class ValueObject extends LocalObject {
   }
 
   dispatch(call: LocalCall): void {
+    if (isForeign(call, null)) return;
     new Invocation(call, this.value, false, this.terms, null).begin();
   }
 }
@@ -204,13 +208,24 @@ function requestOf(call: LocalCall, { limits }: Terms): Request & { readonly map
   const { params } = call;
   if (params instanceof PlainRequest) return params;
   const { content } = params;
-  if (call.methodId !== METHOD_MAP || !isOurs(call)) return readRequest(content);
+  if (call.methodId !== METHOD_MAP) return readRequest(content);
   const map = readMap(content, limits);
   return { ...map, args: null, map };
 }
 
-function isOurs(call: LocalCall): boolean {
-  return call.interfaceHi === OBJECT_HI && call.interfaceLo === OBJECT_LO;
+/** Whether `call` is not for the interface Object: then what is beside `self` takes it, or it has failed. */
+function isForeign(call: LocalCall, self: object | null): boolean {
+  if (
+    call.interfaceHi === OBJECT_HI &&
+    call.interfaceLo === OBJECT_LO &&
+    call.methodId <= METHOD_MAP
+  )
+    return false;
+  if (!servedBeside(self, call)) {
+    const message = "this is an object of JavaScript: it has the interface of schema/js.capnp";
+    call.fails(new RpcError("unimplemented", "method-unimplemented", message));
+  }
+  return true;
 }
 
 /** One call on an object of this vat. */
@@ -241,11 +256,6 @@ class Invocation implements Entered, Receiver {
   }
 
   begin(): void {
-    const { call } = this;
-    if (!isOurs(call) || call.methodId > METHOD_MAP) {
-      const message = "this is an object of JavaScript: it has the interface of schema/js.capnp";
-      return call.fails(new RpcError("unimplemented", "method-unimplemented", message));
-    }
     this.walk(this.start, undefined, 0);
   }
 

@@ -100,7 +100,7 @@ export function writeRequest(
   room: Room = ownRoom,
 ): Content {
   return args !== null && hasErrors(args)
-    ? new ToldContent(path, (to, policy) => requestOf(to, toldSpan(args, policy), kinds, room))
+    ? new ToldContent(path, (to, policy) => requestOf(to, toldSpan(args, policy), kinds, ownRoom))
     : requestOf(path, args, kinds, room);
 }
 
@@ -156,7 +156,7 @@ export function writeResult(
 ): Content {
   return value !== null && hasErrors(value)
     ? new ToldContent(NO_STEPS, (_path, policy) =>
-        resultOf(toldSpan(value, policy), kinds, hasObject, isObject, room),
+        resultOf(toldSpan(value, policy), kinds, hasObject, isObject, scratchRoom),
       )
     : resultOf(value, kinds, hasObject, isObject, room);
 }

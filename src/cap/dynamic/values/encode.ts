@@ -3,13 +3,13 @@
 
 import type { ErrorPolicy } from "../../../base/errors.js";
 import {
+  DEFAULT_VALUE_LIMITS,
   type EncodeOptions,
   type ReferenceSink,
   type Span,
   spanOf,
   type ValueLimits,
 } from "./contract.js";
-import { DEFAULT_VALUE_LIMITS } from "./contract.js";
 import { overLimit } from "./failures.js";
 import { EXTENDED } from "./kinds.js";
 import { Lowering } from "./lower.js";

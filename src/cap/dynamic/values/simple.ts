@@ -110,14 +110,10 @@ function putRecord(record: object, depth: number): boolean {
 function putNumber(value: number): void {
   if (value >>> 0 === value) {
     if (value < 0x80) scratch[end++] = value;
-    else if (value < 0x100) putInteger(0xcc, value, 1);
-    else if (value < 0x10000) putInteger(0xcd, value, 2);
-    else putInteger(0xce, value, 4);
+    else putInteger(0xcc, value, value < 0x100 ? 0 : value < 0x10000 ? 1 : 2);
   } else if (value >> 0 === value) {
     if (value >= -0x20) scratch[end++] = value;
-    else if (value >= -0x80) putInteger(0xd0, value, 1);
-    else if (value >= -0x8000) putInteger(0xd1, value, 2);
-    else putInteger(0xd2, value, 4);
+    else putInteger(0xd0, value, value >= -0x80 ? 0 : value >= -0x8000 ? 1 : 2);
   } else {
     float[0] = value;
     scratch[end++] = 0xcb;
@@ -125,9 +121,10 @@ function putNumber(value: number): void {
   }
 }
 
-function putInteger(token: number, value: number, bytes: number): void {
-  scratch[end++] = token;
-  for (let shift = (bytes - 1) * 8; shift >= 0; shift -= 8) scratch[end++] = value >> shift;
+/** In 1, 2 or 4 bytes: as `log` says, and the token. */
+function putInteger(token: number, value: number, log: number): void {
+  scratch[end++] = token + log;
+  for (let shift = 8 << log; (shift -= 8) >= 0;) scratch[end++] = value >> shift;
 }
 
 function putText(text: string): boolean {
@@ -180,16 +177,10 @@ function take(bytes: Uint8Array, to: number, depth: number): unknown {
       return true;
     case 0xcb:
       return takeFloat(bytes, to);
-    case 0xcc:
-    case 0xcd:
-    case 0xce:
-      return takeInteger(bytes, 1 << (token - 0xcc), to) ?? NOT_SIMPLE;
-    case 0xd0:
-    case 0xd1:
-    case 0xd2:
-      return takeSigned(bytes, 1 << (token - 0xd0), to);
     default:
-      return NOT_SIMPLE;
+      return (token & 3) < 3 && token > 0xcb && token < 0xd3
+        ? takeInteger(bytes, 1 << (token & 3), token < 0xd0, to)
+        : NOT_SIMPLE;
   }
 }
 
@@ -232,18 +223,12 @@ function takeFloat(bytes: Uint8Array, to: number): unknown {
   return isSimple(value) ? value : NOT_SIMPLE;
 }
 
-function takeInteger(bytes: Uint8Array, size: number, to: number): number | null {
-  if (at + size > to) return null;
+function takeInteger(bytes: Uint8Array, size: number, unsigned: boolean, to: number): unknown {
+  if (at + size > to) return NOT_SIMPLE;
   let value = 0;
-  for (let i = 0; i < size; i++) value = value * 256 + bytes[at++]!;
-  return value;
-}
-
-function takeSigned(bytes: Uint8Array, size: number, to: number): unknown {
-  const value = takeInteger(bytes, size, to);
-  if (value === null) return NOT_SIMPLE;
+  for (let i = 0; i < size; i++) value = (value << 8) | bytes[at++]!;
   const unused = 32 - size * 8;
-  return (value << unused) >> unused;
+  return unsigned ? value >>> 0 : (value << unused) >> unused;
 }
 
 /** ASCII only: other texts need a look at what they are made of. */

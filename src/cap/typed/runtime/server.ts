@@ -3,6 +3,7 @@
 
 import { RpcError } from "../../../base/errors.js";
 import type { Scheduler } from "../../../base/scheduler.js";
+import { servedBeside } from "../../../hook/beside.js";
 import { type CallRequest, Hook } from "../../../hook/hook.js";
 import { type LocalCall, LocalHook, type Server as HookServer } from "../../../hook/local.js";
 import { emptyPayload, type Payload } from "../../../hook/payload.js";
@@ -84,10 +85,7 @@ class TypedServer implements HookServer {
   dispatch(call: LocalCall): void {
     const method = this.find(call);
     const run = method === null ? undefined : (this.server as Record<string, unknown>)[method.name];
-    if (method === null || typeof run !== "function")
-      return call.fails(
-        unimplemented(this.info, call.interfaceHi, call.interfaceLo, call.methodId),
-      );
+    if (method === null || typeof run !== "function") return this.refuse(call);
     if (method.streaming) call.streaming();
     const context = new CallContext<Struct, object>(call, method);
     try {
@@ -97,6 +95,15 @@ class TypedServer implements HookServer {
     } catch (thrown) {
       context.fail(thrown);
     }
+  }
+
+  get self(): object {
+    return this.server;
+  }
+
+  private refuse(call: LocalCall): void {
+    if (servedBeside(this.server, call)) return;
+    call.fails(unimplemented(this.info, call.interfaceHi, call.interfaceLo, call.methodId));
   }
 
   dropped(): void {
