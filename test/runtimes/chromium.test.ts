@@ -40,7 +40,7 @@ describe.skipIf(missingTool("chromium") !== null)("Chromium", () => {
     folder = await buildEntries(["page", "web-worker"]);
     const batches = batchHandler(new Host().options);
     files = http.createServer((request, response) => {
-      if (request.url === "/batch") return void batches(request, response);
+      if (request.url === "/batch") return batches(request, response);
       const name = /^\/([\w-]+\.js)$/.exec(request.url ?? "")?.[1];
       const isPage = request.url === "/";
       response.setHeader("content-security-policy", POLICY);
