@@ -129,5 +129,5 @@ export const SCENARIOS = [
 export const WORKERD = {
   name: "workerd",
   shows:
-    "C++ v2, through workerd's debug port: bootstrap, getActor and a method called, all in one flight; then nothing left",
+    "C++ v2, through workerd's debug port: bootstrap, getActor and a method called, all in one flight; streams of bytes both ways; then nothing left",
 };

@@ -114,7 +114,7 @@ export class SinkClient {
     if (refusedBy !== null) {
       // What comes next would be a stream with a hole: also its end.
       results.cancel();
-      this.abort(this.values.shown(refusedBy));
+      void this.abort(this.values.shown(refusedBy));
       return this.fails();
     }
     if (flow === null) return this.settled(results);

@@ -59,7 +59,7 @@ export class Source implements Server {
   /** Gives up what the stream was sent with. */
   giveUp(error: RpcError): void {
     this.error ??= error;
-    this.sink?.abort(error, true);
+    void this.sink?.abort(error, true);
     if (this.stage !== "over") this.cancel(error);
   }
 

@@ -96,7 +96,7 @@ export function receiveWritable(
       try {
         await sink.write(chunk, true);
       } catch (reason) {
-        sink.abort(reason);
+        void sink.abort(reason);
         throw reason;
       }
     },
@@ -106,7 +106,7 @@ export function receiveWritable(
   sinks.set(stream, sink);
   const dispose = (error: RpcError): void => {
     if (sink.isOver) return;
-    sink.abort(error, true);
+    void sink.abort(error, true);
     fail(error);
   };
   whenCollected(stream, scheduler, () => dispose(droppedError("nobody held it")));

@@ -103,12 +103,12 @@ export class ByteStream_getSubstream$Params extends $.Struct {
       1,
     );
 
-  get callback(): SubstreamCallback {
-    return $.getPointer(this._capnp, 0, SubstreamCallback);
+  get callback(): ByteStream_SubstreamCallback {
+    return $.getPointer(this._capnp, 0, ByteStream_SubstreamCallback);
   }
 
-  set callback(value: SubstreamCallback.From) {
-    $.setPointer(this._capnp, 0, SubstreamCallback, value);
+  set callback(value: ByteStream_SubstreamCallback.From) {
+    $.setPointer(this._capnp, 0, ByteStream_SubstreamCallback, value);
   }
 
   hasCallback(): boolean {
@@ -138,7 +138,7 @@ export class ByteStream_getSubstream$Params extends $.Struct {
 
 export declare namespace ByteStream_getSubstream$Params {
   interface Init {
-    callback?: SubstreamCallback.From | undefined;
+    callback?: ByteStream_SubstreamCallback.From | undefined;
     limit?: bigint | number | undefined;
   }
   /** What a field of this type is set from: a struct to copy, or its fields. */
@@ -146,8 +146,8 @@ export declare namespace ByteStream_getSubstream$Params {
 }
 
 export class ByteStream_getSubstream$Params$Pipeline extends $.Pipeline<ByteStream_getSubstream$Params> {
-  get callback(): SubstreamCallback {
-    return $.pipelineClient(this, 0, SubstreamCallback);
+  get callback(): ByteStream_SubstreamCallback {
+    return $.pipelineClient(this, 0, ByteStream_SubstreamCallback);
   }
 }
 
@@ -367,11 +367,11 @@ export declare namespace ByteStream {
   type From = ByteStream | Server | null;
 }
 
-export class SubstreamCallback_ended$Params extends $.Struct {
-  static override readonly _capnp: $.StructInfo<SubstreamCallback_ended$Params> =
+export class ByteStream_SubstreamCallback_ended$Params extends $.Struct {
+  static override readonly _capnp: $.StructInfo<ByteStream_SubstreamCallback_ended$Params> =
     /* @__PURE__ */ $.structInfo(
-      () => SubstreamCallback_ended$Params,
-      "byte-stream.capnp:SubstreamCallback.ended$Params",
+      () => ByteStream_SubstreamCallback_ended$Params,
+      "byte-stream.capnp:ByteStream.SubstreamCallback.ended$Params",
       "ccb18eca8acafbe7",
       1,
       0,
@@ -385,76 +385,76 @@ export class SubstreamCallback_ended$Params extends $.Struct {
     $.setUint64(this._capnp, 0, value);
   }
 
-  override set(value: SubstreamCallback_ended$Params.Init): void {
+  override set(value: ByteStream_SubstreamCallback_ended$Params.Init): void {
     if (value.byteCount !== undefined) this.byteCount = value.byteCount;
   }
 
-  override toObject(): SubstreamCallback_ended$Params.Init {
-    const out: SubstreamCallback_ended$Params.Init = {};
+  override toObject(): ByteStream_SubstreamCallback_ended$Params.Init {
+    const out: ByteStream_SubstreamCallback_ended$Params.Init = {};
     out.byteCount = this.byteCount;
     return out;
   }
 }
 
-export declare namespace SubstreamCallback_ended$Params {
+export declare namespace ByteStream_SubstreamCallback_ended$Params {
   interface Init {
     byteCount?: bigint | number | undefined;
   }
   /** What a field of this type is set from: a struct to copy, or its fields. */
-  type From = SubstreamCallback_ended$Params | Init | null;
+  type From = ByteStream_SubstreamCallback_ended$Params | Init | null;
 }
 
-export class SubstreamCallback_ended$Results extends $.Struct {
-  static override readonly _capnp: $.StructInfo<SubstreamCallback_ended$Results> =
+export class ByteStream_SubstreamCallback_ended$Results extends $.Struct {
+  static override readonly _capnp: $.StructInfo<ByteStream_SubstreamCallback_ended$Results> =
     /* @__PURE__ */ $.structInfo(
-      () => SubstreamCallback_ended$Results,
-      "byte-stream.capnp:SubstreamCallback.ended$Results",
+      () => ByteStream_SubstreamCallback_ended$Results,
+      "byte-stream.capnp:ByteStream.SubstreamCallback.ended$Results",
       "ba8feb56b5b6922d",
       0,
       0,
     );
 
-  override set(_value: SubstreamCallback_ended$Results.Init): void {}
+  override set(_value: ByteStream_SubstreamCallback_ended$Results.Init): void {}
 
-  override toObject(): SubstreamCallback_ended$Results.Init {
+  override toObject(): ByteStream_SubstreamCallback_ended$Results.Init {
     return {};
   }
 }
 
-export declare namespace SubstreamCallback_ended$Results {
+export declare namespace ByteStream_SubstreamCallback_ended$Results {
   type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
-  type From = SubstreamCallback_ended$Results | Init | null;
+  type From = ByteStream_SubstreamCallback_ended$Results | Init | null;
 }
 
-export class SubstreamCallback_reachedLimit$Params extends $.Struct {
-  static override readonly _capnp: $.StructInfo<SubstreamCallback_reachedLimit$Params> =
+export class ByteStream_SubstreamCallback_reachedLimit$Params extends $.Struct {
+  static override readonly _capnp: $.StructInfo<ByteStream_SubstreamCallback_reachedLimit$Params> =
     /* @__PURE__ */ $.structInfo(
-      () => SubstreamCallback_reachedLimit$Params,
-      "byte-stream.capnp:SubstreamCallback.reachedLimit$Params",
+      () => ByteStream_SubstreamCallback_reachedLimit$Params,
+      "byte-stream.capnp:ByteStream.SubstreamCallback.reachedLimit$Params",
       "d80bf35671585f44",
       0,
       0,
     );
 
-  override set(_value: SubstreamCallback_reachedLimit$Params.Init): void {}
+  override set(_value: ByteStream_SubstreamCallback_reachedLimit$Params.Init): void {}
 
-  override toObject(): SubstreamCallback_reachedLimit$Params.Init {
+  override toObject(): ByteStream_SubstreamCallback_reachedLimit$Params.Init {
     return {};
   }
 }
 
-export declare namespace SubstreamCallback_reachedLimit$Params {
+export declare namespace ByteStream_SubstreamCallback_reachedLimit$Params {
   type Init = object;
   /** What a field of this type is set from: a struct to copy, or its fields. */
-  type From = SubstreamCallback_reachedLimit$Params | Init | null;
+  type From = ByteStream_SubstreamCallback_reachedLimit$Params | Init | null;
 }
 
-export class SubstreamCallback_reachedLimit$Results extends $.Struct {
-  static override readonly _capnp: $.StructInfo<SubstreamCallback_reachedLimit$Results> =
+export class ByteStream_SubstreamCallback_reachedLimit$Results extends $.Struct {
+  static override readonly _capnp: $.StructInfo<ByteStream_SubstreamCallback_reachedLimit$Results> =
     /* @__PURE__ */ $.structInfo(
-      () => SubstreamCallback_reachedLimit$Results,
-      "byte-stream.capnp:SubstreamCallback.reachedLimit$Results",
+      () => ByteStream_SubstreamCallback_reachedLimit$Results,
+      "byte-stream.capnp:ByteStream.SubstreamCallback.reachedLimit$Results",
       "ddd06638ed144353",
       0,
       1,
@@ -472,61 +472,70 @@ export class SubstreamCallback_reachedLimit$Results extends $.Struct {
     return $.has(this._capnp, 0);
   }
 
-  override set(value: SubstreamCallback_reachedLimit$Results.Init): void {
+  override set(value: ByteStream_SubstreamCallback_reachedLimit$Results.Init): void {
     if (value.next !== undefined) this.next = value.next;
   }
 
-  override toObject(): SubstreamCallback_reachedLimit$Results.Init {
-    const out: SubstreamCallback_reachedLimit$Results.Init = {};
+  override toObject(): ByteStream_SubstreamCallback_reachedLimit$Results.Init {
+    const out: ByteStream_SubstreamCallback_reachedLimit$Results.Init = {};
     if (this.hasNext()) out.next = $.plain(this.next);
     return out;
   }
 }
 
-export declare namespace SubstreamCallback_reachedLimit$Results {
+export declare namespace ByteStream_SubstreamCallback_reachedLimit$Results {
   interface Init {
     next?: ByteStream.From | undefined;
   }
   /** What a field of this type is set from: a struct to copy, or its fields. */
-  type From = SubstreamCallback_reachedLimit$Results | Init | null;
+  type From = ByteStream_SubstreamCallback_reachedLimit$Results | Init | null;
 }
 
-export class SubstreamCallback_reachedLimit$Results$Pipeline extends $.Pipeline<SubstreamCallback_reachedLimit$Results> {
+export class ByteStream_SubstreamCallback_reachedLimit$Results$Pipeline extends $.Pipeline<ByteStream_SubstreamCallback_reachedLimit$Results> {
   get next(): ByteStream {
     return $.pipelineClient(this, 0, ByteStream);
   }
 }
 
-function SubstreamCallback$members(): $.Members {
+function ByteStream_SubstreamCallback$members(): $.Members {
   return {
     methods: [
-      $.method("ended", SubstreamCallback_ended$Params, SubstreamCallback_ended$Results, "n"),
+      $.method(
+        "ended",
+        ByteStream_SubstreamCallback_ended$Params,
+        ByteStream_SubstreamCallback_ended$Results,
+        "n",
+      ),
       $.method(
         "reachedLimit",
-        SubstreamCallback_reachedLimit$Params,
-        SubstreamCallback_reachedLimit$Results,
+        ByteStream_SubstreamCallback_reachedLimit$Params,
+        ByteStream_SubstreamCallback_reachedLimit$Results,
       ),
     ],
     supers: [],
   };
 }
 
-export class SubstreamCallback extends $.Client<SubstreamCallback.Server> {
-  static readonly _capnp: $.InterfaceInfo<SubstreamCallback> = /* @__PURE__ */ $.interfaceInfo(
-    () => SubstreamCallback,
-    "byte-stream.capnp:SubstreamCallback",
-    "b23c0a13cf65c36e",
-    SubstreamCallback$members,
-  );
+export class ByteStream_SubstreamCallback extends $.Client<ByteStream_SubstreamCallback.Server> {
+  static readonly _capnp: $.InterfaceInfo<ByteStream_SubstreamCallback> =
+    /* @__PURE__ */ $.interfaceInfo(
+      () => ByteStream_SubstreamCallback,
+      "byte-stream.capnp:ByteStream.SubstreamCallback",
+      "b23c0a13cf65c36e",
+      ByteStream_SubstreamCallback$members,
+    );
 
   /** The substream was ended. The stream itself was not. */
   ended(
-    params?: $.Fill<SubstreamCallback_ended$Params, SubstreamCallback_ended$Params.Init>,
+    params?: $.Fill<
+      ByteStream_SubstreamCallback_ended$Params,
+      ByteStream_SubstreamCallback_ended$Params.Init
+    >,
     options?: $.CallOptions,
-  ): $.Pipeline<SubstreamCallback_ended$Results> {
-    return $.callMethod<$.Pipeline<SubstreamCallback_ended$Results>>(
+  ): $.Pipeline<ByteStream_SubstreamCallback_ended$Results> {
+    return $.callMethod<$.Pipeline<ByteStream_SubstreamCallback_ended$Results>>(
       this,
-      SubstreamCallback,
+      ByteStream_SubstreamCallback,
       0,
       $.Pipeline,
       params,
@@ -536,39 +545,45 @@ export class SubstreamCallback extends $.Client<SubstreamCallback.Server> {
 
   /** The limit was reached. What was written beyond it goes into `next`. */
   reachedLimit(
-    params?: SubstreamCallback_reachedLimit$Params.Init,
+    params?: ByteStream_SubstreamCallback_reachedLimit$Params.Init,
     options?: $.CallOptions,
-  ): SubstreamCallback_reachedLimit$Results$Pipeline {
-    return $.callMethod<SubstreamCallback_reachedLimit$Results$Pipeline>(
+  ): ByteStream_SubstreamCallback_reachedLimit$Results$Pipeline {
+    return $.callMethod<ByteStream_SubstreamCallback_reachedLimit$Results$Pipeline>(
       this,
-      SubstreamCallback,
+      ByteStream_SubstreamCallback,
       1,
-      SubstreamCallback_reachedLimit$Results$Pipeline,
+      ByteStream_SubstreamCallback_reachedLimit$Results$Pipeline,
       params,
       options,
     );
   }
 }
 
-export declare namespace SubstreamCallback {
+export declare namespace ByteStream_SubstreamCallback {
   interface Server {
     /** The substream was ended. The stream itself was not. */
     ended(
-      params: SubstreamCallback_ended$Params,
-      context: $.CallContext<SubstreamCallback_ended$Results, SubstreamCallback_ended$Results.Init>,
-    ): $.Answer<SubstreamCallback_ended$Results, SubstreamCallback_ended$Results.Init>;
-    /** The limit was reached. What was written beyond it goes into `next`. */
-    reachedLimit(
-      params: SubstreamCallback_reachedLimit$Params,
+      params: ByteStream_SubstreamCallback_ended$Params,
       context: $.CallContext<
-        SubstreamCallback_reachedLimit$Results,
-        SubstreamCallback_reachedLimit$Results.Init
+        ByteStream_SubstreamCallback_ended$Results,
+        ByteStream_SubstreamCallback_ended$Results.Init
       >,
     ): $.Answer<
-      SubstreamCallback_reachedLimit$Results,
-      SubstreamCallback_reachedLimit$Results.Init
+      ByteStream_SubstreamCallback_ended$Results,
+      ByteStream_SubstreamCallback_ended$Results.Init
+    >;
+    /** The limit was reached. What was written beyond it goes into `next`. */
+    reachedLimit(
+      params: ByteStream_SubstreamCallback_reachedLimit$Params,
+      context: $.CallContext<
+        ByteStream_SubstreamCallback_reachedLimit$Results,
+        ByteStream_SubstreamCallback_reachedLimit$Results.Init
+      >,
+    ): $.Answer<
+      ByteStream_SubstreamCallback_reachedLimit$Results,
+      ByteStream_SubstreamCallback_reachedLimit$Results.Init
     >;
   }
   /** What a field of this type is set from: a client, or an object to serve. */
-  type From = SubstreamCallback | Server | null;
+  type From = ByteStream_SubstreamCallback | Server | null;
 }

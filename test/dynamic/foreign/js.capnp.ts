@@ -726,6 +726,8 @@ export const Reference_Kind = {
    * A Blob or File: a Source that may be piped any number of times. The receiver pipes it before it hands the value on.
    */
   blob: 7,
+  /** As `readable`, of bytes alone: its sink need be no more than a ByteStream. */
+  bytes: 8,
 } as const;
 
 export type Reference_Kind = $.Enum<typeof Reference_Kind>;
