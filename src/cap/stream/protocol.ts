@@ -106,14 +106,6 @@ export const SUBSTREAM_PARAMS: Content = /* @__PURE__ */ new Content(
   new Uint8Array([0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
 );
 
-/** How many bytes SubstreamCallback.ended tells of. @throws RpcError invalid-payload. */
-export function readEnded(content: Content): bigint {
-  view.open(content);
-  const count = (BigInt(view.u32(4)) << 32n) | BigInt(view.u32(0));
-  view.close();
-  return count;
-}
-
 /** Params of SubstreamCallback.ended. */
 export function endedParams(count: bigint): Content {
   const bytes = new Uint8Array(16);

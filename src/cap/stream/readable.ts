@@ -14,7 +14,7 @@ import { LocalHook } from "../../hook/local.js";
 import { whenCollected } from "./collected.js";
 import type { Sent } from "./sent.js";
 import type { Drain, SinkServer } from "./sink-server.js";
-import { SubstreamEnd } from "./shorten.js";
+import type { SubstreamEnd } from "./shorten.js";
 import type { SinkClient } from "./sink-client.js";
 import { pipe, pipeInto, Source } from "./source.js";
 import { discard, droppedError, ignore, type Values } from "./values.js";
@@ -110,11 +110,11 @@ class ReceivedBytes extends ReadableStream<Uint8Array> {
     const plainly = (): Promise<void> => super.pipeTo(destination, options);
     // Who wants to stop it in the middle, or to use what is left of one end, has it go through here.
     const { signal, preventAbort, preventCancel, preventClose = false } = options ?? {};
-    if (remote === undefined || sink === undefined || sink.isOver || !remote.isUntouched)
-      return plainly();
-    if (signal !== undefined || preventAbort === true || preventCancel === true) return plainly();
-    if (this.locked || destination.locked) return plainly();
-    return shortPipe(this, remote, destination, sink, preventClose, plainly);
+    // One that is locked, too: that is refused as ever.
+    const whole = signal === undefined && preventAbort !== true && preventCancel !== true;
+    return whole && !destination.locked && sink?.isOver === false && remote?.isUntouched === true
+      ? shortPipe(this, remote, destination, sink, preventClose, plainly)
+      : plainly();
   }
 }
 
@@ -134,7 +134,7 @@ async function shortPipe(
   };
   reader.closed.catch(ignore);
   writer.closed.catch(ignore);
-  const end = new SubstreamEnd();
+  const end: SubstreamEnd = { reached: false };
   let substream: Hook | null;
   try {
     // What was written before comes first.
@@ -230,7 +230,7 @@ class RemoteReadable implements Drain {
         this.stopShort = null;
         this.letGo();
         if (error !== null) return failed(this.values.shown(error));
-        if (end.count === null) return failed(droppedError());
+        if (!end.reached) return failed(droppedError());
         this.finish(close);
         resolve();
       });
@@ -303,8 +303,7 @@ class RemoteReadable implements Drain {
 
   private refuse(chunk: unknown): Promise<void> {
     discard(chunk);
-    const message = "a chunk that is no bytes came in a stream of bytes";
-    const error = new RpcError("failed", "invalid-payload", message);
+    const error = new RpcError("failed", "invalid-payload", "a chunk is no bytes");
     this.dispose(error);
     return Promise.reject(error);
   }

@@ -6,7 +6,6 @@
 // the sink, so what comes after the end is for us to say. That it ended is told to the callback before the writer's end is
 // answered; a callback that is let go of without that says that the bytes were cut off.
 
-import { RpcError } from "../../base/errors.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
@@ -22,14 +21,13 @@ import {
   NEXT_PATH,
   ONE_CAPABILITY,
   readCapability,
-  readEnded,
   SUBSTREAM_PARAMS,
 } from "./protocol.js";
+import { unknownMethod } from "./values.js";
 
 /** What the writer of a substream has come to. */
-export class SubstreamEnd {
-  /** Bytes that it said it wrote, or null: it has not ended. */
-  count: bigint | null = null;
+export interface SubstreamEnd {
+  reached: boolean;
 }
 
 class Callback implements Server {
@@ -46,7 +44,7 @@ class Callback implements Server {
     const { interfaceHi, interfaceLo, methodId } = call;
     const known = interfaceHi === CALLBACK_HI && interfaceLo === CALLBACK_LO;
     if (known && methodId === CALLBACK_ENDED) {
-      this.end.count = readEnded(call.params.content);
+      this.end.reached = true;
       return call.returns();
     }
     if (known && methodId === CALLBACK_REACHED_LIMIT) {
@@ -57,8 +55,7 @@ class Callback implements Server {
       results.dropResponse();
       return call.returns(new Payload(ONE_CAPABILITY, [next]));
     }
-    const message = "the callback of a substream is told of its end";
-    call.fails(new RpcError("unimplemented", "method-unimplemented", message));
+    call.fails(unknownMethod("callback"));
   };
 
   dropped(): void {

@@ -186,7 +186,7 @@ export class SinkClient {
   /** Lets go of it: an abort without a word. Idempotent. */
   drop(): void {
     this.flush();
-    this.broke ??= { reason: droppedError("it was let go here") };
+    this.broke ??= { reason: droppedError("it was let go of") };
     this.letGo();
     this.rejectAll(this.broke.reason);
   }

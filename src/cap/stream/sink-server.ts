@@ -25,7 +25,7 @@ import {
   SINK_WRITE,
 } from "./protocol.js";
 import { isDiscard, Substream } from "./substream.js";
-import { discard, droppedError, packReason, type Values } from "./values.js";
+import { discard, droppedError, packReason, unknownMethod, type Values } from "./values.js";
 
 /** Where chunks go. */
 export interface Drain {
@@ -62,7 +62,7 @@ export class SinkServer implements Server {
       if (methodId === SINK_ABORT || methodId === SINK_DISCARD) return this.abort(call);
       if (methodId === SINK_BROKEN) return this.watch(call);
     }
-    call.fails(new RpcError("unimplemented", "method-unimplemented", "a sink has no such method"));
+    call.fails(unknownMethod("sink"));
   };
 
   overtakes(call: LocalCall): boolean {
@@ -171,7 +171,7 @@ export class SinkServer implements Server {
     const { callback, limit } = readSubstream(params.content);
     const hook = params.caps[callback];
     if (hook === undefined || hook === null)
-      throw new RpcError("failed", "invalid-payload", "a substream has nobody to tell of its end");
+      throw new RpcError("failed", "invalid-payload", "there is no callback");
     // Who writes there can end the substream, and with it what it asked: the sink lives on.
     const watch = (asked: LocalCall): void => {
       if (this.broke !== null) return this.tell(asked);

@@ -5,7 +5,6 @@
 // has the writer of the other write there (getSubstream, "path shortening"). workerd does so whenever a Worker pipes, and waits
 // for the callback: it is told of the end before the end is answered, and let go of after that.
 
-import { RpcError } from "../../base/errors.js";
 import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
 import type { LocalCall, Server } from "../../hook/local.js";
 import { emptyPayload, Payload } from "../../hook/payload.js";
@@ -29,6 +28,7 @@ import {
   SINK_HI,
   SINK_LO,
 } from "./protocol.js";
+import { unknownMethod } from "./values.js";
 
 export class Substream implements Server {
   /** Where bytes go: the sink, and past the limit what the callback names. */
@@ -63,8 +63,7 @@ export class Substream implements Server {
       if (methodId === SINK_ABORT || methodId === SINK_DISCARD)
         return call.tailCall(this.target, passedOn(call));
     }
-    const message = "a substream takes bytes and their end";
-    call.fails(new RpcError("unimplemented", "method-unimplemented", message));
+    call.fails(unknownMethod("substream"));
   };
 
   overtakes(call: LocalCall): boolean {

@@ -30,6 +30,11 @@ export function droppedError(why = "the other side let go of it"): RpcError {
   return new RpcError("disconnected", "stream-dropped", message);
 }
 
+/** What an object of ours says to a call that it does not know. */
+export function unknownMethod(what: string): RpcError {
+  return new RpcError("unimplemented", "method-unimplemented", `no such method: ${what}`);
+}
+
 /** Ends the references in a chunk or a reason that nobody will see. */
 export function discard(value: unknown): void {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return;
