@@ -1,0 +1,24 @@
+// Role: the entry `capstan/http`: HTTP by capability, for any runtime. The server of Node's for it is in `capstan/node`.
+// State: none. Must not know: Node.
+
+export {
+  type FetchInit,
+  HttpClient,
+  type HttpClientOptions,
+  type OpenService,
+  type WebSocketInit,
+} from "./http/client.js";
+export { HttpResponse, type HttpResponseInit } from "./http/response.js";
+export {
+  type HttpHandler,
+  type RequestBeside,
+  serveHttp,
+  type ServeHttpOptions,
+} from "./http/server.js";
+export {
+  PairedWebSocket,
+  type PairedWebSocketEvents,
+  SocketCloseEvent,
+  SocketErrorEvent,
+  WebSocketPair,
+} from "./http/websocket.js";
