@@ -21,7 +21,8 @@ export interface HttpResponseInit extends ResponseInit {
  * Source: the Response of Workers.
  */
 export class HttpResponse extends Base {
-  readonly #webSocket: PairedWebSocket | null;
+  /** Not there yet when the platform's constructor asks for the status. */
+  private readonly socket: PairedWebSocket | null | undefined;
 
   constructor(body?: BodyInit | null, init: HttpResponseInit = {}) {
     const { webSocket = null, status, ...rest } = init;
@@ -30,7 +31,7 @@ export class HttpResponse extends Base {
       throw new RpcError("failed", "invalid-argument", message);
     }
     super(body, { ...rest, ...(status === undefined || status === 101 ? {} : { status }) });
-    this.#webSocket = webSocket;
+    this.socket = webSocket;
     noteSize(this.body, sizeOfInit(body));
   }
 
@@ -41,23 +42,23 @@ export class HttpResponse extends Base {
   }
 
   override get status(): number {
-    return this.#webSocket === null ? super.status : 101;
+    return this.socket ? 101 : super.status;
   }
 
   override get ok(): boolean {
-    return this.#webSocket === null && super.ok;
+    return !this.socket && super.ok;
   }
 
   override get statusText(): string {
-    return this.#webSocket === null ? super.statusText : "Switching Protocols";
+    return this.socket ? "Switching Protocols" : super.statusText;
   }
 
   get webSocket(): PairedWebSocket | null {
-    return this.#webSocket;
+    return this.socket ?? null;
   }
 
   override clone(): Response {
-    if (this.#webSocket === null) return super.clone();
+    if (!this.socket) return super.clone();
     throw new RpcError("failed", "invalid-state", "a Response with a WebSocket has no second one");
   }
 }

@@ -129,10 +129,7 @@ class ServedRequest {
   begin(): void {
     const { call, terms } = this;
     call.releaseParams();
-    call.onCancel = (): void => {
-      this.end(canceledError());
-      this.gone.abort();
-    };
+    call.onCancel = (): void => this.end(canceledError());
     (async () => this.answer(await terms.handler(this.makeRequest(), terms.beside)))().catch(
       (thrown: unknown) => this.end(terms.values.failure(thrown)),
     );
@@ -250,7 +247,8 @@ class ServedRequest {
     this.body?.abort(reason);
     if (error !== null) {
       inlet?.hook.release();
-      return call.fails(error);
+      call.fails(error);
+      return this.gone.abort();
     }
     call.returns(inlet === null ? emptyPayload() : new Payload(ONE_CAPABILITY, [inlet.hook]));
   }
