@@ -106,7 +106,7 @@ export class OutgoingBody {
 
   /**
    * @param hook a ByteStream; taken over.
-   * @param ended told once: null when the other side has taken all, or why it never will. Not after {@link cancel}.
+   * @param ended told once: null when all of it and its end are on their way, or why they never will be. Not after {@link cancel}.
    */
   constructor(
     source: BodySource,
@@ -127,11 +127,10 @@ export class OutgoingBody {
     this.pump().then(finish, (reason: unknown) => finish({ reason, ours: false }));
   }
 
-  /** Lets go of both ends: the other side sees a body that was cut off. Idempotent; nothing after the end. */
+  /** Lets go of both ends: the other side sees a body that was cut off, unless it has the end already. Idempotent. */
   cancel(reason: unknown): void {
-    if (this.over) return;
+    if (!this.over) this.source.cancel(reason);
     this.over = true;
-    this.source.cancel(reason);
     this.sink.drop();
   }
 
@@ -149,7 +148,8 @@ export class OutgoingBody {
       if (this.over || chunk === null) break;
       await sink.write(chunk);
     }
-    if (!this.over) await sink.end();
+    // Its answer says only that all was taken.
+    if (!this.over) sink.end().catch(ignore);
     return null;
   }
 

@@ -9,7 +9,7 @@ import { CallRequest, type Hook } from "../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../hook/local.js";
 import { Payload } from "../hook/payload.js";
 import type { Results } from "../hook/results.js";
-import { type BodySource, type Inlet, inletInto, NOWHERE, OutgoingBody } from "./body.js";
+import { type BodySource, type Inlet, inletInto, OutgoingBody } from "./body.js";
 import { asksForWebSocket } from "./headers.js";
 import {
   type HeaderList,
@@ -65,6 +65,8 @@ export class Exchange implements Server {
   private returned = false;
   /** Nothing of the answer flows: there is none yet, or it has come to its end. */
   private quiet = true;
+  /** Ends the body, once it has come to its end. */
+  private close: (() => void) | null = null;
   /** The other side let go of the body before its end; the call may still tell why. */
   private lost = false;
 
@@ -90,7 +92,7 @@ export class Exchange implements Server {
     if (source !== null && head.size !== 0) {
       const body = results.pipeline(REQUEST_BODY);
       this.outgoing = new OutgoingBody(source, body, options.values, head.size, (error) => {
-        this.outgoing = null;
+        if (error !== null) this.outgoing = null;
         // What is wrong with it here is wrong with the request. But a service may answer without reading all of it.
         if (error?.ours === true && !this.answered) this.cancel(error.reason);
       });
@@ -129,27 +131,34 @@ export class Exchange implements Server {
   private respond(call: LocalCall): void {
     const head = readResponse(call.params.content);
     this.answered = true;
-    const hasBody = head.size !== 0 && mayHaveBody(this.head.method, head.status);
     const drain = this.asker.response(head);
-    if (hasBody) this.quiet = false;
-    else void drain.end();
-    if (head.size === 0) return call.returns();
-    const inlet = inletInto(
-      hasBody ? this.watched(drain) : NOWHERE,
-      hasBody ? head.size : null,
-      call.scheduler,
-      this.options.values,
-    );
-    this.inlet = inlet;
-    call.returns(new Payload(ONE_CAPABILITY, [inlet.hook]));
+    if (head.size === 0 || !mayHaveBody(this.head.method, head.status)) {
+      void drain.end();
+      call.returns();
+      // Nobody waits for the body of a HEAD to be written nowhere.
+      if (head.size !== 0) this.cancel(droppedError("this response has no body"));
+      return;
+    }
+    this.quiet = false;
+    const watched = this.watched(drain, head.size !== null);
+    this.inlet = inletInto(watched, head.size, call.scheduler, this.options.values);
+    call.returns(new Payload(ONE_CAPABILITY, [this.inlet.hook]));
   }
 
-  private watched(drain: Drain): Drain {
+  /**
+   * The body, as far as its end is to be believed: C++ ends a body that broke off, too, and has the call fail after that. So an
+   * end is one when the call has returned, or when it was said beforehand where it is.
+   */
+  private watched(drain: Drain, whole: boolean): Drain {
     return {
       write: (chunk) => drain.write(chunk),
-      end: async () => {
-        await drain.end();
-        this.quietened();
+      end: () => {
+        this.close = (): void => {
+          void drain.end();
+          this.quietened();
+        };
+        if (this.returned || whole) this.close();
+        return Promise.resolve();
       },
       abort: (reason) => this.fail(reason),
       dropped: () => {
@@ -192,6 +201,7 @@ export class Exchange implements Server {
         new RpcError("failed", "no-response", "the service ended without a response"),
       );
     if (this.lost) return this.fail(droppedError());
+    if (!this.quiet) this.close?.();
     this.endIfOver();
   }
 

@@ -194,6 +194,8 @@ class ServedRequest {
     if (source !== null) {
       const sink = results.pipeline(ANSWER_TO);
       this.outgoing = new OutgoingBody(source, sink, this.terms.values, size, (error) => {
+        // What is on its way arrives without us.
+        this.outgoing = null;
         this.end(error === null ? null : this.terms.values.failure(error.reason));
       });
     }

@@ -29,18 +29,21 @@ export class Pair {
   readonly raw: Hook;
   readonly http: HttpClient;
 
-  constructor(service: HttpHandler | ((pair: Pair) => Hook), options: OptionsOf | "raw" = {}) {
+  constructor(handler: HttpHandler, options: OptionsOf = {}, service?: (vat: MeshVat) => Hook) {
     this.host = this.net.vat("host", {
-      bootstrap: () => {
-        if (options === "raw") return (service as (pair: Pair) => Hook)(this);
-        return serveHttp(service as HttpHandler, { scheduler: this.host.scheduler, ...options });
-      },
+      bootstrap: () =>
+        service?.(this.host) ?? serveHttp(handler, { scheduler: this.host.scheduler, ...options }),
     });
     this.guest = this.net.vat("guest");
     this.net.link("guest", "host", { delay: 10 });
     this.raw = this.net.bootstrap("guest", "host", Raw).hook;
-    this.http = new HttpClient(this.raw.addRef(), options === "raw" ? {} : options.client);
+    this.http = new HttpClient(this.raw.addRef(), options.client);
     this.net.advance(100);
+  }
+
+  /** With a service that is written by hand. */
+  static to(service: (vat: MeshVat) => Hook): Pair {
+    return new Pair(() => Response.error(), {}, service);
   }
 
   run<V>(promise: PromiseLike<V>): Promise<V> {
