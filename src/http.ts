@@ -5,7 +5,6 @@ export {
   type FetchInit,
   HttpClient,
   type HttpClientOptions,
-  type OpenService,
   type WebSocketInit,
 } from "./http/client.js";
 export { HttpResponse, type HttpResponseInit } from "./http/response.js";
@@ -15,6 +14,7 @@ export {
   serveHttp,
   type ServeHttpOptions,
 } from "./http/server.js";
+export type { OpenService, ServiceSource } from "./http/service.js";
 export {
   PairedWebSocket,
   type PairedWebSocketEvents,

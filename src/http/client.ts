@@ -6,8 +6,8 @@ import { valuesUnder } from "../cap/dynamic/streams.js";
 import { DEFAULT_TERMS, type TermsOptions, termsOf } from "../cap/dynamic/terms.js";
 import { ignore } from "../cap/stream/values.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
-import { HOLD, type Holder, holderOf } from "../hook/holder.js";
-import { Hook } from "../hook/hook.js";
+import { HOLD, type Holder } from "../hook/holder.js";
+import type { Hook } from "../hook/hook.js";
 import {
   type BodySource,
   IncomingBody,
@@ -22,16 +22,9 @@ import { asksForWebSocket, headersOf, listOf, requestHeaders } from "./headers.j
 import type { HeaderList, RequestHead, ResponseHead } from "./messages.js";
 import { mayHaveBody } from "./protocol.js";
 import { HttpResponse } from "./response.js";
+import { ServiceReference, type ServiceSource } from "./service.js";
 import { MAX_MESSAGE, type SocketEnd } from "./socket-end.js";
 import { type PairedWebSocket, socketOf } from "./websocket.js";
-
-/**
- * Opens the service for one request: what is returned is given away. For peers whose services serve one request each, as
- * those of workerd do, and for what goes beside a request.
- *
- * @param cf what `init.cf` was; undefined for nothing.
- */
-export type OpenService = (cf: unknown) => Hook;
 
 export interface HttpClientOptions extends TermsOptions {
   /** Bytes of a message of a WebSocket that is taken; a larger one closes it with 1009. Default 32 MiB. */
@@ -61,20 +54,18 @@ export interface WebSocketInit {
  * Source: schema/http.capnp; the fetch of Workers' stubs.
  */
 export class HttpClient implements Holder, Disposable {
-  private service: Hook | OpenService | null;
+  private readonly service: ServiceReference;
   private readonly options: HttpClientOptions;
 
   /**
    * @param service a reference, taken over; or a stub or client of a service, which stays the caller's; or {@link OpenService}.
    * @throws RpcError invalid-argument for anything else; capability-disposed.
    */
-  constructor(service: Hook | Holder | OpenService, options: HttpClientOptions = {}) {
+  constructor(service: ServiceSource, options: HttpClientOptions = {}) {
     this.options = options;
-    const holder = service instanceof Hook ? undefined : holderOf(service);
-    if (holder !== undefined) this.service = holder[HOLD](false);
-    else if (service instanceof Hook || typeof service === "function") this.service = service;
-    else throw new RpcError("failed", "invalid-argument", "there is no service to ask");
-    if (this.service instanceof Hook) releaseWhenCollected(this, this.service);
+    this.service = new ServiceReference(service);
+    const { hook } = this.service;
+    if (hook !== null) releaseWhenCollected(this, hook);
   }
 
   /**
@@ -125,25 +116,15 @@ export class HttpClient implements Holder, Disposable {
   }
 
   [HOLD](give: boolean): Hook {
-    const { service } = this;
-    if (!(service instanceof Hook))
-      throw service === null
-        ? new RpcError("failed", "capability-disposed", "this client was disposed before")
-        : new RpcError("failed", "invalid-state", "this client opens a service for each request");
-    if (give) {
-      this.service = null;
-      disposed(this);
-    }
-    return give ? service : service.addRef();
+    const hook = this.service.open(undefined);
+    if (give) this[Symbol.dispose]();
+    return hook;
   }
 
   /** Lets go of the service. Requests under way go on. Idempotent. */
   [Symbol.dispose](): void {
-    const { service } = this;
-    this.service = null;
-    if (!(service instanceof Hook)) return;
-    disposed(this);
-    service.release();
+    if (this.service.hook !== null) disposed(this);
+    this.service.release();
   }
 
   private ask(
@@ -158,7 +139,7 @@ export class HttpClient implements Holder, Disposable {
     }
     let service: Hook | null = null;
     try {
-      service = typeof this.service === "function" ? this.service(cf) : this[HOLD](false);
+      service = this.service.open(cf);
       return exchanged(service, head, source, signal ?? null, this.options);
     } catch (thrown) {
       source?.cancel(thrown);

@@ -130,8 +130,8 @@ export class Exchange implements Server {
 
   private respond(call: LocalCall): void {
     const head = readResponse(call.params.content);
-    this.answered = true;
     const drain = this.asker.response(head);
+    this.answered = true;
     if (head.size === 0 || !mayHaveBody(this.head.method, head.status)) {
       void drain.end();
       call.returns();

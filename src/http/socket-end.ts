@@ -71,6 +71,11 @@ export class SocketEnd {
     return this.peer.inboxBytes;
   }
 
+  /** Whether so much waits that more should not come before {@link drained}. */
+  get isFull(): boolean {
+    return this.buffered > LOW_BYTES;
+  }
+
   /** Begins to take what has arrived and will. Once. */
   receive(receiver: Receiver): void {
     if (this.receiver !== null)
@@ -96,7 +101,7 @@ export class SocketEnd {
 
   /** Resolves once more is welcome at the other side, or nothing is ever again. */
   drained(): Promise<void> {
-    if (this.buffered <= LOW_BYTES || this.dead) return Promise.resolve();
+    if (!this.isFull || this.dead) return Promise.resolve();
     return new Promise((resolve) => this.waiting.push(resolve));
   }
 
