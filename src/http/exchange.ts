@@ -220,10 +220,11 @@ export class Exchange implements Server {
   private fail(reason: unknown): void {
     if (this.over) return;
     this.over = true;
+    const tells = !this.answered || !this.quiet;
     this.outgoing?.cancel(reason);
     this.inlet?.broken(reason);
     this.link?.fail(reason);
-    if (!this.answered || !this.quiet) this.asker.failed(reason);
+    if (tells) this.asker.failed(reason);
     this.answered = true;
     this.asker.ended();
   }

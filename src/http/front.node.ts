@@ -80,7 +80,11 @@ export function httpFront(service: ServiceSource, options: HttpFrontOptions = {}
       response.assignSocket(socket as never);
       response.on("finish", () => socket.end());
       socket.on("error", ignore);
+      // Read, or nobody would see that the client is gone. It has nothing to say before the answer.
+      const gone = (): void => void socket.destroy();
+      socket.on("data", gone).on("end", gone);
       const accept: Accept = (headers, opened) => {
+        socket.off("data", gone).off("end", gone);
         response.detachSocket(socket as never);
         return handshakes.accept(request, socket, head, headers, opened);
       };

@@ -6,7 +6,7 @@ import net from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { HttpResponse, serveHttp, type HttpHandler, WebSocketPair } from "../../src/http.js";
-import { httpFront, type HttpFrontOptions, RpcError } from "../../src/node.js";
+import { httpFront, type HttpFrontOptions, memoryPair, RpcError, Session } from "../../src/node.js";
 import { Producer, streamOf } from "../dynamic/streams/kit.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 import { failure } from "./kit.js";
@@ -351,7 +351,7 @@ describe("WebSockets", () => {
     );
     ws.on("error", ({ message }) => log.push(message));
     ws.on("close", (code, reason) => log.push(`close ${code} ${reason.toString()}`));
-    await Promise.race([once(ws, "open"), once(ws, "close")]);
+    await new Promise((resolve) => ws.on("open", resolve).on("close", resolve));
     return { ws, log };
   }
 
@@ -399,19 +399,21 @@ describe("WebSockets", () => {
   });
 
   it("are lost as such, in either direction", async () => {
-    let lose!: () => void;
-    await start((request) => {
-      const { 0: client, 1: server } = new WebSocketPair();
-      server.addEventListener("close", ({ code }) => events.push(String(code)));
-      server.accept();
-      lose = () => request.signal.dispatchEvent(new Event("lose"));
-      return new HttpResponse(null, { status: 101, webSocket: client });
-    });
+    const [near, far] = memoryPair();
+    const sessions = [new Session(near), new Session(far, { bootstrap: serveHttp(echo) })];
+    await start(echo);
+    const front = httpFront(sessions[0]!.bootstrap(), { onError: (error) => errors.push(error) });
+    server.removeAllListeners("upgrade").on("upgrade", front.upgrade);
     const { ws } = await connect();
     ws.terminate();
     await until(() => events.length === 1);
-    expect(events).toEqual(["1006"]);
-    expect(lose).toBeInstanceOf(Function);
+    expect(events).toEqual(["1006 "]);
+    const { log } = await connect();
+    await sessions[0]!.close();
+    await until(() => log.length === 2);
+    expect(log.at(-1)).toBe("close 1006 ");
+    expect(errors).toMatchObject([{ code: "connection-closed" }]);
+    front[Symbol.dispose]();
   });
 
   it("are slowed by a client that does not read", async () => {
