@@ -10,6 +10,7 @@ export {
 export { HttpResponse, type HttpResponseInit } from "./http/response.js";
 export {
   type HttpHandler,
+  HttpService,
   type RequestBeside,
   serveHttp,
   type ServeHttpOptions,

@@ -4,19 +4,14 @@
 import { RpcError } from "../base/errors.js";
 import { valuesUnder } from "../cap/dynamic/streams.js";
 import { DEFAULT_TERMS, type TermsOptions, termsOf } from "../cap/dynamic/terms.js";
+import { makeCalls } from "../cap/dynamic/turn.js";
 import { ignore } from "../cap/stream/values.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import { HOLD, type Holder } from "../hook/holder.js";
 import type { Hook } from "../hook/hook.js";
-import {
-  type BodySource,
-  IncomingBody,
-  noteSize,
-  NOWHERE,
-  sizeOf,
-  sizeOfInit,
-  sourceOf,
-} from "./body.js";
+import { IncomingBody, NOWHERE } from "./incoming-body.js";
+import { type BodySource, sourceOf } from "./outgoing-body.js";
+import { noteSize, sizeOf, sizeOfInit } from "./sizes.js";
 import { type Asker, Exchange } from "./exchange.js";
 import { asksForWebSocket, headersOf, listOf, requestHeaders } from "./headers.js";
 import type { HeaderList, RequestHead, ResponseHead } from "./messages.js";
@@ -80,13 +75,22 @@ export class HttpClient implements Holder, Disposable {
    */
   async fetch(input: RequestInfo | URL, init?: FetchInit): Promise<HttpResponse | Response> {
     const request = requestOf(input, init);
-    const { method } = request;
+    const { method, url } = request;
     const list = listOf(request.headers);
     const upgrades = asksForWebSocket(method, list);
-    const { body, size } = upgrades ? { body: null, size: 0 } : await bodyOf(request, init?.body);
-    const head = { method, url: request.url, headers: requestHeaders(list, upgrades), size };
-    const source = body === null ? null : sourceOf(body);
-    return this.ask(head, source, init?.signal ?? request.signal, init?.cf);
+    const headers = requestHeaders(list, upgrades);
+    // No await before the call: requests go out in the order in which they were made.
+    let body = upgrades ? null : request.body;
+    let size = upgrades ? 0 : (sizeOfInit(init?.body) ?? sizeOf(body));
+    if (body === undefined) {
+      // Not every browser shows the body of a Request as a stream.
+      const blob = await request.blob();
+      ({ size } = blob);
+      body = blob.stream();
+    }
+    const source = body === null || size === 0 ? null : sourceOf(body);
+    const signal = init?.signal ?? request.signal;
+    return this.ask({ method, url, headers, size }, source, signal, init?.cf);
   }
 
   /**
@@ -137,6 +141,8 @@ export class HttpClient implements Holder, Disposable {
       source?.cancel(signal.reason);
       return Promise.reject(signal.reason as Error);
     }
+    // Calls by stubs that were written down before this one go before it.
+    makeCalls();
     let service: Hook | null = null;
     try {
       service = this.service.open(cf);
@@ -159,24 +165,32 @@ function exchanged(
 ): Promise<Response> {
   const values = valuesUnder(termsOf(options, DEFAULT_TERMS));
   const maxMessage = options.maxMessageBytes ?? MAX_MESSAGE;
-  const { promise, resolve, reject } = deferred<Response>();
   let body: IncomingBody | null = null;
+  // Once it is there, the response must be able to be forgotten: nothing that lasts may hold the promise of it.
+  let waiting: Waiting | null = null;
+  const promise = new Promise<Response>((resolve, reject) => {
+    waiting = { resolve, reject };
+  });
+  const answered = (response: Response): void => {
+    waiting?.resolve(response);
+    waiting = null;
+  };
   const asker: Asker = {
     response(answer) {
       if (answer.size === 0 || !mayHaveBody(head.method, answer.status)) {
-        resolve(responseOf(answer, null));
+        answered(responseOf(answer, null));
         return NOWHERE;
       }
       const canceled = (reason: unknown): void => exchange.cancel(reason);
       // That it is lost the exchange knows by itself.
       body = new IncomingBody(canceled, ignore);
-      resolve(responseOf(answer, body.open(answer.size, service.scheduler)));
+      answered(responseOf(answer, body.open(answer.size, service.scheduler)));
       return body;
     },
-    webSocket: (headers, end) => resolve(upgraded(headers, end)),
+    webSocket: (headers, end) => answered(upgraded(headers, end)),
     failed(reason) {
       body?.abort(reason);
-      reject(reason);
+      waiting?.reject(reason);
     },
     ended: () => signal?.removeEventListener("abort", onAbort),
   };
@@ -186,18 +200,9 @@ function exchanged(
   return promise;
 }
 
-function deferred<T>(): {
-  promise: Promise<T>;
-  resolve: (value: T) => void;
-  reject: (reason: unknown) => void;
-} {
-  let resolve!: (value: T) => void;
-  let reject!: (reason: unknown) => void;
-  const promise = new Promise<T>((a, b) => {
-    resolve = a;
-    reject = b;
-  });
-  return { promise, resolve, reject };
+interface Waiting {
+  resolve(response: Response): void;
+  reject(reason: unknown): void;
 }
 
 function responseOf(head: ResponseHead, body: ReadableStream<Uint8Array> | null): Response {
@@ -221,17 +226,4 @@ function requestOf(input: RequestInfo | URL, init: FetchInit | undefined): Reque
   if (input instanceof Request && init === undefined) return input;
   const duplex = init?.body instanceof ReadableStream ? { duplex: "half" } : {};
   return new Request(input, { ...init, ...duplex });
-}
-
-async function bodyOf(
-  request: Request,
-  init: unknown,
-): Promise<{ body: ReadableStream | null; size: number | null }> {
-  if (request.body !== undefined) {
-    const size = sizeOfInit(init) ?? sizeOf(request.body);
-    return { body: request.body, size };
-  }
-  // Not every browser shows the body of a Request as a stream.
-  const blob = await request.blob();
-  return { body: blob.size === 0 ? null : blob.stream(), size: blob.size };
 }

@@ -9,8 +9,8 @@ import { CallRequest, type Hook } from "../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../hook/local.js";
 import { Payload } from "../hook/payload.js";
 import type { Results } from "../hook/results.js";
-import { type BodySource, type Inlet, inletInto, OutgoingBody } from "./body.js";
 import { asksForWebSocket } from "./headers.js";
+import { type Inlet, inletInto } from "./incoming-body.js";
 import {
   type HeaderList,
   readHandshake,
@@ -19,6 +19,7 @@ import {
   type ResponseHead,
   writeRequest,
 } from "./messages.js";
+import { type BodySource, OutgoingBody } from "./outgoing-body.js";
 import {
   CONTEXT_HI,
   CONTEXT_LO,

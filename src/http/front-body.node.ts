@@ -3,7 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { RpcError } from "../base/errors.js";
-import type { BodySource } from "./body.js";
+import type { BodySource } from "./outgoing-body.js";
 import { Refusal } from "./front-head.node.js";
 
 function clientGone(): RpcError {

@@ -127,7 +127,7 @@ class Visit implements Asker {
     cf: unknown,
   ): void {
     const { request, accept } = this;
-    const head = headOf(request, limits);
+    const head = headOf(request, limits, accept !== null);
     if (accept !== null) checkHandshake(request);
     const service = reference.open(cf);
     try {
@@ -151,7 +151,8 @@ class Visit implements Asker {
     const list = responseHeaders(head.headers, hasBody).flat();
     if (hasBody && size !== null) list.push("Content-Length", String(size));
     answer.writeHead(status, statusText === "" ? STATUS_CODES[status] : statusText, list);
-    if (size !== 0) answer.flushHeaders();
+    // A body whose size nobody knows may take its time.
+    if (size === null) answer.flushHeaders();
     return {
       write: (chunk) => writeTo(answer, chunk as Uint8Array),
       end() {

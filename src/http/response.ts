@@ -2,7 +2,7 @@
 // State: per response its WebSocket. Must not know: how responses travel.
 
 import { RpcError } from "../base/errors.js";
-import { noteSize, sizeOfInit } from "./body.js";
+import { noteSize, sizeOfInit } from "./sizes.js";
 import { PairedWebSocket } from "./websocket.js";
 
 const Base = globalThis.Response;

@@ -4,6 +4,7 @@
 import { RpcError } from "../base/errors.js";
 import { valuesUnder } from "../cap/dynamic/streams.js";
 import { type StubOptions, termsOf } from "../cap/dynamic/terms.js";
+import { makeCalls } from "../cap/dynamic/turn.js";
 import { processScheduler } from "../cap/scheduler.js";
 import { ONE_CAPABILITY } from "../cap/stream/protocol.js";
 import { droppedError, ignore, type Values } from "../cap/stream/values.js";
@@ -12,15 +13,9 @@ import { type LocalCall, LocalHook, type Server } from "../hook/local.js";
 import { emptyPayload, Payload } from "../hook/payload.js";
 import { canceledError } from "../hook/promise.js";
 import type { Results } from "../hook/results.js";
-import {
-  IncomingBody,
-  type Inlet,
-  inletInto,
-  NOWHERE,
-  OutgoingBody,
-  sizeOf,
-  sourceOf,
-} from "./body.js";
+import { IncomingBody, type Inlet, inletInto, NOWHERE } from "./incoming-body.js";
+import { OutgoingBody, sourceOf } from "./outgoing-body.js";
+import { sizeOf } from "./sizes.js";
 import { asksForWebSocket, headersOf, listOf, responseHeaders } from "./headers.js";
 import { readRequest, type RequestHead, writeHandshake, writeResponse } from "./messages.js";
 import {
@@ -60,7 +55,7 @@ export interface ServeHttpOptions extends StubOptions {
 
 /**
  * A handler of requests as a capability, `HttpService` of Cap'n Proto's http-over-capnp: for {@link HttpClient}, for a server
- * of Node's ({@link httpFront}), or for any peer that speaks it.
+ * of Node's (`httpFront`), or for any peer that speaks it.
  *
  * @returns a reference, which the caller owns.
  * @example
@@ -69,9 +64,7 @@ export interface ServeHttpOptions extends StubOptions {
  * Source: schema/http.capnp.
  */
 export function serveHttp(handler: HttpHandler, options: ServeHttpOptions = {}): Hook {
-  const { cf, maxMessageBytes: maxMessage = MAX_MESSAGE } = options;
-  const values = valuesUnder(termsOf(options));
-  const service = new HttpService({ handler, beside: Object.freeze({ cf }), values, maxMessage });
+  const service = new HttpService(handler, options);
   return new LocalHook(service, options.scheduler ?? processScheduler());
 }
 
@@ -82,21 +75,27 @@ interface ServiceTerms {
   readonly maxMessage: number;
 }
 
-class HttpService implements Server {
+/** The same behind a hook of the caller's: for an object that serves requests beside what else it does. */
+export class HttpService implements Server {
   private readonly terms: ServiceTerms;
 
-  constructor(terms: ServiceTerms) {
-    this.terms = terms;
+  constructor(handler: HttpHandler, options: ServeHttpOptions = {}) {
+    const { cf, maxMessageBytes: maxMessage = MAX_MESSAGE } = options;
+    const values = valuesUnder(termsOf(options));
+    this.terms = { handler, beside: Object.freeze({ cf }), values, maxMessage };
+  }
+
+  /** Whether `call` is one of HTTP, and so for {@link dispatch}. */
+  static isCalledBy({ interfaceHi, interfaceLo }: LocalCall): boolean {
+    return interfaceHi === SERVICE_HI && interfaceLo === SERVICE_LO;
   }
 
   readonly dispatch = (call: LocalCall): void => {
-    const { interfaceHi, interfaceLo, methodId, params } = call;
-    if (interfaceHi !== SERVICE_HI || interfaceLo !== SERVICE_LO || methodId !== SERVICE_REQUEST)
-      throw new RpcError(
-        "unimplemented",
-        "method-unimplemented",
-        "this service has the method request",
-      );
+    const { params } = call;
+    if (!HttpService.isCalledBy(call) || call.methodId !== SERVICE_REQUEST) {
+      const message = "this service has the method request";
+      throw new RpcError("unimplemented", "method-unimplemented", message);
+    }
     const { head, context } = readRequest(params.content);
     const hook = params.caps[context];
     if (hook === undefined || hook === null)
@@ -174,6 +173,8 @@ class ServedRequest {
   private answer(response: Response): void {
     if (!(response instanceof Response))
       throw new TypeError("the handler of a request returned no Response");
+    // What the handler has called comes before its answer.
+    makeCalls();
     const { body } = response;
     const webSocket = response instanceof HttpResponse ? response.webSocket : null;
     if (this.over) {

@@ -3,8 +3,13 @@
 import { expect, it } from "vitest";
 import { HttpClient } from "../../src/http/client.js";
 import { HttpResponse } from "../../src/http/response.js";
-import { serveHttp } from "../../src/http/server.js";
+import { LocalHook } from "../../src/hook/local.js";
+import { HttpService, serveHttp } from "../../src/http/server.js";
+import { RpcStub, RpcTarget, serve } from "../../src/cap/dynamic/index.js";
+import { processScheduler } from "../../src/cap/scheduler.js";
+import type { Holder } from "../../src/hook/holder.js";
 import { all, Producer, streamOf } from "../dynamic/streams/kit.js";
+import { gc } from "../hostile/memory.js";
 import { failure, Pair, URL_OF } from "./kit.js";
 
 const bytes = (n: number): Uint8Array => new Uint8Array(n);
@@ -234,7 +239,7 @@ it("fails with what the body of the request failed with, and cancels the request
 it.each(["more", "less"])(
   "never takes a body with %s bytes than announced for a whole one",
   async (way) => {
-    const { noteSize } = await import("../../src/http/body.js");
+    const { noteSize } = await import("../../src/http/sizes.js");
     const lying = (): ReadableStream<Uint8Array> => {
       const stream = streamOf(bytes(3), bytes(way === "more" ? 9 : 1));
       noteSize(stream, 8);
@@ -380,4 +385,78 @@ it("has statics and checks of its own in HttpResponse", async () => {
   ]);
   expect(() => new HttpResponse(null, { status: 101 })).toThrow("webSocket");
   expect(HttpResponse.redirect("http://elsewhere.test/").status).toBe(302);
+});
+
+it("is a reference like any other: objects hand services out", async () => {
+  class Api extends RpcTarget {
+    web(): HttpClient {
+      return new HttpClient(serveHttp((request) => new Response(new URL(request.url).pathname)));
+    }
+  }
+  using api = new RpcStub(new Api());
+  const stub = (await api.web()) as unknown as Holder;
+  const web = new HttpClient(stub);
+  (stub as unknown as Disposable)[Symbol.dispose]();
+  expect(await (await web.fetch(URL_OF)).text()).toBe("/path");
+  web[Symbol.dispose]();
+});
+
+it("keeps the order of requests and of calls by stubs, though a request has a body", async () => {
+  const log: string[] = [];
+  class Room extends RpcTarget {
+    say(text: string): void {
+      log.push(text);
+    }
+  }
+  const rooms = new Room();
+  const scheduler = processScheduler();
+  const object = serve(rooms);
+  const http = new HttpService(async (request) => {
+    log.push(new URL(request.url).pathname);
+    return new Response(await request.text());
+  });
+  // What a host of objects does: calls and requests of one object in one line.
+  const both = new LocalHook(
+    {
+      dispatch(one) {
+        if (HttpService.isCalledBy(one)) return http.dispatch(one);
+        (object as LocalHook).server.dispatch(one);
+      },
+      dropped: () => object.release(),
+    },
+    scheduler,
+  );
+  const stub = new RpcStub<Room>(both as never);
+  const web = new HttpClient(stub as unknown as Holder);
+  const all = [
+    stub.say("one"),
+    web.fetch("http://h/two", { method: "POST", body: "x" }),
+    stub.say("three"),
+    web.fetch("http://h/four"),
+  ];
+  await Promise.all(all);
+  expect(log).toEqual(["one", "/two", "three", "/four"]);
+  stub[Symbol.dispose]();
+  web[Symbol.dispose]();
+});
+
+it("is given up when nobody holds the response any more", async () => {
+  let aborted = false;
+  const source = new Producer(999, undefined, false, () => bytes(65_536));
+  const pair = new Pair((request) => {
+    request.signal.addEventListener("abort", () => (aborted = true));
+    return new Response(source.stream);
+  });
+  await (async () => {
+    const response = await pair.run(pair.http.fetch(URL_OF));
+    expect(response.status).toBe(200);
+  })();
+  // An engine may keep what it handled last a while longer.
+  for (let i = 0; i < 20 && !aborted; i++) {
+    gc();
+    await pair.rest();
+  }
+  expect(aborted).toBe(true);
+  expect(source.canceled).not.toBe("not canceled");
+  await pair.done();
 });

@@ -12,8 +12,9 @@ import { expectNoResidue, resources } from "../support/residue.js";
 import { failure } from "./kit.js";
 
 const turn = (ms = 0): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const until = (what: () => unknown): Promise<void> =>
-  expect.poll(what, { timeout: 5000, interval: 5 }).toBeTruthy() as unknown as Promise<void>;
+const until = async (what: () => unknown): Promise<void> => {
+  await expect.poll(what, { timeout: 5000, interval: 5 }).toBeTruthy();
+};
 
 let before: Map<string, number>;
 let server: http.Server;
@@ -291,6 +292,7 @@ describe("requests", () => {
   it("that are malformed are turned away, and no header comes in by another", async () => {
     let urls: string[] = [];
     await start((request) => {
+      expect(request.headers.get("host") ?? "localhost").toBe(new URL(request.url).host);
       urls.push(request.url);
       return new Response("ok");
     });
@@ -315,6 +317,15 @@ describe("requests", () => {
     urls = [];
     expect(await status(raw("GET /old HTTP/1.0", "", ""))).toBe("200");
     expect(urls).toEqual(["http://localhost/old"]);
+  });
+
+  it("ask for no WebSocket where the server has none", async () => {
+    await start((request) => new Response(String(request.headers.get("upgrade"))));
+    server.removeAllListeners("upgrade");
+    const response = await ask({ headers: { Connection: "Upgrade", Upgrade: "websocket" } });
+    let text = "";
+    for await (const part of response) text += String(part);
+    expect([response.statusCode, text]).toEqual([200, "null"]);
   });
 
   it("go to a service that is opened for each, with what goes beside them", async () => {

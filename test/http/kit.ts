@@ -1,6 +1,6 @@
 // Two vats with an HTTP service at one and a client of it at the other, and peers that speak the protocol by hand.
 
-import { RpcError } from "../../src/base/errors.js";
+import type { RpcError } from "../../src/base/errors.js";
 import { processScheduler } from "../../src/cap/scheduler.js";
 import type { Hook } from "../../src/hook/hook.js";
 import { CallRequest } from "../../src/hook/hook.js";

@@ -152,14 +152,19 @@ describe.skipIf(missingTool("capnp"))("beside the capnp tool", () => {
   it("is read", () => {
     const request = StructReader.of(writeRequest(HEAD).own()).any(0);
     const text = capnp(["decode", schemaPath("http.capnp"), "HttpRequest"], framed(request));
-    expect(text.replace(/\s+/g, " ").trim()).toBe(
-      '( method = msearch, url = "https://host.test/\u20ac?q", headers = [ ' +
+    expect(
+      text
+        .replace(/\s+/g, " ")
+        .replace(/(?<=[[(]) | (?=[\])])/g, "")
+        .trim(),
+    ).toBe(
+      '(method = msearch, url = "https://host.test/\u20ac?q", headers = [' +
         "(common = (name = acceptEncoding, commonValue = gzipDeflate)), " +
         '(common = (name = contentType, value = "text/plain")), ' +
         '(uncommon = (name = "X-Own", value = "gzip, deflate")), ' +
         '(common = (name = setCookie, value = "a=1")), ' +
-        '(common = (name = setCookie, value = "b=2")) ], ' +
-        `bodySize = (fixed = ${2 ** 40}) )`,
+        '(common = (name = setCookie, value = "b=2"))], ' +
+        `bodySize = (fixed = ${2 ** 40}))`,
     );
   });
 

@@ -114,8 +114,9 @@ describe.skipIf(missingWorkerd() !== null)("with workerd", () => {
       return { socket, log };
     }
 
-    const logged = (log: string[], count: number): Promise<void> =>
-      expect.poll(() => log.length, { timeout: 5000 }).toBe(count) as unknown as Promise<void>;
+    const logged = async (log: string[], count: number): Promise<void> => {
+      await expect.poll(() => log.length, { timeout: 5000 }).toBe(count);
+    };
 
     it("carries heads", async () => {
       const response = await http.fetch(url("head"), {
