@@ -116,6 +116,8 @@ class ServedRequest {
   private outgoing: OutgoingBody | null = null;
   private link: SocketLink | null = null;
   private over = false;
+  /** Kept: its signal would not abort any more if it were garbage, though somebody listens. */
+  private request: Request | null = null;
 
   /** @param context taken over. */
   constructor(call: LocalCall, head: RequestHead, context: Hook, terms: ServiceTerms) {
@@ -129,9 +131,11 @@ class ServedRequest {
     const { call, terms } = this;
     call.releaseParams();
     call.onCancel = (): void => this.end(canceledError());
-    (async () => this.answer(await terms.handler(this.makeRequest(), terms.beside)))().catch(
-      (thrown: unknown) => this.end(terms.values.failure(thrown)),
-    );
+    const answered = async (): Promise<void> => {
+      this.request = this.makeRequest();
+      this.answer(await terms.handler(this.request, terms.beside));
+    };
+    answered().catch((thrown: unknown) => this.end(terms.values.failure(thrown)));
   }
 
   /** @throws RpcError invalid-payload. */
