@@ -223,7 +223,10 @@ function upgraded(list: HeaderList, end: SocketEnd): HttpResponse {
 
 function requestOf(input: RequestInfo | URL, init: FetchInit | undefined): Request {
   // As it is: a copy would have a stream of its own, of which the size is not known.
-  if (input instanceof Request && init === undefined) return input;
+  if (input instanceof Request && init === undefined) {
+    if (input.bodyUsed) throw new TypeError("the body of this Request was used before");
+    return input;
+  }
   const duplex = init?.body instanceof ReadableStream ? { duplex: "half" } : {};
   return new Request(input, { ...init, ...duplex });
 }

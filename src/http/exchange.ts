@@ -161,7 +161,7 @@ export class Exchange implements Server {
         if (this.returned || whole) this.close();
         return Promise.resolve();
       },
-      abort: (reason) => this.fail(reason),
+      abort: (reason) => this.cancel(reason),
       dropped: () => {
         this.lost = true;
         // Why the call failed says more than that the body was let go.

@@ -179,8 +179,8 @@ function writeHeaderList(into: StructBuilder, index: number, headers: HeaderList
 }
 
 function readHeaders(from: StructReader, index: number): HeaderList {
-  // With a pointer each, so that a few bytes cannot claim to be millions of headers.
-  const list = from.list(index, 0, 1);
+  // A few bytes may claim to be millions of structs of no size: the first of those is no header.
+  const list = from.list(index);
   return Array.from({ length: list.length }, (_, i) => {
     const [name, value] = readHeader(list.at(i));
     if (!TOKEN.test(name)) throw bad(`${JSON.stringify(name.slice(0, 100))} is no header's name`);

@@ -177,6 +177,8 @@ class ServedRequest {
   private answer(response: Response): void {
     if (!(response instanceof Response))
       throw new TypeError("the handler of a request returned no Response");
+    if (response.bodyUsed)
+      throw new TypeError("the handler of a request returned a Response whose body was used");
     // What the handler has called comes before its answer.
     makeCalls();
     const { body } = response;

@@ -125,11 +125,12 @@ it("is asked with a Request, whose body it uses up, and passes one on", async ()
   const response = await pair.run(through.fetch(request));
   expect(await pair.run(response.text())).toBe("round and round");
   expect(request.bodyUsed).toBe(true);
+  expect(await failure(through.fetch(request))).toBeInstanceOf(TypeError);
   through[Symbol.dispose]();
   await pair.done();
 });
 
-it("echoes while the request still flows, in both directions at once", async () => {
+it("C-FLO-23: echoes while the request still flows, in both directions at once", async () => {
   const pair = new Pair((request) => new Response(request.body));
   let send!: ReadableStreamDefaultController<Uint8Array>;
   const body = new ReadableStream<Uint8Array>({ start: (controller) => void (send = controller) });
@@ -197,9 +198,13 @@ it("fails with what the handler throws", async () => {
   await pair.done();
 });
 
+const used = new Response("read before");
+await used.text();
+
 it.each([
   ["nothing", undefined],
   ["an error response", Response.error()],
+  ["a used response", used],
 ])("fails when the handler returns %s", async (_, returned) => {
   const pair = new Pair(() => returned as Response);
   const error = await pair.run(failure(pair.http.fetch(URL_OF)));
@@ -278,7 +283,7 @@ it("tells the handler and the source of the response when the reader cancels", a
   await pair.done();
 });
 
-it("is canceled by its signal: before, while it waits, and while the body flows", async () => {
+it("C-FLO-23: is canceled by its signal: before, while it waits, and while the body flows", async () => {
   let aborts = 0;
   const pair = new Pair((request) => {
     request.signal.addEventListener("abort", () => aborts++);

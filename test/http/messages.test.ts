@@ -102,6 +102,23 @@ it("writes nothing that would be another header", () => {
   expect(() => writeRequest({ ...HEAD, method: "get" })).toThrow("no number");
 });
 
+it("reads nothing that would be another header", () => {
+  const builder = new ContentBuilder();
+  const read = (name: string, value: string): unknown => {
+    const struct = builder.root(0, 2).structs(0, 1, 2, 1)[0]!;
+    struct.u16(8, 1);
+    const pair = struct.struct(0, 0, 2);
+    pair.text(0, name);
+    pair.text(1, value);
+    return readHandshake(builder.finish()).headers;
+  };
+  expect(read("X", "a b")).toEqual([["X", "a b"]]);
+  for (const value of ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "a\0b"])
+    expect(() => read("X", value), JSON.stringify(value)).toThrow("line break");
+  for (const name of ["", "X Y", "X:", "X\r\nY"])
+    expect(() => read(name, "a"), JSON.stringify(name)).toThrow("no header's name");
+});
+
 it("keeps what is of one connection out of what goes on", () => {
   const list = [
     ["Connection", "X-A, upgrade"],

@@ -102,7 +102,7 @@ it("has a bound for what waits, and says when it has gone", async () => {
   expect(atB).toHaveLength(2);
 });
 
-it("carries texts and bytes both ways over a capability, and a close from the client", async () => {
+it("C-FLO-23: carries texts and bytes both ways over a capability, and a close from the client", async () => {
   const log: string[] = [];
   const pair = serving(
     (server, request) => {
@@ -202,7 +202,7 @@ it("breaks with 1006 at both sides when the connection is lost", async () => {
   pair.net.assertEmpty();
 });
 
-it("breaks when the signal of its request aborts", async () => {
+it("C-FLO-23: breaks when the signal of its request aborts", async () => {
   const log: string[] = [];
   const pair = serving((server) => void listen(server, log));
   const control = new AbortController();
