@@ -158,8 +158,9 @@ describe("a service, asked by a stranger", () => {
     pair: Pair,
     size: number | null,
     context: Foreign,
+    method = "POST",
   ): { body: Hook; ended: Promise<RpcError | null>; give: () => void } {
-    const head = { method: "POST", url: URL_OF, headers: [], size };
+    const head = { method, url: URL_OF, headers: [], size };
     const params = new Payload(writeRequest(head), [context.hook(pair.guest)]);
     const results = pair.raw.call(new CallRequest(SERVICE_HI, SERVICE_LO, 1, params));
     const body = results.pipeline([0]);
@@ -225,6 +226,22 @@ describe("a service, asked by a stranger", () => {
     expect(late.message).toContain("ended");
     expect(await pair.run(ended)).toBeNull();
     expect(seen).toEqual(["call-canceled", "\0\0\0"]);
+    body.release();
+    await pair.done();
+  });
+
+  it.each(["GET", "POST"])("takes nothing once it has answered: %s", async (method) => {
+    let answer!: (response: Response) => void;
+    const pair = new Pair(() => new Promise<Response>((resolve) => (answer = resolve)));
+    const { body, ended } = ask(pair, null, taker(), method);
+    const before = call(body, BYTES_HI, BYTES_LO, BYTES_WRITE, bytes(3)).catch(() => {});
+    if (method === "GET") await pair.run(before);
+    else await pair.rest();
+    answer(new Response("ok"));
+    expect(await pair.run(ended)).toBeNull();
+    await before;
+    const late = await pair.run(failure(call(body, BYTES_HI, BYTES_LO, BYTES_WRITE, bytes(3))));
+    expect(late).toMatchObject({ type: "disconnected" });
     body.release();
     await pair.done();
   });
@@ -314,6 +331,35 @@ describe("a service, asked by a stranger", () => {
     up!.release();
     await pair.done();
   });
+});
+
+it("breaks a WebSocket whose request is given up, though both of its ends are kept", async () => {
+  const log: string[] = [];
+  const pair = new Pair(() => {
+    const { 0: client, 1: server } = new WebSocketPair();
+    server.addEventListener("close", ({ code }) => log.push(String(code)));
+    server.accept();
+    return new HttpResponse(null, { status: 101, webSocket: client });
+  });
+  let up!: Hook;
+  const down = new Foreign((sent) => sent.returns());
+  const context = new Foreign((one) => {
+    up = one.params.caps[0]!.addRef();
+    one.returns(new Payload(ONE_CAPABILITY, [down.hook(pair.guest)]));
+  });
+  const headers = [["upgrade", "websocket"]] as const;
+  const params = writeRequest({ method: "GET", url: URL_OF, headers, size: 0 });
+  const results = pair.raw.call(
+    new CallRequest(SERVICE_HI, SERVICE_LO, 1, new Payload(params, [context.hook(pair.guest)])),
+  );
+  await pair.rest();
+  expect(log).toEqual([]);
+  results.cancel();
+  await pair.rest();
+  expect(log).toEqual(["1006"]);
+  expect(down.drops).toBe(1);
+  up.release();
+  await pair.done();
 });
 
 describe("a client, answered by a stranger", () => {
