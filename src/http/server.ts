@@ -4,7 +4,6 @@
 import { RpcError } from "../base/errors.js";
 import { valuesUnder } from "../cap/dynamic/streams.js";
 import { type StubOptions, termsOf } from "../cap/dynamic/terms.js";
-import { makeCalls } from "../cap/dynamic/turn.js";
 import { processScheduler } from "../cap/scheduler.js";
 import { ONE_CAPABILITY } from "../cap/stream/protocol.js";
 import { droppedError, ignore, type Values } from "../cap/stream/values.js";
@@ -179,8 +178,6 @@ class ServedRequest {
       throw new TypeError("the handler of a request returned no Response");
     if (response.bodyUsed)
       throw new TypeError("the handler of a request returned a Response whose body was used");
-    // What the handler has called comes before its answer.
-    makeCalls();
     const { body } = response;
     const webSocket = response instanceof HttpResponse ? response.webSocket : null;
     if (this.over) {

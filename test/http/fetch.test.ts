@@ -1,5 +1,6 @@
 // fetch over a capability: heads and bodies in both directions, at any speed, and every way in which they end.
 
+import { getEventListeners } from "node:events";
 import { expect, it } from "vitest";
 import { HttpClient } from "../../src/http/client.js";
 import { HttpResponse } from "../../src/http/response.js";
@@ -305,6 +306,22 @@ it("C-FLO-23: is canceled by its signal: before, while it waits, and while the b
   expect(await pair.run(text)).toBe(reason);
   await pair.rest();
   expect(aborts).toBe(2);
+  await pair.done();
+});
+
+it("leaves nothing at a signal that outlives the request", async () => {
+  const pair = new Pair(() => new Response("short"));
+  const { signal } = new AbortController();
+  for (let i = 0; i < 3; i++) {
+    const response = await pair.run(pair.http.fetch(URL_OF, { signal }));
+    expect(await pair.run(response.text())).toBe("short");
+  }
+  await pair.rest();
+  // The platform's Requests follow it, each by a listener that Node lets go with the Request.
+  const ours = getEventListeners(signal, "abort").filter((listener) =>
+    String(listener).includes("exchange"),
+  );
+  expect(ours).toEqual([]);
   await pair.done();
 });
 
