@@ -25,10 +25,9 @@ export class NodeBody implements BodySource {
   constructor(request: IncomingMessage, most: number) {
     this.request = request;
     this.most = most;
-    request.pause();
     request.on("data", (chunk: Buffer) => this.arrived(chunk));
     request.on("end", () => this.offer({ done: true }));
-    request.on("close", () => this.fail(clientGone()));
+    // When the client is gone, so is its response: that is told to the exchange, which wants no more of this.
   }
 
   read(): Promise<Chunk> {
