@@ -26,9 +26,6 @@ type Arrival =
 /** While so many bytes or fewer wait at the other end, more is welcome. */
 const LOW_BYTES = 64 * 1024;
 
-/** Bytes that may wait at an end: a program that sends and never looks at `bufferedAmount` meets this. */
-export const MAX_BUFFERED = 64 * 1024 * 1024;
-
 /** Bytes of the largest message, by default. */
 export const MAX_MESSAGE = 32 * 1024 * 1024;
 
@@ -88,15 +85,9 @@ export class SocketEnd {
     this.deliver();
   }
 
-  /** Sends to the peer. Nothing happens after the end. @throws RpcError limit-exceeded. */
+  /** Sends to the peer. Nothing happens after the end. Who sends what others bring waits for {@link drained}. */
   send(message: Message): void {
-    if (!this.isOpen) return;
-    const bytes = costOf(message);
-    if (this.buffered > 0 && this.buffered + bytes > MAX_BUFFERED) {
-      const why = `${MAX_BUFFERED} bytes wait to be sent on this WebSocket: await drained() between messages`;
-      throw new RpcError("overloaded", "limit-exceeded", why);
-    }
-    this.peer.arrived({ kind: "message", message, bytes });
+    if (this.isOpen) this.peer.arrived({ kind: "message", message, bytes: costOf(message) });
   }
 
   /** Resolves once more is welcome at the other side, or nothing is ever again. */

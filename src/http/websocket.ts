@@ -37,6 +37,9 @@ export interface PairedWebSocketEvents {
   error: SocketErrorEvent;
 }
 
+/** Bytes that may wait: a program that sends and never looks at `bufferedAmount` meets this. */
+const MAX_BUFFERED = 64 * 1024 * 1024;
+
 type Listener<E> = ((event: E) => unknown) | { handleEvent(event: E): unknown };
 
 const encoder = new TextEncoder();
@@ -147,6 +150,11 @@ export class PairedWebSocket extends EventTarget {
         "limit-exceeded",
         `a message has at most ${MAX_MESSAGE} bytes`,
       );
+    const waiting = this.#end.buffered;
+    if (waiting > 0 && waiting + message.length > MAX_BUFFERED) {
+      const why = `${MAX_BUFFERED} bytes wait to be sent on this WebSocket: await drained() between messages`;
+      throw new RpcError("overloaded", "limit-exceeded", why);
+    }
     this.#end.send(message);
   }
 

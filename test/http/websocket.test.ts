@@ -274,3 +274,22 @@ it("tells a close by the class of the event", async () => {
   expect(() => new HttpResponse(null, { status: 101, webSocket: a }).clone()).toThrow("no second");
   expect(() => new HttpResponse("body", { status: 101, webSocket: a })).toThrow("no body");
 });
+
+it("takes the largest message behind another that nobody has taken", async () => {
+  const { 0: client, 1: server } = new WebSocketPair();
+  const pair = new Pair(() => new HttpResponse(null, { status: 101, webSocket: client }));
+  const socket = await open(pair);
+  listen(socket);
+  socket.send("small");
+  await pair.rest();
+  socket.send("x".repeat(32 * 1024 * 1024));
+  await pair.rest();
+  const sizes: number[] = [];
+  server.addEventListener("message", ({ data }) => sizes.push((data as string).length));
+  server.accept();
+  for (let i = 0; i < 5; i++) await pair.rest();
+  expect(sizes).toEqual([5, 32 * 1024 * 1024]);
+  socket.close();
+  await pair.rest();
+  await pair.done();
+});
