@@ -73,7 +73,7 @@ export class OutgoingBody {
       try {
         chunk = await this.next();
       } catch (reason) {
-        sink.abort(reason);
+        void sink.abort(reason);
         return { reason, ours: true };
       }
       if (this.over || chunk === null) break;
