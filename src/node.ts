@@ -3,6 +3,7 @@
 // State: none. Must not know: anything of its own.
 
 export * from "./index.js";
+export { type HttpFront, httpFront, type HttpFrontOptions } from "./http/front.node.js";
 export { connectNodeWebSocket, connectSocket } from "./transport/connect.node.js";
 export {
   type ChildOptions,

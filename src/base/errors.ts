@@ -29,6 +29,8 @@ export const ERROR_CODES = [
   "invalid-capability",
   "answer-unavailable",
   "stream-dropped",
+  "body-length",
+  "no-response",
   "no-bootstrap",
   // Saved references.
   "not-persistent",

@@ -53,7 +53,8 @@ export class MemoryTransport extends BaseTransport {
 
   constructor(name: string, options: MemoryOptions) {
     super(name, Framing.batch, transportSettings(options));
-    this.defer = options.defer ?? queueMicrotask;
+    // Not the function itself: browsers refuse to run it as a method of something else.
+    this.defer = options.defer ?? ((deliver) => queueMicrotask(deliver));
   }
 
   get batching(): boolean {

@@ -51,6 +51,15 @@ describe("the browser bundle", () => {
     }
   });
 
+  it("has no HTTP in it, which has an entry of its own for browsers", async () => {
+    const made = await bundle(root, `export * from "./src/index.ts";`);
+    expect(made.modules.filter((name) => name.startsWith("src/http"))).toEqual([]);
+    const http = await bundle(root, `export * from "./src/http.ts";`, { minify: true });
+    expect(problemsOf({ ...http, total: 1, msgpackr: 1 })).toEqual([]);
+    const alone = gzipped(http.code);
+    console.log(`bundle: capstan/http alone ${alone} bytes gzipped`);
+  });
+
   it("would show what has no business in it", async () => {
     const typed = await bundle(root, `export * from "./src/typed.ts";`);
     const found = problemsOf({ ...FINE, modules: typed.modules, imports: typed.imports });

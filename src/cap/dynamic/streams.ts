@@ -20,7 +20,7 @@ import { type StubOptions, type Terms, type TermsOptions, termsOf } from "./term
 import { unsendable } from "./values/failures.js";
 
 /** Chunks and reasons of a stream are values under the terms of what it came or went through. */
-function valuesUnder(terms: Terms): Values {
+export function valuesUnder(terms: Terms): Values {
   return {
     pack: (value, scheduler) => packValue(value, true, scheduler, terms, "chunk").own(),
     unpack(payload, scheduler, received, failed) {
