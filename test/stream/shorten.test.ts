@@ -69,11 +69,11 @@ class Raw {
 
 /** A ByteStream as others have it: without substreams, or with such as have a limit of their own. */
 class Foreign {
-  readonly #limit: bigint | null;
+  readonly #limit: number | null;
   readonly writes: number[] = [];
   ended = 0;
   substreams = 0;
-  constructor(limit: bigint | null) {
+  constructor(limit: number | null) {
     this.#limit = limit;
   }
   readonly dispatch = (call: LocalCall): void => {
@@ -195,7 +195,7 @@ it("a sink that knows no substreams is written to as ever", async () => {
 });
 
 it("C-FLO-22: a substream that reaches a limit of the peer's goes on in the next", async () => {
-  const foreign = new Foreign(BigInt(CHUNK + 500));
+  const foreign = new Foreign(CHUNK + 500);
   const lab = new Lab(({ scheduler }) => new LocalHook(foreign, scheduler));
   await lab.pipe();
   expect(foreign.writes.reduce((sum, bytes) => sum + bytes, 0)).toBe(3 * CHUNK);

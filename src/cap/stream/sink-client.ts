@@ -1,5 +1,5 @@
 // Role: writes to a sink, wherever it is.
-// State: one reference to it; whether it is over, and why. Must not know: where chunks come from.
+// State: one reference to it; how much was written; whether it is over, and why. Must not know: where chunks come from.
 
 import { RpcError } from "../../base/errors.js";
 import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
@@ -12,6 +12,7 @@ import {
   BYTES_LO,
   BYTES_WRITE,
   bytesParams,
+  countParams,
   SINK_ABORT,
   SINK_BROKEN,
   SINK_DISCARD,
@@ -37,6 +38,8 @@ export class SinkClient {
   private gathered: Gathered | null = null;
   /** When there is room behind what was gathered before. */
   private room = READY;
+  /** Bytes, and 1 for any other chunk: End of schema/js.capnp. */
+  private written = 0;
   private broke: { readonly reason: unknown } | null = null;
   /** Whoever waits to write more, or for the end. */
   private readonly waiting = new Set<(reason: unknown) => void>();
@@ -67,6 +70,7 @@ export class SinkClient {
     const { hook } = this;
     if (hook === null || this.broke !== null) return this.fails();
     if (chunk instanceof Uint8Array) {
+      this.written += chunk.length;
       // In this process there is no call to be saved.
       if (chunk.length <= GATHER_UP_TO && hook.flow !== null) return this.gather(chunk);
       this.flush();
@@ -74,6 +78,7 @@ export class SinkClient {
       return chunk.length > WRITE_BYTES ? this.writeLarge(own) : this.writeBytes(own);
     }
     const params = this.values.pack(chunk, hook.scheduler);
+    this.written++;
     this.flush();
     return this.send(SINK_HI, SINK_LO, SINK_WRITE, params);
   }
@@ -128,14 +133,13 @@ export class SinkClient {
     this.flush();
     const { hook } = this;
     if (hook === null || this.broke !== null) return this.fails();
-    const request = new CallRequest(
-      BYTES_HI,
-      BYTES_LO,
-      BYTES_END,
-      emptyPayload(),
-      NO_PROMISE_PIPELINING,
-    );
-    await this.settled(hook.call(request));
+    const { flow } = hook;
+    const params = new Payload(countParams(this.written));
+    const request = new CallRequest(BYTES_HI, BYTES_LO, BYTES_END, params, NO_PROMISE_PIPELINING);
+    const ended = this.settled(hook.call(request));
+    // Whoever refused a write knows why; and not every sink knows that one is missing.
+    if (flow !== null) await this.promise((done) => flow.whenIdle(done));
+    await ended;
     this.letGo();
   }
 
@@ -177,7 +181,10 @@ export class SinkClient {
     const { hook } = this;
     if (hook === null || this.broke !== null) return this.fails().then(() => null);
     try {
-      return await substreamOf(hook, end);
+      return await substreamOf(hook, (bytes) => {
+        this.written += bytes;
+        end.reached = true;
+      });
     } catch (error) {
       throw this.values.shown(RpcError.from(error));
     }
