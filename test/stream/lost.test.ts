@@ -26,6 +26,8 @@ import { LocalHook } from "../../src/hook/local.js";
 import { Membrane } from "../../src/hook/membrane.js";
 import { Payload } from "../../src/hook/payload.js";
 import { TestVats } from "../../src/testing.js";
+import { serve as serveTyped } from "../../src/typed.js";
+import { ByteStream } from "../dynamic/foreign/byte-stream.capnp.js";
 import { failure } from "../dynamic/kit.js";
 import { all, Consumer } from "../dynamic/streams/kit.js";
 
@@ -265,6 +267,28 @@ describe("C-FLO-22: the end of a stream says how much was written", () => {
     await writer.write("value");
     await writer.close();
     expect(consumer.chunks).toHaveLength(3);
+    expect(consumer.closed).toBe(true);
+  });
+
+  it("which is nothing to those who know ByteStream alone, and nothing is asked of them", async () => {
+    const written: number[] = [];
+    let ended = 0;
+    const theirs = serveTyped(ByteStream, {
+      write: ({ bytes }) => void written.push(bytes.length),
+      end: () => void ended++,
+    } as Partial<ByteStream.Server> as ByteStream.Server);
+    const writer = writableOf(theirs._hook!.addRef()).getWriter();
+    await writer.write(new Uint8Array(5000));
+    await writer.close();
+    expect(written).toEqual([5000]);
+    expect(ended).toBe(1);
+    theirs[Symbol.dispose]();
+
+    const consumer = new Consumer();
+    using ours = new ByteStream(serveWritable(consumer.stream));
+    await ours.write({ bytes: new Uint8Array(7) });
+    await ours.end();
+    expect(consumer.chunks).toEqual([new Uint8Array(7)]);
     expect(consumer.closed).toBe(true);
   });
 

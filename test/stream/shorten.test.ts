@@ -18,6 +18,7 @@ import {
   BYTES_WRITE,
   ONE_CAPABILITY,
   readBytes,
+  readCount,
   readSubstream,
 } from "../../src/cap/stream/protocol.js";
 import { receiveReadable } from "../../src/cap/stream/readable.js";
@@ -72,6 +73,8 @@ class Foreign {
   readonly #limit: number | null;
   readonly writes: number[] = [];
   ended = 0;
+  /** What the end said was written. */
+  told = -1;
   substreams = 0;
   constructor(limit: number | null) {
     this.#limit = limit;
@@ -85,6 +88,7 @@ class Foreign {
     }
     if (isBytes && call.methodId === BYTES_END) {
       this.ended++;
+      this.told = readCount(call.params.content);
       return call.returns();
     }
     if (!isBytes || call.methodId !== BYTES_SUBSTREAM || this.#limit === null)
@@ -182,6 +186,21 @@ it("C-FLO-22: with preventClose the sink goes on, behind what the substream brou
   await lab.pipe();
   expect((consumer.chunks as Uint8Array[]).map((chunk) => chunk[0])).toEqual([7, 1, 2, 3, 1, 2, 3]);
   expect(consumer.closed).toBe(true);
+  await lab.done();
+});
+
+it("the end of the sink counts what the substream brought", async () => {
+  const foreign = new Foreign(10 * CHUNK);
+  const lab = new Lab(({ scheduler }) => new LocalHook(foreign, scheduler));
+  const writer = lab.writable.getWriter();
+  await lab.net.run(writer.write(Uint8Array.of(7)));
+  writer.releaseLock();
+  await lab.pipe();
+  expect(foreign).toMatchObject({
+    writes: [1, CHUNK, CHUNK, CHUNK],
+    told: 3 * CHUNK + 1,
+    substreams: 1,
+  });
   await lab.done();
 });
 
