@@ -2,7 +2,12 @@
 // State: one reference to it; how much was written; whether it is over, and why. Must not know: where chunks come from.
 
 import { RpcError } from "../../base/errors.js";
-import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
+import {
+  CallRequest,
+  type FlowController,
+  type Hook,
+  NO_PROMISE_PIPELINING,
+} from "../../hook/hook.js";
 import { emptyPayload, Payload } from "../../hook/payload.js";
 import type { Results } from "../../hook/results.js";
 import { GATHER_UP_TO, Gathered } from "./gather.js";
@@ -136,10 +141,7 @@ export class SinkClient {
     const { flow } = hook;
     const params = new Payload(countParams(this.written));
     const request = new CallRequest(BYTES_HI, BYTES_LO, BYTES_END, params, NO_PROMISE_PIPELINING);
-    const ended = this.settled(hook.call(request));
-    // Whoever refused a write knows why; and not every sink knows that one is missing.
-    if (flow !== null) await this.promise((done) => flow.whenIdle(done));
-    await ended;
+    await this.settled(hook.call(request), flow);
     this.letGo();
   }
 
@@ -254,14 +256,16 @@ export class SinkClient {
     return promise;
   }
 
-  private settled(results: Results): Promise<void> {
+  /** @param flow of the writes before, whose answers came before: whoever refused one knows why, and the sink may not know. */
+  private settled(results: Results, flow: FlowController | null = null): Promise<void> {
     return this.promise((done) => {
       results.observe({
         immediate: false,
         resultsSettled() {
           const { error } = results;
           results.cancel();
-          done(error);
+          if (flow === null) done(error);
+          else flow.whenReady((refused) => done(refused ?? error));
         },
       });
     });
