@@ -3,6 +3,7 @@
 // Must not know: connections, schemas, promises of JavaScript.
 
 import { RpcError } from "../base/errors.js";
+import type { Entrant, Origin } from "../base/origin.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
 import { identity } from "./identity.js";
 import { type CallRequest, Hook } from "./hook.js";
@@ -14,6 +15,8 @@ import { brokenHook, capIn, type Results, samePath } from "./results.js";
 export interface Server {
   /** Runs one call, as a job. It ends the call by `returns`, `fails` or `tailCall`, now or later. */
   dispatch(call: LocalCall): void;
+  /** Whether calls run no code of an object: then nobody has to let them in. */
+  readonly passive?: boolean;
   /** Whether `call` need not wait for stream calls before it: it is what makes them pointless. */
   overtakes?(call: LocalCall): boolean;
   /** Told once, after the last reference and the last running call are gone (C-LOC-09). */
@@ -124,6 +127,18 @@ export class LocalHook extends Hook implements Job {
   }
 
   private dispatch(call: LocalCall): void {
+    const { entry } = this.scheduler;
+    if (entry === null || this.server.passive === true) this.enter(call);
+    else entry.admit(call);
+  }
+
+  /** Dispatches a call that was let in. A stream call may have begun while it waited for that. */
+  admitted(call: LocalCall): void {
+    if (this.streamBusy) this.wait(call);
+    else this.enter(call);
+  }
+
+  private enter(call: LocalCall): void {
     if (!call.begin()) return;
     const poison = this.stream?.poison ?? null;
     if (poison !== null) {
@@ -165,7 +180,7 @@ export class LocalHook extends Hook implements Job {
  * A method ends it once, by `returns`, `fails` or `tailCall`; whatever comes later is dropped. A canceled call settles
  * at once, its method may still run to its end; set `cancelable` to false to let it finish undisturbed (C-CAN-04).
  */
-export class LocalCall extends LocalResults {
+export class LocalCall extends LocalResults implements Entrant {
   readonly interfaceHi: number;
   readonly interfaceLo: number;
   readonly methodId: number;
@@ -173,6 +188,7 @@ export class LocalCall extends LocalResults {
   readonly params: Payload;
   readonly flags: number;
   readonly returnTo: object | null;
+  origin: Origin | null;
   canceled = false;
   cancelable = true;
   /** Called once, as a job, when the caller gives up and the call is cancelable. */
@@ -192,6 +208,7 @@ export class LocalCall extends LocalResults {
     this.params = request.params.own();
     this.flags = request.flags;
     this.returnTo = request.returnTo;
+    this.origin = request.origin;
   }
 
   /** The capability called; for a method that hands itself out (`thisCap`, C-LOC-08). Not a new reference. */
@@ -202,6 +219,11 @@ export class LocalCall extends LocalResults {
   override run(): void {
     if (this.stage === "waiting") this.target.admit(this);
     else super.run();
+  }
+
+  /** It is let in. */
+  enter(): void {
+    this.target.admitted(this);
   }
 
   /** Whether the method is to run; false when the call was canceled before its turn. */

@@ -2,6 +2,7 @@
 // State: per capability, the object; per call, its arguments' references. Must not know: stubs as users see them.
 
 import { RpcError } from "../../base/errors.js";
+import { runFor } from "../../base/origin.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
 import { HOLD, holderOf } from "../../hook/holder.js";
@@ -58,10 +59,16 @@ const known = /* @__PURE__ */ new WeakMap<object, TargetObject>();
 export function hookOf(target: object, scheduler: Scheduler, terms: Terms): Hook {
   const first = known.get(target);
   for (let at = first; at !== undefined; at = at.other)
-    if (at.terms.types === terms.types) return at.hook.addRef();
+    if (at.terms.types === terms.types && sameEntry(at.hook.scheduler, scheduler))
+      return at.hook.addRef();
   const made = new TargetObject(target, scheduler, terms, first);
   known.set(target, made);
   return made.hook;
+}
+
+/** Whether calls are let in by the same. */
+function sameEntry(a: Scheduler, b: Scheduler): boolean {
+  return a === b || (a.entry === null && b.entry === null);
 }
 
 /** A new reference to a capability that stands for a value that is here. Its references stay its owner's. */
@@ -69,9 +76,29 @@ export function hookOfValue(value: unknown, scheduler: Scheduler, terms: Terms):
   return new LocalHook(new ValueObject(value, scheduler, terms), scheduler);
 }
 
+/**
+ * The capability of an object that is made later, but before the first call is let in.
+ *
+ * @param terms those of what goes through it. @returns `become` says what it is; it is never told that it was dropped.
+ */
+export function hostedHook(
+  scheduler: Scheduler,
+  terms: Terms,
+): { readonly hook: Hook; become(self: object): void } {
+  const made = new TargetObject({}, scheduler, terms, undefined);
+  return {
+    hook: made.hook.addRef(),
+    become(self) {
+      made.self = self;
+      made.other = known.get(self);
+      known.set(self, made);
+    },
+  };
+}
+
 /** A target or a function. */
 class TargetObject extends LocalObject {
-  readonly self: object;
+  self: object;
   readonly terms: Terms;
   readonly hook: LocalHook;
   /** The same object under other terms. */
@@ -116,6 +143,7 @@ class TargetObject extends LocalObject {
 /** The result of a call of this vat's, as it was when it was returned. Read back only if something in it is called. */
 class ResultObject extends LocalObject {
   readonly self = null;
+  readonly passive = true;
   private readonly payload: Payload;
   private readonly scheduler: Scheduler;
   private readonly terms: Terms;
@@ -182,6 +210,7 @@ class ResultObject extends LocalObject {
 /** A value that is here, and its owner's. */
 class ValueObject extends LocalObject {
   readonly self = null;
+  readonly passive = true;
   private readonly value: unknown;
   private readonly scheduler: Scheduler;
   private readonly terms: Terms;
@@ -272,7 +301,10 @@ class Invocation implements Entered, Receiver {
         owner = value;
         const before = entering(this);
         try {
-          value = memberOf(owner, path[at]!);
+          const name = path[at]!;
+          const { origin } = this.call;
+          value =
+            origin === null ? memberOf(owner, name) : runFor(origin, () => memberOf(owner, name));
         } finally {
           left(before);
         }
@@ -381,9 +413,14 @@ class Invocation implements Entered, Receiver {
     schemas: MethodSchemas | undefined,
   ): void {
     let answer: unknown;
+    const { origin } = this.call;
+    const apply = method as (...args: unknown[]) => unknown;
     const before = entering(this);
     try {
-      answer = Reflect.apply(method as (...args: unknown[]) => unknown, owner, args);
+      answer =
+        origin === null
+          ? Reflect.apply(apply, owner, args)
+          : runFor(origin, () => Reflect.apply(apply, owner, args));
     } catch (thrown) {
       return this.fail(thrown);
     } finally {

@@ -2,6 +2,7 @@
 // State: per value, the references found in it. Must not know: who calls whom.
 
 import { RpcError } from "../../base/errors.js";
+import type { Origin } from "../../base/origin.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { CallRequest, Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
 import { HOLD, holderOf } from "../../hook/holder.js";
@@ -263,8 +264,8 @@ const GET_OBJECT: Content = /* @__PURE__ */ objectRequest();
 const GET_VALUE: Content = /* @__PURE__ */ writeRequest(NO_STEPS, null, []);
 
 /** Asks for the value of the result that `hook` stands for. */
-export function askValue(hook: Hook): Results {
-  return ask(hook, GET_VALUE);
+export function askValue(hook: Hook, origin: Origin | null = null): Results {
+  return ask(hook, GET_VALUE, origin);
 }
 
 /** Asks for the object of the result that `hook` stands for. */
@@ -272,11 +273,11 @@ export function askObject(hook: Hook): Results {
   return ask(hook, GET_OBJECT);
 }
 
-function ask(hook: Hook, content: Content): Results {
+function ask(hook: Hook, content: Content, origin: Origin | null = null): Results {
   const params = new Payload(content);
-  return hook.call(
-    new CallRequest(OBJECT_HI, OBJECT_LO, METHOD_GET, params, NO_PROMISE_PIPELINING),
-  );
+  const call = new CallRequest(OBJECT_HI, OBJECT_LO, METHOD_GET, params, NO_PROMISE_PIPELINING);
+  call.origin = origin;
+  return hook.call(call);
 }
 
 function objectRequest(): Content {
