@@ -30,8 +30,8 @@ export interface Entry {
 export interface OriginSource {
   /** What the code that asks runs for. */
   current(): Origin | null;
-  /** Runs `body`, and all that it leads to, for `origin`. */
-  run<T>(origin: Origin, body: () => T): T;
+  /** Runs `body`, and all that it leads to, for `origin`; null for nobody. */
+  run<T>(origin: Origin | null, body: () => T): T;
 }
 
 let source: OriginSource | null = null;
@@ -45,6 +45,14 @@ export function currentOrigin(): Origin | null {
   return source === null ? null : source.current();
 }
 
-export function runFor<T>(origin: Origin | null, body: () => T): T {
-  return source === null || origin === null ? body() : source.run(origin, body);
+/**
+ * Runs the code of a call.
+ *
+ * @param origin who made the call, or what the code was let in for. @param scheduler of the object whose code it is: what
+ *   it makes belongs there, also where nobody lets calls in and it runs on behalf of its caller.
+ */
+export function runFor<T>(origin: Origin | null, scheduler: Scheduler, body: () => T): T {
+  if (source === null) return body();
+  const foreign = origin !== null && origin.scheduler !== scheduler;
+  return source.run(foreign ? { ...origin, scheduler } : origin, body);
 }

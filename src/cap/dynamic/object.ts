@@ -301,10 +301,8 @@ class Invocation implements Entered, Receiver {
         owner = value;
         const before = entering(this);
         try {
-          const name = path[at]!;
-          const { origin } = this.call;
-          value =
-            origin === null ? memberOf(owner, name) : runFor(origin, () => memberOf(owner, name));
+          const { origin, scheduler } = this.call;
+          value = runFor(origin, scheduler, () => memberOf(owner, path[at]!));
         } finally {
           left(before);
         }
@@ -413,14 +411,12 @@ class Invocation implements Entered, Receiver {
     schemas: MethodSchemas | undefined,
   ): void {
     let answer: unknown;
-    const { origin } = this.call;
-    const apply = method as (...args: unknown[]) => unknown;
+    const { origin, scheduler } = this.call;
     const before = entering(this);
     try {
-      answer =
-        origin === null
-          ? Reflect.apply(apply, owner, args)
-          : runFor(origin, () => Reflect.apply(apply, owner, args));
+      answer = runFor(origin, scheduler, () =>
+        Reflect.apply(method as (...args: unknown[]) => unknown, owner, args),
+      );
     } catch (thrown) {
       return this.fail(thrown);
     } finally {

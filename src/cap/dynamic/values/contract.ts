@@ -67,6 +67,8 @@ export const DEFAULT_VALUE_LIMITS: ValueLimits = Object.freeze({
 export interface EncodeOptions {
   /** What the path of a refusal begins with. */
   readonly root?: string;
+  /** What is done with the value, for a refusal; by default it is sent. */
+  readonly purpose?: "sent" | "stored";
   readonly types?: ValueTypes;
   readonly limits?: ValueLimits;
   /** Whether the stacks of errors are sent; by default they are not, since they tell strangers of the code. */

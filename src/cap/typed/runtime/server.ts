@@ -93,7 +93,9 @@ class TypedServer implements HookServer {
     const context = new CallContext<Struct, object>(call, method);
     try {
       const { params } = context;
-      const answer = runFor(call.origin, () => (run as Method).call(this.server, params, context));
+      const answer = runFor(call.origin, call.scheduler, () =>
+        (run as Method).call(this.server, params, context),
+      );
       if (isThenable(answer)) answer.then(context.onValue, context.onError);
       else context.settle(answer);
     } catch (thrown) {
