@@ -27,6 +27,7 @@ export type { Namespace } from "./host/object/namespace.js";
 export { DEFAULT_HOST_LIMITS, type HostLimits, type Reporter } from "./host/object/parts.js";
 export type { ObjectState } from "./host/object/state.js";
 export type { ListOptions, PutOptions, ReadOptions } from "./host/storage/arguments.js";
+export { type LmdbOptions, openLmdbStore } from "./host/storage/lmdb-store.node.js";
 export { MemoryStore } from "./host/storage/memory-store.js";
 export type { ObjectStorage } from "./host/storage/object-storage.js";
 export type {

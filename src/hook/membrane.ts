@@ -269,9 +269,9 @@ class MembraneHook extends Hook implements HookWatcher {
       this.watchInner();
       return;
     }
-    const { crosses } = this.membrane.policy;
-    if (crosses === undefined) this.step(end);
-    else crosses(opposite(this.direction), "resolution", null, () => this.step(end));
+    const { policy } = this.membrane;
+    if (policy.crosses === undefined) this.step(end);
+    else policy.crosses(opposite(this.direction), "resolution", null, () => this.step(end));
   }
 
   revoked(): void {
@@ -353,10 +353,11 @@ class MembraneResults extends Results implements ResultsObserver {
   }
 
   resultsSettled(source: Results): void {
-    const { crosses } = this.membrane.policy;
+    const { policy } = this.membrane;
+    const direction = opposite(this.direction);
     if (this.settled) source.cancel();
-    else if (crosses === undefined) this.arrive(source);
-    else crosses(opposite(this.direction), "results", this.origin, () => this.arrive(source));
+    else if (policy.crosses === undefined) this.arrive(source);
+    else policy.crosses(direction, "results", this.origin, () => this.arrive(source));
   }
 
   private arrive(source: Results): void {
