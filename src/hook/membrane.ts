@@ -40,14 +40,15 @@ export interface MembranePolicy {
    * Results of a call, or what a promise has become, are about to cross in `direction`. They do when `pass` is called: now or
    * later, in the order asked in; never, if the membrane is revoked instead.
    *
-   * @param origin of results, who made the call.
+   * @param results whose they are, and how the call failed, if it did; null for what a promise has become.
    */
-  crosses?(
-    direction: Direction,
-    what: "results" | "resolution",
-    origin: Origin | null,
-    pass: () => void,
-  ): void;
+  crosses?(direction: Direction, results: CrossingResults | null, pass: () => void): void;
+}
+
+/** Of results that cross a membrane: who made the call, and what it failed with. */
+export interface CrossingResults {
+  readonly origin: Origin | null;
+  readonly error: RpcError | null;
 }
 
 /**
@@ -271,7 +272,7 @@ class MembraneHook extends Hook implements HookWatcher {
     }
     const { policy } = this.membrane;
     if (policy.crosses === undefined) this.step(end);
-    else policy.crosses(opposite(this.direction), "resolution", null, () => this.step(end));
+    else policy.crosses(opposite(this.direction), null, () => this.step(end));
   }
 
   revoked(): void {
@@ -354,10 +355,10 @@ class MembraneResults extends Results implements ResultsObserver {
 
   resultsSettled(source: Results): void {
     const { policy } = this.membrane;
-    const direction = opposite(this.direction);
-    if (this.settled) source.cancel();
-    else if (policy.crosses === undefined) this.arrive(source);
-    else policy.crosses(direction, "results", this.origin, () => this.arrive(source));
+    if (this.settled) return source.cancel();
+    if (policy.crosses === undefined) return this.arrive(source);
+    const results = { origin: this.origin, error: source.error };
+    policy.crosses(opposite(this.direction), results, () => this.arrive(source));
   }
 
   private arrive(source: Results): void {

@@ -204,7 +204,7 @@ export class Activation implements Callee, Wrapping {
           waitUntil: (promise) => this.waitUntil(promise),
           abort: (reason) => this.abort(reason),
         });
-        return new definition.type(ctx, parts.environment(this) as never);
+        return new definition.type(ctx as never, parts.environment(this) as never);
       });
       makeTarget(instance, EVENT_NAMES);
       this.instance = instance;
@@ -293,8 +293,9 @@ export class Activation implements Callee, Wrapping {
     for (const listener of [...this.onBroken]) listener(error);
     for (const caller of this.callers) caller.close(error);
     this.callers.clear();
-    // Behind what the gate has refused: those calls were not even begun.
-    this.scheduler.post({ run: () => this.membrane.revoke(error.delivered("unknown")) });
+    // Behind what the gate has refused, and refuses of what is on its way to it: those calls were not even begun.
+    const revoke = { run: (): void => this.membrane.revoke(error.delivered("unknown")) };
+    this.scheduler.post({ run: () => this.scheduler.post(revoke) });
     this.owner.ended(this, this.stored?._settled() ?? null);
   }
 

@@ -4,10 +4,14 @@
 // New events are not held back here but where they reach the object's code, `Scheduler.entry`: a call that was pipelined on a
 // promise gets there long after it has crossed the boundary.
 
-import type { Origin } from "../../base/origin.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import type { Hook } from "../../hook/hook.js";
-import { type Direction, Membrane, type MembranePolicy } from "../../hook/membrane.js";
+import {
+  type CrossingResults,
+  type Direction,
+  Membrane,
+  type MembranePolicy,
+} from "../../hook/membrane.js";
 import { PromiseHook } from "../../hook/promise.js";
 import type { Frame, InputGate } from "../gates/input-gate.js";
 import type { OutputGate } from "../gates/output-gate.js";
@@ -41,21 +45,19 @@ class BoundaryPolicy implements MembranePolicy {
     return later;
   }
 
-  crosses(
-    direction: Direction,
-    what: "results" | "resolution",
-    origin: Origin | null,
-    pass: () => void,
-  ): void {
-    // What a promise has become crosses behind the calls that were made through it, which may wait for the output gate.
-    if (direction === "outward" || what === "resolution") {
+  crosses(direction: Direction, results: CrossingResults | null, pass: () => void): void {
+    // What promises have become crosses behind the calls that were made through them, which may wait for the output gate.
+    if (direction === "outward" || results === null) {
+      // That a call was refused says nothing of the object but that it is broken.
+      const { brokenBy } = this.input;
+      if (brokenBy !== null && results?.error?.code === brokenBy.code) return pass();
       this.output.wait((error) => {
         if (error === null) pass();
       });
       return;
     }
     const { input } = this;
-    const frame = origin as Frame | null;
+    const frame = results.origin as Frame | null;
     // What nobody in particular asked for comes to whoever runs.
     const section = frame?.gate === input ? frame.section : input.running;
     // Broken, the membrane is revoked and the call fails with the cause.

@@ -40,8 +40,8 @@ export interface EventHandlers {
   alarm?(info: AlarmInfo): unknown;
 }
 
-/** The class of an object. */
-export type ObjectClass<T extends object = object> = new (ctx: ObjectState, env: never) => T;
+/** The class of an object. Its constructor is given an {@link ObjectState} and `env`, whatever it calls their types. */
+export type ObjectClass<T extends object = object> = new (ctx: never, env: never) => T;
 
 /** What a host delivers in its own way: no method to be called from afar, whoever has a stub. */
 export const EVENT_NAMES: ReadonlySet<string> = new Set([

@@ -30,7 +30,7 @@ export type Classes = Readonly<Record<string, ObjectClass>>;
 
 /** What objects and their host find in `env`: a namespace for each class, and whatever else was given. */
 export type EnvOf<C extends Classes, V extends object> = V & {
-  readonly [K in keyof C]: Namespace<InstanceType<C[K]>>;
+  readonly [K in keyof C]: C[K] extends ObjectClass<infer T> ? Namespace<T> : never;
 };
 
 export interface HostOptions<C extends Classes, V extends object> {
@@ -139,7 +139,10 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   }
 
   private reach(definition: Definition, id: ObjectId): ObjectHook {
-    return new ObjectHook(processScheduler(), () => this.directory.activate(definition, id));
+    return new ObjectHook(processScheduler(), {
+      activate: () => this.directory.activate(definition, id),
+      find: () => this.directory.find(definition, id),
+    });
   }
 }
 

@@ -13,22 +13,26 @@ export interface Callee {
   call(request: CallRequest): Results;
 }
 
-/** Finds the one activation of an object. Runs no user code. @throws RpcError when there is to be none any more. */
-export type Activate = () => Callee;
+/** Finds the one activation of an object. */
+export interface Finder {
+  /** Makes it, if there is none. Runs no user code. @throws RpcError when there is to be none any more. */
+  activate(): Callee;
+  find(): Callee | undefined;
+}
 
 /**
  * A reference to an object by its id. It outlives activations: an evicted object is activated again by the next call. It breaks
  * with an activation that it has called and that broke, since calls may be lost: then a new reference is needed.
  */
 export class ObjectHook extends Hook {
-  private readonly activate: Activate;
+  private readonly finder: Finder;
   private callee: Callee | null = null;
   private closedBy: RpcError | null = null;
   private watchers: HookWatcher[] = [];
 
-  constructor(scheduler: Scheduler, activate: Activate) {
+  constructor(scheduler: Scheduler, finder: Finder) {
     super(scheduler);
-    this.activate = activate;
+    this.finder = finder;
   }
 
   /** Nobody else vouches for it. */
@@ -44,7 +48,7 @@ export class ObjectHook extends Hook {
     if (this.closedBy !== null) return this.refuse(request, this.closedBy);
     let callee: Callee;
     try {
-      callee = this.activate();
+      callee = this.finder.activate();
     } catch (thrown) {
       return this.refuse(request, RpcError.from(thrown).delivered("not-sent"));
     }
@@ -56,14 +60,9 @@ export class ObjectHook extends Hook {
     return callee.call(request);
   }
 
-  /** The activation it has called, if that is still there. */
-  get current(): Callee | null {
-    return this.callee;
-  }
-
-  /** Makes sure of an activation, as a call would. */
-  activated(): Callee {
-    return this.activate();
+  /** The activation that a call would come to, if there is one. */
+  get current(): Callee | undefined {
+    return this.closedBy === null ? this.finder.find() : undefined;
   }
 
   /** The activation was evicted. */

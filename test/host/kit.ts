@@ -1,0 +1,62 @@
+// Hosts for tests: each is closed, and what it reported is looked at.
+
+import { afterEach, expect } from "vitest";
+import {
+  type Classes,
+  createHost,
+  type Host,
+  MemoryStore,
+  type Store,
+} from "../../src/host.node.js";
+import type { HostLimits } from "../../src/host.node.js";
+import { VirtualClock } from "../../src/host/testing.js";
+import type { ValueTypes } from "../../src/index.js";
+
+export interface TestHostOptions {
+  readonly store?: Store;
+  readonly clock?: VirtualClock;
+  readonly limits?: Partial<HostLimits>;
+  readonly types?: ValueTypes;
+}
+
+const hosts: Host[] = [];
+
+/** What hosts reported since this was last emptied. */
+export const reports: string[] = [];
+
+afterEach(async () => {
+  for (const host of hosts.splice(0)) await host.close();
+  expect(reports.splice(0), "reports that no test has looked at").toEqual([]);
+});
+
+/** A host that is closed after the test. */
+export async function testHost<C extends Classes>(
+  classes: C,
+  options: TestHostOptions = {},
+): Promise<Host<C>> {
+  const host = await createHost({
+    store: options.store ?? new MemoryStore(),
+    clock: options.clock ?? new VirtualClock(),
+    classes,
+    report: (error, what) => reports.push(`${what}: ${(error as Error).message}`),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.types === undefined ? {} : { types: options.types }),
+  });
+  hosts.push(host as unknown as Host);
+  return host;
+}
+
+/** Lets everything come to rest that needs nothing from outside. */
+export async function settle(turns = 30): Promise<void> {
+  for (let i = 0; i < turns; i++)
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+}
+
+/** A promise with its ends. */
+export function later<T = void>(): { promise: Promise<T>; resolve(value: T): void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((done) => (resolve = done));
+  return { promise, resolve };
+}
