@@ -3,7 +3,7 @@
 // Must not know: other objects, how it is found, what is in its values.
 
 import { RpcError } from "../../base/errors.js";
-import { currentOrigin, type Entrant, runFor } from "../../base/origin.js";
+import { currentOrigin, type Entrant, type Origin, runFor } from "../../base/origin.js";
 import { Scheduler } from "../../base/scheduler.js";
 import { hostedHook } from "../../cap/dynamic/object.js";
 import { makeTarget } from "../../cap/dynamic/target.js";
@@ -22,6 +22,16 @@ import type { ObjectId } from "./ids.js";
 import type { Callee, ObjectHook } from "./object-hook.js";
 import type { Definition, HostParts, Wrapping } from "./parts.js";
 import { ObjectState } from "./state.js";
+
+const byGate = new WeakMap<InputGate, Activation>();
+
+/** The activation whose own code `origin` stands for; undefined for code that only runs on behalf of one. */
+export function activationAt(origin: Origin | null): Activation | undefined {
+  const frame = origin as Frame | null;
+  return frame === null || frame.scheduler !== frame.gate.scheduler
+    ? undefined
+    : byGate.get(frame.gate);
+}
 
 /** Told of an activation's end, once. */
 export interface ActivationOwner {
@@ -82,6 +92,7 @@ export class Activation implements Callee, Wrapping {
     scheduler.entry = { admit: (call) => this.admit(call) };
     scheduler.onError = (error) => parts.report(error, this.name);
     this.input = new InputGate({ name: this.name, scheduler, turns: parts.turns });
+    byGate.set(this.input, this);
     this.membrane = boundary(this.input, this.output, parts.scheduler, scheduler);
     const hosted = hostedHook(scheduler, parts.terms);
     this.become = (self) => hosted.become(self);

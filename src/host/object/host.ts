@@ -47,6 +47,12 @@ export interface HostOptions<C extends Classes, V extends object> {
   readonly types?: ValueTypes;
   /** Told of what nobody else hears of: an alarm that failed, a rejected `waitUntil`. By default it is written to the console. */
   readonly report?: Reporter;
+  /**
+   * Whether what the code of an object throws where nobody catches it, in a timer or a forgotten promise, breaks that object
+   * instead of ending the process; true by default. It takes listeners of the process's `uncaughtException` and
+   * `unhandledRejection`; what other code throws goes on as it would without them.
+   */
+  readonly containFaults?: boolean;
 }
 
 /** What a runtime gives a host. */
@@ -54,6 +60,8 @@ export interface Runtime {
   readonly crypto: IdCrypto;
   readonly turns: Turns;
   readonly clock: Clock;
+  /** Has faults in the code of objects that nobody catches break those objects. @returns ends it. */
+  contain(): () => void;
 }
 
 /** The version of how things are stored. */
@@ -66,6 +74,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private readonly directory: Directory;
   private readonly alarms: AlarmClock;
   private readonly store: Store;
+  private readonly letGo: () => void;
   private closing: Promise<void> | null = null;
 
   private constructor(options: HostOptions<C, V>, runtime: Runtime, secret: Uint8Array) {
@@ -102,6 +111,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       environment,
     };
     this.store = store;
+    this.letGo = options.containFaults === false ? () => {} : runtime.contain();
     this.alarms = new AlarmClock(parts, () => this.directory, definitions);
     this.directory = new Directory(parts, this.alarms);
     this.env = environment(null);
@@ -136,6 +146,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     this.alarms.stop();
     await this.directory.close(new RpcError("disconnected", "object-closed", "the host is closed"));
     await this.store.close();
+    this.letGo();
   }
 
   private reach(definition: Definition, id: ObjectId): ObjectHook {

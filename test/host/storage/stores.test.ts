@@ -4,13 +4,14 @@ import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lockDirectory } from "../../../src/host/storage/directory-lock.node.js";
 import { diskFull, FaultyStore } from "../../../src/host/storage/faulty-store.js";
 import { openLmdbStore } from "../../../src/host/storage/lmdb-store.node.js";
 import { MemoryStore } from "../../../src/host/storage/memory-store.js";
 import type { Store } from "../../../src/host/storage/store.js";
 import { storeSuite } from "../../suites/store.js";
+import { compilePrograms, type Programs } from "../../support/programs.js";
 
 function folder(): { directory: string; cleanUp: () => void } {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "capstan-store-"));
@@ -78,17 +79,23 @@ describe("FaultyStore", () => {
   });
 });
 
+const HOLDER = "test/host/programs/lock-holder.ts";
+const FILLER = "test/host/programs/disk-filler.ts";
+
 describe("LmdbStore", () => {
+  let programs: Programs;
+  beforeAll(() => {
+    programs = compilePrograms([HOLDER, FILLER]);
+  });
+  afterAll(() => programs.dispose());
+
   it("is locked while another process, or this one, has it; a dead one's lock counts for nothing", async () => {
     const { directory, cleanUp } = folder();
     const store = await openLmdbStore(directory);
     await expect(openLmdbStore(directory)).rejects.toMatchObject({ code: "storage-locked" });
     await store.close();
     // A process that takes the lock and is killed.
-    const program = `import(${JSON.stringify(new URL("../../../dist/host/storage/directory-lock.node.js", import.meta.url).href)})
-      .then(({ lockDirectory }) => lockDirectory(${JSON.stringify(directory)}))
-      .then(() => process.kill(process.pid, "SIGKILL"));`;
-    const { signal } = spawnSync(process.execPath, ["-e", program]);
+    const { signal } = spawnSync(process.execPath, [programs.file(HOLDER), directory]);
     expect(signal).toBe("SIGKILL");
     expect(fs.readdirSync(directory).some((name) => name.startsWith("lock."))).toBe(true);
     await (await openLmdbStore(directory)).close();
@@ -135,30 +142,15 @@ describe("LmdbStore", () => {
   // The limit of a file's size stands for a full disk: a write then fails in the same place.
   it("fails when there is no room left, then every later write, and has all from before", async () => {
     const { directory, cleanUp } = folder();
-    const entry = new URL("../../../dist/host.node.js", import.meta.url).href;
-    const program = `
-      import { openLmdbStore } from ${JSON.stringify(entry)};
-      const store = await openLmdbStore(${JSON.stringify(directory)});
-      let safe = -1;
-      const codes = new Set();
-      const write = async (i, size) => {
-        try {
-          await store.write([{ key: Uint8Array.of(1, i), value: new Uint8Array(size) }]).flushed;
-          safe = i;
-        } catch (error) { codes.add(error.code); }
-      };
-      for (let i = 0; i < 60; i++) await write(i, 20_000);
-      const before = safe;
-      await write(61, 1);
-      console.log(JSON.stringify({ before, safe, codes: [...codes] }));
-      process.exit();`;
     const child = spawnSync(
       "bash",
       [
         "-c",
-        `trap '' XFSZ; ulimit -f 600; exec "$0" --input-type=module -e "$1"`,
+        `trap '' XFSZ; ulimit -f 600; exec "$@"`,
+        "",
         process.execPath,
-        program,
+        programs.file(FILLER),
+        directory,
       ],
       { encoding: "utf8" },
     );
