@@ -43,6 +43,7 @@ function random(seed: number): () => number {
 class Writer {
   readonly lines: string[] = [];
   private readonly child: ChildProcess;
+  private readonly closed: Promise<true>;
   private waiting: (() => void) | null = null;
   private errors = "";
   private rest = "";
@@ -51,6 +52,7 @@ class Writer {
     this.child = spawn(process.execPath, [program, directory], {
       stdio: ["pipe", "pipe", "pipe"],
     });
+    this.closed = new Promise((resolve) => this.child.once("close", () => resolve(true)));
     this.child.stdout!.setEncoding("utf8").on("data", (text: string) => {
       const lines = (this.rest + text).split("\n");
       this.rest = lines.pop()!;
@@ -70,7 +72,7 @@ class Writer {
     while (this.lines.length < count) {
       const exited = await Promise.race([
         new Promise<false>((resolve) => (this.waiting = () => resolve(false))),
-        new Promise<true>((resolve) => this.child.once("close", () => resolve(true))),
+        this.closed,
       ]);
       if (exited && this.lines.length < count) throw new Error(`it ended: ${this.errors}`);
     }
@@ -80,11 +82,9 @@ class Writer {
     this.child.stdin!.write("go\n");
   }
 
-  kill(): Promise<void> {
-    return new Promise((resolve) => {
-      this.child.once("close", () => resolve());
-      this.child.kill("SIGKILL");
-    });
+  async kill(): Promise<void> {
+    this.child.kill("SIGKILL");
+    await this.closed;
   }
 }
 

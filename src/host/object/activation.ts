@@ -301,7 +301,7 @@ export class Activation implements Callee, Wrapping {
     this.end("broken", error);
     this.input.break(error.delivered("not-sent"));
     this.output.break(error);
-    for (const listener of [...this.onBroken]) listener(error);
+    for (const listener of this.onBroken) listener(error);
     for (const caller of this.callers) caller.close(error);
     this.callers.clear();
     // Behind what the gate has refused, and refuses of what is on its way to it: those calls were not even begun.

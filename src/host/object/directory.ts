@@ -1,7 +1,7 @@
 // Role: finds the one activation of each object, and makes it when there is none.
 // State: the activations there are, and those that the store has not done with. Must not know: what an activation does.
 
-import { RpcError } from "../../base/errors.js";
+import type { RpcError } from "../../base/errors.js";
 import { Activation, type ActivationOwner } from "./activation.js";
 import type { ObjectId } from "./ids.js";
 import type { Definition, HostParts } from "./parts.js";
@@ -71,8 +71,8 @@ export class Directory implements ActivationOwner {
   /** For good: what is active breaks with `error`, when its writes are handed over; nothing is activated any more. */
   async close(error: RpcError): Promise<void> {
     this.closedBy = error;
-    await Promise.all([...this.active.values()].map((one) => one.flushed().catch(() => {})));
-    for (const activation of [...this.active.values()]) activation.break(error, "object-closed");
+    await Promise.all(Array.from(this.active.values(), (one) => one.flushed().catch(() => {})));
+    for (const activation of this.active.values()) activation.break(error, "object-closed");
     await Promise.all(this.leaving.values());
   }
 }

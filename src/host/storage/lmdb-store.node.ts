@@ -6,7 +6,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import type { Database } from "lmdb";
+import type { Database, open as openLmdb } from "lmdb";
 import { RpcError } from "../../base/errors.js";
 import { type DirectoryLock, lockDirectory } from "./directory-lock.node.js";
 import { checkDatabaseFile } from "./lmdb-header.node.js";
@@ -70,7 +70,7 @@ export async function openLmdbStore(directory: string, options: LmdbOptions = {}
   }
 }
 
-async function loadLmdb(): Promise<typeof import("lmdb").open> {
+async function loadLmdb(): Promise<typeof openLmdb> {
   try {
     return (await import("lmdb")).open;
   } catch (thrown) {

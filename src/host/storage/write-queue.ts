@@ -6,7 +6,7 @@
 // One batch is one transaction. It stays open until the code that writes comes to its next `await`, so what is written without
 // one in between is there together or not at all. Batches are handed over in the order of their writes.
 
-import { RpcError } from "../../base/errors.js";
+import type { RpcError } from "../../base/errors.js";
 import type { OutputGate } from "../gates/output-gate.js";
 import { costOf } from "./byte-cache.js";
 import type { ObjectKeys } from "./keys.js";

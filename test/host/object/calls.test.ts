@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { DurableObject, type Namespace } from "../../../src/host.node.js";
 import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
-import { RpcError, RpcStub, RpcTarget } from "../../../src/index.js";
+import { RpcError, type RpcStub, RpcTarget } from "../../../src/index.js";
 import { later, settle, testHost } from "../kit.js";
 
 class Counter extends DurableObject<{ COUNTERS: Namespace<Counter> }> {
@@ -285,19 +285,19 @@ describe("a critical section", () => {
   }
 
   it("keeps calls out until it ends, and is one after the other", async () => {
-    let object!: Careful;
+    const objects: Careful[] = [];
     class Known extends Careful {
       constructor(ctx: never, env: never) {
         super(ctx, env);
-        object = this;
+        objects.push(this);
       }
     }
     const host = await testHost({ CAREFUL: Known });
     const stub = host.env.CAREFUL.getByName("a");
     const blocked = [stub.block("1"), stub.note("call"), stub.block("2")];
     await settle();
-    expect(object.log).toEqual(["1 begins"]);
-    object.gate.resolve();
+    expect(objects[0]!.log).toEqual(["1 begins"]);
+    objects[0]!.gate.resolve();
     await Promise.all(blocked);
     expect(await stub.read()).toEqual(["1 begins", "1 ends", "call", "2 begins", "2 ends"]);
   });
