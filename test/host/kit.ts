@@ -19,13 +19,16 @@ export interface TestHostOptions {
   readonly types?: ValueTypes;
 }
 
-const hosts: Host[] = [];
+const hosts: { host: Host; clock: VirtualClock }[] = [];
 
 /** What hosts reported since this was last emptied. */
 export const reports: string[] = [];
 
 afterEach(async () => {
-  for (const host of hosts.splice(0)) await host.close();
+  for (const { host, clock } of hosts.splice(0)) {
+    await host.close();
+    expect(clock.pendingTimers, "timers of a host that is closed").toBe(0);
+  }
   expect(reports.splice(0), "reports that no test has looked at").toEqual([]);
 });
 
@@ -34,15 +37,16 @@ export async function testHost<C extends Classes>(
   classes: C,
   options: TestHostOptions = {},
 ): Promise<Host<C>> {
+  const clock = options.clock ?? new VirtualClock();
   const host = await createHost({
     store: options.store ?? new MemoryStore(),
-    clock: options.clock ?? new VirtualClock(),
+    clock,
     classes,
     report: (error, what) => reports.push(`${what}: ${(error as Error).message}`),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.types === undefined ? {} : { types: options.types }),
   });
-  hosts.push(host as unknown as Host);
+  hosts.push({ host: host as unknown as Host, clock });
   return host;
 }
 

@@ -133,26 +133,20 @@ export class Activation implements Callee, Wrapping {
   deliver(event: ObjectEvent): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.running++;
-      const end = <T>(settle: (value: T) => void) => {
-        return (value: T): void => {
-          this.running--;
-          this.onBroken.delete(broken);
-          settle(value);
-        };
+      // Once, whichever comes first: its end, or that of the object.
+      const ended = (): boolean => this.onBroken.delete(fail) && this.running-- > 0;
+      const fail = (thrown: unknown): void => {
+        if (ended()) reject(thrown);
       };
-      const broken = end(reject);
-      this.onBroken.add(broken);
+      this.onBroken.add(fail);
       const run = async (): Promise<unknown> => event.run(this.instance!);
       this.input.enter({
         from: null,
         deliver: (frame) => {
           this.usedAt = this.parts.clock.now;
-          runFor(frame, this.scheduler, run).then(
-            (value) => this.onBroken.has(broken) && end(resolve)(value),
-            (thrown: unknown) => this.onBroken.has(broken) && broken(thrown as RpcError),
-          );
+          runFor(frame, this.scheduler, run).then((value) => ended() && resolve(value), fail);
         },
-        refuse: (error) => this.onBroken.has(broken) && broken(error),
+        refuse: fail,
       });
     });
   }
@@ -248,19 +242,21 @@ export class Activation implements Callee, Wrapping {
   private section<T>(body: () => Promise<T>): Promise<T> {
     const { input, scheduler, parts } = this;
     const origin = currentOrigin() as Frame | null;
-    return new Promise((resolve, reject) => {
-      let stopTimer = (): void => {};
-      const fail = (thrown: unknown): void => {
-        stopTimer();
-        this.break(thrown);
-        reject(thrown);
-      };
+    const done = new Promise<T>((resolve, reject) => {
       const section = input.section(origin?.gate === input ? origin : null, (frame, error) => {
         if (error !== null) return reject(error);
         const { sectionTime } = parts.limits;
-        stopTimer = parts.clock.after(sectionTime, () => fail(tooLong(sectionTime)));
+        const stopTimer = parts.clock.after(sectionTime, () => fail(tooLong(sectionTime)));
+        const fail = (thrown: unknown): void => {
+          stopTimer();
+          this.onBroken.delete(fail);
+          this.break(thrown);
+          reject(thrown);
+        };
+        this.onBroken.add(fail);
         runFor(frame, scheduler, body).then((value) => {
           stopTimer();
+          this.onBroken.delete(fail);
           resolve(value);
           // Who waits for the section goes on before the next event comes.
           parts.turns.after(() => {
@@ -270,6 +266,9 @@ export class Activation implements Callee, Wrapping {
         }, fail);
       });
     });
+    // Everybody hears of its failure by the object's end; who began it need not listen.
+    done.catch(() => {});
+    return done;
   }
 
   private flushUnlessTentative(): void {

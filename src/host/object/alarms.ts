@@ -5,7 +5,7 @@
 // remembered here.
 
 import { type AlarmRecord, alarmWrites, readAlarm, retryOf } from "../storage/alarm.js";
-import { ALL_ALARMS, alarmsUpTo, ObjectKeys, readAlarmKey } from "../storage/keys.js";
+import { ALL_ALARMS, alarmsUpTo, join, ObjectKeys, readAlarmKey } from "../storage/keys.js";
 import type { Activation } from "./activation.js";
 import type { Directory } from "./directory.js";
 import type { EventHandlers } from "./durable-object.js";
@@ -14,7 +14,7 @@ import type { Definition, HostParts } from "./parts.js";
 
 /** A wall clock may jump: it is looked at again after so long, in milliseconds. */
 const LONGEST_WAIT = 60_000;
-/** So many are delivered at a time. */
+/** So many are looked at, and delivered, at a time. */
 const AT_A_TIME = 1000;
 /** After the store has failed it is asked again, in milliseconds. */
 const AFTER_FAILURE = 2000;
@@ -49,11 +49,15 @@ export class AlarmClock {
     const { store, clock } = this.parts;
     const { now } = clock;
     try {
-      const limit = AT_A_TIME + this.running.size;
-      const due = await store.range({ ...alarmsUpTo(now), limit });
-      for (const { key } of due) if (this.running.size < AT_A_TIME) this.deliver(key);
-      const from = alarmsUpTo(now).to;
-      const [next] = await store.range({ from, to: ALL_ALARMS.to, limit: 1 });
+      const due = alarmsUpTo(now);
+      for (let { from } = due; this.running.size < AT_A_TIME;) {
+        const page = await store.range({ from, to: due.to, limit: AT_A_TIME });
+        for (const { key } of page) this.deliver(key);
+        const last = page.at(-1);
+        if (page.length < AT_A_TIME || last === undefined) break;
+        from = join(last.key, [0]);
+      }
+      const [next] = await store.range({ from: due.to, to: ALL_ALARMS.to, limit: 1 });
       if (next !== undefined) this.alarmChanged(readAlarmKey(next.key).time);
     } catch (thrown) {
       this.failed(thrown);
@@ -90,14 +94,13 @@ export class AlarmClock {
     if (definition === undefined) return;
     const id = definition.ids.fromBytes(bytes);
     const name = `${namespace}/${id.toString()}`;
-    if (this.running.has(name)) return;
+    if (this.running.has(name) || this.running.size >= AT_A_TIME) return;
     this.running.add(name);
-    void this.run(definition, id)
-      .catch((thrown: unknown) => this.failed(thrown))
-      .finally(() => {
-        this.running.delete(name);
-        void this.scan();
-      });
+    const done = this.run(definition, id).finally(() => this.running.delete(name));
+    done.then(
+      () => this.scan(),
+      (thrown: unknown) => this.failed(thrown),
+    );
   }
 
   private async run(definition: Definition, id: ObjectId): Promise<void> {

@@ -190,14 +190,12 @@ describe("an object that does not start", () => {
     constructor(ctx: never, env: never) {
       super(ctx, env);
       const { storage } = this.ctx;
-      void this.ctx
-        .blockConcurrencyWhile(async () => {
-          void storage.put("begun", true);
-          await storage.get("other");
-          await new Promise((resolve) => setImmediate(resolve));
-          if (BrokenLater.fails) throw new Error("no start");
-        })
-        .catch(() => {});
+      void this.ctx.blockConcurrencyWhile(async () => {
+        void storage.put("begun", true);
+        await storage.get("other");
+        await new Promise((resolve) => setImmediate(resolve));
+        if (BrokenLater.fails) throw new Error("no start");
+      });
     }
     async all(): Promise<number> {
       return (await this.ctx.storage.list()).size;
