@@ -80,7 +80,7 @@ async function served(store = new FaultyStore()) {
   const listener = await listen("tcp://127.0.0.1:0", { bootstrap: serve(new Api()) });
   const open = async () => {
     const session = await connect(listener.url);
-    cleanUps.push(() => Promise.resolve(session.close()));
+    cleanUps.push(() => session.close());
     return { session, api: session.bootstrap(RpcStub<Api>) };
   };
   cleanUps.push(async () => {
@@ -143,7 +143,7 @@ it("a listener whose connection is lost is noticed, and what it held of the obje
   using _member = await api.room("lobby").join(() => {});
   const here = host.env.ROOMS.getByName("lobby");
   expect(await here.size()).toBe(1);
-  session.close();
+  await session.close();
   for (let i = 0; i < 100 && (await here.size()) > 0; i++) await settle(5);
   expect(await here.size()).toBe(0);
 });

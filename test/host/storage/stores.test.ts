@@ -5,6 +5,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bundle } from "../../../scripts/bundle.js";
 import { lockDirectory } from "../../../src/host/storage/directory-lock.node.js";
 import { diskFull, FaultyStore } from "../../../src/host/storage/faulty-store.js";
 import { openLmdbStore } from "../../../src/host/storage/lmdb-store.node.js";
@@ -99,6 +100,22 @@ describe("LmdbStore", () => {
     expect(signal).toBe("SIGKILL");
     expect(fs.readdirSync(directory).some((name) => name.startsWith("lock."))).toBe(true);
     await (await openLmdbStore(directory)).close();
+    cleanUp();
+  });
+
+  it("says what to install where lmdb is not", async () => {
+    const { directory, cleanUp } = folder();
+    const source = `
+      import { openLmdbStore } from "./src/host.node.ts";
+      openLmdbStore("data").catch((error) => console.log(error.code, error.message));`;
+    const root = path.join(import.meta.dirname, "../../..");
+    const { code } = await bundle(root, source, { platform: "node" });
+    // Far from the project's own packages.
+    const file = path.join(directory, "program.mjs");
+    fs.writeFileSync(file, code);
+    const { stdout } = spawnSync(process.execPath, [file], { cwd: directory, encoding: "utf8" });
+    expect(stdout).toMatch(/^missing-dependency .*npm install lmdb/);
+    expect(fs.existsSync(path.join(directory, "data"))).toBe(false);
     cleanUp();
   });
 
