@@ -2,38 +2,10 @@
 // One line of JSON when it is ready; after a line on standard input, one `name count` for each answer.
 
 import fs from "node:fs";
-import {
-  createHost,
-  DurableObject,
-  type Namespace,
-  openLmdbStore,
-} from "../../../src/host.node.js";
+import { createHost, openLmdbStore } from "../../../src/host.node.js";
+import { Writer } from "../writer.js";
 
 const OBJECTS = ["a", "b", "c", "d"];
-const KEPT = 4;
-
-export class Writer extends DurableObject<{ WRITERS: Namespace<Writer> }> {
-  /** Writes that belong together, in two runs: the second is another transaction. */
-  async step(): Promise<number> {
-    const count = ((await this.ctx.storage.get<number>("count")) ?? 0) + 1;
-    const { storage } = this.ctx;
-    void storage.put("count", count);
-    void storage.put(`left:${count}`, "x".repeat(count % 5000));
-    void storage.put(`right:${count}`, count);
-    void storage.delete([`left:${count - KEPT}`, `right:${count - KEPT}`]);
-    return count;
-  }
-
-  /** The count, and the numbers of both halves that are there. */
-  async state(): Promise<{ count: number; left: number[]; right: number[] }> {
-    const numbers = async (prefix: string): Promise<number[]> => {
-      const found = await this.ctx.storage.list({ prefix });
-      return [...found.keys()].map((key) => Number(key.slice(prefix.length)));
-    };
-    const count = (await this.ctx.storage.get<number>("count")) ?? 0;
-    return { count, left: await numbers("left:"), right: await numbers("right:") };
-  }
-}
 
 const say = (text: string): void => void fs.writeSync(1, `${text}\n`);
 

@@ -378,6 +378,24 @@ describe("writes", () => {
     expect(synced).toBe(true);
   });
 
+  it("are not hidden by what was read before them and comes later", async () => {
+    const disk = new FaultyStore();
+    const { run, evict } = await bench({ store: disk });
+    await run((storage) => storage.put("a", 1));
+    await evict();
+    await run(() => undefined);
+    disk.hold = { reads: true };
+    const both = run(async (storage) => {
+      const before = storage.get("a", { allowConcurrency: true });
+      void storage.put("a", 2);
+      await storage.sync();
+      disk.hold = {};
+      disk.releaseReads();
+      return [await before, await storage.get("a")];
+    });
+    expect(await both).toEqual([1, 2]);
+  });
+
   it("are remembered, unless noCache says otherwise", async () => {
     const disk = new FaultyStore();
     const { run } = await bench({ store: disk });
