@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { DurableObject, type Namespace } from "../../../src/host.node.js";
 import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
-import { RpcError, type RpcStub, RpcTarget } from "../../../src/index.js";
+import { RpcError, RpcStub, RpcTarget } from "../../../src/index.js";
 import { later, settle, testHost } from "../kit.js";
 
 class Counter extends DurableObject<{ COUNTERS: Namespace<Counter> }> {
@@ -315,6 +315,28 @@ describe("a critical section", () => {
     // Both go on.
     await stub.note("later");
     expect(await stub.read()).toEqual(["later"]);
+  });
+
+  it("may call what makes objects of its own, outside of any gate", async () => {
+    class Target extends RpcTarget {
+      answer(): number {
+        return 42;
+      }
+    }
+    class Asker extends DurableObject {
+      ask(callback: () => unknown): Promise<unknown> {
+        return this.ctx.blockConcurrencyWhile(() => callback());
+      }
+      own(): RpcStub<Target> {
+        return new RpcStub(new Target());
+      }
+    }
+    const { env } = await testHost({ ASKERS: Asker });
+    const stub = env.ASKERS.getByName("a");
+    const made = async (): Promise<number> => new RpcStub(new Target()).answer();
+    expect(await stub.ask(made)).toBe(42);
+    // What the object makes itself is the object's.
+    expect(await stub.own().answer()).toBe(42);
   });
 
   it("may call what calls back when it is over", async () => {

@@ -49,6 +49,14 @@ class Box extends DurableObject<{ BOXES: Namespace<Box> }> {
       throw new Error("the section failed");
     });
   }
+  async failAfter(show: (text: string) => unknown): Promise<void> {
+    await this.ctx.blockConcurrencyWhile(async () => {
+      void this.ctx.storage.put("shown", 1);
+      await show("here");
+      void this.ctx.storage.put("not shown", 1);
+      throw new Error("after all");
+    });
+  }
   async tooLong(): Promise<void> {
     await this.ctx.blockConcurrencyWhile(() => new Promise<never>(() => {}));
   }
@@ -226,6 +234,15 @@ describe("an object that does not start", () => {
 });
 
 describe("a critical section that fails", () => {
+  it("keeps of what it wrote what it had shown to others", async () => {
+    const { env } = await testHost({ BOXES: Box });
+    const shown: unknown[] = [];
+    const stub = env.BOXES.getByName("a");
+    const error = await failure(stub.failAfter((text) => void shown.push(text)));
+    expect([shown, error.message]).toEqual([["here"], expect.stringContaining("after all")]);
+    expect(await env.BOXES.getByName("a").all()).toEqual([["shown", 1]]);
+  });
+
   it("breaks the object, and what it wrote is not there", async () => {
     const { env } = await testHost({ BOXES: Box });
     const stub = env.BOXES.getByName("a");
