@@ -261,8 +261,11 @@ describe("a list", () => {
           const { run, evict, host } = await bench({ store, limits: { cacheBytes: 500 } });
           const model = new Map<string, number>();
           for (const visit of visits) {
-            store.hold = slow ? { reads: true } : {};
-            const go = setInterval(() => store.releaseReads(), 0);
+            store.hold = slow ? { reads: true, commits: true } : {};
+            const go = setInterval(() => {
+              store.releaseReads();
+              store.commit(1);
+            }, 0);
             await run(async (storage) => {
               for (const one of visit) {
                 if (one.what === "put") {
@@ -293,6 +296,7 @@ describe("a list", () => {
             clearInterval(go);
             store.hold = {};
             store.releaseReads();
+            store.commit();
             await evict();
           }
           await host.close();
@@ -376,6 +380,29 @@ describe("writes", () => {
     disk.flush();
     await syncing;
     expect(synced).toBe(true);
+  });
+
+  it("are not hidden by earlier ones that are committed while they are under way", async () => {
+    const disk = new FaultyStore();
+    const { run } = await bench({ store: disk });
+    await run(() => undefined);
+    disk.hold = { commits: true };
+    const turn = (): Promise<void> => settle(1);
+    const seen = run(async (storage) => {
+      void storage.put({ a: 1, b: 1 });
+      await turn();
+      void storage.put("a", 2);
+      void storage.delete("b");
+      await turn();
+      disk.commit(1);
+      await turn();
+      const reads = [await storage.get("a"), await storage.get("b"), (await storage.list()).size];
+      disk.hold = {};
+      disk.commit();
+      await turn();
+      return [...reads, await storage.get("a")];
+    });
+    expect(await seen).toEqual([2, undefined, 1, 2]);
   });
 
   it("are not hidden by what was read before them and comes later", async () => {
