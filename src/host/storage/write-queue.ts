@@ -85,7 +85,6 @@ export class WriteQueue {
     batch.bytes += cost;
     this.unsaved += cost;
     this.pending.set(name, { batch, pending });
-    if (this.unsaved > this.around.bound) this.flush();
   }
 
   /** Removes all values. */
@@ -157,9 +156,14 @@ export class WriteQueue {
     if (this.broken !== null) throw this.broken;
   }
 
-  /** Resolves when another write is welcome; undefined when it is at once. */
+  /**
+   * Resolves when another write is welcome; undefined when it is at once. What is kept back on purpose makes nobody wait, who
+   * might be the one that it is kept back for.
+   */
   room(): Promise<void> | undefined {
-    if (this.unsaved <= this.around.bound || this.broken !== null) return undefined;
+    const { bound } = this.around;
+    if (this.unsaved <= bound || this.broken !== null || this.around.isTentative())
+      return undefined;
     return new Promise((resolve) => {
       this.waitingForRoom.push(resolve);
     });

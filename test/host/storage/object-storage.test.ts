@@ -364,6 +364,20 @@ describe("writes", () => {
     expect(done).toBe(10);
   });
 
+  it("make nobody wait in a critical section, which keeps them back as a whole", async () => {
+    const disk = new FaultyStore();
+    const { run } = await bench({ store: disk, limits: { cacheBytes: 10_000 } });
+    await run(() => undefined);
+    const before = disk.written;
+    await run((storage) =>
+      storage.transaction(async () => {
+        for (let i = 0; i < 10; i++) await storage.put(`k${i}`, new Uint8Array(3000));
+        expect(disk.written).toBe(before);
+      }),
+    );
+    expect(disk.written).toBe(before + 1);
+  });
+
   it("are all on the disk when sync resolves", async () => {
     const disk = new FaultyStore();
     const { run } = await bench({ store: disk });
