@@ -41,8 +41,9 @@ export function faultOf(
   acknowledged: number,
 ): string | undefined {
   if (count < acknowledged) return `${acknowledged} was answered, and ${count} is there`;
-  const kept = Array.from({ length: Math.min(count, KEPT) }, (_, i) => count - i).sort();
+  const kept = new Set(Array.from({ length: Math.min(count, KEPT) }, (_, i) => count - i));
   for (const half of [left, right])
-    if ([...half].sort().join() !== kept.join()) return `of ${count} there is ${half.join()}`;
+    if (half.length !== kept.size || !half.every((number) => kept.has(number)))
+      return `of ${count} there is ${half.join()}`;
   return undefined;
 }
