@@ -99,6 +99,11 @@ export class Membrane {
     return this.wrappers.inward.size;
   }
 
+  /** What of the outside is held inside. */
+  get heldInside(): Iterable<Hook> {
+    return this.wrappers.outward.keys();
+  }
+
   /** Of those who hold wrappers of that direction. */
   schedulerOf(direction: Direction): Scheduler {
     return direction === "inward" ? this.scheduler : this.inside;

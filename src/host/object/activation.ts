@@ -19,7 +19,7 @@ import { storeFailure } from "../storage/store.js";
 import { boundary } from "./boundary.js";
 import { EVENT_NAMES } from "./durable-object.js";
 import type { ObjectId } from "./ids.js";
-import type { Callee, ObjectHook } from "./object-hook.js";
+import { type Callee, ObjectHook } from "./object-hook.js";
 import type { Definition, HostParts, Wrapping } from "./parts.js";
 import { ObjectState } from "./state.js";
 
@@ -309,7 +309,7 @@ export class Activation implements Callee, Wrapping {
     this.owner.ended(this, this.stored?._settled() ?? null);
   }
 
-  /** Whether nothing is under way in it, and nobody holds anything of it. */
+  /** Whether nothing is under way in it, nobody holds anything of it, and it holds nothing that would be lost with it. */
   get isIdle(): boolean {
     const { membrane } = this;
     return (
@@ -320,8 +320,19 @@ export class Activation implements Callee, Wrapping {
       this.stored!._isIdle &&
       membrane.callCount === 0 &&
       membrane.heldOutside === 1 &&
-      this.face.refCount === 1
+      this.face.refCount === 1 &&
+      !this.holdsLive
     );
+  }
+
+  /** Whether it holds what it could not get again: a function or an object that lives as long as whoever gave it. */
+  private get holdsLive(): boolean {
+    for (const hook of this.membrane.heldInside) {
+      const end = hook.resolved();
+      const lost = end.brokenBy ?? end.lifeline?.error ?? null;
+      if (lost === null && !(end instanceof ObjectHook)) return true;
+    }
+    return false;
   }
 
   /** Lets go of it, if it is idle: the next call activates the object again. @returns whether it was. */

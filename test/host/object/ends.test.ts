@@ -63,6 +63,16 @@ class Box extends DurableObject<{ BOXES: Namespace<Box> }> {
   note(): Note {
     return new Note();
   }
+  kept: Disposable[] = [];
+  keep(callback: () => unknown): void {
+    this.kept.push((callback as unknown as RpcStub<() => unknown>).dup());
+  }
+  keepFriend(): void {
+    this.kept.push(this.env.BOXES.getByName("friend"));
+  }
+  drop(): void {
+    for (const one of this.kept.splice(0)) one[Symbol.dispose]();
+  }
   work(promise: () => Promise<unknown>): void {
     const kept = (promise as unknown as RpcStub<() => Promise<unknown>>).dup();
     this.ctx.waitUntil(
@@ -329,6 +339,12 @@ describe("an object that is idle", () => {
     await clock.advance(30_000);
     expect(host.activeObjects).toBe(1);
     note[Symbol.dispose]();
+    await stub.keep(() => {});
+    await clock.advance(30_000);
+    expect(host.activeObjects).toBe(1);
+    await stub.drop();
+    // Another object it can reach again.
+    await stub.keepFriend();
     const work = later();
     await stub.work(() => work.promise);
     await clock.advance(30_000);
