@@ -58,6 +58,11 @@ export async function settle(turns = 30): Promise<void> {
     });
 }
 
+/** The promise behind an RpcPromise, which `expect` takes for a function and calls. */
+export function awaited<T>(promise: PromiseLike<T>): Promise<T> {
+  return Promise.resolve(promise);
+}
+
 /** A promise with its ends. */
 export function later<T = void>(): { promise: Promise<T>; resolve(value: T): void } {
   let resolve!: (value: T) => void;

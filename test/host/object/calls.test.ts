@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { DurableObject, type Namespace } from "../../../src/host.node.js";
 import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
 import { RpcError, RpcStub, RpcTarget } from "../../../src/index.js";
-import { later, settle, testHost } from "../kit.js";
+import { awaited, later, settle, testHost } from "../kit.js";
 
 class Counter extends DurableObject<{ COUNTERS: Namespace<Counter> }> {
   secret = "an own property";
@@ -101,15 +101,17 @@ describe("an object", () => {
     };
     expect(await stub.size).toBe(0);
     for (const name of ["secret", "ctx", "env", "log", "fetch", "alarm", "missing"])
-      await expect(stub[name]!(), name).rejects.toMatchObject({ code: "method-unimplemented" });
+      await expect(awaited(stub[name]!()), name).rejects.toMatchObject({
+        code: "method-unimplemented",
+      });
     const plain = env.PLAIN.getByName("a") as unknown as Record<string, () => Promise<unknown>>;
-    await expect(plain["ctx"]!()).rejects.toMatchObject({ code: "method-unimplemented" });
+    await expect(awaited(plain["ctx"]!())).rejects.toMatchObject({ code: "method-unimplemented" });
   });
 
   it("answers a thrown error, and goes on", async () => {
     const { env } = await testHost({ COUNTERS: Counter });
     const stub = env.COUNTERS.getByName("a");
-    await expect(stub.fail()).rejects.toThrow("too far");
+    await expect(awaited(stub.fail())).rejects.toThrow("too far");
     expect(await stub.increment()).toBe(1);
   });
 

@@ -6,7 +6,7 @@ import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
 import { crash } from "../../../src/host/testing.js";
 import { connect, listen, RpcStub, RpcTarget, serve } from "../../../src/node.js";
 import { expectNoResidue, resources } from "../../support/residue.js";
-import { settle, testHost } from "../kit.js";
+import { awaited, settle, testHost } from "../kit.js";
 
 type Listener = (text: string) => unknown;
 
@@ -158,6 +158,6 @@ it("a caller far away hears that the object broke, and reaches it again", async 
   using here = host.env.ROOMS.getByName("lobby");
   await here.size();
   crash(here, new Error("a fault"));
-  await expect(room.say("two")).rejects.toMatchObject({ type: "disconnected" });
+  await expect(awaited(room.say("two"))).rejects.toMatchObject({ type: "disconnected" });
   expect(await api.room("lobby").say("two")).toBe(2);
 });
