@@ -76,8 +76,7 @@ export class AlarmClock {
     const wait = Math.min(Math.max(time - this.parts.clock.now, 0), LONGEST_WAIT);
     this.stopTimer = this.parts.clock.after(wait, () => {
       this.armedFor = Infinity;
-      if (time > this.parts.clock.now) this.arm(time);
-      else void this.scan();
+      void this.scan();
     });
   }
 

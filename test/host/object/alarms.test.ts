@@ -18,6 +18,10 @@ class Clock extends DurableObject {
   get(): Promise<number | null> {
     return this.ctx.storage.getAlarm();
   }
+  async putOff(time: number): Promise<void> {
+    await this.ctx.storage.get("something");
+    void this.ctx.storage.setAlarm(time);
+  }
   clear(): Promise<void> {
     return this.ctx.storage.deleteAlarm();
   }
@@ -186,6 +190,22 @@ describe("an alarm", () => {
     await clock.advance(1000);
     clock.jump(START + 86_400_000);
     await clock.advance(60_000);
+    expect(heard).toHaveLength(1);
+  });
+
+  it("that is put off while it waits to be let in does not ring before its new time", async () => {
+    const { clock, host, store } = await start();
+    const stub = host.env.CLOCKS.getByName("a");
+    await stub.set(START + 1000);
+    store.hold = { reads: true };
+    const later = stub.putOff(START + 50_000);
+    await clock.advance(1000);
+    store.hold = {};
+    store.releaseReads();
+    await later;
+    await clock.advance(48_999);
+    expect(heard).toEqual([]);
+    await clock.advance(1);
     expect(heard).toHaveLength(1);
   });
 

@@ -248,6 +248,14 @@ describe("a critical section", () => {
         await this.gate.promise;
         this.log.push(`${text} ends`);
       });
+      this.log.push(`${text} is over`);
+    }
+    /** A section that nobody waits for. */
+    begin(): void {
+      void this.ctx.blockConcurrencyWhile(async () => {
+        await this.gate.promise;
+        void this.ctx.storage.put("begun", true);
+      });
     }
     open(): void {
       this.gate.resolve();
@@ -301,7 +309,27 @@ describe("a critical section", () => {
     expect(objects[0]!.log).toEqual(["1 begins"]);
     objects[0]!.gate.resolve();
     await Promise.all(blocked);
-    expect(await stub.read()).toEqual(["1 begins", "1 ends", "call", "2 begins", "2 ends"]);
+    expect(await stub.read()).toEqual([
+      ...["1 begins", "1 ends", "1 is over", "call"],
+      ...["2 begins", "2 ends", "2 is over"],
+    ]);
+  });
+
+  it("has its writes written when it ends, whether anybody waits for them or not", async () => {
+    const objects: Careful[] = [];
+    class Known extends Careful {
+      constructor(ctx: never, env: never) {
+        super(ctx, env);
+        objects.push(this);
+      }
+    }
+    const disk = new FaultyStore();
+    const host = await testHost({ CAREFUL: Known }, { store: disk });
+    await host.env.CAREFUL.getByName("a").begin();
+    const before = disk.written;
+    objects[0]!.gate.resolve();
+    await settle();
+    expect(disk.written).toBe(before + 1);
   });
 
   it("gets the answers of the calls made in it, also inside of another", async () => {
