@@ -292,6 +292,18 @@ describe("a critical section", () => {
     read(): string[] {
       return this.log;
     }
+    async slowRead(): Promise<string[]> {
+      await this.gate.promise;
+      return this.log;
+    }
+    /** Calls through a promise before it awaits it: its value is asked for by a call of its own. */
+    async viaPromise(name: string): Promise<void> {
+      const promise = this.env.CAREFUL.getByName(name).slowRead();
+      void promise[0];
+      void (promise as unknown as { length: PromiseLike<number> }).length.then(() => {});
+      await promise;
+      this.log.push("answered");
+    }
   }
 
   it("keeps calls out until it ends, and is one after the other", async () => {
@@ -313,6 +325,34 @@ describe("a critical section", () => {
       ...["1 begins", "1 ends", "1 is over", "call"],
       ...["2 begins", "2 ends", "2 is over"],
     ]);
+  });
+
+  it("lets no answer in that is not its own", async () => {
+    const objects = new Map<string, Careful>();
+    class Known extends Careful {
+      constructor(ctx: never, env: never) {
+        super(ctx, env);
+        objects.set(this.ctx.id.name!, this);
+      }
+    }
+    const { env } = await testHost({ CAREFUL: Known });
+    const stub = env.CAREFUL.getByName("a");
+    const waiting = stub.viaPromise("b");
+    await settle();
+    const blocking = stub.block("1");
+    await settle();
+    objects.get("b")!.gate.resolve();
+    await settle();
+    expect(objects.get("a")!.log).toEqual(["1 begins"]);
+    objects.get("a")!.gate.resolve();
+    await Promise.all([waiting, blocking]);
+    expect([...objects.get("a")!.log].sort()).toEqual([
+      "1 begins",
+      "1 ends",
+      "1 is over",
+      "answered",
+    ]);
+    expect(objects.get("a")!.log.indexOf("answered")).toBeGreaterThan(1);
   });
 
   it("has its writes written when it ends, whether anybody waits for them or not", async () => {
