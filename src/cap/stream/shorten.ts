@@ -31,6 +31,7 @@ export interface SubstreamEnd {
 }
 
 class Callback implements Server {
+  readonly passive = true;
   private readonly sink: Hook;
   private readonly end: SubstreamEnd;
 

@@ -38,6 +38,7 @@ export interface Drain {
 }
 
 export class SinkServer implements Server {
+  readonly passive = true;
   private readonly drain: Drain;
   private readonly values: Values;
   private over = false;
