@@ -173,3 +173,11 @@ interface Sink @0xbce0207313793fae extends (ByteStream) {
   discard @3 Result -> ();
   # Like `abort`, but does not wait for the writes before it: those that were not taken are discarded.
 }
+
+struct End @0xf659905396f2efa3 {
+  # The params of ByteStream.end when capstan sends them. ByteStream has none: who knows of none sees none, and sends none.
+
+  written @0 :UInt64;
+  # At least so much was written: bytes, and 1 for each `writeValue`; 0 says nothing. Where less has come a vat in between refused
+  # to pass on a write, of which the writer may not know yet: then this is no end, and the stream breaks.
+}

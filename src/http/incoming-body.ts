@@ -52,7 +52,7 @@ export function inletInto(
         return drain.end();
       },
       abort: (reason) => drain.abort(reason),
-      dropped: () => drain.dropped(),
+      dropped: (error) => drain.dropped(error),
     },
     values,
   );

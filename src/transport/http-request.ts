@@ -165,13 +165,29 @@ export class HttpRequestTransport extends BaseTransport {
 /** Characters of a refusal's own words that are passed on. */
 const WORDS = 200;
 
-async function refusal(name: string, response: Response): Promise<RpcError> {
+/** Bytes of a refusal that are read for them: who sent it gets no more of our memory. */
+const WORDS_BYTES = 4096;
+
+async function wordsOf(body: ReadableStream<Uint8Array>): Promise<string> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
   let words = "";
   try {
-    words = (await response.text()).trim().slice(0, WORDS);
+    for (let left = WORDS_BYTES; left > 0;) {
+      const { done, value } = await reader.read();
+      if (done) return words;
+      words += decoder.decode(value.subarray(0, left), { stream: true });
+      left -= value.length;
+    }
+    reader.cancel().catch(() => {});
   } catch {
     // The status has to do.
   }
+  return words;
+}
+
+async function refusal(name: string, response: Response): Promise<RpcError> {
+  const words = response.body === null ? "" : (await wordsOf(response.body)).trim().slice(0, WORDS);
   const what =
     response.status === 200
       ? `the response is no batch, but ${response.headers.get("content-type") ?? "of no type"}`

@@ -266,6 +266,7 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
         ["target", 0, "p0"],
         ["kind", 1, "0-15"],
       ]),
+      End: struct("0xf659905396f2efa3", 1, 0, [["written", 0, "0-63"]]),
     },
     enums: {
       Want: { id: "0xc02cadf8b07dca62", names: ["value", "object", "either"] },

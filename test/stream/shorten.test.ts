@@ -18,6 +18,7 @@ import {
   BYTES_WRITE,
   ONE_CAPABILITY,
   readBytes,
+  readCount,
   readSubstream,
 } from "../../src/cap/stream/protocol.js";
 import { receiveReadable } from "../../src/cap/stream/readable.js";
@@ -69,11 +70,13 @@ class Raw {
 
 /** A ByteStream as others have it: without substreams, or with such as have a limit of their own. */
 class Foreign {
-  readonly #limit: bigint | null;
+  readonly #limit: number | null;
   readonly writes: number[] = [];
   ended = 0;
+  /** What the end said was written. */
+  told = -1;
   substreams = 0;
-  constructor(limit: bigint | null) {
+  constructor(limit: number | null) {
     this.#limit = limit;
   }
   readonly dispatch = (call: LocalCall): void => {
@@ -85,6 +88,7 @@ class Foreign {
     }
     if (isBytes && call.methodId === BYTES_END) {
       this.ended++;
+      this.told = readCount(call.params.content);
       return call.returns();
     }
     if (!isBytes || call.methodId !== BYTES_SUBSTREAM || this.#limit === null)
@@ -185,6 +189,21 @@ it("C-FLO-22: with preventClose the sink goes on, behind what the substream brou
   await lab.done();
 });
 
+it("the end of the sink counts what the substream brought", async () => {
+  const foreign = new Foreign(10 * CHUNK);
+  const lab = new Lab(({ scheduler }) => new LocalHook(foreign, scheduler));
+  const writer = lab.writable.getWriter();
+  await lab.net.run(writer.write(Uint8Array.of(7)));
+  writer.releaseLock();
+  await lab.pipe();
+  expect(foreign).toMatchObject({
+    writes: [1, CHUNK, CHUNK, CHUNK],
+    told: 3 * CHUNK + 1,
+    substreams: 1,
+  });
+  await lab.done();
+});
+
 it("a sink that knows no substreams is written to as ever", async () => {
   const foreign = new Foreign(null);
   const lab = new Lab(({ scheduler }) => new LocalHook(foreign, scheduler));
@@ -195,7 +214,7 @@ it("a sink that knows no substreams is written to as ever", async () => {
 });
 
 it("C-FLO-22: a substream that reaches a limit of the peer's goes on in the next", async () => {
-  const foreign = new Foreign(BigInt(CHUNK + 500));
+  const foreign = new Foreign(CHUNK + 500);
   const lab = new Lab(({ scheduler }) => new LocalHook(foreign, scheduler));
   await lab.pipe();
   expect(foreign.writes.reduce((sum, bytes) => sum + bytes, 0)).toBe(3 * CHUNK);

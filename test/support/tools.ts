@@ -3,7 +3,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import { getCurrentTest } from "vitest/suite";
+import { TestRunner } from "vitest";
 
 /** What to say of a program that is not there. */
 const INSTALL: Record<string, string> = {
@@ -57,7 +57,7 @@ export function missingTool(name: string): string | null {
 export function requireTool(name: string): string {
   const reason = missingTool(name);
   if (reason === null) return findTool(name)!;
-  const test = getCurrentTest();
+  const test = TestRunner.getCurrentTest();
   if (test === undefined) throw new Error(`requireTool(${name}) outside a test: use missingTool`);
   test.context.skip(reason);
   throw new Error("unreachable: skip throws");

@@ -70,7 +70,9 @@ describe.skipIf(skip)("generated code", () => {
   it("of capnp's own schemas, and of a schema with every feature, type-checks under the strictest rules", () => {
     const own = compile(
       request(
-        ["features.capnp", "imported/other.capnp"].map((name) => path.join(schemas, name)),
+        ["features.capnp", "homonyms.capnp", "imported/other.capnp"].map((name) =>
+          path.join(schemas, name),
+        ),
         schemas,
       ),
       { runtime: "../../src/typed.js" },
@@ -97,7 +99,9 @@ describe.skipIf(skip)("generated code", () => {
     const files = write(standard());
     const checked = [
       ...files,
-      ...["features", "newer", "older"].map((name) => path.join(schemas, `${name}.capnp.ts`)),
+      ...["features", "homonyms", "newer", "older"].map((name) =>
+        path.join(schemas, `${name}.capnp.ts`),
+      ),
     ];
     fs.copyFileSync(path.join(root, ".oxfmtrc.json"), path.join(folder, "format.json"));
     const config = JSON.parse(fs.readFileSync(path.join(folder, "format.json"), "utf8")) as {
@@ -131,7 +135,7 @@ describe.skipIf(skip)("generated code", () => {
   });
 
   it("is the same each time, and what is checked in", () => {
-    for (const name of ["features", "older", "newer"]) {
+    for (const name of ["features", "homonyms", "older", "newer"]) {
       const bytes = request([path.join(schemas, `${name}.capnp`)], schemas);
       const [first] = compile(bytes, { runtime: "../../../src/typed.js" });
       const [second] = compile(bytes, { runtime: "../../../src/typed.js" });

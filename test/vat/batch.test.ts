@@ -418,6 +418,48 @@ describe("HTTP batches", () => {
     });
   });
 
+  it.each([1000, 1_000_000])(
+    "reads no more of a refusal than it shows: chunks of %i bytes",
+    async (size) => {
+      let given = 0;
+      let canceled = false;
+      // Ends in the middle of a character, and is followed by another.
+      const chunk = new TextEncoder().encode(`x${"é".repeat(size / 2)}`).subarray(0, size);
+      const body = new ReadableStream<Uint8Array>(
+        {
+          pull(controller) {
+            given++;
+            controller.enqueue(chunk);
+          },
+          cancel() {
+            canceled = true;
+          },
+        },
+        { highWaterMark: 0 },
+      );
+      using stub = (await begin(async () => new Response(body, { status: 500 }))).bootstrap(
+        RpcStub<Api>,
+      );
+      const { message } = await failure(stub.greet("x"));
+      expect(message).toMatch(/status 500: xé+$/);
+      expect(message.length).toBeLessThan(400);
+      expect(given).toBe(size === 1000 ? 5 : 1);
+      expect(canceled).toBe(true);
+    },
+  );
+
+  it("is told no words by a refusal that breaks off", async () => {
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.error(new Error("cut")),
+    });
+    using stub = (await begin(async () => new Response(body, { status: 500 }))).bootstrap(
+      RpcStub<Api>,
+    );
+    const error = await failure(stub.greet("x"));
+    expect(error).toMatchObject({ code: "http-refused" });
+    expect(error.message).toMatch(/status 500$/);
+  });
+
   it("turns away what is no batch, and says how many bytes one may have", async () => {
     const listener = await serving({ maxRequestBytes: 1000, batchTimeout: 300 });
     const headers = { "content-type": BATCH_TYPE };

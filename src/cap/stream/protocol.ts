@@ -91,12 +91,15 @@ export function readCapability(content: Content): number {
   return index;
 }
 
-/** What getSubstream is asked: an index in the table, or -1, and bytes. @throws RpcError invalid-payload. */
-export function readSubstream(content: Content): { callback: number; limit: bigint } {
+/**
+ * What getSubstream is asked: an index in the table, or -1, and bytes, of which so many never come that a number has lost
+ * some. @throws RpcError invalid-payload.
+ */
+export function readSubstream(content: Content): { callback: number; limit: number } {
   view.open(content);
   const callback = view.capability(0);
   // The default is all ones, and stored numbers differ from their default.
-  const limit = (BigInt(~view.u32(4) >>> 0) << 32n) | BigInt(~view.u32(0) >>> 0);
+  const limit = (~view.u32(4) >>> 0) * WORD + (~view.u32(0) >>> 0);
   view.close();
   return { callback, limit };
 }
@@ -106,10 +109,22 @@ export const SUBSTREAM_PARAMS: Content = /* @__PURE__ */ new Content(
   new Uint8Array([0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
 );
 
-/** Params of SubstreamCallback.ended. */
-export function endedParams(count: bigint): Content {
+const WORD = 2 ** 32;
+
+/** A struct of one UInt64: End of schema/js.capnp, and params of SubstreamCallback.ended. */
+export function countParams(count: number): Content {
   const bytes = new Uint8Array(16);
   bytes[4] = 1;
-  new DataView(bytes.buffer).setBigUint64(8, count, true);
+  const data = new DataView(bytes.buffer, 8);
+  data.setUint32(0, count, true);
+  data.setUint32(4, count / WORD, true);
   return new Content(bytes);
+}
+
+/** The number of {@link countParams}; 0 of an empty struct. @throws RpcError invalid-payload. */
+export function readCount(content: Content): number {
+  view.open(content);
+  const count = view.u32(4) * WORD + view.u32(0);
+  view.close();
+  return count;
 }

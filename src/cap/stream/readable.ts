@@ -186,7 +186,8 @@ class RemoteReadable implements Drain {
   /** The source writes to another's sink: stops that. */
   private stopShort: ((error: RpcError) => void) | null = null;
   private over = false;
-  private lost = false;
+  /** What its sink was dropped with while the source had more to say. */
+  private lost: RpcError | null = null;
   /** A reader waits. */
   private asked: { readonly controller: Controller; readonly done: () => void } | null = null;
   /** A chunk waits. */
@@ -275,7 +276,7 @@ class RemoteReadable implements Drain {
       this.letGo();
       // Why the source failed says more than that its sink was dropped.
       if (error !== null) this.abort(error);
-      else if (this.lost) this.abort(droppedError());
+      else if (this.lost !== null) this.abort(this.lost);
     });
   }
 
@@ -317,9 +318,9 @@ class RemoteReadable implements Drain {
     this.finish((controller) => controller.error(reason));
   }
 
-  dropped(): void {
-    if (this.piping) this.lost = true;
-    else this.abort(droppedError());
+  dropped(error: RpcError): void {
+    if (this.piping) this.lost = error;
+    else this.abort(error);
   }
 
   private cancel(reason: unknown): void {

@@ -21,6 +21,7 @@ import {
   NEXT_PATH,
   ONE_CAPABILITY,
   readCapability,
+  readCount,
   SUBSTREAM_PARAMS,
 } from "./protocol.js";
 import { unknownMethod } from "./values.js";
@@ -30,27 +31,30 @@ export interface SubstreamEnd {
   reached: boolean;
 }
 
+/** Told how many bytes came in the last substream of a pipe. */
+type Ended = (bytes: number) => void;
+
 class Callback implements Server {
   readonly passive = true;
   private readonly sink: Hook;
-  private readonly end: SubstreamEnd;
+  private readonly ended: Ended;
 
   /** @param sink taken over. */
-  constructor(sink: Hook, end: SubstreamEnd) {
+  constructor(sink: Hook, ended: Ended) {
     this.sink = sink;
-    this.end = end;
+    this.ended = ended;
   }
 
   readonly dispatch = (call: LocalCall): void => {
     const { interfaceHi, interfaceLo, methodId } = call;
     const known = interfaceHi === CALLBACK_HI && interfaceLo === CALLBACK_LO;
     if (known && methodId === CALLBACK_ENDED) {
-      this.end.reached = true;
+      this.ended(readCount(call.params.content));
       return call.returns();
     }
     if (known && methodId === CALLBACK_REACHED_LIMIT) {
       // There was no limit; a peer that has one of its own goes on in another substream.
-      const results = askSubstream(this.sink, this.end);
+      const results = askSubstream(this.sink, this.ended);
       const next = results.pipeline(NEXT_PATH);
       results.dropPipeline();
       results.dropResponse();
@@ -64,8 +68,8 @@ class Callback implements Server {
   }
 }
 
-function askSubstream(sink: Hook, end: SubstreamEnd): Results {
-  const callback = new LocalHook(new Callback(sink.addRef(), end), sink.scheduler);
+function askSubstream(sink: Hook, ended: Ended): Results {
+  const callback = new LocalHook(new Callback(sink.addRef(), ended), sink.scheduler);
   const params = new Payload(SUBSTREAM_PARAMS, [callback]);
   return sink.call(new CallRequest(BYTES_HI, BYTES_LO, BYTES_SUBSTREAM, params));
 }
@@ -73,13 +77,13 @@ function askSubstream(sink: Hook, end: SubstreamEnd): Results {
 /**
  * Asks a ByteStream for a substream without a limit.
  *
- * @param sink stays the caller's. @param end told when the substream was ended.
+ * @param sink stays the caller's. @param ended called when the substream was ended, before whoever ended it hears so.
  * @returns the substream, the caller's; null when the peer has none to give.
  * @throws RpcError why the ByteStream is of no use any more.
  * Source: byte-stream.capnp, getSubstream.
  */
-export function substreamOf(sink: Hook, end: SubstreamEnd): Promise<Hook | null> {
-  const results = askSubstream(sink, end);
+export function substreamOf(sink: Hook, ended: Ended): Promise<Hook | null> {
+  const results = askSubstream(sink, ended);
   results.dropPipeline();
   return new Promise((resolve, reject) => {
     results.observe({

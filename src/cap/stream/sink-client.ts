@@ -1,8 +1,13 @@
 // Role: writes to a sink, wherever it is.
-// State: one reference to it; whether it is over, and why. Must not know: where chunks come from.
+// State: one reference to it; how much was written; whether it is over, and why. Must not know: where chunks come from.
 
 import { RpcError } from "../../base/errors.js";
-import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
+import {
+  CallRequest,
+  type FlowController,
+  type Hook,
+  NO_PROMISE_PIPELINING,
+} from "../../hook/hook.js";
 import { emptyPayload, Payload } from "../../hook/payload.js";
 import type { Results } from "../../hook/results.js";
 import { GATHER_UP_TO, Gathered } from "./gather.js";
@@ -12,6 +17,7 @@ import {
   BYTES_LO,
   BYTES_WRITE,
   bytesParams,
+  countParams,
   SINK_ABORT,
   SINK_BROKEN,
   SINK_DISCARD,
@@ -37,6 +43,8 @@ export class SinkClient {
   private gathered: Gathered | null = null;
   /** When there is room behind what was gathered before. */
   private room = READY;
+  /** Bytes, and 1 for any other chunk: End of schema/js.capnp. */
+  private written = 0;
   private broke: { readonly reason: unknown } | null = null;
   /** Whoever waits to write more, or for the end. */
   private readonly waiting = new Set<(reason: unknown) => void>();
@@ -67,6 +75,7 @@ export class SinkClient {
     const { hook } = this;
     if (hook === null || this.broke !== null) return this.fails();
     if (chunk instanceof Uint8Array) {
+      this.written += chunk.length;
       // In this process there is no call to be saved.
       if (chunk.length <= GATHER_UP_TO && hook.flow !== null) return this.gather(chunk);
       this.flush();
@@ -74,6 +83,7 @@ export class SinkClient {
       return chunk.length > WRITE_BYTES ? this.writeLarge(own) : this.writeBytes(own);
     }
     const params = this.values.pack(chunk, hook.scheduler);
+    this.written++;
     this.flush();
     return this.send(SINK_HI, SINK_LO, SINK_WRITE, params);
   }
@@ -128,14 +138,10 @@ export class SinkClient {
     this.flush();
     const { hook } = this;
     if (hook === null || this.broke !== null) return this.fails();
-    const request = new CallRequest(
-      BYTES_HI,
-      BYTES_LO,
-      BYTES_END,
-      emptyPayload(),
-      NO_PROMISE_PIPELINING,
-    );
-    await this.settled(hook.call(request));
+    const { flow } = hook;
+    const params = new Payload(countParams(this.written));
+    const request = new CallRequest(BYTES_HI, BYTES_LO, BYTES_END, params, NO_PROMISE_PIPELINING);
+    await this.settled(hook.call(request), flow);
     this.letGo();
   }
 
@@ -177,7 +183,10 @@ export class SinkClient {
     const { hook } = this;
     if (hook === null || this.broke !== null) return this.fails().then(() => null);
     try {
-      return await substreamOf(hook, end);
+      return await substreamOf(hook, (bytes) => {
+        this.written += bytes;
+        end.reached = true;
+      });
     } catch (error) {
       throw this.values.shown(RpcError.from(error));
     }
@@ -247,14 +256,16 @@ export class SinkClient {
     return promise;
   }
 
-  private settled(results: Results): Promise<void> {
+  /** @param flow of the writes before, whose answers came before: whoever refused one knows why, and the sink may not know. */
+  private settled(results: Results, flow: FlowController | null = null): Promise<void> {
     return this.promise((done) => {
       results.observe({
         immediate: false,
         resultsSettled() {
           const { error } = results;
           results.cancel();
-          done(error);
+          if (flow === null) done(error);
+          else flow.whenReady((refused) => done(refused ?? error));
         },
       });
     });

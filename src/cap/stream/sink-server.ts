@@ -1,5 +1,5 @@
 // Role: serves a sink: what is written from afar goes into a drain, one chunk after the other.
-// State: whether the stream is over; who waits to hear that it broke from this side. Must not know: what the drain is.
+// State: how much came, and whether the stream is over; who waits to hear that it broke from this side. Must not know: what the drain is.
 //
 // A write is answered when its chunk was taken. That is all the backpressure there is: the writer's window bounds what is not
 // answered, and a vat in between answers when it was answered, so that a window reaches from end to end (C-FLO-15).
@@ -16,6 +16,7 @@ import {
   BYTES_WRITE,
   ONE_CAPABILITY,
   readBytes,
+  readCount,
   readSubstream,
   SINK_ABORT,
   SINK_BROKEN,
@@ -25,7 +26,14 @@ import {
   SINK_WRITE,
 } from "./protocol.js";
 import { isDiscard, Substream } from "./substream.js";
-import { discard, droppedError, packReason, unknownMethod, type Values } from "./values.js";
+import {
+  discard,
+  droppedError,
+  lostError,
+  packReason,
+  unknownMethod,
+  type Values,
+} from "./values.js";
 
 /** Where chunks go. */
 export interface Drain {
@@ -33,14 +41,16 @@ export interface Drain {
   write(chunk: unknown): Promise<void>;
   end(): Promise<void>;
   abort(reason: unknown): void;
-  /** Nobody is left to end it. */
-  dropped(): void;
+  /** Nobody is left to end it, or what came is not all of it. */
+  dropped(error: RpcError): void;
 }
 
 export class SinkServer implements Server {
   readonly passive = true;
   private readonly drain: Drain;
   private readonly values: Values;
+  /** Bytes, and 1 for any other chunk: End of schema/js.capnp. */
+  private count = 0;
   private over = false;
   private broke: { readonly reason: unknown } | null = null;
   private readonly watchers = new Set<LocalCall>();
@@ -80,11 +90,11 @@ export class SinkServer implements Server {
     this.stopTaking(reason);
   }
 
-  dropped(): void {
+  dropped(error = droppedError()): void {
     if (this.over) return;
     this.over = true;
-    this.drain.dropped();
-    this.stopTaking(droppedError());
+    this.drain.dropped(error);
+    this.stopTaking(error);
   }
 
   /** A drain that hangs in a chunk must not hold up the rest. */
@@ -96,12 +106,15 @@ export class SinkServer implements Server {
   private writeBytes(call: LocalCall): void {
     call.streaming();
     if (this.isOver(call)) return;
-    this.take(call, readBytes(call.params.content));
+    const chunk = readBytes(call.params.content);
+    this.count += chunk.length;
+    this.take(call, chunk);
   }
 
   private writeValue(call: LocalCall): void {
     call.streaming();
     if (this.isOver(call)) return;
+    this.count++;
     this.values.unpack(
       call.params.share(),
       call.scheduler,
@@ -138,6 +151,11 @@ export class SinkServer implements Server {
 
   private end(call: LocalCall): void {
     if (this.isOver(call)) return;
+    if (this.count < readCount(call.params.content)) {
+      const error = lostError();
+      this.dropped(error);
+      return call.fails(error);
+    }
     this.over = true;
     this.drain.end().then(
       () => call.returns(),

@@ -19,31 +19,32 @@ import {
   CALLBACK_HI,
   CALLBACK_LO,
   CALLBACK_REACHED_LIMIT,
-  endedParams,
+  countParams,
   NEXT_PATH,
   readBytes,
+  readCount,
   SINK_ABORT,
   SINK_BROKEN,
   SINK_DISCARD,
   SINK_HI,
   SINK_LO,
 } from "./protocol.js";
-import { unknownMethod } from "./values.js";
+import { lostError, unknownMethod } from "./values.js";
 
 export class Substream implements Server {
   readonly passive = true;
   /** Where bytes go: the sink, and past the limit what the callback names. */
   private target: Hook;
   private callback: Hook | null;
-  private readonly limit: bigint;
+  private readonly limit: number;
   private readonly watch: (call: LocalCall) => void;
-  private count = 0n;
+  private count = 0;
 
   /**
    * @param sink and @param callback taken over. @param limit bytes that go into `sink`.
    * @param watch answers a call of `broken` when the sink breaks, and forgets it when it is given up.
    */
-  constructor(sink: Hook, callback: Hook, limit: bigint, watch: (call: LocalCall) => void) {
+  constructor(sink: Hook, callback: Hook, limit: number, watch: (call: LocalCall) => void) {
     this.watch = watch;
     this.target = sink;
     this.callback = callback;
@@ -78,16 +79,12 @@ export class Substream implements Server {
   }
 
   private write(call: LocalCall, bytes: Uint8Array): void {
-    const room = this.callback === null ? null : this.limit - this.count;
-    if (room === null || BigInt(bytes.length) <= room) {
-      this.count += BigInt(bytes.length);
-      return this.pass(call, BYTES_WRITE, bytesParams(bytes));
-    }
-    const fits = Number(room);
+    const fits = this.callback === null ? Infinity : this.limit - this.count;
+    this.count += bytes.length;
+    if (bytes.length <= fits) return this.pass(call, BYTES_WRITE, bytesParams(bytes));
     const { target } = this;
     if (fits > 0) {
       // Its answer is the sink's to give in order: what comes behind it goes elsewhere, and may fail by itself.
-      this.count = this.limit;
       const results = target.call(request(BYTES_WRITE, bytesParams(bytes.subarray(0, fits))));
       results.dropPipeline();
       results.observe({ immediate: false, resultsSettled: (done) => done.cancel() });
@@ -107,9 +104,10 @@ export class Substream implements Server {
 
   private end(call: LocalCall): void {
     const { callback } = this;
-    if (callback === null) return this.pass(call, BYTES_END, null);
+    if (this.count < readCount(call.params.content)) return call.fails(lostError());
+    if (callback === null) return this.pass(call, BYTES_END, countParams(this.count - this.limit));
     this.callback = null;
-    const params = new Payload(endedParams(this.count));
+    const params = new Payload(countParams(this.count));
     call.tailCall(
       callback,
       new CallRequest(CALLBACK_HI, CALLBACK_LO, CALLBACK_ENDED, params, NO_PROMISE_PIPELINING),
@@ -117,7 +115,7 @@ export class Substream implements Server {
     callback.release();
   }
 
-  private pass(call: LocalCall, method: number, content: Content | null): void {
+  private pass(call: LocalCall, method: number, content: Content): void {
     call.tailCall(this.target, request(method, content));
   }
 }
@@ -134,7 +132,6 @@ function passedOn(call: LocalCall): CallRequest {
   return new CallRequest(interfaceHi, interfaceLo, methodId, params.share(), flags);
 }
 
-function request(method: number, content: Content | null): CallRequest {
-  const params = content === null ? emptyPayload() : new Payload(content);
-  return new CallRequest(BYTES_HI, BYTES_LO, method, params, NO_PROMISE_PIPELINING);
+function request(method: number, content: Content): CallRequest {
+  return new CallRequest(BYTES_HI, BYTES_LO, method, new Payload(content), NO_PROMISE_PIPELINING);
 }

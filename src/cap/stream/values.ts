@@ -30,6 +30,11 @@ export function droppedError(why = "the other side let go of it"): RpcError {
   return new RpcError("disconnected", "stream-dropped", message);
 }
 
+/** Why an end that came is none: a vat in between refused to pass on a write before it. Source: C-FLO-22. */
+export function lostError(): RpcError {
+  return droppedError("a write was lost on its way");
+}
+
 /** What an object of ours says to a call that it does not know. */
 export function unknownMethod(what: string): RpcError {
   return new RpcError("unimplemented", "method-unimplemented", `no such method: ${what}`);

@@ -59,8 +59,8 @@ class WriterDrain implements Drain {
     this.writer.abort(reason).catch(ignore);
   }
 
-  dropped(): void {
-    this.abort(droppedError());
+  dropped(error: RpcError): void {
+    this.abort(error);
   }
 }
 

@@ -1069,6 +1069,53 @@ export declare namespace Sink {
 }
 
 /**
+ * The params of ByteStream.end when capstan sends them. ByteStream has none: who knows of none sees none, and sends none.
+ */
+export class End extends $.Struct {
+  static override readonly _capnp: $.StructInfo<End> = /* @__PURE__ */ $.structInfo(
+    () => End,
+    "js.capnp:End",
+    "f659905396f2efa3",
+    1,
+    0,
+  );
+
+  /**
+   * At least so much was written: bytes, and 1 for each `writeValue`; 0 says nothing. Where less has come a vat in between refused
+   * to pass on a write, of which the writer may not know yet: then this is no end, and the stream breaks.
+   */
+  get written(): bigint {
+    return $.getUint64(this._capnp, 0);
+  }
+
+  set written(value: bigint | number) {
+    $.setUint64(this._capnp, 0, value);
+  }
+
+  override set(value: End.Init): void {
+    if (value.written !== undefined) this.written = value.written;
+  }
+
+  override toObject(): End.Init {
+    const out: End.Init = {};
+    out.written = this.written;
+    return out;
+  }
+}
+
+export declare namespace End {
+  interface Init {
+    /**
+     * At least so much was written: bytes, and 1 for each `writeValue`; 0 says nothing. Where less has come a vat in between refused
+     * to pass on a write, of which the writer may not know yet: then this is no end, and the stream breaks.
+     */
+    written?: bigint | number | undefined;
+  }
+  /** What a field of this type is set from: a struct to copy, or its fields. */
+  type From = End | Init | null;
+}
+
+/**
  * The id of a detail of an exception (Exception.Detail of rpc.capnp). Its data is a value: an error of a class that both sides
  * may have registered, with what it has beside its message. Who does not know the id, or the class, has the exception.
  */

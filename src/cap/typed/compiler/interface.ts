@@ -34,7 +34,10 @@ interface Callable {
   readonly method: Method;
   readonly id: number;
   readonly name: string;
+  /** Whether `name` is another than the schema's: one that comes before has that. */
+  readonly renamed: boolean;
   readonly doc: string;
+  readonly ownerId: bigint;
   /** The interface that declares the method, as a value at the place. */
   readonly owner: string;
   readonly place: Place;
@@ -51,6 +54,7 @@ class InterfaceWriter {
   private readonly node: Node;
   private readonly name: string;
   private readonly own: string;
+  private readonly callables: readonly Callable[];
 
   constructor(types: Types, node: Node) {
     this.types = types;
@@ -58,6 +62,7 @@ class InterfaceWriter {
     this.node = node;
     this.name = types.schema.nameOf(node.id);
     this.own = types.own(node.id);
+    this.callables = this.allCallables();
   }
 
   /** Where the types of a method of `node` stand; `value` names its type parameters there. */
@@ -103,9 +108,13 @@ class InterfaceWriter {
       this.types.classOf(one.id, one.brand, place),
     );
     const typed = parameters.map((one) => `${one}: $.PointerType<$.AnyPointer>`);
+    const renamed = this.callables
+      .filter((one) => one.renamed)
+      .map((one) => list("[", [quote(one.name), quote(hex(one.ownerId)), String(one.id)], "]"));
     const tables = object([
       ["methods: ", list("[", methods, "]")],
       ["supers: ", list("[", supers, "]")],
+      ...(renamed.length === 0 ? [] : [["renamed: ", list("[", renamed, "]")] as Doc]),
     ]);
     return block(
       [list(`function ${this.name}$members(`, typed, ")"), ": $.Members"],
@@ -161,7 +170,7 @@ class InterfaceWriter {
     const body: Doc[] = [assign(head0, true, call(info, ...args), `${info}(`)];
     const parameters = this.schema.parametersOf(node.id).map((one) => one.name);
     if (parameters.length > 0) body.push("", this.of(parameters));
-    for (const one of this.callables()) body.push("", this.clientMethod(one));
+    for (const one of this.callables) body.push("", this.clientMethod(one));
     const head = classHead(
       name,
       this.types.declarations(node.id),
@@ -182,17 +191,27 @@ class InterfaceWriter {
     return block(head, [["return ", call(`$.bindInterface<${type}>`, this.name, ...names), ";"]]);
   }
 
-  /** The methods of this interface and of all it inherits, each by its own interface; the first of a name wins. */
-  private callables(): Callable[] {
+  /**
+   * The methods of this interface and of all it inherits, each by its own interface. The first of a name has it; another one's
+   * is followed by the name of its interface, which no name of the schema can be, since they have no underscore.
+   */
+  private allCallables(): Callable[] {
+    const seen = new Set<bigint>();
     const names = new Set<string>();
     const out: Callable[] = [];
     const bound = (index: number, name: string): string => `$.boundIn<${name}>(this, ${index})`;
     const visit = (types: Types, node: Node, owner: string, place: Place): void => {
+      if (seen.has(node.id)) return;
+      seen.add(node.id);
       node.interface.methods.map((method, id) => {
-        const name = memberName(method.name);
-        if (names.has(name)) return;
+        const plain = memberName(method.name);
+        const other = `${method.name}_${this.schema.nameOf(node.id)}`;
+        let name = plain;
+        for (let n = 1; names.has(name); n++) name = n === 1 ? other : `${other}_${n}`;
         names.add(name);
-        out.push({ method, id, name, doc: this.schema.memberDoc(node.id, id), owner, place });
+        const doc = this.schema.memberDoc(node.id, id);
+        const renamed = name !== plain;
+        out.push({ method, id, name, renamed, doc, owner, ownerId: node.id, place });
       });
       for (const parent of node.interface.superclasses) this.inherit(types, parent, place, visit);
     };
@@ -283,14 +302,16 @@ class InterfaceWriter {
   /** The type that a server class implements. */
   namespace(): Doc {
     const place = this.place((_, name) => name);
-    const supers = this.node.interface.superclasses.map((one) => {
+    // With other names than its superclasses' servers have, it is none of them.
+    const apart = this.callables.some((one) => one.renamed);
+    const superclasses = apart ? [] : this.node.interface.superclasses.toArray();
+    const supers = superclasses.map((one) => {
       const args = this.types.args(one.id, one.brand, place);
       return `${this.types.ref(one.id, false)}.Server${args}`;
     });
-    const body: Doc[] = this.node.interface.methods.map((method, i) => {
-      const doc = docComment(this.schema.memberDoc(this.node.id, i));
-      return [doc, this.serverMethod(method)];
-    });
+    const body: Doc[] = this.callables
+      .filter((one) => apart || one.ownerId === this.node.id)
+      .map((one) => [docComment(one.doc), this.serverMethod(one)]);
     const head: Doc = group(
       `interface Server${this.types.declare(this.node.id)}`,
       supers.length === 0 ? "" : indent(line, "extends ", join(", ", supers)),
@@ -307,8 +328,8 @@ class InterfaceWriter {
     return block(`export declare namespace ${this.name}`, [block(head, body), [doc, from]]);
   }
 
-  private serverMethod(method: Method): Doc {
-    const place = this.place((_, name) => name);
+  private serverMethod({ method, name, place: of }: Callable): Doc {
+    const place: Place = { ...of, implicit: [] };
     const { resultStructType: id, resultBrand: brand } = method;
     const params = this.structType(method.paramStructType, method.paramBrand, place);
     const streaming = id === STREAM_RESULT;
@@ -317,6 +338,6 @@ class InterfaceWriter {
     const context = streaming ? "$.StreamContext" : typeArgs("$.CallContext", [results, init]);
     const answer = streaming ? "$.Later<void>" : typeArgs("$.Answer", [results, init]);
     const items: Doc[] = [`params: ${params}`, ["context: ", context]];
-    return signature(memberName(method.name), items, answer);
+    return signature(name, items, answer);
   }
 }

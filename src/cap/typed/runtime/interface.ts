@@ -72,6 +72,8 @@ export function method(
 export interface Members {
   readonly methods: readonly MethodInfo[];
   readonly supers: readonly InterfaceType<Client>[];
+  /** Methods that have another name here, since one before has theirs: that name, the id of their interface, their own. */
+  readonly renamed?: readonly (readonly [name: string, id: string, method: number])[];
 }
 
 /** Makes the tables; the arguments are the types bound to the type parameters, outermost scope first. */
@@ -92,6 +94,7 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
   private members: Members | null = null;
   private bound: InterfaceType<Client>[] = [];
   private lineage: InterfaceInfo[] | null = null;
+  private names: ReadonlyMap<MethodInfo, string> | null = null;
 
   constructor(
     type: Given<InterfaceType<C>>,
@@ -142,6 +145,17 @@ export class InterfaceInfo<out C extends Client = Client> extends PointerInfo<C>
       for (const info of parent._capnp.ancestry)
         if (!all.some((known) => known.id === info.id)) all.push(info);
     return (this.lineage = all);
+  }
+
+  /** What a server of this interface calls `method` of its {@link ancestry}. */
+  nameOf(method: MethodInfo): string {
+    this.names ??= new Map(
+      (this.own.renamed ?? []).map(([name, id, at]) => [
+        this.ancestry.find((one) => one.id === id)!.methods[at]!,
+        name,
+      ]),
+    );
+    return this.names.get(method) ?? method.name;
   }
 
   /** The class with its type parameters bound; the same class for the same types. */

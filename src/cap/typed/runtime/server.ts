@@ -85,8 +85,9 @@ class TypedServer implements HookServer {
 
   dispatch(call: LocalCall): void {
     const method = this.find(call);
-    const run = method === null ? undefined : (this.server as Record<string, unknown>)[method.name];
-    if (method === null || typeof run !== "function") return this.refuse(call);
+    if (method === null) return this.refuse(call);
+    const run = (this.server as Record<string, unknown>)[this.info.nameOf(method)];
+    if (typeof run !== "function") return this.refuse(call);
     if (method.streaming) call.streaming();
     const context = new CallContext<Struct, object>(call, method);
     try {
