@@ -87,7 +87,7 @@ export async function bundle(root, source, options = {}) {
     checks: { invalidAnnotation: false },
     // A module that is not found stays an import, to be reported by who looks at them.
     logLevel: "silent",
-    external: platform === "node" ? [/^node:/, "ws"] : [],
+    external: platform === "node" ? [/^node:/, "ws", "lmdb"] : [],
     plugins: [
       {
         name: "project",

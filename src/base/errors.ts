@@ -65,6 +65,19 @@ export const ERROR_CODES = [
   "invalid-state",
   "unsendable-value",
   "schema-error",
+  // The object host.
+  "object-broken",
+  "object-closed",
+  "gate-cycle",
+  "invalid-id",
+  "unstorable-value",
+  "storage-failed",
+  "storage-full",
+  "storage-corrupt",
+  "storage-locked",
+  "storage-version",
+  "storage-closed",
+  "missing-dependency",
   "internal-error",
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -3,6 +3,7 @@
 // determinism that lets one test drive several vats through millions of orders of delivery.
 
 import { RpcError } from "./errors.js";
+import type { Entry } from "./origin.js";
 
 /** Work to be done later, once. An object with `run`, not a closure, so that long-lived objects can be their own job. */
 export interface Job {
@@ -25,6 +26,9 @@ export class Scheduler {
   private head = 0;
   private tail = 0;
   private draining = false;
+
+  /** Who lets calls into the objects of this vat; null when nobody holds them back. */
+  entry: Entry | null = null;
 
   /** Called when a job is posted to an idle queue from outside `drain`, so that the owner can arrange a drain. */
   wake: (() => void) | null = null;

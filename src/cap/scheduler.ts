@@ -1,10 +1,16 @@
 // Role: the scheduler of capabilities that live in no particular vat: a server made by `serve` before any connection.
 // State: one scheduler for the process, drained in a microtask. Must not know: connections.
 
+import { currentOrigin } from "../base/origin.js";
 import { Scheduler } from "../base/scheduler.js";
 
 let shared: Scheduler | null = null;
 const SETTLED: Promise<void> = /* @__PURE__ */ Promise.resolve();
+
+/** The scheduler of what is made here and now: that of the object that runs, or the process's own. */
+export function homeScheduler(): Scheduler {
+  return currentOrigin()?.scheduler ?? processScheduler();
+}
 
 /** The process's own scheduler, made at first use. It drains itself. */
 export function processScheduler(): Scheduler {

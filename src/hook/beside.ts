@@ -3,6 +3,7 @@
 //
 // Asked where a call is about to fail as unimplemented, so objects that have nothing beside pay nothing for it.
 
+import { runFor } from "../base/origin.js";
 import type { LocalCall } from "./local.js";
 
 /** Takes a call, if it is of its interface. @returns whether it did. */
@@ -17,5 +18,6 @@ export function serveBeside(object: object, beside: Beside): void {
 
 /** Whether something beside `object` has taken `call`, which its own server has no method for. */
 export function servedBeside(object: unknown, call: LocalCall): boolean {
-  return known.get(object as object)?.(call) === true;
+  const beside = known.get(object as object);
+  return beside !== undefined && runFor(call.origin, call.scheduler, () => beside(call));
 }

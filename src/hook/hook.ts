@@ -3,6 +3,7 @@
 // Must not know: the wire, connections, user classes.
 
 import type { RpcError } from "../base/errors.js";
+import type { Origin } from "../base/origin.js";
 import type { Scheduler } from "../base/scheduler.js";
 import type { Payload } from "./payload.js";
 import type { Results } from "./results.js";
@@ -24,6 +25,8 @@ export class CallRequest {
   flags: number;
   /** The connection that the results will be returned on, when they are only passed on: allows a tail call (C-TAI-01). */
   returnTo: object | null = null;
+  /** Which object of a host makes it; null for all others. */
+  origin: Origin | null = null;
 
   constructor(
     interfaceHi: number,

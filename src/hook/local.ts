@@ -4,6 +4,7 @@
 
 import { RpcError } from "../base/errors.js";
 import { Fifo } from "../base/fifo.js";
+import type { Entrant, Origin } from "../base/origin.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
 import { identity } from "./identity.js";
 import { type CallRequest, Hook } from "./hook.js";
@@ -17,6 +18,8 @@ export interface Server {
   readonly self?: object | null;
   /** Runs one call, as a job. It ends the call by `returns`, `fails` or `tailCall`, now or later. */
   dispatch(call: LocalCall): void;
+  /** Whether calls run no code of an object: then nobody has to let them in. */
+  readonly passive?: boolean;
   /** Whether `call` need not wait for stream calls before it: it is what makes them pointless. */
   overtakes?(call: LocalCall): boolean;
   /**
@@ -159,6 +162,18 @@ export class LocalHook extends Hook implements Job {
   }
 
   private dispatch(call: LocalCall): void {
+    const { entry } = this.scheduler;
+    if (entry === null || this.server.passive === true) this.enter(call);
+    else entry.admit(call);
+  }
+
+  /** Dispatches a call that was let in. A stream call may have begun while it waited for that. */
+  admitted(call: LocalCall): void {
+    if (this.streamBusy) this.wait(call);
+    else this.enter(call);
+  }
+
+  private enter(call: LocalCall): void {
     if (!call.begin()) return;
     const poison = this.stream?.poison ?? null;
     if (poison !== null) {
@@ -200,7 +215,7 @@ export class LocalHook extends Hook implements Job {
  * A method ends it once, by `returns`, `fails` or `tailCall`; whatever comes later is dropped. A canceled call settles
  * at once, its method may still run to its end; set `cancelable` to false to let it finish undisturbed (C-CAN-04).
  */
-export class LocalCall extends LocalResults {
+export class LocalCall extends LocalResults implements Entrant {
   readonly interfaceHi: number;
   readonly interfaceLo: number;
   readonly methodId: number;
@@ -208,6 +223,7 @@ export class LocalCall extends LocalResults {
   readonly params: Payload;
   readonly flags: number;
   readonly returnTo: object | null;
+  origin: Origin | null;
   canceled = false;
   cancelable = true;
   /** Called once, as a job, when the caller gives up and the call is cancelable. */
@@ -228,6 +244,7 @@ export class LocalCall extends LocalResults {
     this.params = target.server.retain?.(request) ?? request.params.own();
     this.flags = request.flags;
     this.returnTo = request.returnTo;
+    this.origin = request.origin;
   }
 
   /** The capability called; for a method that hands itself out (`thisCap`, C-LOC-08). Not a new reference. */
@@ -238,6 +255,11 @@ export class LocalCall extends LocalResults {
   override run(): void {
     if (this.stage === "waiting") this.target.admit(this);
     else super.run();
+  }
+
+  /** It is let in. */
+  enter(): void {
+    this.target.admitted(this);
   }
 
   /** Whether its turn is still to come. */
@@ -283,9 +305,12 @@ export class LocalCall extends LocalResults {
   /** Ends the call with an error. */
   fails(error: RpcError): void {
     if (this.stage === "ended") return;
+    const refused = this.stage === "waiting";
     this.stage = "ended";
     if (this.isStream) this.target.streamFailed(error);
-    this.settle(null, error);
+    // What is known of a call that was not let in is known of this very call.
+    if (refused) super.settle(null, error);
+    else this.settle(null, error);
     this.afterEnd();
   }
 

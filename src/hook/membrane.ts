@@ -3,8 +3,16 @@
 // Must not know: connections, schemas.
 
 import { RpcError } from "../base/errors.js";
+import type { Origin } from "../base/origin.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { CallRequest, type FlowController, Hook, type HookWatcher, type Lifeline } from "./hook.js";
+import {
+  CallRequest,
+  type FlowController,
+  Hook,
+  type HookWatcher,
+  type Lifeline,
+  ONLY_PROMISE_PIPELINE,
+} from "./hook.js";
 import { NO_CAPS, Payload, type Path } from "./payload.js";
 import { canceledError } from "./promise.js";
 import { failedResults, type PromisedField, Results, type ResultsObserver } from "./results.js";
@@ -23,6 +31,24 @@ export interface MembranePolicy {
     interfaceId: bigint,
     methodId: number,
   ): RpcError | Hook | void;
+  /**
+   * The way a call takes to `target`, inside of the membrane's wrapping: nothing for the straight one, or a reference given
+   * away that leads there: a promise, for as long as the call has to wait.
+   */
+  way?(direction: Direction, target: Hook): Hook | void;
+  /**
+   * Results of a call, or what a promise has become, are about to cross in `direction`. They do when `pass` is called: now or
+   * later, in the order asked in; never, if the membrane is revoked instead.
+   *
+   * @param results whose they are, and how the call failed, if it did; null for what a promise has become.
+   */
+  crosses?(direction: Direction, results: CrossingResults | null, pass: () => void): void;
+}
+
+/** Of results that cross a membrane: who made the call, and what it failed with. */
+export interface CrossingResults {
+  readonly origin: Origin | null;
+  readonly error: RpcError | null;
 }
 
 /**
@@ -37,7 +63,10 @@ export interface MembranePolicy {
  * Source: C-LOC-10, C-LOC-11, C-LOC-12.
  */
 export class Membrane {
+  /** Of those outside. */
   readonly scheduler: Scheduler;
+  /** Of those inside. */
+  readonly inside: Scheduler;
   readonly policy: MembranePolicy;
   /** False: only the wrapped capability itself is guarded, what passes through its calls is not (a revoker). */
   readonly deep: boolean;
@@ -49,14 +78,35 @@ export class Membrane {
   private readonly brands = new WeakMap<object, object>();
   private reason: RpcError | null = null;
 
-  constructor(policy: MembranePolicy, scheduler: Scheduler, deep = true) {
+  constructor(policy: MembranePolicy, scheduler: Scheduler, deep = true, inside = scheduler) {
     this.policy = policy;
     this.scheduler = scheduler;
+    this.inside = inside;
     this.deep = deep;
   }
 
   get revokedBy(): RpcError | null {
     return this.reason;
+  }
+
+  /** Calls under way, in both directions. */
+  get callCount(): number {
+    return this.calls.size;
+  }
+
+  /** Capabilities of the inside that are held outside. */
+  get heldOutside(): number {
+    return this.wrappers.inward.size;
+  }
+
+  /** What of the outside is held inside. */
+  get heldInside(): Iterable<Hook> {
+    return this.wrappers.outward.keys();
+  }
+
+  /** Of those who hold wrappers of that direction. */
+  schedulerOf(direction: Direction): Scheduler {
+    return direction === "inward" ? this.scheduler : this.inside;
   }
 
   /** The outside view of an inside capability: a new reference. `hook` stays the caller's. */
@@ -117,6 +167,10 @@ export class Membrane {
   }
 }
 
+function opposite(direction: Direction): Direction {
+  return direction === "inward" ? "outward" : "inward";
+}
+
 /** Guards one capability alone: `revoke` breaks it, what was passed through it stays. */
 export function revocable(hook: Hook): { hook: Hook; revoke(error?: RpcError): void } {
   const membrane = new Membrane({}, hook.scheduler, false);
@@ -132,7 +186,7 @@ class MembraneHook extends Hook implements HookWatcher {
   private released = false;
 
   constructor(membrane: Membrane, direction: Direction, inner: Hook) {
-    super(membrane.scheduler);
+    super(membrane.schedulerOf(direction));
     this.membrane = membrane;
     this.direction = direction;
     this.inner = inner;
@@ -174,24 +228,35 @@ class MembraneHook extends Hook implements HookWatcher {
     if (reason !== null) return this.refuse(request, reason);
     if (this.next !== null) return this.next.call(request);
     const { interfaceHi, interfaceLo, methodId, flags } = request;
-    const interfaceId = (BigInt(interfaceHi >>> 0) << 32n) | BigInt(interfaceLo >>> 0);
-    let verdict: RpcError | Hook | void;
-    try {
-      verdict = this.membrane.policy.call?.(this.direction, this.inner, interfaceId, methodId);
-    } catch (thrown) {
-      verdict = RpcError.from(thrown);
-    }
+    const verdict = this.verdict(request);
     if (verdict instanceof Hook) {
       const results = verdict.call(request);
       verdict.release();
       return results;
     }
     if (verdict !== undefined) return this.refuse(request, verdict);
-    const other = this.direction === "inward" ? "outward" : "inward";
-    const params = this.membrane.crossPayload(request.params, other);
+    const params = this.membrane.crossPayload(request.params, opposite(this.direction));
     // No `returnTo`: results must pass the membrane, so a tail call may not take them around it.
-    const inner = new CallRequest(interfaceHi, interfaceLo, methodId, params, flags);
-    return new MembraneResults(this.membrane, this.direction, this.inner.call(inner));
+    const { policy } = this.membrane;
+    // Who decides when results cross has to hear of them.
+    const kept = policy.crosses === undefined ? flags : flags & ~ONLY_PROMISE_PIPELINE;
+    const inner = new CallRequest(interfaceHi, interfaceLo, methodId, params, kept);
+    inner.origin = request.origin;
+    const way = policy.way?.(this.direction, this.inner);
+    const results = (way ?? this.inner).call(inner);
+    way?.release();
+    return new MembraneResults(this.membrane, this.direction, results, request.origin);
+  }
+
+  private verdict({ interfaceHi, interfaceLo, methodId }: CallRequest): RpcError | Hook | void {
+    const { policy } = this.membrane;
+    if (policy.call === undefined) return;
+    const interfaceId = (BigInt(interfaceHi >>> 0) << 32n) | BigInt(interfaceLo >>> 0);
+    try {
+      return policy.call(this.direction, this.inner, interfaceId, methodId);
+    } catch (thrown) {
+      return RpcError.from(thrown);
+    }
   }
 
   override watch(watcher: HookWatcher): void {
@@ -210,8 +275,9 @@ class MembraneHook extends Hook implements HookWatcher {
       this.watchInner();
       return;
     }
-    this.membrane.forget(this, this.inner);
-    this.step(this.membrane.cross(end, this.direction));
+    const { policy } = this.membrane;
+    if (policy.crosses === undefined) this.step(end);
+    else policy.crosses(opposite(this.direction), null, () => this.step(end));
   }
 
   revoked(): void {
@@ -223,8 +289,10 @@ class MembraneHook extends Hook implements HookWatcher {
     this.letGo();
   }
 
-  private step(next: Hook): void {
-    this.next = next;
+  private step(end: Hook): void {
+    if (this.released || this.next !== null) return;
+    this.membrane.forget(this, this.inner);
+    this.next = this.membrane.cross(end, this.direction);
     this.notify();
   }
 
@@ -265,12 +333,14 @@ class MembraneResults extends Results implements ResultsObserver {
   private readonly membrane: Membrane;
   private readonly direction: Direction;
   private readonly source: Results;
+  private readonly origin: Origin | null;
 
-  constructor(membrane: Membrane, direction: Direction, source: Results) {
-    super(membrane.scheduler);
+  constructor(membrane: Membrane, direction: Direction, source: Results, origin: Origin | null) {
+    super(membrane.schedulerOf(direction));
     this.membrane = membrane;
     this.direction = direction;
     this.source = source;
+    this.origin = origin;
     membrane.began(this);
     source.observe(this);
   }
@@ -293,6 +363,14 @@ class MembraneResults extends Results implements ResultsObserver {
   }
 
   resultsSettled(source: Results): void {
+    const { policy } = this.membrane;
+    if (this.settled) return source.cancel();
+    if (policy.crosses === undefined) return this.arrive(source);
+    const results = { origin: this.origin, error: source.error };
+    policy.crosses(opposite(this.direction), results, () => this.arrive(source));
+  }
+
+  private arrive(source: Results): void {
     if (this.settled) return;
     this.membrane.ended(this);
     if (source.error !== null) this.settle(null, source.error);

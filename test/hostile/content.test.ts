@@ -159,6 +159,7 @@ describe("bad content fails its call and nothing else", () => {
           methodId: 0,
           flags: 0,
           returnTo: null,
+          origin: null,
           params: noParams(),
         })
         .observe({

@@ -2,6 +2,7 @@
 // State: the params of both, which are always the same. Must not know: who asks.
 
 import type { RpcError } from "../../base/errors.js";
+import type { Origin } from "../../base/origin.js";
 import { CallRequest, type Hook, NO_PROMISE_PIPELINING } from "../../hook/hook.js";
 import { Payload } from "../../hook/payload.js";
 import type { Results, ResultsObserver } from "../../hook/results.js";
@@ -20,8 +21,8 @@ const GET_OBJECT: Content = /* @__PURE__ */ objectRequest();
 const GET_VALUE: Content = /* @__PURE__ */ writeRequest(NO_STEPS, null, []);
 
 /** Asks for the value of the result that `hook` stands for. */
-export function askValue(hook: Hook): Results {
-  return ask(hook, GET_VALUE);
+export function askValue(hook: Hook, origin: Origin | null = null): Results {
+  return ask(hook, GET_VALUE, origin);
 }
 
 /** Asks for the object of the result that `hook` stands for. */
@@ -29,11 +30,11 @@ export function askObject(hook: Hook): Results {
   return ask(hook, GET_OBJECT);
 }
 
-function ask(hook: Hook, content: Content): Results {
+function ask(hook: Hook, content: Content, origin: Origin | null = null): Results {
   const params = new Payload(content);
-  return hook.call(
-    new CallRequest(OBJECT_HI, OBJECT_LO, METHOD_GET, params, NO_PROMISE_PIPELINING),
-  );
+  const call = new CallRequest(OBJECT_HI, OBJECT_LO, METHOD_GET, params, NO_PROMISE_PIPELINING);
+  call.origin = origin;
+  return hook.call(call);
 }
 
 function objectRequest(): Content {

@@ -3,6 +3,7 @@
 // Must not know: who runs the call, how it travels.
 
 import { RpcError, stackSite } from "../../base/errors.js";
+import { currentOrigin } from "../../base/origin.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { disposed, releaseWhenCollected } from "../../hook/collect.js";
 import {
@@ -114,6 +115,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   readonly lane: Lane;
   private counted = false;
   private readonly name: readonly string[];
+  private readonly origin = currentOrigin();
   // Until it is made.
   private on: On | null = null;
   private method = METHOD_CALL;
@@ -218,7 +220,9 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     // Only a call that nothing can end from outside may do without a word of its end.
     const alone = want === WANT_OBJECT && this.limits === null;
     const flags = want === WANT_VALUE ? NO_PROMISE_PIPELINING : alone ? ONLY_PROMISE_PIPELINE : 0;
-    const results = target.call(new CallRequest(OBJECT_HI, OBJECT_LO, this.method, payload, flags));
+    const call = new CallRequest(OBJECT_HI, OBJECT_LO, this.method, payload, flags);
+    call.origin = this.origin;
+    const results = target.call(call);
     target.release();
     if (want === WANT_VALUE) {
       results.dropPipeline();
@@ -291,7 +295,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   private askForValue(): void {
     this.usedSinceAsked = false;
-    this.awaitValue(askValue(this.objectHook()));
+    this.awaitValue(askValue(this.objectHook(), this.origin));
   }
 
   private awaitValue(results: Results): void {

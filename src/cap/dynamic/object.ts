@@ -2,6 +2,7 @@
 // State: per capability, the object; per call, its arguments' references. Must not know: stubs as users see them.
 
 import { RpcError } from "../../base/errors.js";
+import { runFor } from "../../base/origin.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { servedBeside } from "../../hook/beside.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
@@ -51,10 +52,16 @@ const SMALL = 1024;
 export function hookOf(target: object, scheduler: Scheduler, terms: Terms): Hook {
   const first = servedAs(target) as ServedHook | undefined;
   for (let at = first; at !== undefined; at = at.server.other)
-    if (at.server.terms.types === terms.types) return at.addRef();
-  const made = new LocalHook(new TargetObject(target, terms, first), scheduler) as ServedHook;
+    if (at.server.terms.types === terms.types && sameEntry(at.scheduler, scheduler))
+      return at.addRef();
+  const made = servedHook(new TargetObject(target, terms, first), scheduler);
   noteServed(target, made);
   return made;
+}
+
+/** Whether calls are let in by the same. */
+function sameEntry(a: Scheduler, b: Scheduler): boolean {
+  return a === b || (a.entry === null && b.entry === null);
 }
 
 /** A new reference to a capability that stands for a value that is here. Its references stay its owner's. */
@@ -62,12 +69,37 @@ export function hookOfValue(value: unknown, scheduler: Scheduler, terms: Terms):
   return new LocalHook(new ValueObject(value, scheduler, terms), scheduler);
 }
 
+/**
+ * The capability of an object that is made later, but before the first call is let in.
+ *
+ * @param terms those of what goes through it. @returns `become` says what it is; it is never told that it was dropped.
+ */
+export function hostedHook(
+  scheduler: Scheduler,
+  terms: Terms,
+): { readonly hook: Hook; become(self: object): void } {
+  const object = new TargetObject({}, terms, undefined);
+  const made = servedHook(object, scheduler);
+  return {
+    hook: made.addRef(),
+    become(self) {
+      object.self = self;
+      object.other = servedAs(self) as ServedHook | undefined;
+      noteServed(self, made);
+    },
+  };
+}
+
 /** The hook of a target or a function. */
 type ServedHook = LocalHook & { readonly server: TargetObject };
 
+function servedHook(object: TargetObject, scheduler: Scheduler): ServedHook {
+  return new LocalHook(object, scheduler) as ServedHook;
+}
+
 /** A target or a function. */
 class TargetObject extends LocalObject {
-  readonly self: object;
+  self: object;
   readonly terms: Terms;
   /** The same object under other terms. */
   other: ServedHook | undefined;
@@ -115,6 +147,7 @@ class TargetObject extends LocalObject {
 /** The result of a call of this vat's, as it was when it was returned. Read back only if something in it is called. */
 class ResultObject extends LocalObject {
   readonly self = null;
+  readonly passive = true;
   private readonly payload: Payload;
   private readonly scheduler: Scheduler;
   private readonly terms: Terms;
@@ -182,6 +215,7 @@ class ResultObject extends LocalObject {
 /** A value that is here, and its owner's. */
 class ValueObject extends LocalObject {
   readonly self = null;
+  readonly passive = true;
   private readonly value: unknown;
   private readonly scheduler: Scheduler;
   private readonly terms: Terms;
@@ -279,7 +313,8 @@ class Invocation implements Entered, Receiver {
         owner = value;
         const before = entering(this);
         try {
-          value = memberOf(owner, path[at]!);
+          const { origin, scheduler } = this.call;
+          value = runFor(origin, scheduler, () => memberOf(owner, path[at]!));
         } finally {
           left(before);
         }
@@ -388,9 +423,12 @@ class Invocation implements Entered, Receiver {
     schemas: MethodSchemas | undefined,
   ): void {
     let answer: unknown;
+    const { origin, scheduler } = this.call;
     const before = entering(this);
     try {
-      answer = Reflect.apply(method as (...args: unknown[]) => unknown, owner, args);
+      answer = runFor(origin, scheduler, () =>
+        Reflect.apply(method as (...args: unknown[]) => unknown, owner, args),
+      );
     } catch (thrown) {
       return this.fail(thrown);
     } finally {

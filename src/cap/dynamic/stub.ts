@@ -7,7 +7,7 @@ import { Hook, type Lifeline } from "../../hook/hook.js";
 import { HOLD, holderOf } from "../../hook/holder.js";
 import { type Identity, identity } from "../../hook/identity.js";
 import type { CallOptions } from "../call-options.js";
-import { processScheduler } from "../scheduler.js";
+import { homeScheduler } from "../scheduler.js";
 import { watchBroken } from "./broken.js";
 import { startCall } from "./call.js";
 import { noteDisposed, noteMade } from "./debug.js";
@@ -196,7 +196,7 @@ function servedHook(target: unknown, terms: Terms, options: StubOptions | undefi
   const place = placeOf(target);
   if (place !== undefined) return referableOf(place).refer();
   if (typeof target === "function" || isTarget(target))
-    return hookOf(target, options?.scheduler ?? processScheduler(), terms);
+    return hookOf(target, options?.scheduler ?? homeScheduler(), terms);
   const holder = holderOf(target);
   if (holder !== undefined) return holder[HOLD](false);
   const message =

@@ -63,6 +63,15 @@ export function isTarget(value: unknown): value is RpcTarget {
   return typeof value === "object" && value !== null && BRAND in value;
 }
 
+/**
+ * Makes `object`, of whatever class, a target whose class's members can be reached, but for the names in `hidden`.
+ *
+ * @throws TypeError when the object is frozen.
+ */
+export function makeTarget(object: object, hidden: ReadonlySet<string>): void {
+  Object.defineProperty(object, BRAND, { value: hidden });
+}
+
 /** Names that mean something to the language on every object, or that make an object a promise. Never members. */
 const RESERVED: ReadonlySet<string> = /* @__PURE__ */ new Set([
   "constructor",
@@ -106,14 +115,21 @@ export function memberOf(owner: unknown, name: string): unknown {
 }
 
 function memberOfTarget(target: object, name: string): unknown {
+  const brand = (target as { [BRAND]?: unknown })[BRAND];
+  if (brand instanceof Set && brand.has(name)) throw noMember(target, name);
   let at = Object.getPrototypeOf(target) as object | null;
-  for (; at !== null && !Object.hasOwn(at, BRAND); at = Object.getPrototypeOf(at) as object) {
+  for (; !isBase(at); at = Object.getPrototypeOf(at) as object | null) {
     const found = Object.getOwnPropertyDescriptor(at, name);
     if (found === undefined) continue;
     if (found.get !== undefined) return Reflect.apply(found.get, target, []);
     return found.value;
   }
   throw noMember(target, name);
+}
+
+/** Whether what classes define for callers ends here. */
+function isBase(prototype: object | null): prototype is null {
+  return prototype === null || prototype === Object.prototype || Object.hasOwn(prototype, BRAND);
 }
 
 /** Says what would help a caller, and nothing of what the object keeps to itself. */

@@ -33,6 +33,7 @@ export function sendBlob(blob: Blob, scheduler: Scheduler, values: Values): Hook
 }
 
 class BlobSource implements Server {
+  readonly passive = true;
   private readonly blob: Blob;
   private readonly values: Values;
 

@@ -35,6 +35,7 @@ export interface SubstreamEnd {
 type Ended = (bytes: number) => void;
 
 class Callback implements Server {
+  readonly passive = true;
   private readonly sink: Hook;
   private readonly ended: Ended;
 

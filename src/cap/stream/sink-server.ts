@@ -46,6 +46,7 @@ export interface Drain {
 }
 
 export class SinkServer implements Server {
+  readonly passive = true;
   private readonly drain: Drain;
   private readonly values: Values;
   /** Bytes, and 1 for any other chunk: End of schema/js.capnp. */

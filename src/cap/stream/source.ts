@@ -14,6 +14,7 @@ import { discard, droppedError, ignore, type Values } from "./values.js";
 
 /** A ReadableStream of this vat as the other side sees it. */
 export class Source implements Server {
+  readonly passive = true;
   private readonly reader: ReadableStreamDefaultReader<unknown>;
   private readonly values: Values;
   private stage: "idle" | "piping" | "over" = "idle";

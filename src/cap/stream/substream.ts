@@ -32,6 +32,7 @@ import {
 import { lostError, unknownMethod } from "./values.js";
 
 export class Substream implements Server {
+  readonly passive = true;
   /** Where bytes go: the sink, and past the limit what the callback names. */
   private target: Hook;
   private callback: Hook | null;

@@ -1,6 +1,7 @@
 // Role: what the value codec asks of the layer above it, and the budgets of both directions.
 // State: none. Must not know: stubs, capability tables, bytes.
 
+import type { ErrorPolicy } from "../../../base/errors.js";
 import type { ValueTypes } from "./types.js";
 
 /** A part of an array: a window on it would cost more than what is in it. */
@@ -67,8 +68,12 @@ export const DEFAULT_VALUE_LIMITS: ValueLimits = Object.freeze({
 export interface EncodeOptions {
   /** What the path of a refusal begins with. */
   readonly root?: string;
+  /** What is done with the value, for a refusal; by default it is sent. */
+  readonly purpose?: "sent" | "stored";
   readonly types?: ValueTypes;
   readonly limits?: ValueLimits;
+  /** What is told of errors, once and for all; by default it is decided when the bytes leave for a peer. */
+  readonly errors?: ErrorPolicy;
 }
 
 export interface DecodeOptions {

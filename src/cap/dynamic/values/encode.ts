@@ -22,8 +22,8 @@ const NO_TAIL: readonly Uint8Array[] = [];
 
 /**
  * A value as bytes that {@link decodeValue} makes the same value of, in this format: docs/js-values.md. Every property
- * is read once, and what was read is what is sent. Stacks of errors are left out, since they tell strangers of the code; for
- * what a peer is told of errors there is {@link toldBytes}.
+ * is read once, and what was read is what is sent. Stacks of errors are left out, since they tell strangers of the code,
+ * unless `options.errors` has them; for what a peer is told of errors there is {@link toldBytes}.
  *
  * @param refs is asked for what goes by reference; it sees everything before this returns.
  * @returns bytes of their own; nobody writes to them later.
@@ -54,8 +54,10 @@ export function encodeSpan(value: unknown, refs: ReferenceSink, options?: Encode
     checkLength(bytes, limits);
   } else {
     const { hasErrors } = walk;
-    bytes = lowered(copy, limits, null, hasErrors);
-    if (hasErrors) tellAgain(bytes, (policy) => lowered(copy, limits, policy, true));
+    const policy = options?.errors ?? null;
+    const again = hasErrors && policy === null;
+    bytes = lowered(copy, limits, policy, again);
+    if (again) tellAgain(bytes, (policy) => lowered(copy, limits, policy, true));
   }
   return spanOf(bytes);
 }

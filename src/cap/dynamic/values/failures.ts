@@ -21,11 +21,17 @@ export function pathOf(root: string, steps: readonly Step[], length: number): st
 }
 
 /** A value that cannot be sent: `why` says what it is and what to do. */
-export function unsendable(path: string, why: string, cause?: unknown): RpcError {
-  const message = `${path} cannot be sent: ${why}`;
+export function unsendable(
+  path: string,
+  why: string,
+  cause?: unknown,
+  purpose: "sent" | "stored" = "sent",
+): RpcError {
+  const message = `${path} cannot be ${purpose}: ${why}`;
+  const code = purpose === "sent" ? "unsendable-value" : "unstorable-value";
   return cause === undefined
-    ? new RpcError("failed", "unsendable-value", message)
-    : new RpcError("failed", "unsendable-value", message, { cause });
+    ? new RpcError("failed", code, message)
+    : new RpcError("failed", code, message, { cause });
 }
 
 /** A limit of ValueLimits was reached. */

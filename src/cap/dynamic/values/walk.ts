@@ -29,6 +29,7 @@ export class Walk implements Walker {
   private readonly refs: ReferenceSink;
   private readonly limits: ValueLimits;
   private readonly root: string;
+  private readonly purpose: "sent" | "stored";
   private readonly steps: Step[] = [];
   private depth = 0;
   private nodes = 1;
@@ -44,6 +45,7 @@ export class Walk implements Walker {
     this.refs = refs;
     this.limits = options?.limits ?? DEFAULT_VALUE_LIMITS;
     this.root = options?.root ?? "value";
+    this.purpose = options?.purpose ?? "sent";
     this.types = options?.types ?? NO_TYPES;
   }
 
@@ -192,7 +194,7 @@ export class Walk implements Walker {
   private byReference(value: object): object {
     this.plain = false;
     const slot = this.refs.reference(value, this.path());
-    if (slot === undefined) throw this.refuse(whyNot(value));
+    if (slot === undefined) throw this.refuse(whyNot(value, this.purpose));
     return this.remember(value, new Part(Kind.reference, [slot.kind, slot.index]));
   }
 
@@ -269,7 +271,7 @@ export class Walk implements Walker {
   }
 
   refuse(why: string, cause?: unknown): RpcError {
-    return unsendable(this.path(), why, cause);
+    return unsendable(this.path(), why, cause, this.purpose);
   }
 
   private path(): string {
@@ -278,7 +280,8 @@ export class Walk implements Walker {
 }
 
 /** Why a thing that nobody takes is refused, and what to do. */
-function whyNot(value: object): string {
+function whyNot(value: object, purpose: "sent" | "stored"): string {
+  if (purpose === "stored") return whyNotStored(value);
   if (typeof value === "function")
     return "functions do not go by reference here: send what it gives";
   if (value instanceof Promise)
@@ -287,6 +290,12 @@ function whyNot(value: object): string {
     `it is ${nameOf(value)}: extend RpcTarget to pass it by reference, register a codec for its class, ` +
     `or send a plain object with what the peer needs`
   );
+}
+
+function whyNotStored(value: object): string {
+  if (typeof value === "function" || value instanceof Promise)
+    return `it is a ${typeof value === "function" ? "function or a stub" : "promise"}, which lives only as long as this process`;
+  return `it is ${nameOf(value)}: register a codec for its class, or store a plain object with what is to be kept`;
 }
 
 /** Its class in words. Never throws. */

@@ -2,6 +2,7 @@
 // State: per capability, nothing but the object; per call, its context. Must not know: the wire.
 
 import { RpcError } from "../../../base/errors.js";
+import { runFor } from "../../../base/origin.js";
 import type { Scheduler } from "../../../base/scheduler.js";
 import { servedBeside } from "../../../hook/beside.js";
 import { type CallRequest, Hook } from "../../../hook/hook.js";
@@ -90,7 +91,10 @@ class TypedServer implements HookServer {
     if (method.streaming) call.streaming();
     const context = new CallContext<Struct, object>(call, method);
     try {
-      const answer = (run as Method).call(this.server, context.params, context);
+      const { params } = context;
+      const answer = runFor(call.origin, call.scheduler, () =>
+        (run as Method).call(this.server, params, context),
+      );
       if (isThenable(answer)) answer.then(context.onValue, context.onError);
       else context.settle(answer);
     } catch (thrown) {

@@ -1,0 +1,43 @@
+/// <reference types="node" preserve="true" />
+// Role: the entry `capstan/host`: objects with storage, in this process.
+// State: none. Must not know: anything of its own.
+
+import { type Classes, Host, type HostOptions } from "./host/object/host.js";
+import { nodeRuntime } from "./host/object/runtime.node.js";
+
+/**
+ * Opens a host of objects in this process.
+ *
+ * @param options the store, which the host closes; the classes by the names of their namespaces.
+ * @throws RpcError storage-version, storage-corrupt, storage-failed (as a rejection).
+ * @example
+ * await using host = await createHost({ store: new MemoryStore(), classes: { ROOMS: Room } });
+ * await host.env.ROOMS.getByName("lobby").say("hello");
+ */
+export function createHost<C extends Classes, V extends object = object>(
+  options: HostOptions<C, V>,
+): Promise<Host<C, V>> {
+  return Host.open(options, nodeRuntime());
+}
+
+export { type AlarmInfo, DurableObject, type ObjectClass } from "./host/object/durable-object.js";
+export type { Classes, EnvOf, Host, HostOptions } from "./host/object/host.js";
+export type { ObjectId } from "./host/object/ids.js";
+export type { Namespace } from "./host/object/namespace.js";
+export { DEFAULT_HOST_LIMITS, type HostLimits, type Reporter } from "./host/object/parts.js";
+export type { ObjectState } from "./host/object/state.js";
+export type { ListOptions, PutOptions, ReadOptions } from "./host/storage/arguments.js";
+export { type LmdbOptions, openLmdbStore } from "./host/storage/lmdb-store.node.js";
+export { MemoryStore } from "./host/storage/memory-store.js";
+export type { ObjectStorage } from "./host/storage/object-storage.js";
+export type {
+  ClearWrite,
+  Commit,
+  Entry,
+  PutWrite,
+  Range,
+  Soon,
+  Store,
+  Write,
+} from "./host/storage/store.js";
+export type { Transaction } from "./host/storage/transaction.js";

@@ -1,0 +1,384 @@
+// Role: one activation of an object, from its constructor to its end: delivers events, keeps the rules of the gates together.
+// State: the instance, its gates, storage and boundary; what keeps it from being evicted; how it ended.
+// Must not know: other objects, how it is found, what is in its values.
+
+import { RpcError } from "../../base/errors.js";
+import { currentOrigin, type Entrant, type Origin, runFor } from "../../base/origin.js";
+import { Scheduler } from "../../base/scheduler.js";
+import { hostedHook } from "../../cap/dynamic/object.js";
+import { makeTarget } from "../../cap/dynamic/target.js";
+import type { CallRequest, Hook } from "../../hook/hook.js";
+import type { Membrane } from "../../hook/membrane.js";
+import type { Results } from "../../hook/results.js";
+import { type Frame, InputGate } from "../gates/input-gate.js";
+import { OutputGate } from "../gates/output-gate.js";
+import { readAlarm } from "../storage/alarm.js";
+import { ObjectKeys } from "../storage/keys.js";
+import { ObjectStorage } from "../storage/object-storage.js";
+import { storeFailure } from "../storage/store.js";
+import { boundary } from "./boundary.js";
+import { EVENT_NAMES } from "./durable-object.js";
+import type { ObjectId } from "./ids.js";
+import { type Callee, ObjectHook } from "./object-hook.js";
+import type { Definition, HostParts, Wrapping } from "./parts.js";
+import { ObjectState } from "./state.js";
+
+const byGate = new WeakMap<InputGate, Activation>();
+
+/** The activation whose own code `origin` stands for; undefined for code that only runs on behalf of one. */
+export function activationAt(origin: Origin | null): Activation | undefined {
+  const frame = origin as Frame | null;
+  return frame === null || frame.scheduler !== frame.gate.scheduler
+    ? undefined
+    : byGate.get(frame.gate);
+}
+
+/** Told of an activation's end, once. */
+export interface ActivationOwner {
+  /** It takes no more calls. @param settled when the store has nothing of it in its hands any more. */
+  ended(activation: Activation, settled: Promise<void> | null): void;
+  /** The store has its alarm at another time, or none. */
+  alarmChanged(time: number | null): void;
+}
+
+/** What is delivered to an object beside calls: an alarm, and whatever a host knows more of. */
+export interface ObjectEvent {
+  /** For people. */
+  readonly kind: string;
+  /** Runs the object's code, which was let in. @param instance the object. */
+  run(instance: object): unknown;
+}
+
+export class Activation implements Callee, Wrapping {
+  readonly definition: Definition;
+  readonly id: ObjectId;
+  readonly callers = new Set<ObjectHook>();
+  /** Told when it breaks. */
+  readonly onBroken = new Set<(error: RpcError) => void>();
+  /** Of the calls that come to the object, and of what its code makes. */
+  private readonly scheduler = new Scheduler();
+  private readonly parts: HostParts;
+  private readonly owner: ActivationOwner;
+  private readonly input: InputGate;
+  private readonly output = new OutputGate();
+  private readonly membrane: Membrane;
+  private readonly become: (self: object) => void;
+  /** The object as everybody else holds it. */
+  private readonly face: Hook;
+  private instance: object | null = null;
+  private stored: ObjectStorage | null = null;
+  private state: "starting" | "active" | "broken" | "evicted" = "starting";
+  private error: RpcError | null = null;
+  /** Events other than calls, and `waitUntil`. */
+  private running = 0;
+  private usedAt: number;
+  private stopIdling: () => void = () => {};
+
+  /** @param after what must be over before it starts: the end of the activation before it. */
+  constructor(
+    parts: HostParts,
+    owner: ActivationOwner,
+    definition: Definition,
+    id: ObjectId,
+    after: Promise<void> | null,
+  ) {
+    this.parts = parts;
+    this.owner = owner;
+    this.definition = definition;
+    this.id = id;
+    this.usedAt = parts.clock.now;
+    const { scheduler } = this;
+    scheduler.wake = () => parts.scheduler.post({ run: () => scheduler.drain() });
+    scheduler.entry = { admit: (call) => this.admit(call) };
+    scheduler.onError = (error) => parts.report(error, this.name);
+    this.input = new InputGate({ name: this.name, scheduler, turns: parts.turns });
+    byGate.set(this.input, this);
+    this.membrane = boundary(this.input, this.output, parts.scheduler, scheduler);
+    const hosted = hostedHook(scheduler, parts.terms);
+    this.become = (self) => hosted.become(self);
+    this.face = this.membrane.wrap(hosted.hook);
+    this.start(after);
+  }
+
+  /** For people: the namespace, and the name or the beginning of the id. */
+  get name(): string {
+    const { definition, id } = this;
+    return `${definition.name}/${id.name ?? id.toString().slice(0, 8)}`;
+  }
+
+  get brokenBy(): RpcError | null {
+    return this.error;
+  }
+
+  get storage(): ObjectStorage | null {
+    return this.stored;
+  }
+
+  call(request: CallRequest): Results {
+    this.usedAt = this.parts.clock.now;
+    return this.face.call(request);
+  }
+
+  take(hook: Hook): Hook {
+    const taken = this.membrane.cross(hook, "outward");
+    hook.release();
+    return taken;
+  }
+
+  /**
+   * Delivers an event once the gate lets it in.
+   *
+   * @returns what the object's code returns. @throws what it throws; what broke the object (as a rejection).
+   */
+  deliver(event: ObjectEvent): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.running++;
+      // Once, whichever comes first: its end, or that of the object.
+      const ended = (): boolean => this.onBroken.delete(fail) && this.running-- > 0;
+      const fail = (thrown: unknown): void => {
+        if (ended()) reject(thrown);
+      };
+      this.onBroken.add(fail);
+      const run = async (): Promise<unknown> => event.run(this.instance!);
+      this.input.enter({
+        from: null,
+        deliver: (frame) => {
+          this.usedAt = this.parts.clock.now;
+          runFor(frame, this.scheduler, run).then((value) => ended() && resolve(value), fail);
+        },
+        refuse: fail,
+      });
+    });
+  }
+
+  /** Resolves when all that it wrote until now is safe. */
+  async flushed(): Promise<void> {
+    await this.stored?.sync();
+  }
+
+  // -- Start -------------------------------------------------------------------------------------------------------------
+
+  private start(after: Promise<void> | null): void {
+    const letIn = this.input.hold();
+    const keys = new ObjectKeys(this.definition.bytes, this.id._bytes);
+    const begin = (alarm: Uint8Array | undefined): void => {
+      // A call that made this activation must not run user code itself.
+      this.scheduler.post({ run: () => this.construct(keys, alarm, letIn) });
+    };
+    const read = (): void => {
+      try {
+        const alarm = this.parts.store.get(keys.alarm);
+        if (alarm instanceof Promise)
+          alarm.then(begin, (error: unknown) => this.storeFailed(error));
+        else begin(alarm);
+      } catch (thrown) {
+        this.storeFailed(thrown);
+      }
+    };
+    if (after === null) read();
+    else void after.then(read);
+  }
+
+  private construct(keys: ObjectKeys, alarm: Uint8Array | undefined, letIn: () => void): void {
+    if (this.state !== "starting") return;
+    const { parts, definition, scheduler, input, output } = this;
+    const storage = new ObjectStorage({
+      store: parts.store,
+      keys,
+      input,
+      output,
+      turns: parts.turns,
+      codecs: parts.codecs,
+      cacheBytes: parts.limits.cacheBytes,
+      alarm: readAlarm(alarm),
+      section: (body) => this.section(body),
+      isTentative: () => this.state === "starting" || input.inSection,
+      failed: (error) => this.break(error),
+      alarmChanged: () => this.owner.alarmChanged(storage._alarm.record?.time ?? null),
+    });
+    this.stored = storage;
+    output.onWait = () => parts.turns.soon(() => storage._flush());
+    const frame: Frame = { gate: input, section: null, from: null, scheduler };
+    input.turn();
+    try {
+      const instance = runFor(frame, scheduler, () => {
+        const ctx = new ObjectState({
+          id: this.id,
+          storage,
+          block: (callback) => this.section(callback),
+          waitUntil: (promise) => this.waitUntil(promise),
+          abort: (reason) => this.abort(reason),
+        });
+        return new definition.type(ctx as never, parts.environment(this) as never);
+      });
+      makeTarget(instance, EVENT_NAMES);
+      this.instance = instance;
+      this.become(instance);
+    } catch (thrown) {
+      return this.break(thrown);
+    }
+    // It may have broken itself.
+    if (this.state !== "starting") return;
+    this.state = "active";
+    this.flushUnlessTentative();
+    letIn();
+    this.idleFor(parts.limits.idleTime);
+  }
+
+  // -- Events ------------------------------------------------------------------------------------------------------------
+
+  private admit(call: Entrant): void {
+    this.input.enter({
+      from: call.origin as Frame | null,
+      deliver: (frame) => {
+        call.origin = frame;
+        call.enter();
+      },
+      refuse: (error) => call.fails(error),
+    });
+  }
+
+  /** Runs `body` as a critical section. What it throws breaks the object. */
+  private section<T>(body: () => Promise<T>): Promise<T> {
+    const { input, scheduler, parts } = this;
+    const origin = currentOrigin() as Frame | null;
+    const done = new Promise<T>((resolve, reject) => {
+      const section = input.section(origin?.gate === input ? origin : null, (frame, error) => {
+        if (error !== null) return reject(error);
+        const { sectionTime } = parts.limits;
+        const stopTimer = parts.clock.after(sectionTime, () => fail(tooLong(sectionTime)));
+        const fail = (thrown: unknown): void => {
+          stopTimer();
+          this.onBroken.delete(fail);
+          this.break(thrown);
+          reject(thrown);
+        };
+        this.onBroken.add(fail);
+        runFor(frame, scheduler, body).then((value) => {
+          stopTimer();
+          this.onBroken.delete(fail);
+          resolve(value);
+          // Who waits for the section goes on before the next event comes.
+          parts.turns.after(() => {
+            section.end();
+            this.flushUnlessTentative();
+          });
+        }, fail);
+      });
+    });
+    // Everybody hears of its failure by the object's end; who began it need not listen.
+    done.catch(() => {});
+    return done;
+  }
+
+  private flushUnlessTentative(): void {
+    if (this.state === "active" && !this.input.inSection) this.stored!._flush();
+  }
+
+  private waitUntil(promise: Promise<unknown>): void {
+    this.running++;
+    const end = (): void => {
+      this.running--;
+    };
+    Promise.resolve(promise).then(end, (thrown: unknown) => {
+      end();
+      this.parts.report(thrown, `${this.name}: waitUntil`);
+    });
+  }
+
+  private abort(reason: unknown): never {
+    this.break(reason ?? new Error("it called ctx.abort()"));
+    throw this.error!;
+  }
+
+  // -- End ---------------------------------------------------------------------------------------------------------------
+
+  /** For good: calls under way fail, those who have called it get broken references, what is not written is not written. */
+  break(cause: unknown, code: "object-broken" | "object-closed" = "object-broken"): void {
+    if (this.error !== null) return;
+    const error = brokenError(this.name, cause, code);
+    this.end("broken", error);
+    this.input.break(error.delivered("not-sent"));
+    this.output.break(error);
+    for (const listener of this.onBroken) listener(error);
+    for (const caller of this.callers) caller.close(error);
+    this.callers.clear();
+    // Behind what the gate has refused, and refuses of what is on its way to it: those calls were not even begun.
+    const revoke = { run: (): void => this.membrane.revoke(error.delivered("unknown")) };
+    this.scheduler.post({ run: () => this.scheduler.post(revoke) });
+    this.owner.ended(this, this.stored?._settled() ?? null);
+  }
+
+  /** Whether nothing is under way in it, nobody holds anything of it, and it holds nothing that would be lost with it. */
+  get isIdle(): boolean {
+    const { membrane } = this;
+    return (
+      this.state === "active" &&
+      this.running === 0 &&
+      this.input.isIdle &&
+      this.output.isOpen &&
+      this.stored!._isIdle &&
+      membrane.callCount === 0 &&
+      membrane.heldOutside === 1 &&
+      this.face.refCount === 1 &&
+      !this.holdsLive
+    );
+  }
+
+  /** Whether it holds what it could not get again: a function or an object that lives as long as whoever gave it. */
+  private get holdsLive(): boolean {
+    for (const hook of this.membrane.heldInside) {
+      const end = hook.resolved();
+      const lost = end.brokenBy ?? end.lifeline?.error ?? null;
+      if (lost === null && !(end instanceof ObjectHook)) return true;
+    }
+    return false;
+  }
+
+  /** Lets go of it, if it is idle: the next call activates the object again. @returns whether it was. */
+  evict(): boolean {
+    if (!this.isIdle) return false;
+    const error = brokenError(this.name, new Error("it was evicted"), "object-closed");
+    this.end("evicted", error);
+    for (const caller of this.callers) caller.forget();
+    this.callers.clear();
+    this.membrane.revoke(error);
+    this.owner.ended(this, null);
+    return true;
+  }
+
+  private end(state: "broken" | "evicted", error: RpcError): void {
+    this.state = state;
+    this.error = error;
+    this.stopIdling();
+    this.stored?._break(error);
+  }
+
+  private storeFailed(thrown: unknown): void {
+    this.break(storeFailure(thrown));
+  }
+
+  private idleFor(time: number): void {
+    const { clock, limits } = this.parts;
+    this.stopIdling = clock.after(time, () => {
+      const left = this.usedAt + limits.idleTime - clock.now;
+      if (left > 0) this.idleFor(left);
+      else if (!this.evict() && this.error === null) this.idleFor(limits.idleTime);
+    });
+  }
+}
+
+function tooLong(time: number): RpcError {
+  const message = `blockConcurrencyWhile took longer than ${time} ms: what it waits for may wait for this object`;
+  return new RpcError("failed", "deadline-exceeded", message);
+}
+
+function brokenError(
+  name: string,
+  cause: unknown,
+  code: "object-broken" | "object-closed",
+): RpcError {
+  const why = RpcError.from(cause).message;
+  const message = `the object ${name} is broken: ${why}; get a new stub to reach it again`;
+  return new RpcError("disconnected", code, message, { cause });
+}

@@ -1,0 +1,82 @@
+// Role: finds the one activation of each object, and makes it when there is none.
+// State: the activations there are, and those that the store has not done with. Must not know: what an activation does.
+
+import type { RpcError } from "../../base/errors.js";
+import { Activation, type ActivationOwner } from "./activation.js";
+import type { ObjectId } from "./ids.js";
+import type { Definition, HostParts } from "./parts.js";
+
+/** Told of alarms. */
+export interface AlarmListener {
+  alarmChanged(time: number | null): void;
+}
+
+/**
+ * The activations of one host. An object that is not active has no place here: a million of them cost nothing but disk.
+ */
+export class Directory implements ActivationOwner {
+  private readonly parts: HostParts;
+  private readonly alarms: AlarmListener;
+  private readonly active = new Map<string, Activation>();
+  /** The ends of activations whose last writes the store still has in its hands. */
+  private readonly leaving = new Map<string, Promise<void>>();
+  private closedBy: RpcError | null = null;
+
+  constructor(parts: HostParts, alarms: AlarmListener) {
+    this.parts = parts;
+    this.alarms = alarms;
+  }
+
+  get size(): number {
+    return this.active.size;
+  }
+
+  /** The activation of an object, if there is one. */
+  find(definition: Definition, id: ObjectId): Activation | undefined {
+    return this.active.get(keyOf(definition, id));
+  }
+
+  /** The activation of an object. Runs no user code. @throws RpcError object-closed when the host is. */
+  activate(definition: Definition, id: ObjectId): Activation {
+    const key = keyOf(definition, id);
+    const known = this.active.get(key);
+    if (known !== undefined) return known;
+    if (this.closedBy !== null) throw this.closedBy;
+    const made = new Activation(this.parts, this, definition, id, this.leaving.get(key) ?? null);
+    // What cannot even be read is broken before it is there.
+    if (made.brokenBy === null) this.active.set(key, made);
+    return made;
+  }
+
+  ended(activation: Activation, settled: Promise<void> | null): void {
+    const key = keyOf(activation.definition, activation.id);
+    if (this.active.get(key) === activation) this.active.delete(key);
+    if (settled === null) return;
+    const before = this.leaving.get(key);
+    const left = Promise.all([before, settled]).then(() => {
+      if (this.leaving.get(key) === left) this.leaving.delete(key);
+    });
+    this.leaving.set(key, left);
+  }
+
+  alarmChanged(time: number | null): void {
+    this.alarms.alarmChanged(time);
+  }
+
+  /** Resolves when the store has nothing of the object in its hands but what an activation has given it. */
+  async settled(definition: Definition, id: ObjectId): Promise<void> {
+    await this.leaving.get(keyOf(definition, id));
+  }
+
+  /** For good: what is active breaks with `error`, when its writes are handed over; nothing is activated any more. */
+  async close(error: RpcError): Promise<void> {
+    this.closedBy = error;
+    await Promise.all(Array.from(this.active.values(), (one) => one.flushed().catch(() => {})));
+    for (const activation of this.active.values()) activation.break(error, "object-closed");
+    await Promise.all(this.leaving.values());
+  }
+}
+
+function keyOf(definition: Definition, id: ObjectId): string {
+  return `${definition.name}/${id.toString()}`;
+}

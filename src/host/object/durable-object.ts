@@ -1,0 +1,54 @@
+// Role: the base of objects' classes, and what they look like to a host.
+// State: none. Must not know: how objects are run.
+
+import { RpcTarget } from "../../cap/dynamic/target.js";
+import type { ObjectState } from "./state.js";
+
+/**
+ * A base for the classes of objects, as in Workers. A class need not have it: a constructor that takes `ctx` and `env` is all
+ * that a host asks for.
+ *
+ * @example
+ * class Counter extends DurableObject {
+ *   async increment(): Promise<number> {
+ *     const count = ((await this.ctx.storage.get<number>("count")) ?? 0) + 1;
+ *     void this.ctx.storage.put("count", count);
+ *     return count;
+ *   }
+ * }
+ */
+export class DurableObject<Env = unknown> extends RpcTarget {
+  protected readonly ctx: ObjectState;
+  protected readonly env: Env;
+
+  constructor(ctx: ObjectState, env: Env) {
+    super();
+    this.ctx = ctx;
+    this.env = env;
+  }
+}
+
+/** What the `alarm` method is told. */
+export interface AlarmInfo {
+  /** How often this alarm was tried again. */
+  readonly retryCount: number;
+  readonly isRetry: boolean;
+}
+
+/** What a host calls of an object by itself. */
+export interface EventHandlers {
+  alarm?(info: AlarmInfo): unknown;
+}
+
+/** The class of an object. Its constructor is given an {@link ObjectState} and `env`, whatever it calls their types. */
+export type ObjectClass<T extends object = object> = new (ctx: never, env: never) => T;
+
+/** What a host delivers in its own way: no method to be called from afar, whoever has a stub. */
+export const EVENT_NAMES: ReadonlySet<string> = new Set([
+  "fetch",
+  "connect",
+  "alarm",
+  "webSocketMessage",
+  "webSocketClose",
+  "webSocketError",
+]);

@@ -1,0 +1,185 @@
+// Role: a host of objects in one process: makes the parts that its objects share, and the namespaces to reach them by.
+// State: whether it is closed. Must not know: Node, where the store is.
+
+import { RpcError } from "../../base/errors.js";
+import { processScheduler } from "../../cap/scheduler.js";
+import { type StubOptions, termsOf } from "../../cap/dynamic/terms.js";
+import type { ValueTypes } from "../../cap/dynamic/values/index.js";
+import type { Clock } from "../../vat/clock.js";
+import type { Turns } from "../gates/turns.js";
+import { metaKey, namespaceBytes } from "../storage/keys.js";
+import { type Store, storeFailure } from "../storage/store.js";
+import { NO_STORED_REFERENCES, ValueCodecs } from "../storage/values.js";
+import { AlarmClock } from "./alarms.js";
+import { Directory } from "./directory.js";
+import type { ObjectClass } from "./durable-object.js";
+import { type IdCrypto, IdMaker, type ObjectId } from "./ids.js";
+import { Namespace } from "./namespace.js";
+import { ObjectHook } from "./object-hook.js";
+import {
+  DEFAULT_HOST_LIMITS,
+  type Definition,
+  type HostLimits,
+  type HostParts,
+  type Reporter,
+  type Wrapping,
+} from "./parts.js";
+
+/** Names to classes. */
+export type Classes = Readonly<Record<string, ObjectClass>>;
+
+/** What objects and their host find in `env`: a namespace for each class, and whatever else was given. */
+export type EnvOf<C extends Classes, V extends object> = V & {
+  readonly [K in keyof C]: C[K] extends ObjectClass<infer T> ? Namespace<T> : never;
+};
+
+export interface HostOptions<C extends Classes, V extends object> {
+  /** Where the objects are kept. The host closes it. */
+  readonly store: Store;
+  /** The classes, each by the name of its namespace. */
+  readonly classes: C;
+  /** What else is in `env`. */
+  readonly env?: V;
+  /** Milliseconds since the epoch, and timers; by default those of the system. */
+  readonly clock?: Clock;
+  readonly limits?: Partial<HostLimits>;
+  /** Classes of one's own that go by value, in calls and into storage. */
+  readonly types?: ValueTypes;
+  /** Told of what nobody else hears of: an alarm that failed, a rejected `waitUntil`. By default it is written to the console. */
+  readonly report?: Reporter;
+  /**
+   * Whether what the code of an object throws where nobody catches it, in a timer or a forgotten promise, breaks that object
+   * instead of ending the process; true by default. It takes listeners of the process's `uncaughtException` and
+   * `unhandledRejection`; what other code throws goes on as it would without them.
+   */
+  readonly containFaults?: boolean;
+}
+
+/** What a runtime gives a host. */
+export interface Runtime {
+  readonly crypto: IdCrypto;
+  readonly turns: Turns;
+  readonly clock: Clock;
+  /** Has faults in the code of objects that nobody catches break those objects. @returns ends it. */
+  contain(): () => void;
+}
+
+/** The version of how things are stored. */
+const FORMAT = 1;
+const SECRET_BYTES = 32;
+
+export class Host<C extends Classes = Classes, V extends object = object> {
+  /** Each namespace by its name, and what else was given as `env`. */
+  readonly env: EnvOf<C, V>;
+  private readonly directory: Directory;
+  private readonly alarms: AlarmClock;
+  private readonly store: Store;
+  private readonly letGo: () => void;
+  private closing: Promise<void> | null = null;
+
+  private constructor(options: HostOptions<C, V>, runtime: Runtime, secret: Uint8Array) {
+    const { store, types } = options;
+    const limits = { ...DEFAULT_HOST_LIMITS, ...options.limits };
+    const stubs: StubOptions = types === undefined ? {} : { types };
+    const definitions = new Map<string, Definition>();
+    for (const [name, type] of Object.entries(options.classes)) {
+      const ids = new IdMaker(name, secret, runtime.crypto);
+      definitions.set(name, { name, type, ids, bytes: namespaceBytes(name) });
+    }
+    const environment = (inside: Wrapping | null): EnvOf<C, V> => {
+      const env: Record<string, unknown> = { ...options.env };
+      for (const definition of definitions.values())
+        env[definition.name] = new Namespace({
+          definition,
+          options: stubs,
+          reach: (definition, id) => {
+            const hook = this.reach(definition, id);
+            return inside === null ? hook : inside.take(hook);
+          },
+        });
+      return env as EnvOf<C, V>;
+    };
+    const parts: HostParts = {
+      store,
+      clock: options.clock ?? runtime.clock,
+      turns: runtime.turns,
+      limits,
+      codecs: new ValueCodecs(types, NO_STORED_REFERENCES, limits.valueBytes),
+      terms: termsOf(stubs),
+      scheduler: processScheduler(),
+      report: options.report ?? ((error, what) => console.error(`capstan: ${what}:`, error)),
+      environment,
+    };
+    this.store = store;
+    this.letGo = options.containFaults === false ? () => {} : runtime.contain();
+    this.alarms = new AlarmClock(parts, () => this.directory, definitions);
+    this.directory = new Directory(parts, this.alarms);
+    this.env = environment(null);
+  }
+
+  /** @internal See createHost. */
+  static async open<C extends Classes, V extends object>(
+    options: HostOptions<C, V>,
+    runtime: Runtime,
+  ): Promise<Host<C, V>> {
+    const secret = await prepare(options.store, runtime.crypto);
+    const host = new Host(options, runtime, secret);
+    await host.alarms.scan();
+    return host;
+  }
+
+  /** How many objects are active. */
+  get activeObjects(): number {
+    return this.directory.size;
+  }
+
+  /** Ends: writes what objects have written, then calls under way fail, as `object-closed`, and the store is closed. */
+  close(): Promise<void> {
+    return (this.closing ??= this.end());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async end(): Promise<void> {
+    this.alarms.stop();
+    await this.directory.close(new RpcError("disconnected", "object-closed", "the host is closed"));
+    await this.store.close();
+    this.letGo();
+  }
+
+  private reach(definition: Definition, id: ObjectId): ObjectHook {
+    return new ObjectHook(processScheduler(), {
+      activate: () => this.directory.activate(definition, id),
+      find: () => this.directory.find(definition, id),
+    });
+  }
+}
+
+/**
+ * Makes a new store ours, or checks that it is.
+ *
+ * @returns the secret that ids are made with.
+ * @throws RpcError storage-version when a later version of this library has written it; what the store fails with.
+ */
+async function prepare(store: Store, crypto: IdCrypto): Promise<Uint8Array> {
+  try {
+    const format = await store.get(metaKey("format"));
+    const known = await store.get(metaKey("secret"));
+    if (format !== undefined && known !== undefined) {
+      if (format.length === 1 && format[0] === FORMAT) return known;
+      const message = `the data is of format ${format.join(".")}, and this version reads ${FORMAT}`;
+      throw new RpcError("failed", "storage-version", message);
+    }
+    const secret = crypto.random(SECRET_BYTES);
+    const writes = [
+      { key: metaKey("format"), value: Uint8Array.of(FORMAT) },
+      { key: metaKey("secret"), value: secret },
+    ];
+    await store.write(writes).flushed;
+    return secret;
+  } catch (thrown) {
+    throw storeFailure(thrown);
+  }
+}

@@ -1,0 +1,59 @@
+// Role: a namespace: the ids of one class's objects, and stubs for them.
+// State: none. Must not know: how objects are activated.
+
+import { RpcStub } from "../../cap/dynamic/stub.js";
+import type { StubOptions } from "../../cap/dynamic/terms.js";
+import type { Hook } from "../../hook/hook.js";
+import type { ObjectId } from "./ids.js";
+import type { Definition } from "./parts.js";
+
+/** What stands behind a namespace, as one holder sees it. */
+export interface NamespaceBehind {
+  readonly definition: Definition;
+  readonly options: StubOptions;
+  /** A new reference to an object. */
+  reach(definition: Definition, id: ObjectId): Hook;
+}
+
+/**
+ * The objects of one class that a host has under one name. Who has it can reach each of them; nobody else can.
+ *
+ * @example
+ * using room = env.ROOMS.getByName("lobby");
+ * await room.say("hello");
+ */
+export class Namespace<T extends object> {
+  readonly #behind: NamespaceBehind;
+
+  /** @internal Only a host makes these. */
+  constructor(behind: NamespaceBehind) {
+    this.#behind = behind;
+  }
+
+  /** The id of a name: always the same one. @throws RpcError invalid-id for what is no string. */
+  idFromName(name: string): ObjectId {
+    return this.#behind.definition.ids.fromName(name);
+  }
+
+  /** The id that was written as `text`. @throws RpcError invalid-id for what is none of this namespace. */
+  idFromString(text: string): ObjectId {
+    return this.#behind.definition.ids.fromString(text);
+  }
+
+  /** A new id, at random. */
+  newUniqueId(): ObjectId {
+    return this.#behind.definition.ids.unique();
+  }
+
+  /** A stub of an object, which need not exist yet: nothing happens before the first call. @throws RpcError invalid-id */
+  get(id: ObjectId): RpcStub<T> {
+    const { definition, options } = this.#behind;
+    const hook = this.#behind.reach(definition, definition.ids.verify(id));
+    return new RpcStub<T>(hook, options);
+  }
+
+  /** The same as `get(idFromName(name))`. */
+  getByName(name: string): RpcStub<T> {
+    return this.get(this.idFromName(name));
+  }
+}

@@ -1,0 +1,99 @@
+// Role: what a stub of an object holds: the way to its activation, whichever that is when a call is made.
+// State: the activation it has called, until that is evicted; what it broke with. Must not know: how objects are activated.
+
+import { RpcError } from "../../base/errors.js";
+import type { Scheduler } from "../../base/scheduler.js";
+import { type CallRequest, Hook, type HookWatcher } from "../../hook/hook.js";
+import { failedResults, type Results } from "../../hook/results.js";
+
+/** An activation, as those who call it know it. */
+export interface Callee {
+  /** Told when it breaks, and to be forgotten when it is evicted. */
+  readonly callers: Set<ObjectHook>;
+  call(request: CallRequest): Results;
+}
+
+/** Finds the one activation of an object. */
+export interface Finder {
+  /** Makes it, if there is none. Runs no user code. @throws RpcError when there is to be none any more. */
+  activate(): Callee;
+  find(): Callee | undefined;
+}
+
+/**
+ * A reference to an object by its id. It outlives activations: an evicted object is activated again by the next call. It breaks
+ * with an activation that it has called and that broke, since calls may be lost: then a new reference is needed.
+ */
+export class ObjectHook extends Hook {
+  private readonly finder: Finder;
+  private callee: Callee | null = null;
+  private closedBy: RpcError | null = null;
+  private watchers: HookWatcher[] = [];
+
+  constructor(scheduler: Scheduler, finder: Finder) {
+    super(scheduler);
+    this.finder = finder;
+  }
+
+  /** Nobody else vouches for it. */
+  get brand(): object {
+    return this;
+  }
+
+  override get brokenBy(): RpcError | null {
+    return this.closedBy;
+  }
+
+  call(request: CallRequest): Results {
+    if (this.closedBy !== null) return this.refuse(request, this.closedBy);
+    let callee: Callee;
+    try {
+      callee = this.finder.activate();
+    } catch (thrown) {
+      return this.refuse(request, RpcError.from(thrown).delivered("not-sent"));
+    }
+    if (callee !== this.callee) {
+      this.callee?.callers.delete(this);
+      this.callee = callee;
+      callee.callers.add(this);
+    }
+    return callee.call(request);
+  }
+
+  /** The activation that a call would come to, if there is one. */
+  get current(): Callee | undefined {
+    return this.closedBy === null ? this.finder.find() : undefined;
+  }
+
+  /** The activation was evicted. */
+  forget(): void {
+    this.callee = null;
+  }
+
+  /** The activation broke: so does this, for good. Whoever watches is told, from a job. */
+  close(error: RpcError): void {
+    this.callee = null;
+    this.closedBy = error;
+    const { watchers } = this;
+    this.watchers = [];
+    for (const watcher of watchers) this.scheduler.post({ run: () => watcher.hookResolved() });
+  }
+
+  override watch(watcher: HookWatcher): void {
+    this.watchers.push(watcher);
+  }
+
+  override unwatch(watcher: HookWatcher): void {
+    this.watchers = this.watchers.filter((known) => known !== watcher);
+  }
+
+  protected unreferenced(): void {
+    this.callee?.callers.delete(this);
+    this.callee = null;
+  }
+
+  private refuse(request: CallRequest, error: RpcError): Results {
+    request.params.release();
+    return failedResults(error.delivered("not-sent"), this.scheduler);
+  }
+}

@@ -1,0 +1,64 @@
+// Role: what all objects of one host have in common.
+// State: none. Must not know: single objects.
+
+import type { Scheduler } from "../../base/scheduler.js";
+import type { Terms } from "../../cap/dynamic/terms.js";
+import type { Hook } from "../../hook/hook.js";
+import type { Clock } from "../../vat/clock.js";
+import type { Turns } from "../gates/turns.js";
+import type { Store } from "../storage/store.js";
+import type { ValueCodecs } from "../storage/values.js";
+import type { ObjectClass } from "./durable-object.js";
+import type { IdMaker } from "./ids.js";
+
+/** Bounds of one host; times in milliseconds. */
+export interface HostLimits {
+  /** Without an event for so long, an object is evicted. */
+  readonly idleTime: number;
+  /** So long a `blockConcurrencyWhile` may take. */
+  readonly sectionTime: number;
+  /** Bytes that one value may have. */
+  readonly valueBytes: number;
+  /** Bytes that are cached for one object, and once more of what it wrote and the disk does not have. */
+  readonly cacheBytes: number;
+}
+
+export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
+  idleTime: 10_000,
+  sectionTime: 30_000,
+  valueBytes: 2 * 1024 * 1024,
+  cacheBytes: 1024 * 1024,
+});
+
+/** One namespace: its class, and how its objects are known. */
+export interface Definition {
+  readonly name: string;
+  readonly type: ObjectClass;
+  readonly ids: IdMaker;
+  /** The name as it is in keys. */
+  readonly bytes: Uint8Array;
+}
+
+/** Told of what nobody else hears of: a failed alarm, a rejected `waitUntil`. */
+export type Reporter = (error: unknown, what: string) => void;
+
+export interface HostParts {
+  readonly store: Store;
+  /** Milliseconds since the epoch, and timers. */
+  readonly clock: Clock;
+  readonly turns: Turns;
+  readonly limits: HostLimits;
+  readonly codecs: ValueCodecs;
+  readonly terms: Terms;
+  /** Of whoever is outside of objects. */
+  readonly scheduler: Scheduler;
+  readonly report: Reporter;
+  /** `env`, as an object sees it. @param wrap makes a stub's capability one of that object. */
+  environment(activation: Wrapping): object;
+}
+
+/** Takes capabilities into an object. */
+export interface Wrapping {
+  /** The capability as the object holds it: a new reference. Takes `hook` over. */
+  take(hook: Hook): Hook;
+}

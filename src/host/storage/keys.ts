@@ -1,0 +1,133 @@
+// Role: where each thing of an object is in the store: its keys.
+// State: none. Must not know: what the things are.
+//
+// The first byte tells tables apart:
+//   00 name                          the store's own records: the version of this format, the secret
+//   01 length namespace id kind ...  what objects have; kind 1 is a value, followed by its key as UTF-8; kind 2 the alarm
+//   02 time length namespace id      one for each alarm, so that the next one is the first of them
+// So all of one object is one range, as is all of a namespace, and the bytes of values' keys are in the order of UTF-8.
+
+import { RpcError } from "../../base/errors.js";
+import type { Bytes, Range } from "./store.js";
+
+const META = 0;
+const OBJECTS = 1;
+const ALARMS = 2;
+
+/** Kinds of records of an object. A new kind takes a number of its own: nothing else looks at what it does not know. */
+export const KIND_VALUE = 1;
+export const KIND_ALARM = 2;
+
+/** Bytes of an id. */
+export const ID_BYTES = 32;
+const TIME_BYTES = 8;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export function metaKey(name: string): Bytes {
+  return join([META], encoder.encode(name));
+}
+
+/** The bytes that name a namespace. @throws RpcError invalid-argument when it is longer than 255 of them. */
+export function namespaceBytes(name: string): Bytes {
+  const bytes = encoder.encode(name);
+  if (bytes.length === 0 || bytes.length > 255) {
+    const message = `the name of a namespace has 1 to 255 bytes, not ${bytes.length}`;
+    throw new RpcError("failed", "invalid-argument", message);
+  }
+  return join([bytes.length], bytes);
+}
+
+/** Where one object's records are. @param namespace by {@link namespaceBytes}. */
+export class ObjectKeys {
+  readonly namespace: Bytes;
+  readonly id: Bytes;
+  private readonly values: Bytes;
+
+  constructor(namespace: Bytes, id: Bytes) {
+    this.namespace = namespace;
+    this.id = id;
+    this.values = join([OBJECTS], namespace, id, [KIND_VALUE]);
+  }
+
+  value(key: Bytes): Bytes {
+    return join(this.values, key);
+  }
+
+  /** The key of a value, from the key of its record. */
+  nameOf(record: Bytes): { readonly name: string; readonly key: Bytes } {
+    const key = record.subarray(this.values.length);
+    return { name: decoder.decode(key), key };
+  }
+
+  /** The values whose keys are in a range of bytes. @param to null for no end. */
+  valueRange(from: Bytes, to: Bytes | null): { from: Bytes; to: Bytes } {
+    return {
+      from: this.value(from),
+      to: to === null ? after(this.values) : this.value(to),
+    };
+  }
+
+  get alarm(): Bytes {
+    return join([OBJECTS], this.namespace, this.id, [KIND_ALARM]);
+  }
+
+  alarmAt(time: number): Bytes {
+    return join([ALARMS], timeBytes(time), this.namespace, this.id);
+  }
+
+  /** Every record of the object, of whatever kind. */
+  get all(): Range {
+    const prefix = join([OBJECTS], this.namespace, this.id);
+    return { from: prefix, to: after(prefix) };
+  }
+}
+
+/** The alarms of all objects up to `time`, in order. */
+export function alarmsUpTo(time: number): { from: Bytes; to: Bytes } {
+  return { from: Uint8Array.of(ALARMS), to: join([ALARMS], timeBytes(time + 1)) };
+}
+
+/** All alarms. */
+export const ALL_ALARMS: { from: Bytes; to: Bytes } = {
+  from: Uint8Array.of(ALARMS),
+  to: Uint8Array.of(ALARMS + 1),
+};
+
+/** Whose alarm is at `key`, and when. */
+export function readAlarmKey(key: Bytes): { time: number; namespace: string; id: Bytes } {
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  const time = Number(view.getBigUint64(1));
+  const start = 1 + TIME_BYTES + 1;
+  const end = start + key[start - 1]!;
+  const namespace = decoder.decode(key.subarray(start, end));
+  return { time, namespace, id: key.slice(end, end + ID_BYTES) };
+}
+
+/** The first key behind all that begin with `prefix`. */
+export function after(prefix: Bytes): Bytes {
+  let length = prefix.length;
+  while (length > 0 && prefix[length - 1] === 0xff) length--;
+  const end = prefix.slice(0, length);
+  if (length > 0) end[length - 1]!++;
+  return end;
+}
+
+export function join(...parts: ArrayLike<number>[]): Bytes {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+function timeBytes(time: number): Bytes {
+  const bytes = new Uint8Array(TIME_BYTES);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(Math.max(0, Math.floor(time))));
+  return bytes;
+}

@@ -1,0 +1,226 @@
+// Role: a store in a directory, by LMDB.
+// State: the database, the transaction under way, those that wait for it. Must not know: objects, values, gates.
+//
+// Transactions that are asked for while one commits are made together in the next: one flush of the disk serves them all. LMDB
+// would take them one after the other without being waited for, but then a small one could commit after a large one failed.
+
+import fs from "node:fs";
+import path from "node:path";
+import type { Database, open as openLmdb } from "lmdb";
+import { RpcError } from "../../base/errors.js";
+import { type DirectoryLock, lockDirectory } from "./directory-lock.node.js";
+import { checkDatabaseFile } from "./lmdb-header.node.js";
+import {
+  type Bytes,
+  type Commit,
+  type Entry,
+  isClear,
+  type Range,
+  type Store,
+  storeFailure,
+  type Write,
+} from "./store.js";
+
+export interface LmdbOptions {
+  /** Whether this process alone may have the directory; true by default. Who says false has another way to make sure. */
+  readonly lock?: boolean;
+}
+
+interface Group {
+  readonly writes: Write[];
+  readonly committed: Settled;
+  readonly flushed: Settled;
+}
+
+interface Settled {
+  readonly promise: Promise<void>;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Opens, or makes, a store in a directory. It needs the package `lmdb`.
+ *
+ * @param directory made when it is missing.
+ * @throws RpcError missing-dependency, storage-locked, storage-corrupt, storage-failed (as a rejection).
+ * @example const host = await createHost({ store: await openLmdbStore("./data"), classes: { ROOMS: Room } });
+ */
+export async function openLmdbStore(directory: string, options: LmdbOptions = {}): Promise<Store> {
+  const open = await loadLmdb();
+  let lock: DirectoryLock | null = null;
+  try {
+    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (options.lock !== false) lock = await lockDirectory(directory);
+    const file = path.join(directory, "data.mdb");
+    checkDatabaseFile(file);
+    const database = open({
+      path: directory,
+      // Room for keys of 2048 bytes and what is before them.
+      pageSize: 8192,
+      // A name with a dot in it is a directory all the same.
+      noSubdir: false,
+      encoding: "binary",
+      keyEncoding: "binary",
+      cache: false,
+    });
+    return new LmdbStore(database, lock);
+  } catch (thrown) {
+    await lock?.release();
+    throw storeFailure(thrown);
+  }
+}
+
+async function loadLmdb(): Promise<typeof openLmdb> {
+  try {
+    return (await import("lmdb")).open;
+  } catch (thrown) {
+    const message =
+      "the package lmdb cannot be loaded: install it beside capstan with `npm install lmdb`";
+    throw new RpcError("failed", "missing-dependency", message, { cause: thrown });
+  }
+}
+
+class LmdbStore implements Store {
+  private readonly database: Database;
+  private readonly lock: DirectoryLock | null;
+  private group: Group | null = null;
+  private committing = false;
+  private readonly flushes = new Set<Promise<void>>();
+  private failure: RpcError | null = null;
+  private closing: Promise<void> | null = null;
+
+  constructor(database: Database, lock: DirectoryLock | null) {
+    this.database = database;
+    this.lock = lock;
+  }
+
+  get(key: Bytes): Bytes | undefined {
+    return this.read(() => this.database.get(key));
+  }
+
+  range({ from, to, reverse = false, limit = Infinity }: Range): readonly Entry[] {
+    const bounds = reverse
+      ? { start: to, end: from, reverse, exclusiveStart: true, inclusiveEnd: true }
+      : { start: from, end: to };
+    const options = limit === Infinity ? bounds : { ...bounds, limit };
+    return this.read(() => {
+      const found: Entry[] = [];
+      for (const { key, value } of this.database.getRange(options)) found.push({ key, value });
+      return found;
+    });
+  }
+
+  write(writes: readonly Write[]): Commit {
+    if (this.closing !== null) throw closedError();
+    if (this.failure !== null) throw this.failure;
+    if (this.group === null) {
+      this.group = { writes: [], committed: settled(), flushed: settled() };
+      // With what else is written in this turn, by other objects too.
+      if (!this.committing) setImmediate(() => this.commit());
+    }
+    const { group } = this;
+    group.writes.push(...writes);
+    return { committed: group.committed.promise, flushed: group.flushed.promise };
+  }
+
+  close(): Promise<void> {
+    return (this.closing ??= this.end());
+  }
+
+  private async end(): Promise<void> {
+    while (this.group !== null || this.committing || this.flushes.size > 0)
+      await Promise.allSettled([this.group?.flushed.promise, ...this.flushes]);
+    await this.database.close();
+    await this.lock?.release();
+  }
+
+  private commit(): void {
+    const { group, database } = this;
+    if (group === null || this.committing) return;
+    this.group = null;
+    this.committing = true;
+    const made = this.make(group.writes);
+    // It never settles when the commit fails.
+    const flush = new Promise<void>((resolve) => {
+      void database.flushed.then(() => resolve());
+    });
+    made.then(
+      () => {
+        this.committing = false;
+        group.committed.resolve();
+        const flushed = flush.then(() => {
+          this.flushes.delete(flushed);
+          group.flushed.resolve();
+        });
+        this.flushes.add(flushed);
+        this.commit();
+      },
+      (thrown: unknown) => this.failed(group, thrown),
+    );
+  }
+
+  private async make(writes: readonly Write[]): Promise<void> {
+    const { database } = this;
+    const all = (): void => {
+      for (const write of writes) this.apply(write);
+    };
+    // What is cleared is looked up when all that was written before is there.
+    const made = writes.some(isClear) ? database.transaction(all) : database.batch(all);
+    // Another promise of the same, which nobody else listens to.
+    database.committed.then(undefined, () => {});
+    try {
+      await made;
+    } catch (thrown) {
+      const { commitError } = thrown as { commitError?: Promise<never> };
+      if (commitError === undefined) throw thrown;
+      // Why it failed comes as a promise.
+      await commitError;
+    }
+  }
+
+  private apply(write: Write): void {
+    const { database } = this;
+    if (isClear(write)) {
+      const keys = [...database.getKeys({ start: write.from, end: write.to })];
+      for (const key of keys) void database.remove(key);
+    } else if (write.value === null) void database.remove(write.key);
+    else void database.put(write.key, write.value);
+  }
+
+  /** For good: what was to come after a transaction that is not there must not be there either. */
+  private failed(group: Group, thrown: unknown): void {
+    const error = storeFailure(thrown);
+    this.failure = error;
+    this.committing = false;
+    for (const lost of [group, this.group]) {
+      lost?.committed.reject(error);
+      lost?.flushed.reject(error);
+    }
+    this.group = null;
+  }
+
+  private read<T>(read: () => T): T {
+    if (this.closing !== null) throw closedError();
+    try {
+      return read();
+    } catch (thrown) {
+      throw storeFailure(thrown);
+    }
+  }
+}
+
+function closedError(): RpcError {
+  return new RpcError("failed", "storage-closed", "the store was closed before");
+}
+
+function settled(): Settled {
+  let resolve!: () => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  // Who does not ask how far a transaction is need not hear that it failed.
+  promise.catch(() => {});
+  return { promise, resolve, reject };
+}
