@@ -185,6 +185,7 @@ export class LocalHook extends Hook implements Job {
     } catch (thrown) {
       call.fails(RpcError.from(thrown));
     }
+    call.hadTurn();
   }
 
   protected unreferenced(): void {
@@ -415,9 +416,15 @@ export class LocalCall extends LocalResults implements Entrant {
     super.settle(payload, foreign ? error.delivered("started") : error);
   }
 
+  /** It has been handed to its method: who gave it up before that meant now. */
+  hadTurn(): void {
+    if (this.inTurn && !this.isHeld && !this.settled) this.abandoned();
+  }
+
   /** The caller is gone. Before its turn a call is dropped; later its method is told, if it listens. */
   protected abandonedBeforeForward(): void {
     if (this.stage === "waiting") {
+      if (this.inTurn) return;
       this.stage = "ended";
       this.canceled = true;
       this.afterEnd();

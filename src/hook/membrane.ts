@@ -387,7 +387,7 @@ class MembraneResults extends Results implements ResultsObserver {
 
   protected abandoned(): void {
     this.membrane.ended(this);
-    this.source.cancel();
+    this.giveUp(this.source);
   }
 
   protected makeField(): PromisedField {

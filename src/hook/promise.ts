@@ -86,7 +86,7 @@ export abstract class LocalResults extends Results implements ResultsObserver {
       return;
     }
     source.observe(this);
-    if (!this.isHeld) source.cancel();
+    if (!this.isHeld) this.giveUp(source);
   }
 
   resultsSettled(source: Results): void {
@@ -103,7 +103,7 @@ export abstract class LocalResults extends Results implements ResultsObserver {
   }
 
   protected abandoned(): void {
-    if (this.source !== null) this.source.cancel();
+    if (this.source !== null) this.giveUp(this.source);
     else this.abandonedBeforeForward();
   }
 }
@@ -141,9 +141,10 @@ class QueuedCall extends LocalResults {
     this.forward(target.call(request));
   }
 
-  /** Canceled before it was made: it is never made (C-CAN-09). */
+  /** Canceled before it was made: it is never made (C-CAN-09), unless it is to have its turn. */
   protected abandonedBeforeForward(): void {
     if (this.request !== null) {
+      if (this.inTurn) return;
       this.request.params.release();
       this.request = null;
       this.promise.callDropped();

@@ -59,6 +59,8 @@ export abstract class Results implements Job, Unravels {
   private observer: ResultsObserver | null = null;
   private held = RESPONSE | PIPELINE;
   private liveFields = 0;
+  /** Whoever gave this up wants the call to have its turn. */
+  protected inTurn = false;
 
   constructor(scheduler: Scheduler) {
     this.scheduler = scheduler;
@@ -171,6 +173,21 @@ export abstract class Results implements Job, Unravels {
   /** Gives up both halves: cancels the call unless a pipelined capability is held (C-CAN-02). */
   cancel(): void {
     this.drop(RESPONSE | PIPELINE);
+  }
+
+  /**
+   * The same, but the call has its turn first, wherever it waits for it: others may wait behind it that must not be made
+   * without it (C-EMB-26), and its method may opt out (C-CAN-06).
+   */
+  cancelInTurn(): void {
+    this.inTurn = true;
+    this.cancel();
+  }
+
+  /** Gives up `source`, which these come from, as these were given up. */
+  protected giveUp(source: Results): void {
+    if (this.inTurn) source.cancelInTurn();
+    else source.cancel();
   }
 
   /** Called by a field that nobody needs any more. */

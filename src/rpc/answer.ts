@@ -80,7 +80,7 @@ class AnswerSlot implements Routed, HookWatcher {
 }
 
 /** One answer. */
-export class Answer implements ResultsObserver, AdoptedAnswer, Job {
+export class Answer implements ResultsObserver, AdoptedAnswer {
   readonly state: ConnectionState;
   readonly id: AnswerId;
   /** How many came before it on this connection. */
@@ -279,17 +279,12 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
     if (!this.returned && !this.pipelineOnly) {
       // The call goes on for the question of ours that takes its results (C-TAI-09).
       if (this.adopter !== null) return;
-      if (deliverFirst) this.state.scheduler.post(this);
+      if (deliverFirst) this.results?.cancelInTurn();
       else this.cancel();
       return;
     }
     if (releaseResultCaps) releaseExports(this.resultExports);
     this.remove();
-  }
-
-  /** Job: cancels, after the call had its turn. */
-  run(): void {
-    if (!this.returned && this.state.alive) this.cancel();
   }
 
   /** The peer names this as the source of the results of `question` (C-TAI-03, C-TAI-04). False: it may not. */
@@ -487,7 +482,10 @@ export class Answer implements ResultsObserver, AdoptedAnswer, Job {
   private dropResults(except: Results | null = null): void {
     const results = this.results;
     this.results = null;
-    if (results !== null && results !== except) results.cancel();
+    if (results === null || results === except) return;
+    // Whoever is not lost may have called behind what the lost peer asked for, and waits for it to be made first.
+    if (this.state.alive) results.cancel();
+    else results.cancelInTurn();
   }
 
   private charge(bytes: number): void {

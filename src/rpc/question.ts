@@ -336,7 +336,7 @@ export class Question extends Results {
       if (!this.adopting) return;
     }
     this.finished = true;
-    this.state.writer.finish(this.id, true, false);
+    this.state.writer.finish(this.id, true, this.inTurn);
     if (this.adopted !== null) this.disowns(this.adopted);
     this.adopted = null;
     this.releaseAdopted();

@@ -142,7 +142,43 @@ it("C-CAN-06: with the workaround a call has its turn before it is canceled, wit
   peer.ends();
 });
 
-it("C-CAN-07: no Finish of ours asks for the workaround", () => {
+it("C-CAN-06: with the workaround a call has its turn, too, that waits for a promise or behind a stream call", () => {
+  const running: LocalCall[] = [];
+  const peer = new ServedPeer({
+    methods: {
+      1: (c) => {
+        c.streaming();
+        running.push(c);
+      },
+    },
+  });
+  // Its own first result is the object itself: calls on it wait for the return.
+  peer.call(1, 0, { method: 3 });
+  peer.call(2, answer(1, 0), { value: 2, method: 3 });
+  peer.call(3, answer(1, 0), { value: 3, method: 3 });
+  expect(peer.finish(2, true, true)).toEqual([]);
+  expect(peer.finish(3, true, false)).toEqual(["return 3 canceled"]);
+  const first = peer.server.calls[0]!;
+  expect(
+    [...peer.acts(() => first.returns(payload(0, first.self.addRef())))].filter((line) =>
+      line.startsWith("return 2"),
+    ),
+  ).toEqual(["return 2 canceled"]);
+  expect(peer.server.seen).toEqual([0, 2]);
+  peer.finish(1);
+  // Behind a stream call.
+  peer.call(4, 0, { method: 1, value: 4 });
+  peer.call(5, 0, { method: 3, value: 5 });
+  peer.call(6, 0, { method: 3, value: 6 });
+  expect(peer.finish(5, true, true)).toEqual([]);
+  expect(peer.finish(6, true, false)).toEqual(["return 6 canceled"]);
+  const lines = peer.acts(() => running[0]!.returns());
+  expect(lines.filter((line) => line.startsWith("return 5"))).toEqual(["return 5 canceled"]);
+  expect(peer.server.seen).toEqual([0, 2, 4, 5]);
+  peer.ends();
+});
+
+it("C-CAN-07: no Finish of ours asks for the workaround, but those for what a lost peer had asked for", () => {
   const peer = new ServedPeer();
   const cap = peer.remote(hosted(7));
   const canceled = call(cap, 0, 1);
@@ -163,6 +199,30 @@ it("C-CAN-07: no Finish of ours asks for the workaround", () => {
   expect(finishes).toHaveLength(5);
   expect(finishes.filter((line) => line.includes("workaround"))).toEqual([]);
   peer.ends();
+
+  // What `b` has passed on for `a` may have calls behind it that are not of `a`.
+  const world = new World({
+    a: {},
+    b: { 1: (c) => c.returns(payload(0, far.addRef())) },
+    c: { 1: () => {} },
+  });
+  const far = world.bootstrap("b", "c");
+  world.settle();
+  const b = world.bootstrap("a", "b");
+  const proxied = outcome(call(b, 1, 0));
+  world.settle();
+  const passedOn = outcome(call(proxied.caps[0]!, 1, 5));
+  world.settle();
+  const said = world.log.length;
+  world.vat("b").to("a").close();
+  world.settle();
+  expect(passedOn.error).toMatchObject({ type: "disconnected" });
+  expect(world.log.slice(said).filter((line) => line.startsWith("b>c finish"))).toEqual([
+    expect.stringContaining("workaround"),
+  ]);
+  proxied.release();
+  passedOn.release();
+  world.end();
 });
 
 it("C-CAN-08: a canceled call gives its params back, though its method never ran", () => {

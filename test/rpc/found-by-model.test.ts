@@ -428,3 +428,16 @@ it("C-PIP-07: results that name an object by another promise than the pipeline s
     { op: "answer", call: 37, caps: [] },
   ]);
 });
+
+it("C-EMB-26: what a lost peer asked for and was passed on has its turn: a call that waits behind it is not made without it", () => {
+  replay({ ...three, tailCalls: "never", tight: true }, [
+    bootstrap(2, 1, 0),
+    bootstrap(3, 1, 2),
+    call(7, 30, 0),
+    { op: "call", id: 14, on: 22, method: 1, args: [30], child: 0, then: 15 },
+    pipeline(14),
+    call(32, 112, 0),
+    settle,
+    { op: "cut", a: 0, b: 1 },
+  ]);
+});
