@@ -3,7 +3,6 @@
 // Must not know: user code. One Return out, one Finish in; the entry lives until both (C-LIF-04).
 
 import { RpcError } from "../base/errors.js";
-import type { Job } from "../base/scheduler.js";
 import type { CallRequest, Hook, HookWatcher } from "../hook/hook.js";
 import type { Path } from "../hook/payload.js";
 import { PromiseHook } from "../hook/promise.js";
