@@ -316,8 +316,9 @@ export class LocalCall extends LocalResults implements Entrant {
   }
 
   /**
-   * Ends the call with the results of another, which the caller gets without a detour where possible (C-TAI-01, 11).
-   * Takes `request` over; `target` stays the caller's. A stream call lasts until those results are there (C-FLO-09).
+   * Ends the call with the results of another, which the caller gets without a detour where possible (C-TAI-01, 11): not
+   * after {@link setPipeline}, of which only this call knows (C-TAI-12). Takes `request` over; `target` stays the caller's.
+   * A stream call lasts until those results are there (C-FLO-09).
    * @throws RpcError `invalid-state` when the call has ended already (C-TAI-12).
    */
   tailCall(target: Hook, request: CallRequest): void {
@@ -333,7 +334,7 @@ export class LocalCall extends LocalResults implements Entrant {
       this.afterEnd();
       return;
     }
-    request.returnTo = this.isStream ? null : this.returnTo;
+    request.returnTo = this.isStream || this.early !== null ? null : this.returnTo;
     this.forward(target.call(request));
     if (this.isStream) this.params.release();
     else this.afterEnd();

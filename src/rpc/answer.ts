@@ -120,7 +120,10 @@ export class Answer implements ResultsObserver, AdoptedAnswer {
     if (!this.pipelineOnly) state.owedReturns++;
   }
 
-  /** Encodes inside the settling: runs no user code, and settles nothing. Results to be kept are no scratch, though. */
+  /**
+   * Encodes inside the settling: settles nothing, and runs no user code, but for the redaction hook where errors are among
+   * the results, which are no scratch then. Nor are results to be kept.
+   */
   get immediate(): boolean {
     return !this.keepsResults && !this.pipelineOnly;
   }
@@ -340,17 +343,24 @@ export class Answer implements ResultsObserver, AdoptedAnswer {
   private returnResults(results: Results): void {
     const { state } = this;
     const payload = results.takePayload();
-    if (payload.caps.length === 0) {
+    const plain = payload.caps.length === 0;
+    let content: Content;
+    try {
+      content = state.writer.leaving(plain ? payload.passing : payload.content);
+    } catch (thrown) {
+      payload.release();
+      this.returnError(RpcError.from(thrown));
+      return;
+    }
+    if (!state.alive) {
+      payload.release();
+      return;
+    }
+    if (plain) {
       try {
         state.descriptors.reset();
-        state.writer.returnResults(
-          this.id,
-          false,
-          true,
-          payload.passing,
-          state.descriptors,
-          results.acknowledges,
-        );
+        const { acknowledges } = results;
+        state.writer.returnResults(this.id, false, true, content, state.descriptors, acknowledges);
       } catch (thrown) {
         this.returnError(RpcError.from(thrown));
         return;
@@ -364,7 +374,7 @@ export class Answer implements ResultsObserver, AdoptedAnswer {
     let counted: Export[] | null = null;
     try {
       counted = describeCaps(state, payload.caps, routes);
-      state.writer.returnResults(this.id, false, false, payload.content, state.descriptors);
+      state.writer.returnResults(this.id, false, false, content, state.descriptors);
     } catch (thrown) {
       releaseExports(counted);
       for (const route of routes) route?.release();

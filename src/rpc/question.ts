@@ -485,6 +485,8 @@ export function sendCall(
   let counted: Export[] | null = null;
   let question: Question | null = null;
   try {
+    const content = state.writer.leaving(params.passing);
+    if (!state.alive) throw state.error!;
     state.descriptors.reset();
     if (params.caps.length > 0) counted = describeCaps(state, params.caps, null);
     if (state.batch !== null) refuseExports(counted);
@@ -499,7 +501,7 @@ export function sendCall(
       request.methodId,
       flags,
       isTail ? SendResultsTo.yourself : SendResultsTo.caller,
-      params.passing,
+      content,
       state.descriptors,
     );
   } catch (thrown) {

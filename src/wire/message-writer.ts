@@ -103,8 +103,17 @@ export class MessageWriter {
   }
 
   /**
+   * What of `content` this peer is to have: to be asked for before anything of its message is counted or described. Where
+   * there are errors in it user code runs, that of the redaction hook, which may send messages of its own or end the
+   * connection.
+   */
+  leaving(content: Content): Content {
+    return this.looks ? content.leaving(this.errors) : content;
+  }
+
+  /**
    * @param flags bits of {@link CallFlag}. @param sendResultsTo 0 caller, 1 yourself.
-   * @param params referenced, not copied, when large and not borrowed. @param descriptors their capTable.
+   * @param params what {@link leaving} gave; referenced, not copied, when large and not borrowed. @param descriptors their capTable.
    */
   call(
     questionId: number,
@@ -119,11 +128,10 @@ export class MessageWriter {
     params: Content,
     descriptors: Descriptors,
   ): void {
-    const content = this.looks ? params.leaving(this.errors) : params;
     const target = targetWords(targetKind, path);
     const before = 6 + target + 2 + tableWords(descriptors);
-    const apart = isApart(content) ? content : null;
-    const words = apart === null ? before + content.bytes.length / 8 - 1 : before;
+    const apart = isApart(params) ? params : null;
+    const words = apart === null ? before + params.bytes.length / 8 - 1 : before;
     const k = this.open(MessageTag.call, STRUCT_3_3, words, apart);
     const w = this.w;
     w[k] = questionId;
@@ -139,7 +147,7 @@ export class MessageWriter {
     w[k + 10] = 0;
     w[k + 11] = 0;
     this.target(k + 12, targetKind, targetId, path);
-    this.payload(k + 12 + target * 2, content, descriptors, apart);
+    this.payload(k + 12 + target * 2, params, descriptors, apart);
     this.closeWith(words, apart);
   }
 
@@ -161,15 +169,14 @@ export class MessageWriter {
     descriptors: Descriptors,
     canWait = false,
   ): void {
-    const content = this.looks ? results.leaving(this.errors) : results;
     const before = 3 + 2 + tableWords(descriptors);
-    const apart = isApart(content) ? content : null;
-    const words = apart === null ? before + content.bytes.length / 8 - 1 : before;
+    const apart = isApart(results) ? results : null;
+    const words = apart === null ? before + results.bytes.length / 8 - 1 : before;
     const k = this.open(MessageTag.return, STRUCT_2_1, words, apart);
     this.returnHead(k, answerId, releaseParamCaps, noFinishNeeded, ReturnTag.results, 0);
     this.w[k + 4] = 0;
     this.w[k + 5] = STRUCT_0_2;
-    this.payload(k + 6, content, descriptors, apart);
+    this.payload(k + 6, results, descriptors, apart);
     this.closeWith(words, apart, canWait);
   }
 

@@ -1,11 +1,13 @@
 // Params and results of plain values: no bytes while nobody reads them, the right ones for whoever does.
 
 import { expect, it } from "vitest";
+import type { RpcError } from "../../src/base/errors.js";
 import { RpcStub, RpcTarget } from "../../src/cap/dynamic/index.js";
 import { PlainRequest, PlainResult } from "../../src/cap/dynamic/plain.js";
 import { MAX_PATH, readRequest, readResult, WANT_VALUE } from "../../src/cap/dynamic/protocol.js";
 import { decodeSpan } from "../../src/cap/dynamic/values/index.js";
 import { Money, TYPES } from "./classes.js";
+import { Pair } from "./kit.js";
 
 const NONE = {
   revive(): never {
@@ -85,4 +87,38 @@ it("what a codec or a prototype of its own makes more than plain takes the long 
   expect(sum.cents).toBe(7n);
   expect(given[0]).toBeInstanceOf(Money);
   expect(given[0], "a copy").not.toBe(five);
+});
+
+it("a name that a frozen Object.prototype does not let be set fails its own call, no more", async () => {
+  class Api extends RpcTarget {
+    take(value: unknown): unknown {
+      return value;
+    }
+    async give(): Promise<unknown> {
+      return { toString: 1 };
+    }
+  }
+  const pair = new Pair(new Api());
+  const own = Object.getOwnPropertyDescriptor(Object.prototype, "toString")!;
+  const taken = pair.api.take({ toString: 1 }).then(
+    () => "taken",
+    (error: RpcError) => error.message,
+  );
+  const given = pair.api.give().then(
+    () => "given",
+    (error: RpcError) => error.message,
+  );
+  const after = pair.api.take(1);
+  // As Object.freeze does, which could not be undone.
+  Object.defineProperty(Object.prototype, "toString", { ...own, writable: false });
+  try {
+    expect(await pair.run(Promise.all([taken, given, after]))).toEqual([
+      expect.stringMatching(/a part of it cannot be made/),
+      expect.stringMatching(/cannot be sent/),
+      1,
+    ]);
+  } finally {
+    Object.defineProperty(Object.prototype, "toString", own);
+  }
+  await pair.done();
 });

@@ -244,3 +244,75 @@ it("an error in a value has its stack only where its session sends traces", asyn
     await pair.done();
   }
 });
+
+describe("the redaction hook may call", () => {
+  class Journal extends RpcTarget {
+    readonly noted: unknown[] = [];
+    note(...values: unknown[]): Counter {
+      this.noted.push(...values);
+      return new Counter();
+    }
+  }
+  class Service extends RpcTarget {
+    journal: RpcStub<Journal> | null = null;
+    keep(journal: RpcStub<Journal>): void {
+      this.journal = journal.dup();
+    }
+    give(): unknown {
+      return { error: secret(), list: [1, 2, 3] };
+    }
+    giveWithReference(): { error: Error; counter: Counter } {
+      return { error: secret(), counter: new Counter() };
+    }
+    async tell(callback: RpcStub<(error: Error, counter: Counter) => number>): Promise<number> {
+      return await callback(secret(), new Counter());
+    }
+  }
+
+  it("by the same connection, and what it calls and what is told keep what each has", async () => {
+    const service = new Service();
+    const pair = new Pair(service, {
+      host: {
+        redactError: () => {
+          const made = service.journal!.note(new Counter(), new Counter());
+          // Which makes the call, so that there is something to refer to.
+          made.dup()[Symbol.dispose]();
+          made[Symbol.dispose]();
+          return { message: "told" };
+        },
+      },
+    });
+    const journal = new Journal();
+    await pair.run(pair.api.keep(journal));
+    expect(await pair.run(pair.api.give())).toMatchObject({
+      error: { message: "told" },
+      list: [1, 2, 3],
+    });
+    using given = await pair.run(pair.api.giveWithReference());
+    expect(await pair.run(given.counter.add(3))).toBe(3);
+    const told = pair.api.tell((_error, counter) => counter.add(5) as PromiseLike<number> as never);
+    expect(await pair.run(told)).toBe(5);
+    expect(journal.noted).toHaveLength(6);
+    service.journal![Symbol.dispose]();
+    given[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("or end the connection", async () => {
+    for (const ask of ["give", "giveWithReference"] as const) {
+      const service = new Service();
+      const pair = new Pair(service, {
+        host: {
+          redactError: () => {
+            pair.net.cut("guest", "host");
+            return null;
+          },
+        },
+      });
+      expect(await pair.run(pair.api[ask]().then(String, (error: Error) => error.name))).toMatch(
+        "RpcError",
+      );
+      await pair.done();
+    }
+  });
+});

@@ -44,6 +44,28 @@ it("C-TAI-01: a tail call to the caller's own object is answered at once by take
   end(peer);
 });
 
+it("C-TAI-12: a tail call to the caller's own object leaves the pipeline as it was set before", () => {
+  const early = new Recorder();
+  const peer = proven({
+    2: (c) => {
+      c.setPipeline(payload(0, early.hook(c.scheduler)));
+      forward(c, 0);
+    },
+  });
+  // The results have to come by here: who took them elsewhere would not know of that pipeline.
+  expect(peer.call(1, 0, { method: 2, caps: [hosted(3)] })).toEqual([
+    "call 0 import 3 method=7",
+    "release 3 x1",
+  ]);
+  expect(peer.call(2, answer(1, 0), { value: 1 })).toEqual(["return 2 results value=1 noFinish"]);
+  peer.returns(0, { value: 5, caps: [hosted(4)] });
+  expect(peer.call(4, answer(1, 0), { value: 2 })).toEqual(["return 4 results value=2 noFinish"]);
+  expect(early.seen).toEqual([1, 2]);
+  peer.finish(1);
+  expect(early.droppedTimes).toBe(1);
+  end(peer);
+});
+
 it("C-TAI-02: a redirected call runs, keeps its results, and says only that it is done", () => {
   const server = new Recorder();
   const peer = new RawPeer({

@@ -59,20 +59,18 @@ export class PlainRequest extends Payload implements Request {
     if (interfaceHi !== OBJECT_HI || interfaceLo !== OBJECT_LO || methodId >= METHOD_MAP)
       return null;
     if (params.caps.length > 0) return null;
-    let request: Request;
     try {
-      request = readRequest(params.content);
+      const { path, args, references, want, timeout } = readRequest(params.content);
+      if (references.kinds.length > 0) return null;
+      const list = args === null ? null : decodeSimple(args);
+      if (list !== null && !Array.isArray(list)) return null;
+      const plain = new PlainRequest(path, list);
+      plain.want = want;
+      plain.timeout = timeout;
+      return plain;
     } catch {
       return null;
     }
-    const { args, references } = request;
-    if (references.kinds.length > 0) return null;
-    const list = args === null ? null : decodeSimple(args);
-    if (list !== null && !Array.isArray(list)) return null;
-    const plain = new PlainRequest(request.path, list);
-    plain.want = request.want;
-    plain.timeout = request.timeout;
-    return plain;
   }
 
   /** Borrowed. */

@@ -36,13 +36,13 @@ export function decodeSpan(
   limits: ValueLimits = DEFAULT_VALUE_LIMITS,
   options?: DecodeOptions,
 ): unknown {
-  if (limits === DEFAULT_VALUE_LIMITS) {
-    const simple = decodeSimple(span);
-    if (simple !== NOT_SIMPLE) return simple;
-  }
   const { bytes, from, to } = span;
   if (to - from > limits.bytes) throw overLimit("bytes", limits.bytes, "the value");
   try {
+    if (limits === DEFAULT_VALUE_LIMITS) {
+      const simple = decodeSimple(span);
+      if (simple !== NOT_SIMPLE) return simple;
+    }
     if (from === to || bytes[from] !== EXTENDED) {
       scan(bytes, from, to, true, limits.depth, limits.nodes);
       if (scanned.end !== to) throw invalidValue("bytes follow its end");
@@ -56,7 +56,8 @@ export function decodeSpan(
     return new Raising(refs, types, limits, nodes, tail).run(unpack(bytes, from + 1, end));
   } catch (error) {
     if (error instanceof RpcError) throw error;
-    // A constructor that refused what it was given (a URL, a RegExp, a view past its buffer), or `refs`.
+    // A constructor that refused what it was given (a URL, a RegExp, a view past its buffer), `refs`, or a name that a
+    // frozen Object.prototype does not let be set.
     throw invalidValue("a part of it cannot be made", error);
   }
 }

@@ -152,6 +152,7 @@ let at = 0;
 /**
  * The value in `bytes[from, to)` if it is small, and made of simple ones; {@link NOT_SIMPLE} for anything else. Lists and
  * records are new.
+ * @throws TypeError for a name that Object.prototype, where a program froze it, does not let be set.
  */
 export function decodeSimple({ bytes, from, to }: Span): unknown {
   if (to - from > SMALL) return NOT_SIMPLE;
