@@ -10,7 +10,7 @@ import { identity } from "./identity.js";
 import { type CallRequest, Hook } from "./hook.js";
 import { emptyPayload, type Path, type Payload } from "./payload.js";
 import { canceledError, LocalResults } from "./promise.js";
-import { brokenHook, capIn, pathKey, type Results } from "./results.js";
+import { brokenHook, capIn, capIndex, pathKey, replaceCap, type Results } from "./results.js";
 
 /** What stands behind a {@link LocalHook}: user code, behind an adapter of the layer above. */
 export interface Server {
@@ -234,7 +234,7 @@ export class LocalCall extends LocalResults implements Entrant {
   private isStream = false;
   private early: Payload | null = null;
   /** Capabilities of `early` that were asked for, by {@link pathKey}. */
-  private earlyPaths: Map<string, Hook> | null = null;
+  private earlyPaths: Map<string, { readonly path: Path; readonly hook: Hook }> | null = null;
 
   constructor(target: LocalHook, request: CallRequest) {
     super(target.scheduler);
@@ -383,7 +383,7 @@ export class LocalCall extends LocalResults implements Entrant {
   override pipeline(path: Path): Hook {
     if (this.early === null) return super.pipeline(path);
     const used = this.earlyPaths?.get(pathKey(path));
-    if (used !== undefined) return used.addRef();
+    if (used !== undefined) return used.hook.addRef();
     if (!this.settled) return this.earlyCap(path);
     // First used after the return: it is what the results say, but only if the early pipeline said the same.
     if (this.error !== null || this.pipelineKept(path)) return super.pipeline(path);
@@ -404,16 +404,33 @@ export class LocalCall extends LocalResults implements Entrant {
     return kept;
   }
 
+  /**
+   * Calls may wait in a promise of the early pipeline whose object the results name directly, or by another promise. Who
+   * called what these name would overtake them, so they name that promise too, but where it is known to be another object.
+   */
+  private goOnEarly(payload: Payload): void {
+    for (const { path, hook } of this.earlyPaths!.values()) {
+      const actual = payload.caps[capIndex(payload, path)] ?? null;
+      if (actual === null || actual.resolved().brokenBy !== null) continue;
+      const promised = hook.resolved();
+      if (!promised.isSettled && promised !== actual.resolved()) replaceCap(payload, path, hook);
+    }
+  }
+
   private earlyCap(path: Path): Hook {
     const hook = capIn(this.early!, path, this.scheduler);
     // Paths to nothing are as many as a peer can think of; those to something are the method's.
-    if (hook.brokenBy === null) (this.earlyPaths ??= new Map()).set(pathKey(path), hook.addRef());
+    if (hook.brokenBy === null) {
+      const used = { path, hook: hook.addRef() };
+      (this.earlyPaths ??= new Map()).set(pathKey(path), used);
+    }
     return hook;
   }
 
   /** What is known of a call that the method made says nothing of the one that runs it. */
   protected override settle(payload: Payload | null, error: RpcError | null): void {
     const foreign = error?.delivery !== undefined && error.delivery !== "started";
+    if (payload !== null && this.earlyPaths !== null) this.goOnEarly(payload);
     super.settle(payload, foreign ? error.delivered("started") : error);
   }
 
@@ -452,7 +469,7 @@ export class LocalCall extends LocalResults implements Entrant {
     super.unheld();
     if (this.early === null) return;
     this.early.release();
-    for (const hook of this.earlyPaths?.values() ?? []) hook.release();
+    for (const { hook } of this.earlyPaths?.values() ?? []) hook.release();
     this.earlyPaths = null;
     this.early = null;
   }

@@ -353,6 +353,28 @@ export function capIn(payload: Payload, path: Path, scheduler: Scheduler): Hook 
   return payload.caps[index]?.addRef() ?? nullHook(scheduler);
 }
 
+/** The index in the table of what `path` leads to; -1 when that is nothing. */
+export function capIndex(payload: Payload, path: Path): number {
+  try {
+    const index = followPath(payload.content, path);
+    return index < payload.caps.length ? index : -1;
+  } catch {
+    return -1;
+  }
+}
+
+/** Puts a new reference to `hook` in the place of the capability that `path` leads to. */
+export function replaceCap(payload: Payload, path: Path, hook: Hook): void {
+  const index = capIndex(payload, path);
+  if (index < 0) return;
+  const caps = payload.caps.slice();
+  const old = caps[index] ?? null;
+  if (old === null) return; // A null capability stays null, and no reference that fails (C-RES-25).
+  old.release();
+  caps[index] = hook.addRef();
+  payload.caps = caps;
+}
+
 /** Results that were lost from the start. */
 class FailedResults extends Results {
   private readonly reason: RpcError;

@@ -6,9 +6,15 @@ import { type Delivery, RpcError } from "../base/errors.js";
 import { type CallRequest, type Hook, ONLY_PROMISE_PIPELINE } from "../hook/hook.js";
 import type { Path, Payload } from "../hook/payload.js";
 import { canceledError } from "../hook/promise.js";
-import { failedResults, type PromisedField, Results, samePath } from "../hook/results.js";
+import {
+  capIndex,
+  failedResults,
+  type PromisedField,
+  replaceCap,
+  Results,
+  samePath,
+} from "../hook/results.js";
 import { DescriptorKind, SendResultsTo, TargetKind } from "../wire/descriptors.js";
-import { followPath } from "../wire/path.js";
 import { refuseExports } from "./batch.js";
 import { drainingError, refusesOutgoing } from "./drain.js";
 import { announceNew, describeCaps, type Export, releaseExports } from "./exports.js";
@@ -423,27 +429,6 @@ export class Question extends Results {
   private reviveUsed(): readonly Hook[] {
     const { usedPaths } = this;
     return usedPaths === null ? NO_HOOKS : usedPaths.slice().map((path) => this.pipeline(path));
-  }
-}
-
-/** Puts `hook` in the place of the capability at `path`. */
-function replaceCap(payload: Payload, path: Path, hook: Hook): void {
-  const index = capIndex(payload, path);
-  if (index < 0) return;
-  const caps = payload.caps.slice();
-  const old = caps[index] ?? null;
-  if (old === null) return; // A null capability stays null, and no reference that fails (C-RES-25).
-  old.release();
-  caps[index] = hook.addRef();
-  payload.caps = caps;
-}
-
-function capIndex(payload: Payload, path: Path): number {
-  try {
-    const index = followPath(payload.content, path);
-    return index < payload.caps.length ? index : -1;
-  } catch {
-    return -1;
   }
 }
 

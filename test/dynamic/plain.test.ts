@@ -99,7 +99,8 @@ it("a name that a frozen Object.prototype does not let be set fails its own call
     }
   }
   const pair = new Pair(new Api());
-  const own = Object.getOwnPropertyDescriptor(Object.prototype, "toString")!;
+  const everybody: object = Object.prototype;
+  const own = Object.getOwnPropertyDescriptor(everybody, "toString")!;
   const taken = pair.api.take({ toString: 1 }).then(
     () => "taken",
     (error: RpcError) => error.message,
@@ -110,7 +111,7 @@ it("a name that a frozen Object.prototype does not let be set fails its own call
   );
   const after = pair.api.take(1);
   // As Object.freeze does, which could not be undone.
-  Object.defineProperty(Object.prototype, "toString", { ...own, writable: false });
+  Object.defineProperty(everybody, "toString", { ...own, writable: false });
   try {
     expect(await pair.run(Promise.all([taken, given, after]))).toEqual([
       expect.stringMatching(/a part of it cannot be made/),
@@ -118,7 +119,7 @@ it("a name that a frozen Object.prototype does not let be set fails its own call
       1,
     ]);
   } finally {
-    Object.defineProperty(Object.prototype, "toString", own);
+    Object.defineProperty(everybody, "toString", own);
   }
   await pair.done();
 });

@@ -208,6 +208,34 @@ it("C-PIP-07: a pipeline set early takes calls before the Return, and results th
   peer.ends();
 });
 
+it("C-PIP-07: calls that wait in an early promise come before those on what the results name in its place", () => {
+  for (const byPromise of [false, true]) {
+    const peer = new ServedPeer();
+    const recorder = new Recorder();
+    const object = peer.object(recorder);
+    const scheduler = object.scheduler;
+    const early = new PromiseHook(scheduler);
+    const other = new PromiseHook(scheduler);
+    peer.call(1, 0, { method: 3 });
+    peer.call(2, answer(1, 0), { value: 1 });
+    const made = peer.server.calls[0]!;
+    expect(peer.acts(() => made.setPipeline(payload(0, early.addRef())))).toEqual([]);
+    const named = byPromise ? other : object;
+    expect(peer.acts(() => made.returns(payload(0, named.addRef())))).toEqual([
+      "return 1 results caps=[senderPromise 1]",
+    ]);
+    expect(peer.call(3, 1, { value: 2 })).toEqual([]);
+    expect(peer.call(4, answer(1, 0), { value: 3 })).toEqual([]);
+    peer.acts(() => other.resolve(object.addRef()));
+    peer.acts(() => early.resolve(object.addRef()));
+    expect(recorder.seen).toEqual([1, 2, 3]);
+    for (const hook of [early, other]) hook.release();
+    peer.finish(1);
+    peer.release(2);
+    peer.ends();
+  }
+});
+
 it("C-PIP-08: pipelining on a call that is passed on is passed on too, at once", () => {
   const world = new World({
     a: {},

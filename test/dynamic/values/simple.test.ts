@@ -1,11 +1,14 @@
 // The short way of plain values gives the bytes that the long way gives, and leaves it all that is not so plain.
 
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { pack, unpack } from "../../../src/cap/dynamic/values/pack.js";
 import { encodeSmall } from "../../../src/cap/dynamic/values/simple.js";
 import {
   decodeSimple,
+  decodeSpan,
+  DEFAULT_VALUE_LIMITS,
   encodeSimple,
   isSimple,
   isSimpleList,
@@ -101,6 +104,41 @@ it("small trees have the bytes of the long way, and come out of them as they do 
     { numRuns: 500 },
   );
   expect(small, "the short way was taken").toBeGreaterThan(100);
+});
+
+const NONE = {
+  revive(): never {
+    throw new Error("no references");
+  },
+};
+
+it("damaged bytes are read as the long way reads them, or refused as it refuses them", () => {
+  // Other limits than the default ones, though equal, take the long way.
+  const alike = { ...DEFAULT_VALUE_LIMITS };
+  const tokens = fc.oneof(fc.constantFrom(0x5f, 0x80, 0x81, 0x91, 0xa0, 0xbf), fc.nat(255));
+  const damage = fc.array(fc.tuple(fc.nat(), tokens), { minLength: 1, maxLength: 3 });
+  let read = 0;
+  fc.assert(
+    fc.property(tree, damage, fc.boolean(), (value, changes, cut) => {
+      const bytes = pack(-1, value, [], 0);
+      for (const [at, byte] of changes) bytes[at % bytes.length] = byte;
+      const to = cut ? changes[0]![0] % bytes.length : bytes.length;
+      const outcome = (limits = DEFAULT_VALUE_LIMITS): unknown => {
+        try {
+          return [decodeSpan({ bytes, from: 0, to }, NONE, limits)];
+        } catch (error) {
+          return (error as Error).message;
+        }
+      };
+      const found = outcome();
+      if (typeof found !== "string") read++;
+      expect(isDeepStrictEqual(found, outcome(alike)), [...bytes.subarray(0, to)].join()).toBe(
+        true,
+      );
+    }),
+    { numRuns: 1000 },
+  );
+  expect(read, "some were values still").toBeGreaterThan(100);
 });
 
 it("reads the small records and lists that calls carry, made anew each time", () => {

@@ -223,7 +223,8 @@ export class CallContext<R extends Struct, I> {
 
   /**
    * Lets calls that are pipelined on the results flow before the results are there (C-PIP-07). Only the capabilities
-   * count, and they must be those of the results.
+   * count, and they must be those of the results. Where one was called and is a promise still when the results are there,
+   * these name that promise, so that later calls come behind the earlier.
    * @throws RpcError invalid-state when called twice, or after the end.
    */
   setPipeline(results: Fill<R, I>): void {
