@@ -410,20 +410,16 @@ export class LocalCall extends LocalResults implements Entrant {
    */
   private goOnEarly(payload: Payload): void {
     for (const { path, hook } of this.earlyPaths!.values()) {
-      const actual = payload.caps[capIndex(payload, path)] ?? null;
-      if (actual === null || actual.resolved().brokenBy !== null) continue;
-      const promised = hook.resolved();
-      if (!promised.isSettled && promised !== actual.resolved()) replaceCap(payload, path, hook);
+      const actual = payload.caps[capIndex(payload, path)]?.resolved();
+      if (actual?.brokenBy === null && !hook.resolved().isSettled) replaceCap(payload, path, hook);
     }
   }
 
   private earlyCap(path: Path): Hook {
     const hook = capIn(this.early!, path, this.scheduler);
     // Paths to nothing are as many as a peer can think of; those to something are the method's.
-    if (hook.brokenBy === null) {
-      const used = { path, hook: hook.addRef() };
-      (this.earlyPaths ??= new Map()).set(pathKey(path), used);
-    }
+    if (hook.brokenBy === null)
+      (this.earlyPaths ??= new Map()).set(pathKey(path), { path, hook: hook.addRef() });
     return hook;
   }
 

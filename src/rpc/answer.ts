@@ -344,47 +344,32 @@ export class Answer implements ResultsObserver, AdoptedAnswer {
     const { state } = this;
     const payload = results.takePayload();
     const plain = payload.caps.length === 0;
-    let content: Content;
-    try {
-      content = state.writer.leaving(plain ? payload.passing : payload.content);
-    } catch (thrown) {
-      payload.release();
-      this.returnError(RpcError.from(thrown));
-      return;
-    }
-    if (!state.alive) {
-      payload.release();
-      return;
-    }
-    if (plain) {
-      try {
-        state.descriptors.reset();
-        const { acknowledges } = results;
-        state.writer.returnResults(this.id, false, true, content, state.descriptors, acknowledges);
-      } catch (thrown) {
-        this.returnError(RpcError.from(thrown));
-        return;
-      }
-      // Nothing in the results to pipeline on: the answer is gone, no Finish is needed (C-REL-15, C-REL-16).
-      this.concluded();
-      this.finished = true;
-      return;
-    }
-    const routes: (Hook | null)[] = [];
+    const routes: (Hook | null)[] | null = plain ? null : [];
     let counted: Export[] | null = null;
     try {
+      const content = state.writer.leaving(plain ? payload.passing : payload.content);
+      if (!state.alive) {
+        payload.release();
+        return;
+      }
       counted = describeCaps(state, payload.caps, routes);
-      state.writer.returnResults(this.id, false, false, content, state.descriptors);
+      const canWait = plain && results.acknowledges;
+      state.writer.returnResults(this.id, false, plain, content, state.descriptors, canWait);
     } catch (thrown) {
       releaseExports(counted);
-      for (const route of routes) route?.release();
+      for (const route of routes ?? []) route?.release();
       payload.release();
       this.returnError(RpcError.from(thrown));
       return;
     }
     this.concluded();
+    if (plain) {
+      // Nothing in the results to pipeline on: the answer is gone, no Finish is needed (C-REL-15, C-REL-16).
+      this.finished = true;
+      return;
+    }
     this.resultExports = counted;
-    if (this.noPipeline) for (const route of routes) route?.release();
+    if (this.noPipeline) for (const route of routes!) route?.release();
     else {
       this.content = payload.own().content;
       this.routes = routes;
