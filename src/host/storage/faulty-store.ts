@@ -2,18 +2,13 @@
 // State: what readers see, what is on the disk, the transactions between the two. Must not know: objects, values, gates.
 
 import { MemoryStore } from "./memory-store.js";
+import { milestone, type Milestone } from "./milestone.js";
 import type { Bytes, Commit, Entry, Range, Soon, Store, Write } from "./store.js";
 
 interface Transaction {
   readonly writes: readonly Write[];
-  readonly committed: Deferred;
-  readonly flushed: Deferred;
-}
-
-interface Deferred {
-  readonly promise: Promise<void>;
-  resolve(): void;
-  reject(error: unknown): void;
+  readonly committed: Milestone;
+  readonly flushed: Milestone;
 }
 
 /** What a {@link FaultyStore} does only when it is told to. */
@@ -74,7 +69,7 @@ export class FaultyStore implements Store {
 
   write(writes: readonly Write[]): Commit {
     this.written++;
-    const transaction = { writes: [...writes], committed: deferred(), flushed: deferred() };
+    const transaction = { writes: [...writes], committed: milestone(), flushed: milestone() };
     this.uncommitted.push(transaction);
     if (this.hold.commits !== true) this.commit();
     return { committed: transaction.committed.promise, flushed: transaction.flushed.promise };
@@ -149,18 +144,6 @@ export class FaultyStore implements Store {
       });
     });
   }
-}
-
-function deferred(): Deferred {
-  let resolve!: () => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  // Who does not ask how far a transaction is need not hear that it failed.
-  promise.catch(() => {});
-  return { promise, resolve, reject };
 }
 
 /** The error of a disk that is full, as Node gives it. */

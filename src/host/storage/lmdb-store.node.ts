@@ -10,6 +10,7 @@ import type { Database, open as openLmdb } from "lmdb";
 import { RpcError } from "../../base/errors.js";
 import { type DirectoryLock, lockDirectory } from "./directory-lock.node.js";
 import { checkDatabaseFile } from "./lmdb-header.node.js";
+import { milestone, type Milestone } from "./milestone.js";
 import {
   type Bytes,
   type Commit,
@@ -28,14 +29,8 @@ export interface LmdbOptions {
 
 interface Group {
   readonly writes: Write[];
-  readonly committed: Settled;
-  readonly flushed: Settled;
-}
-
-interface Settled {
-  readonly promise: Promise<void>;
-  resolve(): void;
-  reject(error: unknown): void;
+  readonly committed: Milestone;
+  readonly flushed: Milestone;
 }
 
 /**
@@ -114,7 +109,7 @@ class LmdbStore implements Store {
     if (this.closing !== null) throw closedError();
     if (this.failure !== null) throw this.failure;
     if (this.group === null) {
-      this.group = { writes: [], committed: settled(), flushed: settled() };
+      this.group = { writes: [], committed: milestone(), flushed: milestone() };
       // With what else is written in this turn, by other objects too.
       if (!this.committing) setImmediate(() => this.commit());
     }
@@ -211,16 +206,4 @@ class LmdbStore implements Store {
 
 function closedError(): RpcError {
   return new RpcError("failed", "storage-closed", "the store was closed before");
-}
-
-function settled(): Settled {
-  let resolve!: () => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  // Who does not ask how far a transaction is need not hear that it failed.
-  promise.catch(() => {});
-  return { promise, resolve, reject };
 }
