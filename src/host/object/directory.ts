@@ -36,12 +36,19 @@ export class Directory implements ActivationOwner {
     return this.active.get(keyOf(definition, id));
   }
 
-  /** The activation of an object. Runs no user code. @throws RpcError object-closed when the host is. */
+  /** All activations there are. */
+  get activations(): Iterable<Activation> {
+    return this.active.values();
+  }
+
+  /** The activation of an object. Runs no user code. @throws RpcError object-closed when the host is; what refuses the object. */
   activate(definition: Definition, id: ObjectId): Activation {
     const key = keyOf(definition, id);
     const known = this.active.get(key);
     if (known !== undefined) return known;
     if (this.closedBy !== null) throw this.closedBy;
+    const refusal = this.parts.placement.refusal(definition, id);
+    if (refusal !== null) throw refusal.error;
     const made = new Activation(this.parts, this, definition, id, this.leaving.get(key) ?? null);
     // What cannot even be read is broken before it is there.
     if (made.brokenBy === null) this.active.set(key, made);
