@@ -3,6 +3,8 @@
 
 import type { RpcError } from "../../base/errors.js";
 import { Activation, type ActivationOwner } from "./activation.js";
+import { alarmWrites, readAlarm } from "../storage/alarm.js";
+import { ObjectKeys } from "../storage/keys.js";
 import type { ObjectId } from "./ids.js";
 import type { Definition, HostParts } from "./parts.js";
 
@@ -58,7 +60,33 @@ export class Directory implements ActivationOwner {
   ended(activation: Activation, settled: Promise<void> | null): void {
     const key = keyOf(activation.definition, activation.id);
     if (this.active.get(key) === activation) this.active.delete(key);
-    if (settled === null) return;
+    if (settled !== null) this.leave(key, settled);
+  }
+
+  /**
+   * Deletes an object with all that is stored of it. If it is active it breaks; whoever calls it next finds an empty one.
+   *
+   * @returns when that is safe. @throws RpcError storage-failed and its like (as a rejection).
+   */
+  erase(definition: Definition, id: ObjectId): Promise<void> {
+    const key = keyOf(definition, id);
+    const { store } = this.parts;
+    this.active.get(key)?.break(new Error("it was deleted"));
+    const erased = this.settled(definition, id).then(async () => {
+      const keys = new ObjectKeys(definition.bytes, id._bytes);
+      const alarm = readAlarm(await store.get(keys.alarm));
+      const { from, to } = keys.all;
+      await store.write([...alarmWrites(keys, alarm, null), { from, to }]).flushed;
+    });
+    // An activation that is made meanwhile waits for it.
+    this.leave(
+      key,
+      erased.catch(() => {}),
+    );
+    return erased;
+  }
+
+  private leave(key: string, settled: Promise<void>): void {
     const before = this.leaving.get(key);
     const left = Promise.all([before, settled]).then(() => {
       if (this.leaving.get(key) === left) this.leaving.delete(key);

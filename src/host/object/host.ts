@@ -183,12 +183,18 @@ export class Host<C extends Classes = Classes, V extends object = object> {
    * @param timeout milliseconds that it may take; what runs for longer fails as `object-closed`.
    */
   async drain(timeout: number): Promise<void> {
+    await this._quiesce(timeout);
+    await this.close();
+  }
+
+  /** @internal Delivers no alarm any more. @returns whether all that ran came to its end within `timeout` milliseconds. */
+  async _quiesce(timeout: number): Promise<boolean> {
     this.alarms.stop();
     let late = false;
     const stopTimer = this.clock.after(timeout, () => (late = true));
     while (!late && !this.isQuiet) await pause(this.clock, DRAIN_MS);
     stopTimer();
-    await this.close();
+    return !late;
   }
 
   private get isQuiet(): boolean {

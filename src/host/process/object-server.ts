@@ -67,7 +67,12 @@ class ObjectServer implements Server {
   }
 
   private reach(call: LocalCall): void {
-    const { number, namespace: name, id: bytes, name: madeOf } = readReachParams(call.params.content);
+    const {
+      number,
+      namespace: name,
+      id: bytes,
+      name: madeOf,
+    } = readReachParams(call.params.content);
     const namespace = this.objects.namespace(name);
     const known = namespace.ids.fromBytes(bytes);
     const id = madeOf === undefined ? known : new ObjectId(bytes, madeOf);
@@ -80,15 +85,24 @@ class ObjectServer implements Server {
   private tell(number: number, error: RpcError): void {
     const params = new Payload(brokenParams(number, error));
     if (this.listener === null) return params.release();
-    tell(this.listener, new CallRequest(LISTENER_HI, LISTENER_LO, METHOD_BROKEN, params));
+    const request = new CallRequest(LISTENER_HI, LISTENER_LO, METHOD_BROKEN, params);
+    // Whoever is gone need not know.
+    tell(this.listener, request).catch(() => {});
   }
 }
 
-/** Makes a call whose results concern nobody. */
-export function tell(hook: Hook, request: CallRequest): void {
+/** Makes a call without results. @throws RpcError what it fails with (as a rejection). */
+export function tell(hook: Hook, request: CallRequest): Promise<void> {
   const results = hook.call(request);
   results.dropPipeline();
-  results.observe({ immediate: false, resultsSettled: () => results.dropResponse() });
+  return new Promise((resolve, reject) => {
+    const resultsSettled = (): void => {
+      results.dropResponse();
+      if (results.error === null) resolve();
+      else reject(results.error);
+    };
+    results.observe({ immediate: false, resultsSettled });
+  });
 }
 
 /** Takes what a {@link objectServer} of another process tells. @param broken runs no user code. */

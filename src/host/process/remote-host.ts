@@ -22,7 +22,8 @@ export interface RemoteHostOptions {
 export class RemoteHost {
   /** Each namespace by its name. */
   readonly env: Readonly<Record<string, Namespace<never>>>;
-  private readonly placement: SlotPlacement;
+  /** @internal */
+  readonly placement: SlotPlacement;
 
   constructor(options: RemoteHostOptions) {
     const { placement, secret, crypto, types } = options;

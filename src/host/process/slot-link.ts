@@ -149,13 +149,11 @@ class Way {
   }
 
   private async open(): Promise<void> {
-    const session = await this.dial();
-    if (session === null) return;
+    const made = await this.dial();
+    if (made === null) return;
+    const { session, objects } = made;
     this.session = session;
     const watch = session.onStateChange(() => this.check());
-    const objects = session.bootstrap();
-    const listener = breakListener((params) => this.broke(params));
-    tell(objects, new CallRequest(OBJECTS_HI, OBJECTS_LO, METHOD_ATTACH, new Payload(ONE_CAPABILITY, [listener])));
     this.objects.resolve(objects);
     await session.closed;
     watch[Symbol.dispose]();
@@ -163,7 +161,7 @@ class Way {
   }
 
   /** @returns null when this has ended, by its limit of time or from outside. */
-  private async dial(): Promise<Session | null> {
+  private async dial(): Promise<{ session: Session; objects: Hook } | null> {
     const { clock, reachTime, name } = this.options;
     const { signal } = this.stop;
     let last = "";
@@ -174,16 +172,46 @@ class Way {
     for (let failures = 0; this.error === null; failures++) {
       try {
         const session = await this.options.dial(signal);
-        stopTimer();
-        if (this.error === null) return session;
+        const objects = await this.attach(session);
+        if (this.error === null) {
+          stopTimer();
+          return { session, objects };
+        }
+        objects.release();
         await session.close();
       } catch (thrown) {
         last = ` (${RpcError.from(thrown).message})`;
-        if (this.error === null) await pause(clock, backoff(failures, DELAYS, randomPart()), signal);
+        if (this.error === null)
+          await pause(clock, backoff(failures, DELAYS, randomPart()), signal);
       }
     }
     stopTimer();
     return null;
+  }
+
+  /**
+   * Has the process tell what breaks there, and waits until it has heard that: the socket of one that was killed takes connections
+   * for a moment longer than it serves them.
+   *
+   * @returns what it offers.
+   */
+  private async attach(session: Session): Promise<Hook> {
+    const objects = session.bootstrap();
+    const listener = breakListener((params) => this.broke(params));
+    const params = new Payload(ONE_CAPABILITY, [listener]);
+    const request = new CallRequest(OBJECTS_HI, OBJECTS_LO, METHOD_ATTACH, params);
+    const end = (): void => void session.close();
+    this.stop.signal.addEventListener("abort", end);
+    try {
+      await tell(objects, request);
+      return objects;
+    } catch (thrown) {
+      objects.release();
+      await session.close();
+      throw thrown;
+    } finally {
+      this.stop.signal.removeEventListener("abort", end);
+    }
   }
 
   private lost(session: Session): RpcError {
