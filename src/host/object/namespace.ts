@@ -4,11 +4,14 @@
 import { RpcStub } from "../../cap/dynamic/stub.js";
 import type { StubOptions } from "../../cap/dynamic/terms.js";
 import type { Hook } from "../../hook/hook.js";
+import { identify } from "../references/identity.js";
 import type { ObjectId } from "./ids.js";
 import type { Definition } from "./parts.js";
 
 /** What stands behind a namespace, as one holder sees it. */
 export interface NamespaceBehind {
+  /** For one that the host does not have any more: there is nothing else of it. */
+  readonly name?: string;
   readonly definition: Definition;
   readonly options: StubOptions;
   /** A new reference to an object. */
@@ -28,6 +31,7 @@ export class Namespace<T extends object> {
   /** @internal Only a host makes these. */
   constructor(behind: NamespaceBehind) {
     this.#behind = behind;
+    identify(this, { namespace: behind.name ?? behind.definition.name, id: null });
   }
 
   /** The id of a name: always the same one. @throws RpcError invalid-id for what is no string. */

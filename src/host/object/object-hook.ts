@@ -3,8 +3,10 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
-import { type CallRequest, Hook, type HookWatcher } from "../../hook/hook.js";
+import type { CallRequest, HookWatcher } from "../../hook/hook.js";
 import { failedResults, type Results } from "../../hook/results.js";
+import { IdentifiedHook } from "../references/identity.js";
+import type { ObjectReference } from "../references/reference.js";
 
 /** An activation, as those who call it know it. */
 export interface Callee {
@@ -13,8 +15,10 @@ export interface Callee {
   call(request: CallRequest): Results;
 }
 
-/** Finds the one activation of an object. */
+/** Finds the one activation of an object, or a facet of it there. */
 export interface Finder {
+  /** What it finds. */
+  readonly reference: ObjectReference;
   /** Makes it, if there is none. Runs no user code. @throws RpcError when there is to be none any more. */
   activate(): Callee;
   find(): Callee | undefined;
@@ -24,7 +28,7 @@ export interface Finder {
  * A reference to an object by its id. It outlives activations: an evicted object is activated again by the next call. It breaks
  * with an activation that it has called and that broke, since calls may be lost: then a new reference is needed.
  */
-export class ObjectHook extends Hook {
+export class ObjectHook extends IdentifiedHook {
   private readonly finder: Finder;
   private callee: Callee | null = null;
   private closedBy: RpcError | null = null;
@@ -33,6 +37,10 @@ export class ObjectHook extends Hook {
   constructor(scheduler: Scheduler, finder: Finder) {
     super(scheduler);
     this.finder = finder;
+  }
+
+  get reference(): ObjectReference {
+    return this.finder.reference;
   }
 
   /** Nobody else vouches for it. */

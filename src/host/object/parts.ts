@@ -3,9 +3,11 @@
 
 import type { Scheduler } from "../../base/scheduler.js";
 import type { Terms } from "../../cap/dynamic/terms.js";
+import type { Beside } from "../../hook/beside.js";
 import type { Hook } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
+import type { ObjectReference, Reference } from "../references/reference.js";
 import type { Store } from "../storage/store.js";
 import type { ValueCodecs } from "../storage/values.js";
 import type { ObjectClass } from "./durable-object.js";
@@ -21,6 +23,8 @@ export interface HostLimits {
   readonly valueBytes: number;
   /** Bytes that are cached for one object, and once more of what it wrote and the disk does not have. */
   readonly cacheBytes: number;
+  /** Saved references that there may be: whoever can call an object can save it. */
+  readonly savedReferences: number;
 }
 
 export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
@@ -28,6 +32,7 @@ export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
   sectionTime: 30_000,
   valueBytes: 2 * 1024 * 1024,
   cacheBytes: 1024 * 1024,
+  savedReferences: 1_000_000,
 });
 
 /** One namespace: its class, and how its objects are known. */
@@ -53,8 +58,19 @@ export interface HostParts {
   /** Of whoever is outside of objects. */
   readonly scheduler: Scheduler;
   readonly report: Reporter;
+  readonly references: Referrals;
   /** `env`, as an object sees it. @param wrap makes a stub's capability one of that object. */
   environment(activation: Wrapping): object;
+}
+
+/** From references to what they stand for, and to what they can be saved as. */
+export interface Referrals {
+  /** A new capability for an object, or a facet of one. It fails when it is called, if it leads to nothing. */
+  hook(reference: ObjectReference): Hook;
+  /** What stands for it in a value: a stub, or a namespace. @param inside whose it is. */
+  value(reference: Reference, inside: Wrapping): object;
+  /** Answers `Persistent.save` for what is found by it. */
+  saver(reference: ObjectReference): Beside;
 }
 
 /** Takes capabilities into an object. */
