@@ -454,7 +454,8 @@ export class Activation implements Callee, Wrapping {
 /** Records that an activation reads at its start, beside those of what the object holds. */
 const BESIDE_HELD = 2 + 1;
 
-function deletedError(name: string): RpcError {
+/** What becomes of those who call an object that is no more. */
+export function deletedError(name: string): RpcError {
   return new RpcError("failed", "object-deleted", `the object ${name} was deleted`);
 }
 

@@ -2,7 +2,9 @@
 // State: the activations there are, and those that the store has not done with. Must not know: what an activation does.
 
 import type { RpcError } from "../../base/errors.js";
-import { Activation, type ActivationOwner } from "./activation.js";
+import { deletion } from "../references/holdings.js";
+import { ObjectKeys } from "../storage/keys.js";
+import { Activation, type ActivationOwner, deletedError } from "./activation.js";
 import type { ObjectId } from "./ids.js";
 import type { Definition, HostParts } from "./parts.js";
 
@@ -51,7 +53,10 @@ export class Directory implements ActivationOwner {
   ended(activation: Activation, settled: Promise<void> | null): void {
     const key = keyOf(activation.definition, activation.id);
     if (this.active.get(key) === activation) this.active.delete(key);
-    if (settled === null) return;
+    if (settled !== null) this.leave(key, settled);
+  }
+
+  private leave(key: string, settled: Promise<void>): void {
     const before = this.leaving.get(key);
     const left = Promise.all([before, settled]).then(() => {
       if (this.leaving.get(key) === left) this.leaving.delete(key);
@@ -61,6 +66,27 @@ export class Directory implements ActivationOwner {
 
   alarmChanged(time: number | null): void {
     this.alarms.alarmChanged(time);
+  }
+
+  /**
+   * Removes an object for good: what is active of it breaks, and so does all that is activated later.
+   *
+   * @returns resolves when that is on the disk. @throws RpcError what the store fails with (as a rejection).
+   */
+  async delete(definition: Definition, id: ObjectId): Promise<void> {
+    const key = keyOf(definition, id);
+    const active = this.active.get(key);
+    active?.break(deletedError(active.name));
+    // Who calls it meanwhile waits until it is gone.
+    const gone = this.settled(definition, id).then(() => {
+      const keys = new ObjectKeys(definition.bytes, id._bytes);
+      return this.parts.store.write([deletion(keys)]).flushed;
+    });
+    this.leave(
+      key,
+      gone.catch(() => {}),
+    );
+    await gone;
   }
 
   /** Resolves when the store has nothing of the object in its hands but what an activation has given it. */

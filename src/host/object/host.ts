@@ -145,6 +145,21 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     return this.directory.size;
   }
 
+  /**
+   * Deletes an object, with all that it stored. Who calls it, by whatever reference, is told `object-deleted`; its id is not used again.
+   *
+   * @param namespace the name of its namespace. @returns resolves when that is on the disk.
+   * @throws RpcError invalid-argument when there is no such namespace, invalid-id, what the store fails with (as rejections).
+   */
+  async delete(namespace: string, id: ObjectId): Promise<void> {
+    const definition = this.definitions.get(namespace);
+    if (definition === undefined) {
+      const message = `this host has no namespace ${namespace}`;
+      throw new RpcError("failed", "invalid-argument", message);
+    }
+    await this.directory.delete(definition, definition.ids.verify(id));
+  }
+
   /** Ends: writes what objects have written, then calls under way fail, as `object-closed`, and the store is closed. */
   close(): Promise<void> {
     return (this.closing ??= this.end());
