@@ -35,6 +35,7 @@ export function startHost(options: StartOptions): Promise<HostServer> {
 }
 
 export { type AlarmInfo, DurableObject, type ObjectClass } from "./host/object/durable-object.js";
+export { restore, type Restores } from "./host/object/facets.js";
 export type { Classes, EnvOf, Host, HostOptions } from "./host/object/host.js";
 export type { ObjectId } from "./host/object/ids.js";
 export type { Namespace } from "./host/object/namespace.js";
@@ -47,6 +48,7 @@ export type {
   LoadedProgram,
 } from "./host/process/program.node.js";
 export type { HostServer, ProgramSource, StartOptions } from "./host/process/supervisor.node.js";
+export type { SavedReference, SavedReferences } from "./host/references/saved.js";
 export type { ListOptions, PutOptions, ReadOptions } from "./host/storage/arguments.js";
 export { type LmdbOptions, openLmdbStore } from "./host/storage/lmdb-store.node.js";
 export { MemoryStore } from "./host/storage/memory-store.js";
@@ -54,11 +56,13 @@ export type { ObjectStorage } from "./host/storage/object-storage.js";
 export type {
   ClearWrite,
   Commit,
+  DerivedWrite,
   Entry,
   PutWrite,
   Range,
   Soon,
   Store,
+  View,
   Write,
 } from "./host/storage/store.js";
 export type { Transaction } from "./host/storage/transaction.js";

@@ -4,10 +4,12 @@
 import { RpcStub } from "../../cap/dynamic/stub.js";
 import type { StubOptions } from "../../cap/dynamic/terms.js";
 import type { Hook } from "../../hook/hook.js";
+import { identify } from "../references/identity.js";
 import type { IdMaker, ObjectId } from "./ids.js";
 
 /** What stands behind a namespace, as one holder sees it. */
 export interface NamespaceBehind {
+  readonly name: string;
   readonly ids: IdMaker;
   readonly options: StubOptions;
   /** A new reference to an object. */
@@ -27,6 +29,7 @@ export class Namespace<T extends object> {
   /** @internal Only a host makes these. */
   constructor(behind: NamespaceBehind) {
     this.#behind = behind;
+    identify(this, { namespace: behind.name, id: null });
   }
 
   /** The id of a name: always the same one. @throws RpcError invalid-id for what is no string. */

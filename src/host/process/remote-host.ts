@@ -33,9 +33,13 @@ export class RemoteHost {
     for (const name of options.namespaces) {
       const ids = new IdMaker(name, secret, crypto);
       env[name] = new Namespace({
+        name,
         ids,
         options: stubs,
-        reach: (id) => new ObjectHook(processScheduler(), placement.elsewhere({ name, ids }, id)!),
+        reach: (id) => {
+          const reference = { namespace: name, id: id._bytes, name: id.name, facet: null };
+          return new ObjectHook(processScheduler(), placement.elsewhere(reference)!);
+        },
       });
     }
     this.env = env;

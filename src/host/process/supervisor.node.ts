@@ -85,8 +85,8 @@ export class HostServer {
     const store = await openLmdbStore(options.directory);
     try {
       await slotsFree(options.directory, LEFTOVER_TIME);
-      const secret = await prepareStore(store, nodeRuntime().crypto);
-      const server = new HostServer(options, store, secret);
+      const { ids } = await prepareStore(store, nodeRuntime().crypto);
+      const server = new HostServer(options, store, ids);
       await server.open(processes);
       return server;
     } catch (thrown) {
