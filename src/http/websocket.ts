@@ -2,6 +2,9 @@
 // State: whether it was accepted, and how far it is closed. Must not know: where its other end is.
 
 import { RpcError } from "../base/errors.js";
+import { currentOrigin } from "../base/origin.js";
+import type { Scheduler } from "../base/scheduler.js";
+import { happen } from "./entry.js";
 import { MAX_MESSAGE, type Message, SocketEnd } from "./socket-end.js";
 
 /** The end of a {@link PairedWebSocket}: browsers have a class of this name, and Node 20 does not. */
@@ -110,16 +113,20 @@ export class PairedWebSocket extends EventTarget {
    * @throws RpcError invalid-state when it was accepted, or given away in a Response.
    */
   accept(): void {
+    // Of an object that a host runs, each of these is an event.
+    const scheduler = currentOrigin()?.scheduler ?? null;
     this.#end.receive({
-      message: (message) => this.#received(message),
+      message: (message) => this.#arrives(message, scheduler),
       closed: (code, reason) => {
         this.#end.close(code, reason);
-        this.#ended(new SocketCloseEvent(code, reason, true));
+        happen(scheduler, () => this.#ended(new SocketCloseEvent(code, reason, true)));
       },
       lost: (error) => {
-        if (this.#state === 3) return;
-        if (error !== null) this.#tell(new SocketErrorEvent(error));
-        this.#ended(new SocketCloseEvent(1006, "", false));
+        happen(scheduler, () => {
+          if (this.#state === 3) return;
+          if (error !== null) this.#tell(new SocketErrorEvent(error));
+          this.#ended(new SocketCloseEvent(1006, "", false));
+        });
       },
     });
   }
@@ -196,6 +203,17 @@ export class PairedWebSocket extends EventTarget {
     options?: EventListenerOptions | boolean,
   ): void {
     super.removeEventListener(type, listener as EventListener, options);
+  }
+
+  #arrives(message: Message, scheduler: Scheduler | null): Promise<void> | void {
+    if (scheduler === null) return this.#received(message);
+    return new Promise((resolve, reject) => {
+      const received = (): void => {
+        resolve();
+        this.#received(message);
+      };
+      happen(scheduler, received, reject);
+    });
   }
 
   #received(message: Message): void {

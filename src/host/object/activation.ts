@@ -10,17 +10,20 @@ import { makeTarget } from "../../cap/dynamic/target.js";
 import type { CallRequest, Hook } from "../../hook/hook.js";
 import type { Membrane } from "../../hook/membrane.js";
 import type { Results } from "../../hook/results.js";
+import { HttpService } from "../../http/server.js";
 import { type Frame, InputGate } from "../gates/input-gate.js";
+import type { GateEvent } from "../gates/section.js";
 import { OutputGate } from "../gates/output-gate.js";
 import { readAlarm } from "../storage/alarm.js";
 import { ObjectKeys } from "../storage/keys.js";
 import { ObjectStorage } from "../storage/object-storage.js";
 import { storeFailure } from "../storage/store.js";
-import { boundary } from "./boundary.js";
+import { boundary, sectionOf } from "./boundary.js";
 import { EVENT_NAMES } from "./durable-object.js";
 import type { ObjectId } from "./ids.js";
 import { type Callee, ObjectHook } from "./object-hook.js";
 import type { Definition, HostParts, Wrapping } from "./parts.js";
+import { Requests, type RequestsBehind } from "./requests.js";
 import { ObjectState } from "./state.js";
 
 const byGate = new WeakMap<InputGate, Activation>();
@@ -63,6 +66,7 @@ export class Activation implements Callee, Wrapping {
   private readonly output = new OutputGate();
   private readonly membrane: Membrane;
   private readonly become: (self: object) => void;
+  private readonly requests: Requests;
   /** The object as everybody else holds it. */
   private readonly face: Hook;
   private instance: object | null = null;
@@ -97,6 +101,7 @@ export class Activation implements Callee, Wrapping {
     const hosted = hostedHook(scheduler, parts.terms);
     this.become = (self) => hosted.become(self);
     this.face = this.membrane.wrap(hosted.hook);
+    this.requests = new Requests(this.behindRequests(), scheduler, parts.stubs);
     this.start(after);
   }
 
@@ -116,7 +121,7 @@ export class Activation implements Callee, Wrapping {
 
   call(request: CallRequest): Results {
     this.usedAt = this.parts.clock.now;
-    return this.face.call(request);
+    return (HttpService.isCalledBy(request) ? this.requests.hook : this.face).call(request);
   }
 
   take(hook: Hook): Hook {
@@ -228,14 +233,32 @@ export class Activation implements Callee, Wrapping {
   // -- Events ------------------------------------------------------------------------------------------------------------
 
   private admit(call: Entrant): void {
-    this.input.enter({
-      from: call.origin as Frame | null,
+    const { input } = this;
+    const origin = call.origin as Frame | null;
+    const event: GateEvent = {
+      from: call.isAnswer === true ? null : origin,
       deliver: (frame) => {
         call.origin = frame;
         call.enter();
       },
       refuse: (error) => call.fails(error),
-    });
+    };
+    input.enter(event, call.isAnswer === true ? sectionOf(input, origin) : null);
+  }
+
+  private behindRequests(): RequestsBehind {
+    const self = (): object => this.instance!;
+    return {
+      get instance() {
+        return self();
+      },
+      // A request that the object makes to itself comes from inside.
+      way: (context) =>
+        context.scheduler === this.scheduler
+          ? context.addRef()
+          : this.membrane.cross(context, "outward"),
+      keeps: () => null,
+    };
   }
 
   /** Runs `body` as a critical section. What it throws breaks the object. */
@@ -304,7 +327,12 @@ export class Activation implements Callee, Wrapping {
     for (const caller of this.callers) caller.close(error);
     this.callers.clear();
     // Behind what the gate has refused, and refuses of what is on its way to it: those calls were not even begun.
-    const revoke = { run: (): void => this.membrane.revoke(error.delivered("unknown")) };
+    const revoke = {
+      run: (): void => {
+        this.requests.break(error.delivered("unknown"));
+        this.membrane.revoke(error.delivered("unknown"));
+      },
+    };
     this.scheduler.post({ run: () => this.scheduler.post(revoke) });
     this.owner.ended(this, this.stored?._settled() ?? null);
   }
@@ -318,6 +346,7 @@ export class Activation implements Callee, Wrapping {
       this.input.isIdle &&
       this.output.isOpen &&
       this.stored!._isIdle &&
+      this.requests.isIdle &&
       membrane.callCount === 0 &&
       membrane.heldOutside === 1 &&
       this.face.refCount === 1 &&

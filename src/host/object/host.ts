@@ -5,6 +5,7 @@ import { RpcError } from "../../base/errors.js";
 import { processScheduler } from "../../cap/scheduler.js";
 import { type StubOptions, termsOf } from "../../cap/dynamic/terms.js";
 import type { ValueTypes } from "../../cap/dynamic/values/index.js";
+import type { Fetcher } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
 import { metaKey, namespaceBytes } from "../storage/keys.js";
@@ -16,6 +17,7 @@ import type { ObjectClass } from "./durable-object.js";
 import { type IdCrypto, IdMaker, type ObjectId } from "./ids.js";
 import { Namespace } from "./namespace.js";
 import { ObjectHook } from "./object-hook.js";
+import { fetcherUnder } from "./requests.js";
 import {
   DEFAULT_HOST_LIMITS,
   type Definition,
@@ -74,6 +76,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private readonly directory: Directory;
   private readonly alarms: AlarmClock;
   private readonly store: Store;
+  private readonly fetcher: Fetcher;
   private readonly letGo: () => void;
   private closing: Promise<void> | null = null;
 
@@ -106,11 +109,13 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       limits,
       codecs: new ValueCodecs(types, NO_STORED_REFERENCES, limits.valueBytes),
       terms: termsOf(stubs),
+      stubs,
       scheduler: processScheduler(),
       report: options.report ?? ((error, what) => console.error(`capstan: ${what}:`, error)),
       environment,
     };
     this.store = store;
+    this.fetcher = fetcherUnder(stubs);
     this.letGo = options.containFaults === false ? () => {} : runtime.contain();
     this.alarms = new AlarmClock(parts, () => this.directory, definitions);
     this.directory = new Directory(parts, this.alarms);
@@ -150,10 +155,11 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   }
 
   private reach(definition: Definition, id: ObjectId): ObjectHook {
-    return new ObjectHook(processScheduler(), {
+    const finder = {
       activate: () => this.directory.activate(definition, id),
       find: () => this.directory.find(definition, id),
-    });
+    };
+    return new ObjectHook(processScheduler(), finder, this.fetcher);
   }
 }
 

@@ -2,7 +2,7 @@
 // State: none. Must not know: single objects.
 
 import type { Scheduler } from "../../base/scheduler.js";
-import type { Terms } from "../../cap/dynamic/terms.js";
+import type { StubOptions, Terms } from "../../cap/dynamic/terms.js";
 import type { Hook } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
@@ -50,6 +50,8 @@ export interface HostParts {
   readonly limits: HostLimits;
   readonly codecs: ValueCodecs;
   readonly terms: Terms;
+  /** Of all stubs of objects. */
+  readonly stubs: StubOptions;
   /** Of whoever is outside of objects. */
   readonly scheduler: Scheduler;
   readonly report: Reporter;
