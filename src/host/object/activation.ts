@@ -15,6 +15,7 @@ import { type Frame, InputGate } from "../gates/input-gate.js";
 import type { GateEvent } from "../gates/section.js";
 import { OutputGate } from "../gates/output-gate.js";
 import { readAlarm } from "../storage/alarm.js";
+import { ActivationSockets } from "../sockets/activation-sockets.js";
 import { ObjectKeys } from "../storage/keys.js";
 import { ObjectStorage } from "../storage/object-storage.js";
 import { storeFailure } from "../storage/store.js";
@@ -71,6 +72,8 @@ export class Activation implements Callee, Wrapping {
   private readonly face: Hook;
   private instance: object | null = null;
   private stored: ObjectStorage | null = null;
+  /** Made when they are needed. */
+  private held: ActivationSockets | null = null;
   private state: "starting" | "active" | "broken" | "evicted" = "starting";
   private error: RpcError | null = null;
   /** Events other than calls, and `waitUntil`. */
@@ -117,6 +120,15 @@ export class Activation implements Callee, Wrapping {
 
   get storage(): ObjectStorage | null {
     return this.stored;
+  }
+
+  /** Of its WebSockets those that outlive it. */
+  get sockets(): ActivationSockets {
+    const { definition, id, output, parts } = this;
+    return (this.held ??= new ActivationSockets(parts.sockets.of(definition, id), {
+      ...parts,
+      output,
+    }));
   }
 
   call(request: CallRequest): Results {
@@ -213,6 +225,7 @@ export class Activation implements Callee, Wrapping {
           block: (callback) => this.section(callback),
           waitUntil: (promise) => this.waitUntil(promise),
           abort: (reason) => this.abort(reason),
+          sockets: () => this.sockets,
         });
         return new definition.type(ctx as never, parts.environment(this) as never);
       });
@@ -257,7 +270,7 @@ export class Activation implements Callee, Wrapping {
         context.scheduler === this.scheduler
           ? context.addRef()
           : this.membrane.cross(context, "outward"),
-      keeps: () => null,
+      keeps: (end) => this.held?.keeps(end) ?? null,
     };
   }
 
@@ -321,6 +334,9 @@ export class Activation implements Callee, Wrapping {
     if (this.error !== null) return;
     const error = brokenError(this.name, cause, code);
     this.end("broken", error);
+    const { definition, id, parts } = this;
+    const [closeCode, why] = code === "object-closed" ? [1001, "closed"] : [1011, "broken"];
+    parts.sockets.find(definition, id)?.drop(closeCode, `the object is ${why}`);
     this.input.break(error.delivered("not-sent"));
     this.output.break(error);
     for (const listener of this.onBroken) listener(error);
@@ -347,6 +363,7 @@ export class Activation implements Callee, Wrapping {
       this.output.isOpen &&
       this.stored!._isIdle &&
       this.requests.isIdle &&
+      this.held?.isIdle !== false &&
       membrane.callCount === 0 &&
       membrane.heldOutside === 1 &&
       this.face.refCount === 1 &&
@@ -380,6 +397,7 @@ export class Activation implements Callee, Wrapping {
     this.state = state;
     this.error = error;
     this.stopIdling();
+    this.held?.end();
     this.stored?._break(error);
   }
 

@@ -9,6 +9,7 @@ import type { Fetcher } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
 import { metaKey, namespaceBytes } from "../storage/keys.js";
+import { type SocketEvents, SocketTable } from "../sockets/socket-table.js";
 import { type Store, storeFailure } from "../storage/store.js";
 import { NO_STORED_REFERENCES, ValueCodecs } from "../storage/values.js";
 import { AlarmClock } from "./alarms.js";
@@ -77,6 +78,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private readonly alarms: AlarmClock;
   private readonly store: Store;
   private readonly fetcher: Fetcher;
+  private readonly sockets: SocketTable;
   private readonly letGo: () => void;
   private closing: Promise<void> | null = null;
 
@@ -111,10 +113,12 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       terms: termsOf(stubs),
       stubs,
       scheduler: processScheduler(),
+      sockets: new SocketTable(this.socketEvents(() => parts)),
       report: options.report ?? ((error, what) => console.error(`capstan: ${what}:`, error)),
       environment,
     };
     this.store = store;
+    this.sockets = parts.sockets;
     this.fetcher = fetcherUnder(stubs);
     this.letGo = options.containFaults === false ? () => {} : runtime.contain();
     this.alarms = new AlarmClock(parts, () => this.directory, definitions);
@@ -138,6 +142,11 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     return this.directory.size;
   }
 
+  /** How many WebSockets there are that objects have accepted by `ctx.acceptWebSocket`, of active objects and others. */
+  get webSockets(): number {
+    return this.sockets.size;
+  }
+
   /** Ends: writes what objects have written, then calls under way fail, as `object-closed`, and the store is closed. */
   close(): Promise<void> {
     return (this.closing ??= this.end());
@@ -150,8 +159,28 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private async end(): Promise<void> {
     this.alarms.stop();
     await this.directory.close(new RpcError("disconnected", "object-closed", "the host is closed"));
+    this.sockets.close();
     await this.store.close();
     this.letGo();
+  }
+
+  private socketEvents(parts: () => HostParts): SocketEvents {
+    return {
+      get now() {
+        return parts().clock.now;
+      },
+      report: (error, what) => parts().report(error, what),
+      deliver: (definition, id, socket, event, taken) => {
+        const activation = this.directory.activate(definition, id);
+        return activation.deliver({
+          kind: event.kind,
+          run(instance) {
+            taken();
+            return activation.sockets.run(instance, socket, event);
+          },
+        });
+      },
+    };
   }
 
   private reach(definition: Definition, id: ObjectId): ObjectHook {

@@ -6,6 +6,7 @@ import type { StubOptions, Terms } from "../../cap/dynamic/terms.js";
 import type { Hook } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
+import type { SocketTable } from "../sockets/socket-table.js";
 import type { Store } from "../storage/store.js";
 import type { ValueCodecs } from "../storage/values.js";
 import type { ObjectClass } from "./durable-object.js";
@@ -21,6 +22,10 @@ export interface HostLimits {
   readonly valueBytes: number;
   /** Bytes that are cached for one object, and once more of what it wrote and the disk does not have. */
   readonly cacheBytes: number;
+  /** WebSockets that one object may have accepted by `ctx.acceptWebSocket`. */
+  readonly sockets: number;
+  /** Bytes of what is attached to one of those. */
+  readonly attachmentBytes: number;
 }
 
 export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
@@ -28,6 +33,8 @@ export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
   sectionTime: 30_000,
   valueBytes: 2 * 1024 * 1024,
   cacheBytes: 1024 * 1024,
+  sockets: 32_768,
+  attachmentBytes: 16 * 1024,
 });
 
 /** One namespace: its class, and how its objects are known. */
@@ -52,6 +59,8 @@ export interface HostParts {
   readonly terms: Terms;
   /** Of all stubs of objects. */
   readonly stubs: StubOptions;
+  /** Those that outlive activations. */
+  readonly sockets: SocketTable;
   /** Of whoever is outside of objects. */
   readonly scheduler: Scheduler;
   readonly report: Reporter;

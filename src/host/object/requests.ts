@@ -16,6 +16,7 @@ import type { HttpResponse } from "../../http/response.js";
 import { HttpService, type LiveRequest, type RequestKeeper } from "../../http/server.js";
 import type { SocketEnd } from "../../http/socket-end.js";
 import type { KeptSocket } from "../../http/upgrade.js";
+import type { EventHandlers } from "./durable-object.js";
 
 /** What the stub of an object has beside the object's methods. */
 export interface Fetch {
@@ -47,10 +48,6 @@ export interface RequestsBehind {
   way(context: Hook): Hook;
   /** Takes over the WebSocket of a response, if it is one that outlives the activation. */
   keeps(end: SocketEnd): KeptSocket | null;
-}
-
-interface Answering {
-  fetch?(request: Request): Response | Promise<Response>;
 }
 
 /** What requests to an object are made to; they come behind the calls that were made before, since their jobs are of one queue. */
@@ -122,7 +119,7 @@ export class Requests implements RequestKeeper, Server {
   }
 
   private answer(request: Request): Response | Promise<Response> {
-    const instance = this.behind.instance as Answering;
+    const instance = this.behind.instance as EventHandlers;
     if (typeof instance.fetch === "function") return instance.fetch(request);
     const message = "the class of this object has no method fetch: it answers no requests";
     throw new RpcError("unimplemented", "method-unimplemented", message);
