@@ -43,6 +43,15 @@ class Site extends DurableObject<Env> {
         void this.ctx.storage.put("count", count);
         return new HttpResponse(String(count));
       }
+      case "/add": {
+        const by = Number(await request.text());
+        const count = ((await this.ctx.storage.get<number>("count")) ?? 0) + by;
+        void this.ctx.storage.put("count", count);
+        return new Response(String(count));
+      }
+      case "/broken":
+        await request.text().catch((error: Error) => this.log.push(error.message));
+        return new Response(String((await this.ctx.storage.get("count")) ?? 0));
       case "/wait":
         request.signal.addEventListener("abort", () => this.log.push("aborted"));
         await this.gate.promise;
@@ -221,6 +230,53 @@ describe("a body", () => {
     expect(sent).toBeLessThan(20);
     expect((await response.arrayBuffer()).byteLength).toBe(2_000_000);
     expect(sent).toBe(201);
+  });
+
+  it("is read through the gate: nothing comes between a read of storage and the write after it", async () => {
+    const store = new FaultyStore();
+    const { stub } = await site("a", store);
+    await stub.notes();
+    store.hold = { reads: true };
+    const bodies = Array.from({ length: 3 }, () => new TransformStream<Uint8Array, Uint8Array>());
+    const writers = bodies.map(({ writable }) => writable.getWriter());
+    const counts = bodies.map(async ({ readable: body }) =>
+      (await stub.fetch(`${URL_OF}/add`, { method: "POST", body })).text(),
+    );
+    await settle();
+    for (const [i, writer] of writers.entries()) {
+      void writer.write(new TextEncoder().encode(String(i + 1)));
+      void writer.close();
+    }
+    await settle();
+    expect(store.pendingReads).toBe(1);
+    while (store.pendingReads > 0) {
+      expect(store.pendingReads).toBe(1);
+      store.releaseReads();
+      await settle();
+    }
+    expect(await Promise.all(counts)).toEqual(["1", "3", "6"]);
+  });
+
+  it("breaks off through the gate, too", async () => {
+    const store = new FaultyStore();
+    const { stub } = await site("a", store);
+    await stub.notes();
+    const body = new TransformStream<Uint8Array, Uint8Array>();
+    const init = { method: "POST", body: body.readable };
+    const broken = stub.fetch(`${URL_OF}/broken`, init);
+    broken.catch(() => {});
+    await settle();
+    store.hold = { reads: true };
+    const count = stub.fetch(`${URL_OF}/count`);
+    await settle();
+    void body.writable.abort(new Error("no more"));
+    await expect(broken).rejects.toThrow("no more");
+    await settle();
+    expect(store.pendingReads).toBe(1);
+    store.hold = {};
+    store.releaseReads();
+    expect(await (await count).text()).toBe("1");
+    expect(await stub.notes()).toEqual(["/broken", "/count", "no more"]);
   });
 
   it("pushes back on the object, and tells it when nobody wants the rest", async () => {
