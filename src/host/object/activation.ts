@@ -13,23 +13,27 @@ import { HOLD, holderOf } from "../../hook/holder.js";
 import type { CallRequest, Hook } from "../../hook/hook.js";
 import type { Membrane } from "../../hook/membrane.js";
 import type { Results } from "../../hook/results.js";
+import { HttpService } from "../../http/server.js";
 import { type Frame, InputGate } from "../gates/input-gate.js";
+import type { GateEvent } from "../gates/section.js";
 import { OutputGate } from "../gates/output-gate.js";
 import { HoldingBook, READ_AT_START } from "../references/holdings.js";
 import { identify, noteBoundary, referenceOf } from "../references/identity.js";
 import { lost, type ObjectReference } from "../references/reference.js";
 import { ObjectReferences } from "../references/stored.js";
 import { readAlarm } from "../storage/alarm.js";
+import { ActivationSockets } from "../sockets/activation-sockets.js";
 import { KIND_ALARM, KIND_DELETED, ObjectKeys } from "../storage/keys.js";
 import { ObjectStorage } from "../storage/object-storage.js";
 import { type Bytes, type Entry, storeFailure } from "../storage/store.js";
 import type { ValueCodecs } from "../storage/values.js";
-import { boundary } from "./boundary.js";
+import { boundary, sectionOf } from "./boundary.js";
 import { EVENT_NAMES } from "./durable-object.js";
 import { FACET_BYTES, Facets, restore, type Restores } from "./facets.js";
 import type { ObjectId } from "./ids.js";
 import type { Callee, ObjectHook } from "./object-hook.js";
 import type { Definition, HostParts, Wrapping } from "./parts.js";
+import { Requests, type RequestsBehind } from "./requests.js";
 import { ObjectState } from "./state.js";
 
 const byGate = new WeakMap<InputGate, Activation>();
@@ -73,12 +77,15 @@ export class Activation implements Callee, Wrapping {
   private readonly output = new OutputGate();
   private readonly membrane: Membrane;
   private readonly become: (self: object) => void;
+  private readonly requests: Requests;
   /** The object as everybody else holds it. */
   private readonly face: Hook;
   private readonly facets: Facets;
   private readonly codecs: ValueCodecs;
   private instance: object | null = null;
   private stored: ObjectStorage | null = null;
+  /** Made when they are needed. */
+  private held: ActivationSockets | null = null;
   private state: "starting" | "active" | "broken" | "evicted" = "starting";
   private error: RpcError | null = null;
   /** Events other than calls, and `waitUntil`. */
@@ -118,6 +125,7 @@ export class Activation implements Callee, Wrapping {
     const hosted = hostedHook(scheduler, parts.terms);
     this.become = (self) => hosted.become(self);
     this.face = this.membrane.wrap(hosted.hook);
+    this.requests = new Requests(this.behindRequests(), scheduler, parts.stubs);
     this.start(after);
   }
 
@@ -143,9 +151,18 @@ export class Activation implements Callee, Wrapping {
     this.callers.delete(caller);
   }
 
+  /** Of its WebSockets those that outlive it. */
+  get sockets(): ActivationSockets {
+    const { definition, id, output, parts } = this;
+    return (this.held ??= new ActivationSockets(parts.sockets.of(definition, id), {
+      ...parts,
+      output,
+    }));
+  }
+
   call(request: CallRequest): Results {
     this.usedAt = this.parts.clock.now;
-    return this.face.call(request);
+    return (HttpService.isCalledBy(request) ? this.requests.hook : this.face).call(request);
   }
 
   /** A facet of the object, as those who call it know it. Runs no user code. @param params as a stored value. */
@@ -249,6 +266,7 @@ export class Activation implements Callee, Wrapping {
           waitUntil: (promise) => this.waitUntil(promise),
           facet: (params) => this.newFacet(params),
           abort: (reason) => this.abort(reason),
+          sockets: () => this.sockets,
         });
         return new definition.type(ctx as never, parts.environment(this) as never);
       });
@@ -315,14 +333,32 @@ export class Activation implements Callee, Wrapping {
   // -- Events ------------------------------------------------------------------------------------------------------------
 
   private admit(call: Entrant): void {
-    this.input.enter({
-      from: call.origin as Frame | null,
+    const { input } = this;
+    const origin = call.origin as Frame | null;
+    const event: GateEvent = {
+      from: call.isAnswer === true ? null : origin,
       deliver: (frame) => {
         call.origin = frame;
         call.enter();
       },
       refuse: (error) => call.fails(error),
-    });
+    };
+    input.enter(event, call.isAnswer === true ? sectionOf(input, origin) : null);
+  }
+
+  private behindRequests(): RequestsBehind {
+    const self = (): object => this.instance!;
+    return {
+      get instance() {
+        return self();
+      },
+      // A request that the object makes to itself comes from inside.
+      way: (context) =>
+        context.scheduler === this.scheduler
+          ? context.addRef()
+          : this.membrane.cross(context, "outward"),
+      keeps: (end) => this.held?.keeps(end) ?? null,
+    };
   }
 
   /** Runs `body` as a critical section. What it throws breaks the object. */
@@ -388,11 +424,19 @@ export class Activation implements Callee, Wrapping {
     // Before any call is told that it failed: who hears of that, in another process too, gets a new reference that is good.
     for (const caller of this.allCallers()) caller.close(error);
     this.callers.clear();
+    const { definition, id, parts } = this;
+    const [closeCode, why] = code === "object-closed" ? [1001, "closed"] : [1011, "broken"];
+    parts.sockets.find(definition, id)?.drop(closeCode, `the object is ${why}`);
     this.input.break(error.delivered("not-sent"));
     this.output.break(error);
     for (const listener of this.onBroken) listener(error);
     // Behind what the gate has refused, and refuses of what is on its way to it: those calls were not even begun.
-    const revoke = { run: (): void => this.membrane.revoke(error.delivered("unknown")) };
+    const revoke = {
+      run: (): void => {
+        this.requests.break(error.delivered("unknown"));
+        this.membrane.revoke(error.delivered("unknown"));
+      },
+    };
     this.scheduler.post({ run: () => this.scheduler.post(revoke) });
     this.owner.ended(this, this.stored?._settled() ?? null);
   }
@@ -401,7 +445,7 @@ export class Activation implements Callee, Wrapping {
   get isQuiet(): boolean {
     const { membrane } = this;
     if (this.state === "starting" || this.running > 0 || membrane.callCount > 0) return false;
-    return this.input.isIdle && this.output.isOpen && this.stored!._isIdle;
+    return this.input.isIdle && this.output.isOpen && this.stored!._isIdle && this.requests.isIdle;
   }
 
   /** Whether nothing is under way in it, nobody holds anything of it, and it holds nothing that would be lost with it. */
@@ -409,6 +453,7 @@ export class Activation implements Callee, Wrapping {
     return (
       this.state === "active" &&
       this.isQuiet &&
+      this.held?.isIdle !== false &&
       this.membrane.heldOutside === 1 &&
       this.face.refCount === 1 &&
       !this.holdsLive
@@ -446,6 +491,7 @@ export class Activation implements Callee, Wrapping {
     this.state = state;
     this.error = error;
     this.stopIdling();
+    this.held?.end();
     this.stored?._break(error);
   }
 

@@ -6,11 +6,13 @@ import { processScheduler } from "../../cap/scheduler.js";
 import { type StubOptions, termsOf } from "../../cap/dynamic/terms.js";
 import type { ValueTypes } from "../../cap/dynamic/values/index.js";
 import { RpcStub } from "../../cap/dynamic/stub.js";
+import type { Fetcher } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
 import { lost, type ObjectReference, type Reference } from "../references/reference.js";
 import { SavedReferences } from "../references/saved.js";
 import { metaKey, namespaceBytes } from "../storage/keys.js";
+import { type SocketEvents, SocketTable } from "../sockets/socket-table.js";
 import { type DerivedWrite, type Store, storeFailure } from "../storage/store.js";
 import { NO_STORED_REFERENCES, ValueCodecs } from "../storage/values.js";
 import { AlarmClock } from "./alarms.js";
@@ -18,7 +20,8 @@ import { Directory } from "./directory.js";
 import type { ObjectClass } from "./durable-object.js";
 import { type IdCrypto, IdMaker, ObjectId } from "./ids.js";
 import { Namespace } from "./namespace.js";
-import { ObjectHook } from "./object-hook.js";
+import { type Finder, ObjectHook } from "./object-hook.js";
+import { fetcherUnder } from "./requests.js";
 import {
   ALL_HERE,
   DEFAULT_HOST_LIMITS,
@@ -91,6 +94,8 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private readonly placement: Placement;
   private readonly clock: Clock;
   private readonly store: Store;
+  private readonly fetcher: Fetcher;
+  private readonly sockets: SocketTable;
   private readonly letGo: () => void;
   private closing: Promise<void> | null = null;
 
@@ -122,8 +127,10 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       limits,
       codecs: new ValueCodecs(types, NO_STORED_REFERENCES, limits.valueBytes),
       terms: termsOf(this.stubs),
+      stubs: this.stubs,
       scheduler: processScheduler(),
       placement,
+      sockets: new SocketTable(this.socketEvents(() => parts)),
       report: options.report ?? ((error, what) => console.error(`capstan: ${what}:`, error)),
       references: {
         hook: (reference) => this.find(reference),
@@ -141,6 +148,8 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     });
     this.store = store;
     this.clock = parts.clock;
+    this.sockets = parts.sockets;
+    this.fetcher = fetcherUnder(this.stubs);
     this.letGo = options.containFaults === false ? () => {} : runtime.contain();
     this.alarms = new AlarmClock(parts, () => this.directory, definitions);
     this.directory = new Directory(parts, this.alarms);
@@ -197,6 +206,11 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     await this.directory.delete(definition, definition.ids.verify(id));
   }
 
+  /** How many WebSockets there are that objects have accepted by `ctx.acceptWebSocket`, of active objects and others. */
+  get webSockets(): number {
+    return this.sockets.size;
+  }
+
   /** Ends: writes what objects have written, then calls under way fail, as `object-closed`, and the store is closed. */
   close(): Promise<void> {
     return (this.closing ??= this.end());
@@ -234,6 +248,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private async end(): Promise<void> {
     this.alarms.stop();
     await this.directory.close(new RpcError("disconnected", "object-closed", "the host is closed"));
+    this.sockets.close();
     await this.store.close();
     this.letGo();
   }
@@ -250,18 +265,37 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     });
   }
 
+  private socketEvents(parts: () => HostParts): SocketEvents {
+    return {
+      get now() {
+        return parts().clock.now;
+      },
+      report: (error, what) => parts().report(error, what),
+      deliver: (definition, id, socket, event, taken) => {
+        const activation = this.directory.activate(definition, id);
+        return activation.deliver({
+          kind: event.kind,
+          run(instance) {
+            taken();
+            return activation.sockets.run(instance, socket, event);
+          },
+        });
+      },
+    };
+  }
+
   private reach(definition: Definition, id: ObjectId, facet: Uint8Array | null): ObjectHook {
     const reference = { namespace: definition.name, id: id._bytes, name: id.name, facet };
     const elsewhere = this.placement.elsewhere(reference);
-    if (elsewhere !== null) return new ObjectHook(processScheduler(), elsewhere);
-    return new ObjectHook(processScheduler(), {
+    const finder = elsewhere ?? {
       reference,
       activate: () => {
         const activation = this.directory.activate(definition, id);
         return facet === null ? activation : activation.facet(facet);
       },
       find: () => this.directory.find(definition, id),
-    });
+    };
+    return new ObjectHook(processScheduler(), finder, facet === null ? this.fetcher : null);
   }
 
   /** What was stored is found without a proof that its id is of the namespace: it was when it was stored. */
@@ -269,13 +303,14 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     const { namespace, id, name, facet } = reference;
     const definition = this.definitions.get(namespace);
     if (definition !== undefined) return this.reach(definition, new ObjectId(id, name), facet);
-    return new ObjectHook(processScheduler(), {
+    const nowhere: Finder = {
       reference,
       activate() {
         throw noNamespace(namespace);
       },
       find: () => undefined,
-    });
+    };
+    return new ObjectHook(processScheduler(), nowhere, this.fetcher);
   }
 
   private revive(reference: Reference, inside: Wrapping): object {

@@ -3,7 +3,7 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
-import type { CallRequest, HookWatcher } from "../../hook/hook.js";
+import type { CallRequest, Fetcher, HookWatcher } from "../../hook/hook.js";
 import { failedResults, type Results } from "../../hook/results.js";
 import { IdentifiedHook } from "../references/identity.js";
 import type { ObjectReference } from "../references/reference.js";
@@ -34,13 +34,20 @@ export class ObjectHook extends IdentifiedHook {
   private readonly finder: Finder;
   /** Told at once when this breaks. Runs no user code, and makes no call on this. */
   onBroken: ((error: RpcError) => void) | null = null;
+  private readonly asks: Fetcher | null;
   private callee: Callee | null = null;
   private closedBy: RpcError | null = null;
   private watchers: HookWatcher[] = [];
 
-  constructor(scheduler: Scheduler, finder: Finder) {
+  /** @param asks what `fetch` of its stubs does; null where that is a method like others. */
+  constructor(scheduler: Scheduler, finder: Finder, asks: Fetcher | null) {
     super(scheduler);
     this.finder = finder;
+    this.asks = asks;
+  }
+
+  override get fetcher(): Fetcher | null {
+    return this.asks;
   }
 
   get reference(): ObjectReference {

@@ -3,12 +3,13 @@
 
 import type { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
-import type { Terms } from "../../cap/dynamic/terms.js";
+import type { StubOptions, Terms } from "../../cap/dynamic/terms.js";
 import type { Beside } from "../../hook/beside.js";
 import type { Hook } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
 import type { ObjectReference, Reference } from "../references/reference.js";
+import type { SocketTable } from "../sockets/socket-table.js";
 import type { Store } from "../storage/store.js";
 import type { ValueCodecs } from "../storage/values.js";
 import type { ObjectClass } from "./durable-object.js";
@@ -27,6 +28,10 @@ export interface HostLimits {
   readonly cacheBytes: number;
   /** Saved references that there may be: whoever can call an object can save it. */
   readonly savedReferences: number;
+  /** WebSockets that one object may have accepted by `ctx.acceptWebSocket`. */
+  readonly sockets: number;
+  /** Bytes of what is attached to one of those. */
+  readonly attachmentBytes: number;
 }
 
 export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
@@ -35,6 +40,8 @@ export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
   valueBytes: 2 * 1024 * 1024,
   cacheBytes: 1024 * 1024,
   savedReferences: 1_000_000,
+  sockets: 32_768,
+  attachmentBytes: 16 * 1024,
 });
 
 /** One namespace, and how its objects are known. */
@@ -77,6 +84,10 @@ export interface HostParts {
   readonly limits: HostLimits;
   readonly codecs: ValueCodecs;
   readonly terms: Terms;
+  /** Of all stubs of objects. */
+  readonly stubs: StubOptions;
+  /** Those that outlive activations. */
+  readonly sockets: SocketTable;
   /** Of whoever is outside of objects. */
   readonly scheduler: Scheduler;
   readonly report: Reporter;

@@ -7,6 +7,7 @@ import type { ValueTypes } from "../../cap/dynamic/values/index.js";
 import { type IdCrypto, IdMaker } from "../object/ids.js";
 import { Namespace } from "../object/namespace.js";
 import { ObjectHook } from "../object/object-hook.js";
+import { fetcherUnder } from "../object/requests.js";
 import type { SlotPlacement } from "./placement.js";
 
 export interface RemoteHostOptions {
@@ -28,6 +29,7 @@ export class RemoteHost {
   constructor(options: RemoteHostOptions) {
     const { placement, secret, crypto, types } = options;
     const stubs: StubOptions = types === undefined ? {} : { types };
+    const fetcher = fetcherUnder(stubs);
     this.placement = placement;
     const env: Record<string, Namespace<never>> = {};
     for (const name of options.namespaces) {
@@ -38,7 +40,7 @@ export class RemoteHost {
         options: stubs,
         reach: (id) => {
           const reference = { namespace: name, id: id._bytes, name: id.name, facet: null };
-          return new ObjectHook(processScheduler(), placement.elsewhere(reference)!);
+          return new ObjectHook(processScheduler(), placement.elsewhere(reference)!, fetcher);
         },
       });
     }
