@@ -31,7 +31,12 @@ export interface FrontContext {
 export interface Front {
   /** A connection that the supervisor has accepted, nothing of it read yet. For an http.Server: `server.emit("connection", socket)`. */
   accept(socket: Socket): void;
-  /** Takes no more requests; those under way may end. @param timeout milliseconds. @returns when they have. */
+  /**
+   * Has each connection closed as soon as no request is under way on it. The process waits for that itself, and cuts off what is left:
+   * an http.Server counts no connections that it was given.
+   *
+   * @param timeout milliseconds until then. @returns when nothing but open connections is to be waited for.
+   */
   drain(timeout: number): Promise<void>;
 }
 

@@ -263,7 +263,7 @@ export class HostServer {
     this.server?.close();
     for (const socket of this.waiting.splice(0)) socket.destroy();
     await this.front?.drain(timeout);
-    await this.remote?.close();
+    await this.remote?.close(left());
     // Objects of one slot may still need those of another: all come to rest before any of them stops to listen.
     const quiesce = { what: "quiesce", timeout: left() } as const;
     const resting = this.slots.map(async (slot) => slot.serving?.ask(quiesce));
