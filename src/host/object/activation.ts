@@ -41,6 +41,12 @@ export interface ActivationOwner {
   alarmChanged(time: number | null): void;
 }
 
+/** What an object's constructor was given. */
+export interface Surroundings {
+  readonly env: object;
+  waitUntil(promise: Promise<unknown>): void;
+}
+
 /** What is delivered to an object beside calls: an alarm, and whatever a host knows more of. */
 export interface ObjectEvent {
   /** For people. */
@@ -66,6 +72,7 @@ export class Activation implements Callee, Wrapping {
   /** The object as everybody else holds it. */
   private readonly face: Hook;
   private instance: object | null = null;
+  private around: Surroundings | undefined;
   private stored: ObjectStorage | null = null;
   private state: "starting" | "active" | "broken" | "evicted" = "starting";
   private error: RpcError | null = null;
@@ -112,6 +119,11 @@ export class Activation implements Callee, Wrapping {
 
   get storage(): ObjectStorage | null {
     return this.stored;
+  }
+
+  /** For code of the object's that was not handed them; undefined before it is constructed. */
+  get surroundings(): Surroundings | undefined {
+    return this.around;
   }
 
   call(request: CallRequest): Results {
@@ -209,7 +221,9 @@ export class Activation implements Callee, Wrapping {
           waitUntil: (promise) => this.waitUntil(promise),
           abort: (reason) => this.abort(reason),
         });
-        return new definition.type(ctx as never, parts.environment(this) as never);
+        const env = parts.environment(this);
+        this.around = { env, waitUntil: (promise) => this.waitUntil(promise) };
+        return new definition.type(ctx as never, env as never);
       });
       makeTarget(instance, EVENT_NAMES);
       this.instance = instance;

@@ -40,6 +40,8 @@ export interface HostOptions<C extends Classes, V extends object> {
   readonly classes: C;
   /** What else is in `env`. */
   readonly env?: V;
+  /** Names in `env` to those of namespaces in `classes`, where they are not the same. A namespace that has none is not in `env`. */
+  readonly bindings?: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch, and timers; by default those of the system. */
   readonly clock?: Clock;
   readonly limits?: Partial<HostLimits>;
@@ -97,7 +99,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
             return inside === null ? hook : inside.take(hook);
           },
         });
-      return env as EnvOf<C, V>;
+      return boundAs(options, env) as EnvOf<C, V>;
     };
     const parts: HostParts = {
       store,
@@ -155,6 +157,17 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       find: () => this.directory.find(definition, id),
     });
   }
+}
+
+/** @param env by the names of namespaces. @returns the one that code sees. */
+function boundAs(
+  { bindings, env: others }: Pick<HostOptions<Classes, object>, "bindings" | "env">,
+  env: Record<string, unknown>,
+): Record<string, unknown> {
+  if (bindings === undefined) return env;
+  const bound: Record<string, unknown> = { ...others };
+  for (const [name, namespace] of Object.entries(bindings)) bound[name] = env[namespace];
+  return bound;
 }
 
 /**
