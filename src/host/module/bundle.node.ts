@@ -9,7 +9,7 @@ import fs from "node:fs";
 import { isBuiltin } from "node:module";
 import path from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import type { Plugin, RolldownOutput } from "rolldown";
+import type { Plugin, rolldown as rolldownOf, RolldownOutput } from "rolldown";
 import { RpcError } from "../../base/errors.js";
 import { type Rule, ruleFor, type RuleType } from "./rules.js";
 
@@ -161,7 +161,7 @@ function contentModule(type: RuleType, bytes: Buffer): string {
     : `export default new WebAssembly.Module(${buffer});`;
 }
 
-async function loadRolldown(): Promise<typeof import("rolldown")> {
+async function loadRolldown(): Promise<{ rolldown: typeof rolldownOf }> {
   try {
     return await import("rolldown");
   } catch (thrown) {

@@ -23,6 +23,8 @@ export interface ModuleConfig {
   readonly name: string | null;
   /** As it was written: relative to the folder of the file. */
   readonly main: string | null;
+  /** The name by which the objects of a class are stored. @throws RpcError config-invalid for a class that is gone. */
+  storedName(className: string): string;
   /** Null when nothing was said of objects: then every exported class of objects is bound by its own name. */
   readonly bindings: readonly Binding[] | null;
   /** What else is in `env`. */
@@ -103,7 +105,9 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
   for (const [key, field] of fields)
     if (!ELSEWHERE.has(key) && field.isThere)
       unknown(field, "is not understood: the module does without it");
-  return { name, main, bindings, vars, rules, port, address, warnings };
+  const storedName = (className: string): string =>
+    stored.nameOf(className, new Field(className, file, "the class"));
+  return { name, main, storedName, bindings, vars, rules, port, address, warnings };
 }
 
 function identifier(field: Field): string {

@@ -1,0 +1,178 @@
+// Role: the command `capstan serve`: from its arguments to a module being served, until a signal ends it.
+// State: none. Must not know: how a module is served.
+
+import { Console } from "node:console";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { RpcError } from "../base/errors.js";
+import { type Binding, type ModuleConfig, NO_CONFIG } from "../host/module/config.js";
+import { findConfig, readConfigFile } from "../host/module/config-file.node.js";
+import { type ServeOptions, serveModule } from "../host/module/serve.node.js";
+import { Misuse } from "./misuse.js";
+
+export const SERVE_USAGE = `usage: capstan serve [MODULE] [options]
+
+Serves a Worker module with durable objects, over HTTP and WebSocket. The module runs with the rights of the process.
+
+MODULE is a .ts or .js file; by default the one that the configuration names as main.
+
+options:
+  -c, --config FILE     a wrangler.toml, .jsonc or .json; by default the one beside MODULE or in the working folder
+  --no-config           take none
+  -d, --data DIR        where objects are kept; by default .capstan
+  -p, --port PORT       by default 8787; 0 for any that is free
+  --host ADDRESS        where to listen; by default 127.0.0.1, which nobody else can reach
+  --bind NAME=CLASS     objects of the exported CLASS as env.NAME (may be repeated); without any, and without a
+                        configuration of them, each exported class that extends DurableObject by its own name
+  --var NAME=TEXT       a text as env.NAME (may be repeated)
+  --address-header NAME the header in which a proxy before this tells the address of a client
+  --grace SECONDS       how long requests under way may take when it is to end; by default 10
+  -h, --help            this text
+
+When it serves, its URL is printed on stdout. SIGTERM and SIGINT end it.
+`;
+
+const DEFAULT_PORT = 8787;
+const DEFAULT_GRACE = 10;
+
+interface Job extends Omit<ServeOptions, "report" | "warn"> {
+  readonly grace: number;
+}
+
+/**
+ * Runs the command, until it is ended by a signal.
+ *
+ * @returns the exit status. @throws Misuse for arguments that make no sense, other errors for what went wrong.
+ */
+export async function runServe(args: string[], stdout: (text: string) => void): Promise<number> {
+  const job = parse(args);
+  if (job === null) {
+    stdout(SERVE_USAGE);
+    return 0;
+  }
+  // What a module throws is told by the lines of its sources.
+  process.setSourceMapsEnabled(true);
+  // What it says to its console is for people; on stdout is only what is said here.
+  globalThis.console = new Console(process.stderr);
+  const ended = signaled();
+  try {
+    const serving = await serveModule({ ...job, report, warn: say });
+    stdout(`${serving.url}\n`);
+    await ended.first;
+    // Who asks again does not want to wait.
+    await Promise.race([serving.close(job.grace), ended.second]);
+  } catch (thrown) {
+    const cause = RpcError.is(thrown) && thrown.code === "module-failed" ? thrown.cause : undefined;
+    if (cause instanceof Error && cause.stack !== undefined && !("errors" in cause))
+      process.stderr.write(`${cause.stack}\n`);
+    throw thrown;
+  } finally {
+    ended.stop();
+  }
+  return 0;
+}
+
+function report(error: unknown, what: string): void {
+  const shown = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  say(`${what}: ${shown}`);
+}
+
+function say(line: string): void {
+  process.stderr.write(`capstan: ${line}\n`);
+}
+
+function signaled(): { first: Promise<void>; second: Promise<void>; stop(): void } {
+  const heard: (() => void)[] = [];
+  const next = (): Promise<void> => new Promise((resolve) => heard.push(resolve));
+  const [first, second] = [next(), next()];
+  const listener = (): void => heard.shift()?.();
+  process.on("SIGTERM", listener).on("SIGINT", listener);
+  const stop = (): void => void process.off("SIGTERM", listener).off("SIGINT", listener);
+  return { first, second, stop };
+}
+
+function parse(args: string[]): Job | null {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        config: { type: "string", short: "c" },
+        "no-config": { type: "boolean" },
+        data: { type: "string", short: "d" },
+        port: { type: "string", short: "p" },
+        host: { type: "string" },
+        bind: { type: "string", multiple: true },
+        var: { type: "string", multiple: true },
+        "address-header": { type: "string" },
+        grace: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (thrown) {
+    throw new Misuse(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+  const { values, positionals } = parsed;
+  if (values.help === true) return null;
+  const [module, ...more] = positionals;
+  if (more.length > 0) throw new Misuse("one MODULE is served, and no more");
+  if (values["no-config"] === true && values.config !== undefined)
+    throw new Misuse("--config and --no-config contradict each other");
+  const port = number(values.port, "--port", 65_535);
+  const grace = number(values.grace, "--grace", 86_400) ?? DEFAULT_GRACE;
+  const bound = (values.bind ?? []).map((text) => pair(text, "--bind", "CLASS"));
+  const vars = (values.var ?? []).map((text) => pair(text, "--var", "TEXT"));
+  const file = values["no-config"] === true ? null : (values.config ?? configBeside(module));
+  const found = file === null ? NO_CONFIG : readConfigFile(file);
+  const main =
+    module ?? (found.main === null ? null : path.resolve(path.dirname(file!), found.main));
+  if (main === null) throw new Misuse("name a MODULE: there is no configuration that names one");
+  const config = withFlags(found, bound, vars);
+  return {
+    main,
+    config,
+    data: values.data ?? ".capstan",
+    port: port ?? config.port ?? DEFAULT_PORT,
+    address: values.host ?? config.address ?? "127.0.0.1",
+    addressHeader: values["address-header"],
+    grace: grace * 1000,
+  };
+}
+
+function configBeside(module: string | undefined): string | null {
+  return (module === undefined ? null : findConfig(path.dirname(module))) ?? findConfig(".");
+}
+
+function withFlags(
+  config: ModuleConfig,
+  bound: readonly (readonly [string, string])[],
+  vars: readonly (readonly [string, string])[],
+): ModuleConfig {
+  const more = bound.map(([name, className]): Binding => ({
+    name,
+    className,
+    storedAs: config.storedName(className),
+  }));
+  const names = new Set(more.map(({ name }) => name));
+  const others = config.bindings?.filter(({ name }) => !names.has(name)) ?? [];
+  return {
+    ...config,
+    bindings: more.length === 0 ? config.bindings : [...others, ...more],
+    vars: { ...config.vars, ...Object.fromEntries(vars) },
+  };
+}
+
+function pair(text: string, flag: string, what: string): readonly [string, string] {
+  const [, name, value] = /^([A-Za-z_$][\w$]*)=([^]*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined)
+    throw new Misuse(`${flag} takes NAME=${what}, not ${text}`);
+  return [name, value];
+}
+
+function number(text: string | undefined, flag: string, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= most) return value;
+  throw new Misuse(`${flag} takes a whole number from 0 to ${most}, not ${text}`);
+}
