@@ -29,7 +29,7 @@ options:
   --grace SECONDS       how long requests under way may take when it is to end; by default 10
   -h, --help            this text
 
-When it serves, its URL is printed on stdout. SIGTERM and SIGINT end it.
+When it serves, its URL is printed on stdout. SIGTERM and SIGINT end it; a second one does so at once.
 `;
 
 const DEFAULT_PORT = 8787;
@@ -58,9 +58,8 @@ export async function runServe(args: string[], stdout: (text: string) => void): 
   try {
     const serving = await serveModule({ ...job, report, warn: say });
     stdout(`${serving.url}\n`);
-    await ended.first;
-    // Who asks again does not want to wait.
-    await Promise.race([serving.close(job.grace), ended.second]);
+    await ended.promise;
+    await serving.close(job.grace);
   } catch (thrown) {
     const cause = RpcError.is(thrown) && thrown.code === "module-failed" ? thrown.cause : undefined;
     if (cause instanceof Error && cause.stack !== undefined && !("errors" in cause))
@@ -81,14 +80,17 @@ function say(line: string): void {
   process.stderr.write(`capstan: ${line}\n`);
 }
 
-function signaled(): { first: Promise<void>; second: Promise<void>; stop(): void } {
-  const heard: (() => void)[] = [];
-  const next = (): Promise<void> => new Promise((resolve) => heard.push(resolve));
-  const [first, second] = [next(), next()];
-  const listener = (): void => heard.shift()?.();
+/** The first signal, after which a second one ends the process at once: who asks again does not want to wait. */
+function signaled(): { promise: Promise<void>; stop(): void } {
+  let heard!: () => void;
+  const promise = new Promise<void>((resolve) => (heard = resolve));
+  let count = 0;
+  const listener = (): void => {
+    if (++count > 1) process.exit(1);
+    heard();
+  };
   process.on("SIGTERM", listener).on("SIGINT", listener);
-  const stop = (): void => void process.off("SIGTERM", listener).off("SIGINT", listener);
-  return { first, second, stop };
+  return { promise, stop: () => void process.off("SIGTERM", listener).off("SIGINT", listener) };
 }
 
 function parse(args: string[]): Job | null {
