@@ -62,7 +62,7 @@ describe("a module that is served", () => {
   async function serve(options: { tree?: unknown; addressHeader?: string } = {}): Promise<{
     serving: Serving;
     reports: string[];
-    get(path: string, headers?: HeadersInit): Promise<Response>;
+    get(path: string, headers?: Record<string, string>): Promise<Response>;
   }> {
     const reports: string[] = [];
     const serving = await serveModule({
@@ -77,7 +77,7 @@ describe("a module that is served", () => {
     });
     later(() => serving.close(0));
     // Without a connection that is kept.
-    const get = (path: string, headers: HeadersInit = {}): Promise<Response> =>
+    const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
       fetch(new URL(path, serving.url), { headers: { connection: "close", ...headers } });
     return { serving, reports, get };
   }
