@@ -11,8 +11,9 @@ export { Limiter, Room };
 export interface Env {
   readonly ROOMS: DurableObjectNamespace<Room>;
   readonly LIMITERS: DurableObjectNamespace<Limiter>;
-  readonly RATE: number;
-  readonly BURST: number;
+  /** Numbers, or texts of such. */
+  readonly RATE: number | string;
+  readonly BURST: number | string;
 }
 
 const FILES: Readonly<Record<string, readonly [type: string, text: string]>> = {
