@@ -68,6 +68,8 @@ export const ERROR_CODES = [
   // The object host.
   "object-broken",
   "object-closed",
+  "object-refused",
+  "process-lost",
   "gate-cycle",
   "invalid-id",
   "unstorable-value",

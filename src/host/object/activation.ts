@@ -58,9 +58,10 @@ export interface ObjectEvent {
 export class Activation implements Callee, Wrapping {
   readonly definition: Definition;
   readonly id: ObjectId;
-  readonly callers = new Set<ObjectHook>();
   /** Told when it breaks. */
   readonly onBroken = new Set<(error: RpcError) => void>();
+  /** Told when it breaks, and when it is evicted. */
+  private readonly callers = new Set<ObjectHook>();
   /** Of the calls that come to the object, and of what its code makes. */
   private readonly scheduler = new Scheduler();
   private readonly parts: HostParts;
@@ -124,6 +125,14 @@ export class Activation implements Callee, Wrapping {
   /** For code of the object's that was not handed them; undefined before it is constructed. */
   get surroundings(): Surroundings | undefined {
     return this.around;
+  }
+
+  attach(caller: ObjectHook): void {
+    this.callers.add(caller);
+  }
+
+  detach(caller: ObjectHook): void {
+    this.callers.delete(caller);
   }
 
   call(request: CallRequest): Results {
@@ -312,28 +321,31 @@ export class Activation implements Callee, Wrapping {
     if (this.error !== null) return;
     const error = brokenError(this.name, cause, code);
     this.end("broken", error);
+    // Before any call is told that it failed: who hears of that, in another process too, gets a new reference that is good.
+    for (const caller of this.callers) caller.close(error);
+    this.callers.clear();
     this.input.break(error.delivered("not-sent"));
     this.output.break(error);
     for (const listener of this.onBroken) listener(error);
-    for (const caller of this.callers) caller.close(error);
-    this.callers.clear();
     // Behind what the gate has refused, and refuses of what is on its way to it: those calls were not even begun.
     const revoke = { run: (): void => this.membrane.revoke(error.delivered("unknown")) };
     this.scheduler.post({ run: () => this.scheduler.post(revoke) });
     this.owner.ended(this, this.stored?._settled() ?? null);
   }
 
+  /** Whether no event is under way or waits, and all that it wrote is flushed. */
+  get isQuiet(): boolean {
+    const { membrane } = this;
+    if (this.state === "starting" || this.running > 0 || membrane.callCount > 0) return false;
+    return this.input.isIdle && this.output.isOpen && this.stored!._isIdle;
+  }
+
   /** Whether nothing is under way in it, nobody holds anything of it, and it holds nothing that would be lost with it. */
   get isIdle(): boolean {
-    const { membrane } = this;
     return (
       this.state === "active" &&
-      this.running === 0 &&
-      this.input.isIdle &&
-      this.output.isOpen &&
-      this.stored!._isIdle &&
-      membrane.callCount === 0 &&
-      membrane.heldOutside === 1 &&
+      this.isQuiet &&
+      this.membrane.heldOutside === 1 &&
       this.face.refCount === 1 &&
       !this.holdsLive
     );

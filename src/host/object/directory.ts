@@ -3,6 +3,8 @@
 
 import type { RpcError } from "../../base/errors.js";
 import { Activation, type ActivationOwner } from "./activation.js";
+import { alarmWrites, readAlarm } from "../storage/alarm.js";
+import { ObjectKeys } from "../storage/keys.js";
 import type { ObjectId } from "./ids.js";
 import type { Definition, HostParts } from "./parts.js";
 
@@ -36,12 +38,19 @@ export class Directory implements ActivationOwner {
     return this.active.get(keyOf(definition, id));
   }
 
-  /** The activation of an object. Runs no user code. @throws RpcError object-closed when the host is. */
+  /** All activations there are. */
+  get activations(): Iterable<Activation> {
+    return this.active.values();
+  }
+
+  /** The activation of an object. Runs no user code. @throws RpcError object-closed when the host is; what refuses the object. */
   activate(definition: Definition, id: ObjectId): Activation {
     const key = keyOf(definition, id);
     const known = this.active.get(key);
     if (known !== undefined) return known;
     if (this.closedBy !== null) throw this.closedBy;
+    const refusal = this.parts.placement.refusal(definition, id);
+    if (refusal !== null) throw refusal.error;
     const made = new Activation(this.parts, this, definition, id, this.leaving.get(key) ?? null);
     // What cannot even be read is broken before it is there.
     if (made.brokenBy === null) this.active.set(key, made);
@@ -51,7 +60,33 @@ export class Directory implements ActivationOwner {
   ended(activation: Activation, settled: Promise<void> | null): void {
     const key = keyOf(activation.definition, activation.id);
     if (this.active.get(key) === activation) this.active.delete(key);
-    if (settled === null) return;
+    if (settled !== null) this.leave(key, settled);
+  }
+
+  /**
+   * Deletes an object with all that is stored of it. If it is active it breaks; whoever calls it next finds an empty one.
+   *
+   * @returns when that is safe. @throws RpcError storage-failed and its like (as a rejection).
+   */
+  erase(definition: Definition, id: ObjectId): Promise<void> {
+    const key = keyOf(definition, id);
+    const { store } = this.parts;
+    this.active.get(key)?.break(new Error("it was deleted"));
+    const erased = this.settled(definition, id).then(async () => {
+      const keys = new ObjectKeys(definition.bytes, id._bytes);
+      const alarm = readAlarm(await store.get(keys.alarm));
+      const { from, to } = keys.all;
+      await store.write([...alarmWrites(keys, alarm, null), { from, to }]).flushed;
+    });
+    // An activation that is made meanwhile waits for it.
+    this.leave(
+      key,
+      erased.catch(() => {}),
+    );
+    return erased;
+  }
+
+  private leave(key: string, settled: Promise<void>): void {
     const before = this.leaving.get(key);
     const left = Promise.all([before, settled]).then(() => {
       if (this.leaving.get(key) === left) this.leaving.delete(key);

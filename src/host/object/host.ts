@@ -17,10 +17,13 @@ import { type IdCrypto, IdMaker, type ObjectId } from "./ids.js";
 import { Namespace } from "./namespace.js";
 import { ObjectHook } from "./object-hook.js";
 import {
+  ALL_HERE,
   DEFAULT_HOST_LIMITS,
   type Definition,
   type HostLimits,
   type HostParts,
+  type NamespaceIds,
+  type Placement,
   type Reporter,
   type Wrapping,
 } from "./parts.js";
@@ -69,17 +72,31 @@ export interface Runtime {
 /** The version of how things are stored. */
 const FORMAT = 1;
 const SECRET_BYTES = 32;
+/** How often a host that drains looks whether all is over, in milliseconds. */
+const DRAIN_MS = 20;
+
+function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(ms, resolve));
+}
 
 export class Host<C extends Classes = Classes, V extends object = object> {
   /** Each namespace by its name, and what else was given as `env`. */
   readonly env: EnvOf<C, V>;
   private readonly directory: Directory;
   private readonly alarms: AlarmClock;
+  private readonly definitions: ReadonlyMap<string, Definition>;
+  private readonly placement: Placement;
+  private readonly clock: Clock;
   private readonly store: Store;
   private readonly letGo: () => void;
   private closing: Promise<void> | null = null;
 
-  private constructor(options: HostOptions<C, V>, runtime: Runtime, secret: Uint8Array) {
+  private constructor(
+    options: HostOptions<C, V>,
+    runtime: Runtime,
+    secret: Uint8Array,
+    placement: Placement,
+  ) {
     const { store, types } = options;
     const limits = { ...DEFAULT_HOST_LIMITS, ...options.limits };
     const stubs: StubOptions = types === undefined ? {} : { types };
@@ -88,13 +105,15 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       const ids = new IdMaker(name, secret, runtime.crypto);
       definitions.set(name, { name, type, ids, bytes: namespaceBytes(name) });
     }
+    this.definitions = definitions;
+    this.placement = placement;
     const environment = (inside: Wrapping | null): EnvOf<C, V> => {
       const env: Record<string, unknown> = { ...options.env };
       for (const definition of definitions.values())
         env[definition.name] = new Namespace({
-          definition,
+          ids: definition.ids,
           options: stubs,
-          reach: (definition, id) => {
+          reach: (id) => {
             const hook = this.reach(definition, id);
             return inside === null ? hook : inside.take(hook);
           },
@@ -109,25 +128,45 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       codecs: new ValueCodecs(types, NO_STORED_REFERENCES, limits.valueBytes),
       terms: termsOf(stubs),
       scheduler: processScheduler(),
+      placement,
       report: options.report ?? ((error, what) => console.error(`capstan: ${what}:`, error)),
       environment,
     };
     this.store = store;
+    this.clock = parts.clock;
     this.letGo = options.containFaults === false ? () => {} : runtime.contain();
     this.alarms = new AlarmClock(parts, () => this.directory, definitions);
     this.directory = new Directory(parts, this.alarms);
     this.env = environment(null);
   }
 
-  /** @internal See createHost. */
+  /** @internal See createHost. @param placement where objects are, if the host is one process of several. */
   static async open<C extends Classes, V extends object>(
     options: HostOptions<C, V>,
     runtime: Runtime,
+    placement = ALL_HERE,
   ): Promise<Host<C, V>> {
-    const secret = await prepare(options.store, runtime.crypto);
-    const host = new Host(options, runtime, secret);
+    const secret = await prepareStore(options.store, runtime.crypto);
+    const host = new Host(options, runtime, secret, placement);
     await host.alarms.scan();
     return host;
+  }
+
+  /** @internal The definition of a namespace. @throws RpcError invalid-id when there is none of that name. */
+  _definition(namespace: string): Definition {
+    const definition = this.definitions.get(namespace);
+    if (definition !== undefined) return definition;
+    throw new RpcError("failed", "invalid-id", `there is no namespace ${namespace}`);
+  }
+
+  /** @internal A reference to an object of a namespace of this host. */
+  _reach(namespace: NamespaceIds, id: ObjectId): ObjectHook {
+    return this.reach(this._definition(namespace.name), id);
+  }
+
+  /** @internal */
+  get _directory(): Directory {
+    return this.directory;
   }
 
   /** How many objects are active. */
@@ -138,6 +177,31 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   /** Ends: writes what objects have written, then calls under way fail, as `object-closed`, and the store is closed. */
   close(): Promise<void> {
     return (this.closing ??= this.end());
+  }
+
+  /**
+   * Ends gently: no alarm is delivered any more, what runs in objects may come to its end, and then all is as with `close`.
+   *
+   * @param timeout milliseconds that it may take; what runs for longer fails as `object-closed`.
+   */
+  async drain(timeout: number): Promise<void> {
+    await this._quiesce(timeout);
+    await this.close();
+  }
+
+  /** @internal Delivers no alarm any more. @returns whether all that ran came to its end within `timeout` milliseconds. */
+  async _quiesce(timeout: number): Promise<boolean> {
+    this.alarms.stop();
+    let late = false;
+    const stopTimer = this.clock.after(timeout, () => (late = true));
+    while (!late && !this.isQuiet) await pause(this.clock, DRAIN_MS);
+    stopTimer();
+    return !late;
+  }
+
+  private get isQuiet(): boolean {
+    for (const activation of this.directory.activations) if (!activation.isQuiet) return false;
+    return true;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -152,6 +216,8 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   }
 
   private reach(definition: Definition, id: ObjectId): ObjectHook {
+    const elsewhere = this.placement.elsewhere(definition, id);
+    if (elsewhere !== null) return new ObjectHook(processScheduler(), elsewhere);
     return new ObjectHook(processScheduler(), {
       activate: () => this.directory.activate(definition, id),
       find: () => this.directory.find(definition, id),
@@ -173,10 +239,11 @@ function boundAs(
 /**
  * Makes a new store ours, or checks that it is.
  *
+ * @internal
  * @returns the secret that ids are made with.
  * @throws RpcError storage-version when a later version of this library has written it; what the store fails with.
  */
-async function prepare(store: Store, crypto: IdCrypto): Promise<Uint8Array> {
+export async function prepareStore(store: Store, crypto: IdCrypto): Promise<Uint8Array> {
   try {
     const format = await store.get(metaKey("format"));
     const known = await store.get(metaKey("secret"));

@@ -4,15 +4,14 @@
 import { RpcStub } from "../../cap/dynamic/stub.js";
 import type { StubOptions } from "../../cap/dynamic/terms.js";
 import type { Hook } from "../../hook/hook.js";
-import type { ObjectId } from "./ids.js";
-import type { Definition } from "./parts.js";
+import type { IdMaker, ObjectId } from "./ids.js";
 
 /** What stands behind a namespace, as one holder sees it. */
 export interface NamespaceBehind {
-  readonly definition: Definition;
+  readonly ids: IdMaker;
   readonly options: StubOptions;
   /** A new reference to an object. */
-  reach(definition: Definition, id: ObjectId): Hook;
+  reach(id: ObjectId): Hook;
 }
 
 /**
@@ -32,23 +31,23 @@ export class Namespace<T extends object> {
 
   /** The id of a name: always the same one. @throws RpcError invalid-id for what is no string. */
   idFromName(name: string): ObjectId {
-    return this.#behind.definition.ids.fromName(name);
+    return this.#behind.ids.fromName(name);
   }
 
   /** The id that was written as `text`. @throws RpcError invalid-id for what is none of this namespace. */
   idFromString(text: string): ObjectId {
-    return this.#behind.definition.ids.fromString(text);
+    return this.#behind.ids.fromString(text);
   }
 
   /** A new id, at random. */
   newUniqueId(): ObjectId {
-    return this.#behind.definition.ids.unique();
+    return this.#behind.ids.unique();
   }
 
   /** A stub of an object, which need not exist yet: nothing happens before the first call. @throws RpcError invalid-id */
   get(id: ObjectId): RpcStub<T> {
-    const { definition, options } = this.#behind;
-    const hook = this.#behind.reach(definition, definition.ids.verify(id));
+    const { ids, options } = this.#behind;
+    const hook = this.#behind.reach(ids.verify(id));
     return new RpcStub<T>(hook, options);
   }
 

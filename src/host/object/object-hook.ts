@@ -6,14 +6,16 @@ import type { Scheduler } from "../../base/scheduler.js";
 import { type CallRequest, Hook, type HookWatcher } from "../../hook/hook.js";
 import { failedResults, type Results } from "../../hook/results.js";
 
-/** An activation, as those who call it know it. */
+/** What runs an object, as those who call it know it: its activation, or the way to one in another process. */
 export interface Callee {
-  /** Told when it breaks, and to be forgotten when it is evicted. */
-  readonly callers: Set<ObjectHook>;
+  /** `caller` is going to call, and is to be told when this ends. */
+  attach(caller: ObjectHook): void;
+  /** It calls no more. */
+  detach(caller: ObjectHook): void;
   call(request: CallRequest): Results;
 }
 
-/** Finds the one activation of an object. */
+/** Finds what runs an object. */
 export interface Finder {
   /** Makes it, if there is none. Runs no user code. @throws RpcError when there is to be none any more. */
   activate(): Callee;
@@ -26,6 +28,8 @@ export interface Finder {
  */
 export class ObjectHook extends Hook {
   private readonly finder: Finder;
+  /** Told at once when this breaks. Runs no user code, and makes no call on this. */
+  onBroken: ((error: RpcError) => void) | null = null;
   private callee: Callee | null = null;
   private closedBy: RpcError | null = null;
   private watchers: HookWatcher[] = [];
@@ -53,9 +57,9 @@ export class ObjectHook extends Hook {
       return this.refuse(request, RpcError.from(thrown).delivered("not-sent"));
     }
     if (callee !== this.callee) {
-      this.callee?.callers.delete(this);
+      this.callee?.detach(this);
       this.callee = callee;
-      callee.callers.add(this);
+      callee.attach(this);
     }
     return callee.call(request);
   }
@@ -74,6 +78,7 @@ export class ObjectHook extends Hook {
   close(error: RpcError): void {
     this.callee = null;
     this.closedBy = error;
+    this.onBroken?.(error);
     const { watchers } = this;
     this.watchers = [];
     for (const watcher of watchers) this.scheduler.post({ run: () => watcher.hookResolved() });
@@ -88,7 +93,7 @@ export class ObjectHook extends Hook {
   }
 
   protected unreferenced(): void {
-    this.callee?.callers.delete(this);
+    this.callee?.detach(this);
     this.callee = null;
   }
 

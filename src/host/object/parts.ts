@@ -1,6 +1,7 @@
 // Role: what all objects of one host have in common.
 // State: none. Must not know: single objects.
 
+import type { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import type { Terms } from "../../cap/dynamic/terms.js";
 import type { Hook } from "../../hook/hook.js";
@@ -9,7 +10,8 @@ import type { Turns } from "../gates/turns.js";
 import type { Store } from "../storage/store.js";
 import type { ValueCodecs } from "../storage/values.js";
 import type { ObjectClass } from "./durable-object.js";
-import type { IdMaker } from "./ids.js";
+import type { IdMaker, ObjectId } from "./ids.js";
+import type { Finder } from "./object-hook.js";
 
 /** Bounds of one host; times in milliseconds. */
 export interface HostLimits {
@@ -30,17 +32,37 @@ export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
   cacheBytes: 1024 * 1024,
 });
 
-/** One namespace: its class, and how its objects are known. */
-export interface Definition {
+/** One namespace, and how its objects are known. */
+export interface NamespaceIds {
   readonly name: string;
-  readonly type: ObjectClass;
   readonly ids: IdMaker;
+}
+
+/** One namespace with its class. */
+export interface Definition extends NamespaceIds {
+  readonly type: ObjectClass;
   /** The name as it is in keys. */
   readonly bytes: Uint8Array;
 }
 
 /** Told of what nobody else hears of: a failed alarm, a rejected `waitUntil`. */
 export type Reporter = (error: unknown, what: string) => void;
+
+/** Where objects are, in a host of several processes. */
+export interface Placement {
+  /** The way to an object of another process; null for one of this. */
+  elsewhere(namespace: NamespaceIds, id: ObjectId): Finder | null;
+  /** Why an object of this process is not to be activated now, and until when, by the clock; null when it may be. */
+  refusal(namespace: NamespaceIds, id: ObjectId): Refusal | null;
+}
+
+export interface Refusal {
+  readonly error: RpcError;
+  readonly until: number;
+}
+
+/** Of a host that is one process. */
+export const ALL_HERE: Placement = { elsewhere: () => null, refusal: () => null };
 
 export interface HostParts {
   readonly store: Store;
@@ -53,6 +75,7 @@ export interface HostParts {
   /** Of whoever is outside of objects. */
   readonly scheduler: Scheduler;
   readonly report: Reporter;
+  readonly placement: Placement;
   /** `env`, as an object sees it. @param wrap makes a stub's capability one of that object. */
   environment(activation: Wrapping): object;
 }

@@ -1,0 +1,20 @@
+# What the processes of one host say to each other, beside the calls on its objects. No peer outside of the host ever sees it.
+
+@0xf16c1d2b8a3e4c59;
+
+interface HostedObjects @0xd2f0a7c48be14d36 {
+  # The bootstrap capability of an object process.
+
+  reach @0 (number :UInt32, namespace :Text, id :Data, named :Bool, name :Text) -> (object :Capability);
+  # An object that runs in this process. `number` is the caller's, for `broken`; `name`, if `named`, is what the id was made from.
+  # The object outlives its activations; once one that was called through it has broken, every call on it fails.
+
+  attach @1 (listener :BreakListener) -> ();
+  # Whom to tell. Called once, before anything is reached.
+}
+
+interface BreakListener @0xb90c6f1ae7425d83 {
+  broken @0 (number :UInt32, type :UInt16, code :Text, reason :Text) -> ();
+  # What was reached under that number is broken. It is said before any call on it is heard to have failed of that. `type` is that
+  # of rpc.capnp's Exception.
+}

@@ -1,0 +1,75 @@
+// Role: what the processes of one host say to each other beside calls on objects, on their bytes (schema/host.capnp).
+// State: none but scratch. Must not know: objects, connections.
+
+import { type ErrorCode, ERROR_CODES, ERROR_TYPES, RpcError } from "../../base/errors.js";
+import type { Content } from "../../wire/content.js";
+import { ContentBuilder, StructReader } from "../../wire/struct.js";
+
+/** HostedObjects: the bootstrap capability of an object process. */
+export const OBJECTS_HI = 0xd2f0a7c4 | 0;
+export const OBJECTS_LO = 0x8be14d36 | 0;
+export const METHOD_REACH = 0;
+export const METHOD_ATTACH = 1;
+
+/** BreakListener: the other way. */
+export const LISTENER_HI = 0xb90c6f1a | 0;
+export const LISTENER_LO = 0xe7425d83 | 0;
+export const METHOD_BROKEN = 0;
+
+/** Where the object is in the results of reach. */
+export const OBJECT_PATH: readonly number[] = Object.freeze([0]);
+
+const builder = /* @__PURE__ */ new ContentBuilder(256);
+
+/** Which object, and what it is called when it is told that it broke. */
+export interface ReachParams {
+  /** Chosen by the caller, not used for another while the reference lives. */
+  readonly number: number;
+  readonly namespace: string;
+  readonly id: Uint8Array;
+  /** What the id was made from, if it was made from a name. */
+  readonly name: string | undefined;
+}
+
+export function reachParams({ number, namespace, id, name }: ReachParams): Content {
+  const root = builder.root(1, 3);
+  root.u32(0, number);
+  root.text(0, namespace);
+  root.data(1, id);
+  if (name !== undefined) {
+    root.bool(32, true);
+    root.text(2, name);
+  }
+  return builder.finish().own();
+}
+
+/** @throws RpcError invalid-payload. */
+export function readReachParams(content: Content): ReachParams {
+  const root = StructReader.of(content);
+  return {
+    number: root.u32(0),
+    namespace: root.text(0),
+    id: root.data(1).slice(),
+    name: root.bool(32) ? root.text(2) : undefined,
+  };
+}
+
+/** That the object of `number` broke, by what. */
+export function brokenParams(number: number, error: RpcError): Content {
+  const root = builder.root(1, 2);
+  root.u32(0, number);
+  root.u16(4, ERROR_TYPES.indexOf(error.type));
+  root.text(0, error.code);
+  root.text(1, error.message);
+  return builder.finish().own();
+}
+
+/** @throws RpcError invalid-payload. */
+export function readBrokenParams(content: Content): { number: number; error: RpcError } {
+  const root = StructReader.of(content);
+  const type = ERROR_TYPES[root.u16(4)] ?? "disconnected";
+  const code = root.text(0);
+  const known = (ERROR_CODES as readonly string[]).includes(code);
+  const error = new RpcError(type, known ? (code as ErrorCode) : "object-broken", root.text(1));
+  return { number: root.u32(0), error };
+}

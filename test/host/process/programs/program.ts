@@ -1,0 +1,110 @@
+// A program for hosts of several processes: counters that know where they run, and what goes wrong with objects.
+
+interface Storage {
+  get<T>(key: string): Promise<T | undefined>;
+  put(key: string, value: unknown): Promise<void>;
+  setAlarm(time: number): Promise<void>;
+}
+interface Ctx {
+  readonly storage: Storage;
+  readonly id: { readonly name?: string; toString(): string };
+  blockConcurrencyWhile<T>(callback: () => Promise<T>): Promise<T>;
+  abort(reason?: unknown): never;
+}
+interface Stub {
+  add(by?: number): Promise<number>;
+  pid(): Promise<number>;
+}
+interface Env {
+  readonly COUNTERS: { getByName(name: string): Stub };
+}
+
+export interface Data {
+  readonly version?: number;
+  readonly fails?: string;
+}
+
+let version = 1;
+
+export class Counter {
+  readonly #ctx: Ctx;
+  readonly #env: Env;
+  readonly #log: string[] = [];
+
+  constructor(ctx: Ctx, env: Env) {
+    this.#ctx = ctx;
+    this.#env = env;
+    void ctx.blockConcurrencyWhile(async () => {
+      const known = (await ctx.storage.get<number>("version")) ?? 0;
+      if (known >= version) return;
+      const migrations = (await ctx.storage.get<number[]>("migrations")) ?? [];
+      void ctx.storage.put("migrations", [...migrations, version]);
+      void ctx.storage.put("version", version);
+    });
+  }
+  async add(by = 1): Promise<number> {
+    const count = ((await this.#ctx.storage.get<number>("count")) ?? 0) + by;
+    void this.#ctx.storage.put("count", count);
+    return count;
+  }
+  async get(): Promise<number> {
+    return (await this.#ctx.storage.get<number>("count")) ?? 0;
+  }
+  async migrations(): Promise<number[]> {
+    return (await this.#ctx.storage.get<number[]>("migrations")) ?? [];
+  }
+  version(): number {
+    return version;
+  }
+  pid(): number {
+    return process.pid;
+  }
+  note(text: string): void {
+    this.#log.push(text);
+  }
+  log(): string[] {
+    return this.#log;
+  }
+  /** By way of another object, wherever that is. */
+  async addAt(name: string, by: number): Promise<{ count: number; pid: number }> {
+    const other = this.#env.COUNTERS.getByName(name);
+    const [count, pid] = await Promise.all([other.add(by), other.pid()]);
+    return { count, pid };
+  }
+  async wait(ms: number): Promise<string> {
+    await new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
+    return "waited";
+  }
+  async each(times: number, told: (count: number) => Promise<unknown>): Promise<void> {
+    for (let i = 0; i < times; i++) await told(await this.add());
+  }
+  abort(): never {
+    return this.#ctx.abort(new Error("on purpose"));
+  }
+  async exit(): Promise<void> {
+    await this.#ctx.storage.get("count");
+    process.exit(3);
+  }
+  async spin(): Promise<void> {
+    // Not in the first turn: what was let in last is not what runs.
+    await this.wait(1);
+    for (;;);
+  }
+  remind(ms: number): void {
+    void this.#ctx.storage.setAlarm(Date.now() + ms);
+  }
+  async alarm(): Promise<void> {
+    void this.#ctx.storage.put("rung", ((await this.#ctx.storage.get<number>("rung")) ?? 0) + 1);
+  }
+  async rung(): Promise<number> {
+    return (await this.#ctx.storage.get<number>("rung")) ?? 0;
+  }
+}
+
+export function load(data: Data | null) {
+  if (data?.fails !== undefined) throw new Error(data.fails);
+  version = data?.version ?? 1;
+  return { classes: { COUNTERS: Counter } };
+}

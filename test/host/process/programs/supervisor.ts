@@ -1,0 +1,8 @@
+// A supervisor as a process of its own: started with JSON options, says as JSON which processes it has, each time they change.
+
+import fs from "node:fs";
+import { HostServer } from "../../../../src/host/process/supervisor.node.js";
+
+const server = await HostServer.start(JSON.parse(process.argv[2]!) as never);
+fs.writeSync(1, `${JSON.stringify(server.processes)}\n`);
+setInterval(() => {}, 1000);
