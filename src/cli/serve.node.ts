@@ -1,13 +1,13 @@
 // Role: the command `capstan serve`: from its arguments to a module being served, until a signal ends it.
 // State: none. Must not know: how a module is served.
 
-import { Console } from "node:console";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { RpcError } from "../base/errors.js";
 import { type Binding, type ModuleConfig, NO_CONFIG } from "../host/module/config.js";
 import { findConfig, readConfigFile } from "../host/module/config-file.node.js";
+import { prepareProcess, report } from "../host/module/program.node.js";
 import { type ServeOptions, serveModule } from "../host/module/serve.node.js";
+import { MOST_SLOTS } from "../host/process/slots.js";
 import { Misuse } from "./misuse.js";
 
 export const SERVE_USAGE = `usage: capstan serve [MODULE] [options]
@@ -26,10 +26,13 @@ options:
                         configuration of them, each exported class that extends DurableObject by its own name
   --var NAME=TEXT       a text as env.NAME (may be repeated)
   --address-header NAME the header in which a proxy before this tells the address of a client
-  --grace SECONDS       how long requests under way may take when it is to end; by default 10
+  --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one
+  --grace SECONDS       how long what is under way may take when it is to end; by default 10
+  --json                print events on stdout, one JSON text a line: serving, process
   -h, --help            this text
 
-When it serves, its URL is printed on stdout. SIGTERM and SIGINT end it; a second one does so at once.
+When it serves, its URL is printed on stdout. SIGTERM and SIGINT end it; a second one does so at once. SIGHUP has it
+read the configuration and the module again, and the new version take over.
 `;
 
 const DEFAULT_PORT = 8787;
@@ -37,6 +40,7 @@ const DEFAULT_GRACE = 10;
 
 interface Job extends Omit<ServeOptions, "report" | "warn"> {
   readonly grace: number;
+  readonly json: boolean;
 }
 
 /**
@@ -50,47 +54,61 @@ export async function runServe(args: string[], stdout: (text: string) => void): 
     stdout(SERVE_USAGE);
     return 0;
   }
-  // What a module throws is told by the lines of its sources.
-  process.setSourceMapsEnabled(true);
-  // What it says to its console is for people; on stdout is only what is said here.
-  globalThis.console = new Console(process.stderr);
-  const ended = signaled();
+  const tell = (event: object, text?: string): void => {
+    if (job.json) stdout(`${JSON.stringify(event)}\n`);
+    else if (text !== undefined) stdout(`${text}\n`);
+  };
+  const started = (slot: number | null, pid: number): void => {
+    if (slot === null) tell({ event: "process", role: "front", pid });
+    else tell({ event: "process", role: "objects", slot, pid });
+  };
+  if (job.processes === 0) prepareProcess();
+  const signals = new Signals();
   try {
-    const serving = await serveModule({ ...job, report, warn: say });
-    stdout(`${serving.url}\n`);
-    await ended.promise;
+    const serving = await serveModule({ ...job, report, warn: say, started });
+    tell({ event: "serving", url: serving.url, pid: process.pid }, serving.url);
+    signals.onReload = () => {
+      const again = async (): Promise<void> => serving.reload(parse(args)!);
+      again().then(
+        () => say("the new version has taken over"),
+        (thrown: unknown) =>
+          say(`the version before goes on: ${(thrown as { message?: string }).message}`),
+      );
+    };
+    await signals.ended;
     await serving.close(job.grace);
-  } catch (thrown) {
-    const cause = RpcError.is(thrown) && thrown.code === "module-failed" ? thrown.cause : undefined;
-    if (cause instanceof Error && cause.stack !== undefined && !("errors" in cause))
-      process.stderr.write(`${cause.stack}\n`);
-    throw thrown;
   } finally {
-    ended.stop();
+    signals.stop();
   }
   return 0;
-}
-
-function report(error: unknown, what: string): void {
-  const shown = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  say(`${what}: ${shown}`);
 }
 
 function say(line: string): void {
   process.stderr.write(`capstan: ${line}\n`);
 }
 
-/** The first signal, after which a second one ends the process at once: who asks again does not want to wait. */
-function signaled(): { promise: Promise<void>; stop(): void } {
-  let heard!: () => void;
-  const promise = new Promise<void>((resolve) => (heard = resolve));
-  let count = 0;
-  const listener = (): void => {
-    if (++count > 1) process.exit(1);
-    heard();
-  };
-  process.on("SIGTERM", listener).on("SIGINT", listener);
-  return { promise, stop: () => void process.off("SIGTERM", listener).off("SIGINT", listener) };
+/** What the process is told from outside. */
+class Signals {
+  /** Resolves at the first that ends it. At a second one it ends at once: who asks again does not want to wait. */
+  readonly ended: Promise<void>;
+  onReload: () => void = () => {};
+  private readonly end: () => void;
+  private readonly reload = (): void => this.onReload();
+
+  constructor() {
+    let count = 0;
+    let resolve!: () => void;
+    this.ended = new Promise((done) => (resolve = done));
+    this.end = () => {
+      if (++count > 1) process.exit(1);
+      resolve();
+    };
+    process.on("SIGTERM", this.end).on("SIGINT", this.end).on("SIGHUP", this.reload);
+  }
+
+  stop(): void {
+    process.off("SIGTERM", this.end).off("SIGINT", this.end).off("SIGHUP", this.reload);
+  }
 }
 
 function parse(args: string[]): Job | null {
@@ -109,6 +127,8 @@ function parse(args: string[]): Job | null {
         var: { type: "string", multiple: true },
         "address-header": { type: "string" },
         grace: { type: "string" },
+        processes: { type: "string" },
+        json: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     });
@@ -137,7 +157,9 @@ function parse(args: string[]): Job | null {
     data: values.data ?? ".capstan",
     port: port ?? config.port ?? DEFAULT_PORT,
     address: values.host ?? config.address ?? "127.0.0.1",
-    addressHeader: values["address-header"],
+    addressHeader: values["address-header"] ?? null,
+    processes: number(values.processes, "--processes", MOST_SLOTS) ?? 1,
+    json: values.json === true,
     grace: grace * 1000,
   };
 }

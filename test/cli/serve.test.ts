@@ -13,7 +13,13 @@ const root = path.join(import.meta.dirname, "../..");
 let programs: Programs;
 let folder = "";
 beforeAll(() => {
-  const entries = ["index.ts", "workers.node.ts", "http.ts"].map((name) => `src/${name}`);
+  const names = [
+    "index",
+    "workers.node",
+    "host/module/program.node",
+    "host/process/child-main.node",
+  ];
+  const entries = names.map((name) => `src/${name}.ts`);
   programs = compilePrograms(["src/cli/main.node.ts", ...entries]);
 });
 afterAll(() => programs.dispose());

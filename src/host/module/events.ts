@@ -57,9 +57,18 @@ export class Events {
     }
   };
 
-  /** Resolves when all that is waited for has settled. */
-  async settled(): Promise<void> {
-    while (this.pending.size > 0) await Promise.all(this.pending);
+  /** Resolves when all that is waited for has settled. @param timeout milliseconds after which it does anyway. */
+  async settled(timeout: number): Promise<void> {
+    let late = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        late = true;
+        resolve();
+      }, timeout);
+    });
+    while (this.pending.size > 0 && !late) await Promise.race([Promise.all(this.pending), over]);
+    clearTimeout(timer);
   }
 
   private wait(promise: Promise<unknown>): void {

@@ -9,6 +9,9 @@ import type { Binding, ModuleConfig } from "./config.js";
 import type { EntryPoint } from "./events.js";
 import { installGlobals } from "./globals.js";
 
+/** What a module is loaded with: plain values. */
+export type ModuleTerms = Pick<ModuleConfig, "vars" | "bindings">;
+
 /** A module that can be served. */
 export interface WorkerModule {
   /** Its default export. */
@@ -22,14 +25,14 @@ export interface WorkerModule {
 /**
  * Imports a module. Its code runs with the rights of the process.
  *
- * @param file made by `bundleModule`. @param config whose bindings and variables it is for.
+ * @param file made by `bundleModule`. @param terms the bindings and variables that it is for.
  * @throws RpcError module-failed when it throws or imports what is not there; module-export when it lacks what is to be served
  *   (as rejections).
  */
-export async function loadModule(file: string, config: ModuleConfig): Promise<WorkerModule> {
+export async function loadModule(file: string, terms: ModuleTerms): Promise<WorkerModule> {
   installGlobals();
-  const exports = await evaluate(file, config);
-  const bindings = config.bindings ?? ownBindings(exports);
+  const exports = await evaluate(file, terms);
+  const bindings = terms.bindings ?? ownBindings(exports);
   return {
     entryPoint: entryPointOf(exports["default"]),
     classes: Object.fromEntries(
@@ -41,7 +44,7 @@ export async function loadModule(file: string, config: ModuleConfig): Promise<Wo
 
 type Exports = Readonly<Record<string, unknown>>;
 
-async function evaluate(file: string, { vars, bindings }: ModuleConfig): Promise<Exports> {
+async function evaluate(file: string, { vars, bindings }: ModuleTerms): Promise<Exports> {
   // Objects can be reached once the classes are there.
   const env: Record<string, unknown> = { ...vars };
   for (const { name } of bindings ?? [])

@@ -2,7 +2,7 @@
 // State: the server, its upgraded connections. Must not know: the module, where objects are.
 
 import http, { type IncomingMessage } from "node:http";
-import type { AddressInfo, Server } from "node:net";
+import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { RpcError } from "../../base/errors.js";
 import { httpFront } from "../../http/front.node.js";
@@ -65,7 +65,7 @@ export class WebServer {
       server.once("error", failed);
       server.listen(port, address, () => {
         server.off("error", failed);
-        resolve(urlOf(server, address));
+        resolve(urlOf(server.address() as AddressInfo, address));
       });
     });
   }
@@ -87,8 +87,8 @@ export class WebServer {
   }
 }
 
-function urlOf(server: Server, address: string): string {
-  const { port } = server.address() as AddressInfo;
+/** @param address as it was written. */
+export function urlOf({ port }: AddressInfo, address: string): string {
   return `http://${address.includes(":") ? `[${address}]` : address}:${port}/`;
 }
 

@@ -71,6 +71,7 @@ export class ObjectProcess {
         classes: loaded.classes,
         limits: { ...loaded.limits, ...facts.limits },
         ...(loaded.env === undefined ? {} : { env: loaded.env }),
+        ...(loaded.bindings === undefined ? {} : { bindings: loaded.bindings }),
         ...(loaded.types === undefined ? {} : { types: loaded.types }),
       },
       runtime,

@@ -131,7 +131,7 @@ describe("waitUntil", () => {
     });
     expect(await (await one.fetch(REQUEST)).text()).toBe("at once");
     let over = false;
-    const settled = one.settled().then(() => (over = true));
+    const settled = one.settled(3_600_000).then(() => (over = true));
     await new Promise((resolve) => void setImmediate(resolve));
     expect(over).toBe(false);
     gate.resolve();

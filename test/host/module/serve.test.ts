@@ -71,7 +71,8 @@ describe("a module that is served", () => {
       data: path.join(folder.path, "data"),
       address: "127.0.0.1",
       port: 0,
-      addressHeader: options.addressHeader,
+      addressHeader: options.addressHeader ?? null,
+      processes: 0,
       report: (error, what) => reports.push(`${what}: ${(error as Error).message}`),
       warn: (line) => reports.push(line),
     });
@@ -108,6 +109,8 @@ describe("a module that is served", () => {
       data: path.join(folder.path, "data"),
       address: "127.0.0.1",
       port: 0,
+      processes: 0,
+      addressHeader: null,
       report: (error, what) => reports.push(`${what}: ${String(error)}`),
       warn: (line) => reports.push(line),
     });
@@ -192,6 +195,8 @@ describe("a module that is served", () => {
         data: path.join(folder.path, "other"),
         address: "127.0.0.1",
         port,
+        processes: 0,
+        addressHeader: null,
         report: () => {},
         warn: () => {},
       }),
