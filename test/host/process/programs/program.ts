@@ -10,6 +10,7 @@ interface Ctx {
   readonly id: { readonly name?: string; toString(): string };
   blockConcurrencyWhile<T>(callback: () => Promise<T>): Promise<T>;
   abort(reason?: unknown): never;
+  waitUntil(promise: Promise<unknown>): void;
 }
 interface Stub {
   add(by?: number): Promise<number>;
@@ -76,6 +77,19 @@ export class Counter {
       setTimeout(resolve, ms);
     });
     return "waited";
+  }
+  async waitAndTell(ms: number): Promise<number> {
+    await this.wait(ms);
+    return version;
+  }
+  /** Does something when it has answered, and something at another object. */
+  later(ms: number, name: string): void {
+    this.#ctx.waitUntil(
+      this.wait(ms).then(async () => {
+        await this.#env.COUNTERS.getByName(name).add(10);
+        await this.add();
+      }),
+    );
   }
   async each(times: number, told: (count: number) => Promise<unknown>): Promise<void> {
     for (let i = 0; i < times; i++) await told(await this.add());
