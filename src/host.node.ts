@@ -34,11 +34,17 @@ export function startHost(options: StartOptions): Promise<HostServer> {
   return HostServer.start(options);
 }
 
-export { type AlarmInfo, DurableObject, type ObjectClass } from "./host/object/durable-object.js";
+export {
+  type AlarmInfo,
+  DurableObject,
+  type EventHandlers,
+  type ObjectClass,
+} from "./host/object/durable-object.js";
 export type { Classes, EnvOf, Host, HostOptions } from "./host/object/host.js";
 export type { ObjectId } from "./host/object/ids.js";
-export type { Namespace } from "./host/object/namespace.js";
+export type { Namespace, ObjectStub } from "./host/object/namespace.js";
 export { DEFAULT_HOST_LIMITS, type HostLimits, type Reporter } from "./host/object/parts.js";
+export type { Fetch } from "./host/object/requests.js";
 export type { ObjectState } from "./host/object/state.js";
 export type {
   Front,
@@ -47,6 +53,7 @@ export type {
   LoadedProgram,
 } from "./host/process/program.node.js";
 export type { HostServer, ProgramSource, StartOptions } from "./host/process/supervisor.node.js";
+export { WebSocketRequestResponsePair } from "./host/sockets/auto-response.js";
 export type { ListOptions, PutOptions, ReadOptions } from "./host/storage/arguments.js";
 export { type LmdbOptions, openLmdbStore } from "./host/storage/lmdb-store.node.js";
 export { MemoryStore } from "./host/storage/memory-store.js";

@@ -7,6 +7,7 @@ import type { Origin } from "../base/origin.js";
 import type { Scheduler } from "../base/scheduler.js";
 import {
   CallRequest,
+  type Fetcher,
   type FlowController,
   Hook,
   type HookWatcher,
@@ -217,6 +218,10 @@ class MembraneHook extends Hook implements HookWatcher {
 
   override get flow(): FlowController | null {
     return this.inner.flow;
+  }
+
+  override get fetcher(): Fetcher | null {
+    return (this.next ?? this.inner.resolved()).fetcher;
   }
 
   override reaches(hook: Hook): boolean {

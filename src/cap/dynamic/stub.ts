@@ -30,6 +30,7 @@ class Stub extends Root implements Referable {
   /** What few stubs have, made when it is needed. */
   private more: { id: number; disposedAt?: string | undefined; watches: (() => void)[] } | null =
     null;
+  private fetch: object | undefined;
 
   /** Takes `hook` over. */
   constructor(hook: Hook, terms: Terms) {
@@ -60,6 +61,12 @@ class Stub extends Root implements Referable {
   startMap(path: readonly string[], callback: Mapper, options: CallOptions | undefined): object {
     const { live, terms } = this;
     return startCall(live, path, record(callback, live.scheduler, terms), options, terms);
+  }
+
+  override fetcher(): object | undefined {
+    const fetcher = this.hook?.resolved().fetcher ?? null;
+    if (fetcher !== null) this.fetch ??= async (...args: unknown[]) => fetcher(this.live, args);
+    return this.fetch;
   }
 
   then(): Promise<unknown> {

@@ -10,17 +10,21 @@ import { makeTarget } from "../../cap/dynamic/target.js";
 import type { CallRequest, Hook } from "../../hook/hook.js";
 import type { Membrane } from "../../hook/membrane.js";
 import type { Results } from "../../hook/results.js";
+import { HttpService } from "../../http/server.js";
 import { type Frame, InputGate } from "../gates/input-gate.js";
+import type { GateEvent } from "../gates/section.js";
 import { OutputGate } from "../gates/output-gate.js";
 import { readAlarm } from "../storage/alarm.js";
+import { ActivationSockets } from "../sockets/activation-sockets.js";
 import { ObjectKeys } from "../storage/keys.js";
 import { ObjectStorage } from "../storage/object-storage.js";
 import { storeFailure } from "../storage/store.js";
-import { boundary } from "./boundary.js";
+import { boundary, sectionOf } from "./boundary.js";
 import { EVENT_NAMES } from "./durable-object.js";
 import type { ObjectId } from "./ids.js";
 import { type Callee, ObjectHook } from "./object-hook.js";
 import type { Definition, HostParts, Wrapping } from "./parts.js";
+import { Requests, type RequestsBehind } from "./requests.js";
 import { ObjectState } from "./state.js";
 
 const byGate = new WeakMap<InputGate, Activation>();
@@ -70,11 +74,14 @@ export class Activation implements Callee, Wrapping {
   private readonly output = new OutputGate();
   private readonly membrane: Membrane;
   private readonly become: (self: object) => void;
+  private readonly requests: Requests;
   /** The object as everybody else holds it. */
   private readonly face: Hook;
   private instance: object | null = null;
   private around: Surroundings | undefined;
   private stored: ObjectStorage | null = null;
+  /** Made when they are needed. */
+  private held: ActivationSockets | null = null;
   private state: "starting" | "active" | "broken" | "evicted" = "starting";
   private error: RpcError | null = null;
   /** Events other than calls, and `waitUntil`. */
@@ -105,6 +112,7 @@ export class Activation implements Callee, Wrapping {
     const hosted = hostedHook(scheduler, parts.terms);
     this.become = (self) => hosted.become(self);
     this.face = this.membrane.wrap(hosted.hook);
+    this.requests = new Requests(this.behindRequests(), scheduler, parts.stubs);
     this.start(after);
   }
 
@@ -135,9 +143,18 @@ export class Activation implements Callee, Wrapping {
     this.callers.delete(caller);
   }
 
+  /** Of its WebSockets those that outlive it. */
+  get sockets(): ActivationSockets {
+    const { definition, id, output, parts } = this;
+    return (this.held ??= new ActivationSockets(parts.sockets.of(definition, id), {
+      ...parts,
+      output,
+    }));
+  }
+
   call(request: CallRequest): Results {
     this.usedAt = this.parts.clock.now;
-    return this.face.call(request);
+    return (HttpService.isCalledBy(request) ? this.requests.hook : this.face).call(request);
   }
 
   take(hook: Hook): Hook {
@@ -229,6 +246,7 @@ export class Activation implements Callee, Wrapping {
           block: (callback) => this.section(callback),
           waitUntil: (promise) => this.waitUntil(promise),
           abort: (reason) => this.abort(reason),
+          sockets: () => this.sockets,
         });
         const env = parts.environment(this);
         this.around = { env, waitUntil: (promise) => this.waitUntil(promise) };
@@ -251,14 +269,32 @@ export class Activation implements Callee, Wrapping {
   // -- Events ------------------------------------------------------------------------------------------------------------
 
   private admit(call: Entrant): void {
-    this.input.enter({
-      from: call.origin as Frame | null,
+    const { input } = this;
+    const origin = call.origin as Frame | null;
+    const event: GateEvent = {
+      from: call.isAnswer === true ? null : origin,
       deliver: (frame) => {
         call.origin = frame;
         call.enter();
       },
       refuse: (error) => call.fails(error),
-    });
+    };
+    input.enter(event, call.isAnswer === true ? sectionOf(input, origin) : null);
+  }
+
+  private behindRequests(): RequestsBehind {
+    const self = (): object => this.instance!;
+    return {
+      get instance() {
+        return self();
+      },
+      // A request that the object makes to itself comes from inside.
+      way: (context) =>
+        context.scheduler === this.scheduler
+          ? context.addRef()
+          : this.membrane.cross(context, "outward"),
+      keeps: (end) => this.held?.keeps(end) ?? null,
+    };
   }
 
   /** Runs `body` as a critical section. What it throws breaks the object. */
@@ -324,11 +360,19 @@ export class Activation implements Callee, Wrapping {
     // Before any call is told that it failed: who hears of that, in another process too, gets a new reference that is good.
     for (const caller of this.callers) caller.close(error);
     this.callers.clear();
+    const { definition, id, parts } = this;
+    const [closeCode, why] = code === "object-closed" ? [1001, "closed"] : [1011, "broken"];
+    parts.sockets.find(definition, id)?.drop(closeCode, `the object is ${why}`);
     this.input.break(error.delivered("not-sent"));
     this.output.break(error);
     for (const listener of this.onBroken) listener(error);
     // Behind what the gate has refused, and refuses of what is on its way to it: those calls were not even begun.
-    const revoke = { run: (): void => this.membrane.revoke(error.delivered("unknown")) };
+    const revoke = {
+      run: (): void => {
+        this.requests.break(error.delivered("unknown"));
+        this.membrane.revoke(error.delivered("unknown"));
+      },
+    };
     this.scheduler.post({ run: () => this.scheduler.post(revoke) });
     this.owner.ended(this, this.stored?._settled() ?? null);
   }
@@ -345,6 +389,8 @@ export class Activation implements Callee, Wrapping {
     return (
       this.state === "active" &&
       this.isQuiet &&
+      this.requests.isIdle &&
+      this.held?.isIdle !== false &&
       this.membrane.heldOutside === 1 &&
       this.face.refCount === 1 &&
       !this.holdsLive
@@ -377,6 +423,7 @@ export class Activation implements Callee, Wrapping {
     this.state = state;
     this.error = error;
     this.stopIdling();
+    this.held?.end();
     this.stored?._break(error);
   }
 

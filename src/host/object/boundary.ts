@@ -14,6 +14,7 @@ import {
 } from "../../hook/membrane.js";
 import { PromiseHook } from "../../hook/promise.js";
 import type { Frame, InputGate } from "../gates/input-gate.js";
+import type { Section } from "../gates/section.js";
 import type { OutputGate } from "../gates/output-gate.js";
 
 /** The membrane between one object and all others. @param outside of those; @param inside of the object. */
@@ -24,6 +25,11 @@ export function boundary(
   inside: Scheduler,
 ): Membrane {
   return new Membrane(new BoundaryPolicy(input, output), outside, true, inside);
+}
+
+/** Where an answer is let in that the code of `asker` waits for. What nobody in particular asked for comes to whoever runs. */
+export function sectionOf(input: InputGate, asker: Frame | null): Section | null {
+  return asker?.gate === input ? asker.section : input.running;
 }
 
 class BoundaryPolicy implements MembranePolicy {
@@ -57,9 +63,7 @@ class BoundaryPolicy implements MembranePolicy {
       return;
     }
     const { input } = this;
-    const frame = results.origin as Frame | null;
-    // What nobody in particular asked for comes to whoever runs.
-    const section = frame?.gate === input ? frame.section : input.running;
+    const section = sectionOf(input, results.origin as Frame | null);
     // Broken, the membrane is revoked and the call fails with the cause.
     input.enter({ from: null, deliver: pass, refuse: () => {} }, section);
   }

@@ -5,9 +5,11 @@ import { RpcError } from "../../base/errors.js";
 import { processScheduler } from "../../cap/scheduler.js";
 import { type StubOptions, termsOf } from "../../cap/dynamic/terms.js";
 import type { ValueTypes } from "../../cap/dynamic/values/index.js";
+import type { Fetcher } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
 import { metaKey, namespaceBytes } from "../storage/keys.js";
+import { type SocketEvents, SocketTable } from "../sockets/socket-table.js";
 import { type Store, storeFailure } from "../storage/store.js";
 import { NO_STORED_REFERENCES, ValueCodecs } from "../storage/values.js";
 import { AlarmClock } from "./alarms.js";
@@ -16,6 +18,7 @@ import type { ObjectClass } from "./durable-object.js";
 import { type IdCrypto, IdMaker, type ObjectId } from "./ids.js";
 import { Namespace } from "./namespace.js";
 import { ObjectHook } from "./object-hook.js";
+import { fetcherUnder } from "./requests.js";
 import {
   ALL_HERE,
   DEFAULT_HOST_LIMITS,
@@ -88,6 +91,8 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private readonly placement: Placement;
   private readonly clock: Clock;
   private readonly store: Store;
+  private readonly fetcher: Fetcher;
+  private readonly sockets: SocketTable;
   private readonly letGo: () => void;
   private closing: Promise<void> | null = null;
 
@@ -127,13 +132,17 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       limits,
       codecs: new ValueCodecs(types, NO_STORED_REFERENCES, limits.valueBytes),
       terms: termsOf(stubs),
+      stubs,
       scheduler: processScheduler(),
       placement,
+      sockets: new SocketTable(this.socketEvents(() => parts)),
       report: options.report ?? ((error, what) => console.error(`capstan: ${what}:`, error)),
       environment,
     };
     this.store = store;
     this.clock = parts.clock;
+    this.sockets = parts.sockets;
+    this.fetcher = fetcherUnder(stubs);
     this.letGo = options.containFaults === false ? () => {} : runtime.contain();
     this.alarms = new AlarmClock(parts, () => this.directory, definitions);
     this.directory = new Directory(parts, this.alarms);
@@ -174,6 +183,11 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     return this.directory.size;
   }
 
+  /** How many WebSockets there are that objects have accepted by `ctx.acceptWebSocket`, of active objects and others. */
+  get webSockets(): number {
+    return this.sockets.size;
+  }
+
   /** Ends: writes what objects have written, then calls under way fail, as `object-closed`, and the store is closed. */
   close(): Promise<void> {
     return (this.closing ??= this.end());
@@ -211,17 +225,39 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private async end(): Promise<void> {
     this.alarms.stop();
     await this.directory.close(new RpcError("disconnected", "object-closed", "the host is closed"));
+    this.sockets.close();
     await this.store.close();
     this.letGo();
   }
 
+  private socketEvents(parts: () => HostParts): SocketEvents {
+    return {
+      get now() {
+        return parts().clock.now;
+      },
+      report: (error, what) => parts().report(error, what),
+      deliver: (definition, id, socket, event, taken) => {
+        const activation = this.directory.activate(definition, id);
+        return activation.deliver({
+          kind: event.kind,
+          run(instance) {
+            taken();
+            return activation.sockets.run(instance, socket, event);
+          },
+        });
+      },
+    };
+  }
+
   private reach(definition: Definition, id: ObjectId): ObjectHook {
+    const { fetcher } = this;
     const elsewhere = this.placement.elsewhere(definition, id);
-    if (elsewhere !== null) return new ObjectHook(processScheduler(), elsewhere);
-    return new ObjectHook(processScheduler(), {
+    if (elsewhere !== null) return new ObjectHook(processScheduler(), elsewhere, fetcher);
+    const finder = {
       activate: () => this.directory.activate(definition, id),
       find: () => this.directory.find(definition, id),
-    });
+    };
+    return new ObjectHook(processScheduler(), finder, fetcher);
   }
 }
 

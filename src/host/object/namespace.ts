@@ -5,6 +5,10 @@ import { RpcStub } from "../../cap/dynamic/stub.js";
 import type { StubOptions } from "../../cap/dynamic/terms.js";
 import type { Hook } from "../../hook/hook.js";
 import type { IdMaker, ObjectId } from "./ids.js";
+import type { Fetch } from "./requests.js";
+
+/** A stub of an object: its methods, and `fetch` for requests, which come to the method of that name. */
+export type ObjectStub<T extends object> = Fetch & RpcStub<T>;
 
 /** What stands behind a namespace, as one holder sees it. */
 export interface NamespaceBehind {
@@ -45,14 +49,14 @@ export class Namespace<T extends object> {
   }
 
   /** A stub of an object, which need not exist yet: nothing happens before the first call. @throws RpcError invalid-id */
-  get(id: ObjectId): RpcStub<T> {
+  get(id: ObjectId): ObjectStub<T> {
     const { ids, options } = this.#behind;
     const hook = this.#behind.reach(ids.verify(id));
-    return new RpcStub<T>(hook, options);
+    return new RpcStub<T>(hook, options) as ObjectStub<T>;
   }
 
   /** The same as `get(idFromName(name))`. */
-  getByName(name: string): RpcStub<T> {
+  getByName(name: string): ObjectStub<T> {
     return this.get(this.idFromName(name));
   }
 }

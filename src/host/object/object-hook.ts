@@ -3,7 +3,7 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
-import { type CallRequest, Hook, type HookWatcher } from "../../hook/hook.js";
+import { type CallRequest, type Fetcher, Hook, type HookWatcher } from "../../hook/hook.js";
 import { failedResults, type Results } from "../../hook/results.js";
 
 /** What runs an object, as those who call it know it: its activation, or the way to one in another process. */
@@ -30,13 +30,20 @@ export class ObjectHook extends Hook {
   private readonly finder: Finder;
   /** Told at once when this breaks. Runs no user code, and makes no call on this. */
   onBroken: ((error: RpcError) => void) | null = null;
+  private readonly asks: Fetcher;
   private callee: Callee | null = null;
   private closedBy: RpcError | null = null;
   private watchers: HookWatcher[] = [];
 
-  constructor(scheduler: Scheduler, finder: Finder) {
+  /** @param asks what `fetch` of its stubs does. */
+  constructor(scheduler: Scheduler, finder: Finder, asks: Fetcher) {
     super(scheduler);
     this.finder = finder;
+    this.asks = asks;
+  }
+
+  override get fetcher(): Fetcher {
+    return this.asks;
   }
 
   /** Nobody else vouches for it. */

@@ -3,10 +3,11 @@
 
 import type { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
-import type { Terms } from "../../cap/dynamic/terms.js";
+import type { StubOptions, Terms } from "../../cap/dynamic/terms.js";
 import type { Hook } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
+import type { SocketTable } from "../sockets/socket-table.js";
 import type { Store } from "../storage/store.js";
 import type { ValueCodecs } from "../storage/values.js";
 import type { ObjectClass } from "./durable-object.js";
@@ -23,6 +24,10 @@ export interface HostLimits {
   readonly valueBytes: number;
   /** Bytes that are cached for one object, and once more of what it wrote and the disk does not have. */
   readonly cacheBytes: number;
+  /** WebSockets that one object may have accepted by `ctx.acceptWebSocket`. */
+  readonly sockets: number;
+  /** Bytes of what is attached to one of those. */
+  readonly attachmentBytes: number;
 }
 
 export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
@@ -30,6 +35,8 @@ export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
   sectionTime: 30_000,
   valueBytes: 2 * 1024 * 1024,
   cacheBytes: 1024 * 1024,
+  sockets: 32_768,
+  attachmentBytes: 16 * 1024,
 });
 
 /** One namespace, and how its objects are known. */
@@ -72,6 +79,10 @@ export interface HostParts {
   readonly limits: HostLimits;
   readonly codecs: ValueCodecs;
   readonly terms: Terms;
+  /** Of all stubs of objects. */
+  readonly stubs: StubOptions;
+  /** Those that outlive activations. */
+  readonly sockets: SocketTable;
   /** Of whoever is outside of objects. */
   readonly scheduler: Scheduler;
   readonly report: Reporter;

@@ -7,6 +7,7 @@ import type { ValueTypes } from "../../cap/dynamic/values/index.js";
 import { type IdCrypto, IdMaker } from "../object/ids.js";
 import { Namespace } from "../object/namespace.js";
 import { ObjectHook } from "../object/object-hook.js";
+import { fetcherUnder } from "../object/requests.js";
 import type { SlotPlacement } from "./placement.js";
 
 export interface RemoteHostOptions {
@@ -29,13 +30,15 @@ export class RemoteHost {
     const { placement, secret, crypto, types } = options;
     const stubs: StubOptions = types === undefined ? {} : { types };
     this.placement = placement;
+    const fetcher = fetcherUnder(stubs);
     const env: Record<string, Namespace<never>> = {};
     for (const name of options.namespaces) {
       const ids = new IdMaker(name, secret, crypto);
       env[name] = new Namespace({
         ids,
         options: stubs,
-        reach: (id) => new ObjectHook(processScheduler(), placement.elsewhere({ name, ids }, id)!),
+        reach: (id) =>
+          new ObjectHook(processScheduler(), placement.elsewhere({ name, ids }, id)!, fetcher),
       });
     }
     this.env = env;
