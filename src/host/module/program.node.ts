@@ -70,5 +70,7 @@ export function prepareProcess(): void {
 /** Told to people: what failed, and why. */
 export const report: Reporter = (error, what) => {
   const shown = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`capstan: ${what}: ${shown}\n`);
+  // Of what failed in another process, where that was.
+  const trace = RpcError.of(error)?.trace ?? "";
+  process.stderr.write(`capstan: ${what}: ${shown}\n${trace === "" ? "" : `${trace}\n`}`);
 };

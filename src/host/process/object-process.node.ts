@@ -85,7 +85,11 @@ export class ObjectProcess {
       },
     };
     const address = slotAddress(directory, slot);
-    const listener = await listen(address, { bootstrap: () => objectServer(objects) });
+    const listener = await listen(address, {
+      bootstrap: () => objectServer(objects),
+      // Only processes of this host are there.
+      sendTrace: true,
+    });
     return new ObjectProcess(host, placement, listener, lock);
   }
 
