@@ -82,6 +82,10 @@ export const ERROR_CODES = [
   "storage-version",
   "storage-closed",
   "missing-dependency",
+  // What a host serves.
+  "config-invalid",
+  "module-failed",
+  "module-export",
   "internal-error",
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -54,6 +54,12 @@ export interface ActivationOwner {
   alarmChanged(time: number | null): void;
 }
 
+/** What an object's constructor was given. */
+export interface Surroundings {
+  readonly env: object;
+  waitUntil(promise: Promise<unknown>): void;
+}
+
 /** What is delivered to an object beside calls: an alarm, and whatever a host knows more of. */
 export interface ObjectEvent {
   /** For people. */
@@ -83,6 +89,7 @@ export class Activation implements Callee, Wrapping {
   private readonly facets: Facets;
   private readonly codecs: ValueCodecs;
   private instance: object | null = null;
+  private around: Surroundings | undefined;
   private stored: ObjectStorage | null = null;
   /** Made when they are needed. */
   private held: ActivationSockets | null = null;
@@ -141,6 +148,11 @@ export class Activation implements Callee, Wrapping {
 
   get storage(): ObjectStorage | null {
     return this.stored;
+  }
+
+  /** For code of the object's that was not handed them; undefined before it is constructed. */
+  get surroundings(): Surroundings | undefined {
+    return this.around;
   }
 
   attach(caller: ObjectHook): void {
@@ -268,7 +280,9 @@ export class Activation implements Callee, Wrapping {
           abort: (reason) => this.abort(reason),
           sockets: () => this.sockets,
         });
-        return new definition.type(ctx as never, parts.environment(this) as never);
+        const env = parts.environment(this);
+        this.around = { env, waitUntil: (promise) => this.waitUntil(promise) };
+        return new definition.type(ctx as never, env as never);
       });
       makeTarget(instance, EVENT_NAMES);
       this.known(instance, this.referenceTo(null));

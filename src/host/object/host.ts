@@ -48,6 +48,8 @@ export interface HostOptions<C extends Classes, V extends object> {
   readonly classes: C;
   /** What else is in `env`. */
   readonly env?: V;
+  /** Names in `env` to those of namespaces in `classes`, where they are not the same. A namespace that has none is not in `env`. */
+  readonly bindings?: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch, and timers; by default those of the system. */
   readonly clock?: Clock;
   readonly limits?: Partial<HostLimits>;
@@ -118,7 +120,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       const env: Record<string, unknown> = { ...options.env };
       for (const definition of definitions.values())
         env[definition.name] = this.namespace(definition, inside);
-      return env as EnvOf<C, V>;
+      return boundAs(options, env) as EnvOf<C, V>;
     };
     const parts: HostParts = {
       store,
@@ -346,6 +348,17 @@ export interface Secrets {
   readonly ids: Uint8Array;
   /** Who it is to the owners of saved references. */
   readonly saved: Uint8Array;
+}
+
+/** @param env by the names of namespaces. @returns the one that code sees. */
+function boundAs(
+  { bindings, env: others }: Pick<HostOptions<Classes, object>, "bindings" | "env">,
+  env: Record<string, unknown>,
+): Record<string, unknown> {
+  if (bindings === undefined) return env;
+  const bound: Record<string, unknown> = { ...others };
+  for (const [name, namespace] of Object.entries(bindings)) bound[name] = env[namespace];
+  return bound;
 }
 
 /**

@@ -74,6 +74,7 @@ export class ObjectProcess {
         classes: loaded.classes,
         limits: { ...loaded.limits, ...facts.limits },
         ...(loaded.env === undefined ? {} : { env: loaded.env }),
+        ...(loaded.bindings === undefined ? {} : { bindings: loaded.bindings }),
         ...(loaded.types === undefined ? {} : { types: loaded.types }),
       },
       runtime,
@@ -90,6 +91,8 @@ export class ObjectProcess {
     const listener = await listen(address, {
       bootstrap: () => servers.offer(),
       identities: HOST_IDENTITIES,
+      // Only processes of this host are there.
+      sendTrace: true,
     });
     return new ObjectProcess({ host, placement, servers, listener, lock });
   }

@@ -11,6 +11,8 @@ import type { HostLimits } from "../object/parts.js";
 export interface LoadedProgram {
   /** The classes, each by the name of its namespace. */
   readonly classes: Classes;
+  /** Names in `env` of objects to those of namespaces, where they are not the same. */
+  readonly bindings?: Readonly<Record<string, string>>;
   /** What else is in `env` of objects. */
   readonly env?: object;
   readonly types?: ValueTypes;

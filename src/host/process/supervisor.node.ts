@@ -44,6 +44,8 @@ export interface StartOptions extends ProgramSource {
   readonly drainTime?: number;
   /** Told of what nobody else hears of: processes that ended, objects that are to blame. By default it is written to the console. */
   readonly report?: Reporter;
+  /** Told of each process that begins its work. @param slot whose objects it runs; null for the front. */
+  readonly started?: (slot: number | null, pid: number) => void;
   /** @internal The file of child-main, where it is not beside this one. */
   readonly _entry?: URL;
 }
@@ -197,7 +199,8 @@ export class HostServer {
       refused: () => this.blames.refused(Date.now()),
       ended: (end) => this.ended(name, end),
       failed: (error) => this.report(error, name),
-      serving: () => {
+      serving: (child) => {
+        this.options.started?.(slot, child.pid!);
         if (slot === null) this.pass();
       },
     });
