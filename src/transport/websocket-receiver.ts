@@ -4,7 +4,7 @@
 import { type FrameMemory, giveAside, takeAside } from "../wire/frame-memory.js";
 import { mask } from "./websocket-mask.js";
 
-/** What a receiver tells, in the order of the bytes. None of these may call the receiver, but for `skip`. */
+/** What a receiver tells, in the order of the bytes. None of these may call the receiver, but for `discard`. */
 export interface ReceiverOwner {
   /** A message of bytes, from `at` to `end` of `memory`, which may change as soon as this returns. */
   unit(memory: Uint8Array, view: DataView, at: number, end: number): void;
@@ -78,7 +78,7 @@ export class WebSocketReceiver {
   /** What {@link KEPT_BYTES} says. */
   private kept: Uint8Array | null = null;
   private control: Uint8Array | null = null;
-  private skipping = false;
+  private discarding = false;
   private over = false;
 
   /**
@@ -93,8 +93,8 @@ export class WebSocketReceiver {
   }
 
   /** From now on messages are thrown away; control frames are told. */
-  skip(): void {
-    this.skipping = true;
+  discard(): void {
+    this.discarding = true;
     this.forget();
   }
 
@@ -138,7 +138,7 @@ export class WebSocketReceiver {
 
   /** Whether the payload of this frame is read by nobody. */
   private get passing(): boolean {
-    return this.skipping || this.kind === TEXT;
+    return this.discarding || this.kind === TEXT;
   }
 
   private header(bytes: Uint8Array, at: number, end: number): number {
@@ -261,7 +261,7 @@ export class WebSocketReceiver {
     const { kind, gathered: memory, filledTo: end, passing } = this;
     this.messageEnds();
     if (kind === TEXT) {
-      if (!this.skipping) this.owner.text();
+      if (!this.discarding) this.owner.text();
     } else if (!passing) this.handOver(memory, end);
   }
 

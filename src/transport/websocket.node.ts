@@ -113,7 +113,7 @@ export class NodeWebSocketTransport
   }
 
   override faulted(error: RpcError): void {
-    this.receiver.skip();
+    this.receiver.discard();
     super.faulted(error);
   }
 
@@ -195,7 +195,7 @@ export class NodeWebSocketTransport
   }
 
   protected override destroy(): void {
-    this.receiver.skip();
+    this.receiver.discard();
     // The close frame leaves if nothing is before it; the end of the connection does in any case.
     this.sendClose();
     this.stream.destroy();
