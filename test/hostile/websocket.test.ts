@@ -225,10 +225,12 @@ for (const [side, open] of [
     it("one that ends without a close frame is a lost connection, and is sent none", async () => {
       const { transport, peer } = await open();
       const listener = listenTo(transport);
+      const gone = once(peer.socket, "close");
       peer.socket.end();
       const error = await listener.ended();
       expect(error).toMatchObject({ type: "disconnected", code: "connection-lost" });
       expect(error!.message).toContain("1006");
+      await gone;
       expect(peer.received()).toHaveLength(0);
     });
 
@@ -246,6 +248,26 @@ for (const [side, open] of [
       for (let i = 0; i < 500 && peer.received().length === 0; i++) await turn();
       expect(readFrames(peer.received())).toEqual([{ opcode: 10, payload: Buffer.of(7) }]);
       expect(listener.log).toEqual(["message 1", "fault"]);
+      const { receivedBytes } = transport;
+      const large = wsFrame({ payload: new Uint8Array(300_000), key });
+      peer.socket.write(large.subarray(0, 100_000));
+      for (let i = 0; i < 500 && transport.receivedBytes < receivedBytes + 100_000; i++)
+        await turn();
+      expect(transport.space).toBeNull();
+    });
+
+    it("our own close, once answered, ends the connection without waiting", async () => {
+      const { transport, peer, key } = await open({ grace: 60_000 });
+      const listener = listenTo(transport);
+      const ended = once(peer.socket, "end");
+      transport.end();
+      expect((await closeFrame(peer)).readUInt16BE(0)).toBe(1000);
+      // Until the answer messages still come.
+      peer.socket.write(wsFrame({ payload: frameBytes(1), key }));
+      peer.socket.write(wsFrame({ opcode: 8, payload: closing(1000), key }));
+      await ended;
+      expect(await listener.ended()).toBeNull();
+      expect(listener.log).toEqual(["message 1", "closed"]);
     });
 
     it("a message over the limits is refused by its header, in fragments too", async () => {

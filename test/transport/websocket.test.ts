@@ -18,7 +18,7 @@ import {
   type WebSocketLike,
   WebSocketTransport,
 } from "../../src/transport/websocket.js";
-import { listenTo, numbers, turn, Writer } from "../support/messages.js";
+import { listenTo, numberOf, numbers, turn, Writer } from "../support/messages.js";
 import { cleaningUp, resources } from "../support/residue.js";
 import { frameBytes, transportSuite, type TransportKind } from "../suites/transport.js";
 
@@ -316,6 +316,31 @@ describe("websocket", () => {
     empty.ws.send(new Uint8Array(0));
     await four.faulted();
     expect(four.log).toEqual(["fault"]);
+  });
+
+  it("memory is a message's own only where no other message is in it", async () => {
+    const { ws, transport } = await raw(BATCH_PROTOCOL);
+    const own: boolean[] = [];
+    const seenNumbers: number[] = [];
+    transport.start({
+      message: (frame) => {
+        own.push(frame.memory !== null);
+        seenNumbers.push(numberOf(frame));
+      },
+      fault: (error) => expect.fail(String(error)),
+      closed: () => {},
+    });
+    const seen = async (count: number): Promise<boolean[]> => {
+      for (let i = 0; own.length < count && i < 500; i++) await turn();
+      return own.splice(0);
+    };
+    ws.send(frameBytes(1, 200_000));
+    expect(await seen(1)).toEqual([true]);
+    ws.send(Buffer.concat([frameBytes(2, 100_000), frameBytes(3, 100_000)]));
+    expect(await seen(2)).toEqual([false, false]);
+    ws.send(frameBytes(4));
+    expect(await seen(1)).toEqual([false]);
+    expect(seenNumbers).toEqual([1, 2, 3, 4]);
   });
 
   it("a frame over the payload limit ends the connection before it is read", async () => {
