@@ -9,7 +9,16 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import { programPath } from "../../interop/workerd/workerd.js";
 import type { RpcError } from "../../src/base/errors.js";
-import { CallRequest, connect, type Hook, Payload, type Results, type Session } from "../../src/node.js";
+import {
+  CallRequest,
+  connect,
+  type Hook,
+  type LocalCall,
+  LocalHook,
+  Payload,
+  type Results,
+  type Session,
+} from "../../src/node.js";
 import { ContentBuilder, StructReader } from "../../src/wire/struct.js";
 
 const DEBUG_PORT = [0xea5b0b48, 0x7aea7327] as const;
@@ -25,6 +34,10 @@ export interface External {
   readonly tag: number;
   readonly cap: Hook | null;
 }
+
+/** The numbers of their tags. */
+export const ExternalTag = { rpcTarget: 1, writableStream: 2, readableStream: 3, serviceToken: 5 };
+const CAPABILITIES = new Set([1, 2, 3]);
 
 /** A JsValue. Who holds one owns the references in it. */
 export interface Value {
@@ -66,9 +79,10 @@ function readResult(payload: Payload): Value {
   const externals: External[] = [];
   for (let i = 0; i < list.length; i++) {
     const external = list.at(i);
-    const index = external.capability(0);
-    const cap = index < 0 ? null : (payload.caps[index] ?? null);
-    externals.push({ tag: external.u16(0), cap: cap?.addRef() ?? null });
+    const tag = external.u16(0);
+    // The first pointer of others is a token.
+    const index = CAPABILITIES.has(tag) ? external.capability(0) : -1;
+    externals.push({ tag, cap: payload.caps[index]?.addRef() ?? null });
   }
   return { bytes: value.data(0).slice(), externals };
 }
@@ -82,7 +96,10 @@ export class RemoteValues {
   private readonly actor: Hook;
 
   constructor(debugPort: Hook, service: string) {
-    [this.actor] = given(ask(debugPort, DEBUG_PORT, 1, [service, "Values", "ca".repeat(32)]), 0) as [Hook];
+    [this.actor] = given(
+      ask(debugPort, DEBUG_PORT, 1, [service, "Values", "ca".repeat(32)]),
+      0,
+    ) as [Hook];
   }
 
   /**
@@ -115,6 +132,17 @@ export class RemoteValues {
     }
   }
 
+  /** An object of this process that is one function: what it is called with, it gives to `run`. */
+  serve(run: (args: Uint8Array) => Uint8Array, dropped: () => void): Hook {
+    const dispatch = (call: LocalCall): void => {
+      const params = StructReader.of(call.params.content);
+      const results = builder.root(1, 3);
+      results.struct(0, 0, 2).data(0, run(params.struct(1).data(0)));
+      call.returns(new Payload(builder.finish()));
+    };
+    return new LocalHook({ dispatch, dropped }, this.actor.scheduler);
+  }
+
   close(): void {
     this.actor.release();
   }
@@ -123,11 +151,9 @@ export class RemoteValues {
 /** workerd, and a session to its debug port. */
 export class Workerd {
   readonly session: Session;
-  private readonly folder: string;
   private readonly stop: () => Promise<void>;
 
-  private constructor(folder: string, stop: () => Promise<void>, session: Session) {
-    this.folder = folder;
+  private constructor(stop: () => Promise<void>, session: Session) {
     this.stop = stop;
     this.session = session;
   }
@@ -148,7 +174,7 @@ export class Workerd {
     };
     try {
       await Promise.race([once(child.stdio[3] as Readable, "data"), ended]);
-      return new Workerd(folder, stop, await connect(`unix:${socket}`));
+      return new Workerd(stop, await connect(`unix:${socket}`));
     } catch (cause) {
       await stop();
       throw new Error(`workerd did not start: ${complaint.trim()}`, { cause });

@@ -11,7 +11,7 @@ function arrivesBy(way: (value: unknown) => unknown, seed: number): void {
     fc.property(anyValue, (value) => {
       expect(difference(way(value), structuredClone(value))).toBeNull();
     }),
-    { seed, numRuns: 5000 },
+    { seed, numRuns: 2500 },
   );
 }
 
@@ -33,7 +33,7 @@ it("what V8 has read it writes again the same way as what was never sent", () =>
       const once = decode(encode(value));
       expect(encode(once)).toEqual(encode(value));
     }),
-    { seed: 10, numRuns: 2000 },
+    { seed: 10, numRuns: 1000 },
   );
 });
 
@@ -58,6 +58,6 @@ it("errors, through V8's own form, and through workerd's", () => {
       if (error.message !== "") same(ours, structuredClone(error));
       else expect(ours.message).toBe("");
     }),
-    { seed: 11, numRuns: 2000 },
+    { seed: 11, numRuns: 1000 },
   );
 });

@@ -134,10 +134,11 @@ export class ByteReader {
     const bits = this.uint32();
     const negative = bits % 2 === 1;
     const bytes = this.raw(Math.floor(bits / 2) % 0x40000000);
-    if (bytes.length === 0) return 0n;
-    const digits: string[] = [];
-    for (let i = bytes.length - 1; i >= 0; i--) digits.push(bytes[i]!.toString(16).padStart(2, "0"));
-    const magnitude = BigInt(`0x${digits.join("")}`);
+    if (bytes.length === 0) {
+      if (negative) throw this.invalid("no bigint is -0");
+      return 0n;
+    }
+    const magnitude = BigInt(`0x${hexOf(bytes)}`);
     return negative ? -magnitude : magnitude;
   }
 
@@ -148,6 +149,17 @@ export class ByteReader {
     return at;
   }
 }
+
+/** The digits of a number whose lowest byte comes first. */
+function hexOf(bytes: Uint8Array): string {
+  const digits = new Uint8Array(2 * bytes.length);
+  for (let i = 0, end = digits.length; i < bytes.length; i++) {
+    digits[end - 2 * i - 1] = HEX.charCodeAt(bytes[i]! & 15);
+    digits[end - 2 * i - 2] = HEX.charCodeAt(bytes[i]! >> 4);
+  }
+  return decodeText(digits, 0, digits.length);
+}
+const HEX = "0123456789abcdef";
 
 function latin1(bytes: Uint8Array): string {
   let high = 0;

@@ -107,8 +107,7 @@ export class ByteWriter {
     this.byte(Tag.twoByte);
     this.varint(size);
     const at = this.reserve(size);
-    for (let i = 0; i < text.length; i++)
-      this.view.setUint16(at + 2 * i, text.charCodeAt(i), true);
+    for (let i = 0; i < text.length; i++) this.view.setUint16(at + 2 * i, text.charCodeAt(i), true);
   }
 
   /** Sign and length, then the magnitude in words of 64 bits, the lowest first; without a tag. */

@@ -41,8 +41,7 @@ export function readNativeError(reader: ValueReader, number: number): Error {
   // A standard class that only the sender has.
   else if (error.name !== base && base !== "") define(error, "name", base, false);
   const own = reader.value();
-  if (typeof own !== "object" || own === null)
-    throw reader.invalid("an error has no properties");
+  if (typeof own !== "object" || own === null) throw reader.invalid("an error has no properties");
   for (const key of Object.keys(own))
     define(error, key, (own as Record<string, unknown>)[key], !HIDDEN.has(key));
   if (base === AGGREGATE_ERROR && !Array.isArray((error as AggregateError).errors))

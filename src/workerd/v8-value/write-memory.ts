@@ -89,4 +89,3 @@ function memory(writer: ValueWriter, read: () => Uint8Array): Uint8Array {
     throw writer.refuse(GONE);
   }
 }
-

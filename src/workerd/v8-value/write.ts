@@ -8,7 +8,13 @@ import type { ErrorPolicy, RpcError } from "../../base/errors.js";
 import type { ValueLimits } from "../../cap/dynamic/values/contract.js";
 import { overLimit, pathOf, type Step, unsendable } from "../../cap/dynamic/values/failures.js";
 import { Kind } from "../../cap/dynamic/values/kinds.js";
-import { BufferPart, ErrorPart, Part, Utf16Part, ViewPart } from "../../cap/dynamic/values/parts.js";
+import {
+  BufferPart,
+  ErrorPart,
+  Part,
+  Utf16Part,
+  ViewPart,
+} from "../../cap/dynamic/values/parts.js";
 import { ByteWriter } from "./byte-writer.js";
 import type { Collected } from "./collect.js";
 import type { PendingBlob } from "./contract.js";
@@ -34,12 +40,7 @@ export class Writing implements ValueWriter {
   private readonly open = new Set<object>();
   private readonly steps: Step[] = [];
 
-  constructor(
-    found: readonly Collected[],
-    errors: ErrorPolicy,
-    root: string,
-    limits: ValueLimits,
-  ) {
+  constructor(found: readonly Collected[], errors: ErrorPolicy, root: string, limits: ValueLimits) {
     this.out = new ByteWriter(limits.bytes);
     this.found = found;
     this.errors = errors;
@@ -264,7 +265,9 @@ export class Writing implements ValueWriter {
   }
 }
 
-const mapStep = (i: number): Step => ({ text: i % 2 === 0 ? `.keys()[${i / 2}]` : `.values()[${(i - 1) / 2}]` });
+const mapStep = (i: number): Step => ({
+  text: i % 2 === 0 ? `.keys()[${i / 2}]` : `.values()[${(i - 1) / 2}]`,
+});
 const setStep = (i: number): Step => ({ text: `.values()[${i}]` });
 
 function isPart(copy: unknown, kind: number): boolean {

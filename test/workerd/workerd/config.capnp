@@ -10,6 +10,7 @@ const config :Workerd.Config = (
       compatibilityDate = "2026-08-01",
       durableObjectNamespaces = [(className = "Values", uniqueKey = "capstan-values")],
       durableObjectStorage = (inMemory = void),
+      bindings = [(name = "VALUES", durableObjectNamespace = "Values")],
     )),
     (name = "older", worker = (
       modules = [(name = "worker.js", esModule = embed "worker.js")],

@@ -49,11 +49,13 @@ const MAKERS = {
   shared_memory: () => new SharedArrayBuffer(8),
   float16: () => new Float16Array([1.5, -2]),
   nullPrototype: () => Object.assign(Object.create(null), { a: 1 }),
-  instance: () => new (class Point {
-    x = 1;
-  })(),
+  instance: () =>
+    new (class Point {
+      x = 1;
+    })(),
   promise: () => Promise.resolve(1),
-  fetcher: (env, ctx) => ctx.exports?.default,
+  service: (env) => env.VALUES.get(env.VALUES.idFromName("other")),
+  mixed: () => ({ f: () => 1, s: new Response("text").body, again: new Map([[1, () => 2]]) }),
 };
 
 /** What of a value this side sees, in words. */
