@@ -16,6 +16,8 @@
 
 import {
   HOST_NAMESPACE,
+  join,
+  joinAll,
   holderKey,
   holdersOf,
   KIND_VALUE,
@@ -27,7 +29,6 @@ import {
 } from "../storage/keys.js";
 import { alarmWrites, readAlarm } from "../storage/alarm.js";
 import type { Bytes, DerivedWrite, Entry, Store, View, Write } from "../storage/store.js";
-import { join } from "../storage/keys.js";
 import { heldBy } from "./table.js";
 
 /** What one record holds from now on. */
@@ -62,7 +63,7 @@ export function holdingWrite(
         const before = isCleared ? undefined : view.get(at);
         if (before !== undefined) changes.add(nodesIn(before), -1);
         changes.add(nodes, 1);
-        const value = nodes.length === 0 ? null : join(...nodes);
+        const value = nodes.length === 0 ? null : joinAll(nodes);
         if (value !== null || before !== undefined) changes.writes.push({ key: at, value });
       }
       return changes.of(keys.node, view);

@@ -239,6 +239,11 @@ export function after(prefix: Bytes): Bytes {
 }
 
 export function join(...parts: ArrayLike<number>[]): Bytes {
+  return joinAll(parts);
+}
+
+/** The same of any number of them. */
+export function joinAll(parts: readonly ArrayLike<number>[]): Bytes {
   let length = 0;
   for (const part of parts) length += part.length;
   const bytes = new Uint8Array(length);

@@ -143,7 +143,7 @@ it("references are read as they were written, and nothing else is", () => {
     [1, 1, 65, ...id, 0],
     [2, 1, 65],
   ])
-    expect(() => readReference(Uint8Array.from(bytes)), `${bytes.join()}`).toThrow(/damaged/);
+    expect(() => readReference(Uint8Array.from(bytes)), bytes.join()).toThrow(/damaged/);
   const long: Reference = { namespace: "N", id, name: "x".repeat(70_000), facet: null };
   expect(readReference(referenceBytes(long))).toEqual({ ...long, name: undefined });
 });

@@ -152,10 +152,9 @@ it("they are revoked one by one, by owner, and by time; and are listed without b
     return found;
   };
   expect(await list()).toHaveLength(4);
-  expect((await list(alice.publicKey)).sort()).toEqual([
-    ["ACCOUNTS", true, false],
-    ["ACCOUNTS", true, true],
-  ]);
+  const ofAlice = await list(alice.publicKey);
+  expect(ofAlice).toHaveLength(2);
+  for (const facet of [false, true]) expect(ofAlice).toContainEqual(["ACCOUNTS", true, facet]);
   expect(await bank.saved.revoke(open1)).toBe(true);
   expect(await bank.saved.revoke(open1)).toBe(false);
   await expect(balance(anyone, open1)).rejects.toEqual(refused);
