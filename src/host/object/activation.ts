@@ -18,8 +18,8 @@ import { type Frame, InputGate } from "../gates/input-gate.js";
 import type { GateEvent } from "../gates/section.js";
 import { OutputGate } from "../gates/output-gate.js";
 import { HoldingBook, READ_AT_START } from "../references/holdings.js";
-import { identify, noteBoundary, referenceOf } from "../references/identity.js";
-import { lost, type ObjectReference } from "../references/reference.js";
+import { identify, referenceOf } from "../references/identity.js";
+import { lost, type ObjectReference, type Reference } from "../references/reference.js";
 import { ObjectReferences } from "../references/stored.js";
 import { readAlarm } from "../storage/alarm.js";
 import { ActivationSockets } from "../sockets/activation-sockets.js";
@@ -31,6 +31,7 @@ import { boundary, sectionOf } from "./boundary.js";
 import { EVENT_NAMES } from "./durable-object.js";
 import { FACET_BYTES, Facets, restore, type Restores } from "./facets.js";
 import type { ObjectId } from "./ids.js";
+import { namespaceOf } from "./namespace.js";
 import type { Callee, ObjectHook } from "./object-hook.js";
 import type { Definition, HostParts, Wrapping } from "./parts.js";
 import { Requests, type RequestsBehind } from "./requests.js";
@@ -86,7 +87,7 @@ export class Activation implements Callee, Wrapping {
   private readonly requests: Requests;
   /** The object as everybody else holds it. */
   private readonly face: Hook;
-  private readonly facets: Facets;
+  private facets: Facets | null = null;
   private readonly codecs: ValueCodecs;
   private instance: object | null = null;
   private around: Surroundings | undefined;
@@ -119,16 +120,12 @@ export class Activation implements Callee, Wrapping {
     scheduler.onError = (error) => parts.report(error, this.name);
     this.input = new InputGate({ name: this.name, scheduler, turns: parts.turns });
     byGate.set(this.input, this);
-    this.membrane = boundary(this.input, this.output, parts.scheduler, scheduler);
-    noteBoundary(this.membrane);
-    this.facets = new Facets({
-      membrane: this.membrane,
-      scheduler,
-      used: () => (this.usedAt = parts.clock.now),
-      make: (params, origin) => this.makeFacet(params, origin),
-    });
+    const who = (self: object): Reference | null => this.own(self);
+    this.membrane = boundary(this.input, this.output, parts.scheduler, scheduler, who);
     const revive = parts.references.value;
-    this.codecs = parts.codecs.with(new ObjectReferences((reference) => revive(reference, this)));
+    this.codecs = parts.codecs.with(
+      new ObjectReferences((reference) => revive(reference, this), who),
+    );
     const hosted = hostedHook(scheduler, parts.terms);
     this.become = (self) => hosted.become(self);
     this.face = this.membrane.wrap(hosted.hook);
@@ -179,6 +176,12 @@ export class Activation implements Callee, Wrapping {
 
   /** A facet of the object, as those who call it know it. Runs no user code. @param params as a stored value. */
   facet(params: Bytes): Callee {
+    this.facets ??= new Facets({
+      membrane: this.membrane,
+      scheduler: this.scheduler,
+      used: () => (this.usedAt = this.parts.clock.now),
+      make: (wanted, origin) => this.makeFacet(wanted, origin),
+    });
     return this.facets.get(params);
   }
 
@@ -257,7 +260,7 @@ export class Activation implements Callee, Wrapping {
       output,
       turns: parts.turns,
       codecs: this.codecs,
-      holdings: HoldingBook.from(keys, found),
+      holdings: new HoldingBook(keys, found),
       cacheBytes: parts.limits.cacheBytes,
       alarm: readAlarm(recordOf(KIND_ALARM)),
       section: (body) => this.section(body),
@@ -285,7 +288,7 @@ export class Activation implements Callee, Wrapping {
         return new definition.type(ctx as never, env as never);
       });
       makeTarget(instance, EVENT_NAMES);
-      this.known(instance, this.referenceTo(null));
+      serveBeside(instance, parts.references.saver(this.referenceTo(null)));
       this.instance = instance;
       this.become(instance);
     } catch (thrown) {
@@ -304,6 +307,13 @@ export class Activation implements Callee, Wrapping {
   private referenceTo(facet: Bytes | null): ObjectReference {
     const { definition, id } = this;
     return { namespace: definition.name, id: id._bytes, name: id.name, facet };
+  }
+
+  /** The object itself, or a namespace. */
+  private own(value: object): Reference | null {
+    if (value === this.instance) return this.referenceTo(null);
+    const namespace = namespaceOf(value);
+    return namespace === undefined ? null : { namespace, id: null };
   }
 
   /** From now on `object`, of this object's own, can be stored and saved. */
@@ -498,7 +508,7 @@ export class Activation implements Callee, Wrapping {
 
   private *allCallers(): Generator<ObjectHook> {
     yield* this.callers;
-    yield* this.facets.callers();
+    if (this.facets !== null) yield* this.facets.callers();
   }
 
   private end(state: "broken" | "evicted", error: RpcError): void {

@@ -4,7 +4,6 @@
 import { RpcStub } from "../../cap/dynamic/stub.js";
 import type { StubOptions } from "../../cap/dynamic/terms.js";
 import type { Hook } from "../../hook/hook.js";
-import { identify } from "../references/identity.js";
 import type { IdMaker, ObjectId } from "./ids.js";
 import type { Fetch } from "./requests.js";
 
@@ -20,6 +19,13 @@ export interface NamespaceBehind {
   reach(id: ObjectId): Hook;
 }
 
+let nameOf: (value: object) => string | undefined;
+
+/** The name of a namespace; undefined for what is none. */
+export function namespaceOf(value: object): string | undefined {
+  return nameOf(value);
+}
+
 /**
  * The objects of one class that a host has under one name. Who has it can reach each of them; nobody else can.
  *
@@ -30,10 +36,17 @@ export interface NamespaceBehind {
 export class Namespace<T extends object> {
   readonly #behind: NamespaceBehind;
 
+  static {
+    nameOf = (value) => {
+      if (!(#behind in value)) return undefined;
+      const behind = value.#behind;
+      return behind.name ?? behind.definition.name;
+    };
+  }
+
   /** @internal Only a host makes these. */
   constructor(behind: NamespaceBehind) {
     this.#behind = behind;
-    identify(this, { namespace: behind.name, id: null });
   }
 
   /** The id of a name: always the same one. @throws RpcError invalid-id for what is no string. */

@@ -16,6 +16,8 @@
 
 import {
   HOST_NAMESPACE,
+  join,
+  joinAll,
   holderKey,
   holdersOf,
   KIND_VALUE,
@@ -27,7 +29,6 @@ import {
 } from "../storage/keys.js";
 import { alarmWrites, readAlarm } from "../storage/alarm.js";
 import type { Bytes, DerivedWrite, Entry, Store, View, Write } from "../storage/store.js";
-import { join } from "../storage/keys.js";
 import { heldBy } from "./table.js";
 
 /** What one record holds from now on. */
@@ -62,7 +63,7 @@ export function holdingWrite(
         const before = isCleared ? undefined : view.get(at);
         if (before !== undefined) changes.add(nodesIn(before), -1);
         changes.add(nodes, 1);
-        const value = nodes.length === 0 ? null : join(...nodes);
+        const value = nodes.length === 0 ? null : joinAll(nodes);
         if (value !== null || before !== undefined) changes.writes.push({ key: at, value });
       }
       return changes.of(keys.node, view);
@@ -97,7 +98,7 @@ class Changes {
 
 /** More values than so many are not known by their keys: then every write looks up what was held before. */
 const MOST_KNOWN = 1000;
-/** Of so many an activation reads the keys when it starts. */
+/** Of so many, and one more, an activation reads the keys when it starts. */
 export const READ_AT_START = 64;
 
 /** What a value becomes; null for none. */
@@ -109,22 +110,19 @@ export interface NewValue {
 /** Which values of an active object hold somebody, as far as they are few. */
 export class HoldingBook {
   private readonly keys: ObjectKeys;
-  private known: Set<string> | null;
+  /** Null for none, as with most objects. */
+  private known: Set<string> | null = null;
+  /** Whether there are others. */
+  private many = false;
 
-  /** @param known the keys of the values that do; null when there are too many. */
-  constructor(keys: ObjectKeys, known: Set<string> | null) {
+  /** @param found of the range `ObjectKeys.atStart`, up to {@link READ_AT_START} that hold somebody, and one more. */
+  constructor(keys: ObjectKeys, found: readonly Entry[]) {
     this.keys = keys;
-    this.known = known;
-  }
-
-  /** @param found of the range `ObjectKeys.atStart`, up to 2 more than {@link READ_AT_START}. */
-  static from(keys: ObjectKeys, found: readonly Entry[]): HoldingBook {
-    const known = new Set<string>();
     for (const { key } of found) {
       const name = keys.valueHoldingAt(key);
-      if (name !== undefined) known.add(name);
+      if (name !== undefined) this.note(name);
     }
-    return new HoldingBook(keys, known.size > READ_AT_START ? null : known);
+    if (this.known !== null && this.known.size > READ_AT_START) this.tooMany();
   }
 
   /**
@@ -133,20 +131,37 @@ export class HoldingBook {
    * @param clears all values are removed before.
    */
   writeFor(clears: boolean, values: ReadonlyMap<string, NewValue>): Write | null {
-    const cleared = clears && this.known?.size !== 0;
-    if (clears) this.known = new Set();
-    const holdings: Holding[] = [];
+    const cleared = clears && (this.many || this.known !== null);
+    if (clears) {
+      this.known = null;
+      this.many = false;
+    }
+    let holdings: Holding[] | null = null;
     for (const [name, { key, value }] of values) {
       const nodes = value === null ? NOBODY : heldBy(value);
-      const { known } = this;
-      if (nodes.length > 0) {
-        known?.add(name);
-        if (known !== null && known.size > MOST_KNOWN) this.known = null;
-      } else if (clears || (known !== null && !known.delete(name))) continue;
-      holdings.push({ kind: KIND_VALUE, key, nodes });
+      if (nodes.length > 0) this.note(name);
+      else if (clears || (!this.forget(name) && !this.many)) continue;
+      (holdings ??= []).push({ kind: KIND_VALUE, key, nodes });
     }
-    if (!cleared && holdings.length === 0) return null;
-    return holdingWrite(this.keys, holdings, cleared ? this.keys.heldByValues : null);
+    if (!cleared && holdings === null) return null;
+    return holdingWrite(this.keys, holdings ?? [], cleared ? this.keys.heldByValues : null);
+  }
+
+  private note(name: string): void {
+    if (this.many) return;
+    this.known ??= new Set();
+    this.known.add(name);
+    if (this.known.size > MOST_KNOWN) this.tooMany();
+  }
+
+  /** @returns whether it was known. */
+  private forget(name: string): boolean {
+    return this.known !== null && this.known.delete(name);
+  }
+
+  private tooMany(): void {
+    this.known = null;
+    this.many = true;
   }
 }
 

@@ -8,11 +8,19 @@
 import { Hook } from "../../hook/hook.js";
 import type { Identities } from "../../hook/identities.js";
 import { LocalHook } from "../../hook/local.js";
-import { type Membrane, wrappedBy } from "../../hook/membrane.js";
+import { wrappedBy } from "../../hook/membrane.js";
 import { type Reference, readReference, referenceBytes } from "./reference.js";
 
 const known = new WeakMap<object, Reference>();
-const boundaries = new WeakSet<Membrane>();
+
+/**
+ * The policy of a membrane around one object of a host: capabilities are seen through it. It knows the object itself, of which there may be
+ * many, so that nothing has to be noted for each.
+ */
+export abstract class Boundary {
+  /** Who the object is, where `self` is it. */
+  abstract selfReference(self: object): Reference | null;
+}
 
 /** A hook that knows by itself whom it stands for. */
 export abstract class IdentifiedHook extends Hook {
@@ -28,11 +36,6 @@ export function identify(of: object, reference: Reference): void {
   known.set(of instanceof Hook ? of.resolved() : of, reference);
 }
 
-/** The membrane around an object of a host: capabilities are seen through it. */
-export function noteBoundary(membrane: Membrane): void {
-  boundaries.add(membrane);
-}
-
 /**
  * By what a capability, or an object that is none yet, can be found again; null where it cannot, or it is not known what it stands
  * for.
@@ -46,18 +49,22 @@ export function referenceOf(of: object): Reference | null {
     const said = known.get(at);
     if (said !== undefined) return said;
     if (!(at instanceof Hook)) return null;
-    if (at instanceof LocalHook) return selfReference(at);
+    const self = selfOf(at);
+    if (self !== null) return known.get(self) ?? null;
     const wrapped = wrappedBy(at);
-    if (wrapped === null || !boundaries.has(wrapped.membrane)) return null;
-    at = wrapped.inner.resolved();
+    const policy = wrapped?.membrane.policy;
+    if (!(policy instanceof Boundary)) return null;
+    at = wrapped!.inner.resolved();
+    const inner = at instanceof Hook ? selfOf(at) : null;
+    const own = inner === null ? null : policy.selfReference(inner);
+    if (own !== null) return own;
   }
 }
 
-function selfReference({ server }: LocalHook): Reference | null {
-  const self: unknown = server.self;
-  return typeof self === "object" || typeof self === "function"
-    ? (known.get(self as object) ?? null)
-    : null;
+/** The object or function behind a capability of this vat; null for any other. */
+export function selfOf(hook: Hook): object | null {
+  const end = hook.resolved();
+  return end instanceof LocalHook ? (end.server.self ?? null) : null;
 }
 
 /**

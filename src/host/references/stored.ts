@@ -8,23 +8,28 @@ import { isTarget } from "../../cap/dynamic/target.js";
 import { HOLD, holderOf } from "../../hook/holder.js";
 import type { Bytes } from "../storage/store.js";
 import type { StoredReferences, Storing } from "../storage/values.js";
-import { referenceOf } from "./identity.js";
+import { referenceOf, selfOf } from "./identity.js";
 import { readReference, type Reference } from "./reference.js";
 import { joined, split } from "./table.js";
 
 /** Says what stands for a reference when it is read: a stub, or a namespace. It does not fail, and asks nobody. */
 export type Revive = (reference: Reference) => object;
 
+/** What stands for itself without a capability: the object itself, a namespace; null for anything else. */
+export type Own = (value: object) => Reference | null;
+
 /** The references in the values of one object. */
 export class ObjectReferences implements StoredReferences {
   private readonly revive: Revive;
+  private readonly own: Own;
 
-  constructor(revive: Revive) {
+  constructor(revive: Revive, own: Own) {
     this.revive = revive;
+    this.own = own;
   }
 
   storing(): Storing {
-    return new Table();
+    return new Table(this.own);
   }
 
   reading(bytes: Bytes): { readonly value: Bytes; readonly source: ReferenceSource } {
@@ -46,10 +51,15 @@ const KIND_STORED = 0;
 
 class Table implements Storing {
   private readonly references: Reference[] = [];
+  private readonly own: Own;
+
+  constructor(own: Own) {
+    this.own = own;
+  }
 
   /** @throws RpcError unstorable-value; capability-disposed. */
   reference(value: object, path: string): ReferenceSlot | undefined {
-    const reference = isPending(value) ? null : found(value);
+    const reference = isPending(value) ? null : this.found(value);
     if (reference === null) {
       const why = whyNot(value);
       if (why === undefined) return undefined;
@@ -58,19 +68,20 @@ class Table implements Storing {
     return { kind: KIND_STORED, index: this.references.push(reference) - 1 };
   }
 
+  private found(value: object): Reference | null {
+    const own = this.own(value) ?? referenceOf(value);
+    if (own !== null) return own;
+    const hook = holderOf(value)?.[HOLD](false);
+    if (hook === undefined) return null;
+    const self = selfOf(hook);
+    const reference = referenceOf(hook) ?? (self && this.own(self));
+    hook.release();
+    return reference;
+  }
+
   finish(value: Bytes): Bytes {
     return this.references.length === 0 ? value : joined(this.references, value);
   }
-}
-
-function found(value: object): Reference | null {
-  const own = referenceOf(value);
-  if (own !== null) return own;
-  const hook = holderOf(value)?.[HOLD](false);
-  if (hook === undefined) return null;
-  const reference = referenceOf(hook);
-  hook.release();
-  return reference;
 }
 
 /** Why what lives only as long as somebody holds it is refused, and what to do; undefined for what is said of any value. */

@@ -177,7 +177,8 @@ export class ObjectKeys {
 
   /** What an activation has to know before it begins: the alarm, whether it was deleted, the values that hold somebody. */
   get atStart(): { from: Bytes; to: Bytes } {
-    return { from: this.alarm, to: this.heldByValues.to };
+    const prefix = this.held(KIND_VALUE, NO_BYTES);
+    return { from: this.alarm, to: after(prefix) };
   }
 
   /** The key of the value whose holding is the record at `key`; undefined for what is no such record. */
@@ -239,6 +240,11 @@ export function after(prefix: Bytes): Bytes {
 }
 
 export function join(...parts: ArrayLike<number>[]): Bytes {
+  return joinAll(parts);
+}
+
+/** The same of any number of them. */
+export function joinAll(parts: readonly ArrayLike<number>[]): Bytes {
   let length = 0;
   for (const part of parts) length += part.length;
   const bytes = new Uint8Array(length);

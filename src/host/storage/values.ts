@@ -58,10 +58,15 @@ export class ValueCodecs {
   private readonly limits: ValueLimits;
 
   /** @param bytes the most that one value may have. */
-  constructor(types: ValueTypes | undefined, references: StoredReferences, bytes: number) {
+  constructor(
+    types: ValueTypes | undefined,
+    references: StoredReferences,
+    bytes: number,
+    limits: ValueLimits = { ...DEFAULT_VALUE_LIMITS, bytes },
+  ) {
     this.types = types;
     this.references = references;
-    this.limits = { ...DEFAULT_VALUE_LIMITS, bytes };
+    this.limits = limits;
   }
 
   /**
@@ -85,7 +90,7 @@ export class ValueCodecs {
 
   /** The same for another object, whose references are other ones. */
   with(references: StoredReferences): ValueCodecs {
-    return new ValueCodecs(this.types, references, this.limits.bytes);
+    return new ValueCodecs(this.types, references, this.limits.bytes, this.limits);
   }
 
   /** @throws RpcError storage-corrupt when the bytes are no value; what a codec of the user's throws. */

@@ -9,8 +9,7 @@ import {
   type Store,
 } from "../../../src/host.node.js";
 import { crash, evict } from "../../../src/host/testing.js";
-import type { RpcStub } from "../../../src/index.js";
-import { RpcTarget } from "../../../src/index.js";
+import { type RpcStub, RpcTarget } from "../../../src/index.js";
 import { awaited, later, settle, testHost } from "../kit.js";
 import { auditHoldings } from "./audit.js";
 
