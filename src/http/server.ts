@@ -211,7 +211,7 @@ class ServedRequest implements LiveRequest {
       throw new TypeError("the handler of a request returned a Response whose body was used");
     const { body } = response;
     const webSocket = response instanceof HttpResponse ? response.webSocket : null;
-    if (this.over || this.call.canceled) {
+    if (this.over) {
       if (webSocket !== null) endOf(webSocket).lose(canceledError());
       void body?.cancel(canceledError()).catch(ignore);
       return;
