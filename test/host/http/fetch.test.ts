@@ -350,6 +350,14 @@ describe("a body", () => {
 });
 
 describe("a request", () => {
+  it("is not lost to an eviction, however early that comes", async () => {
+    const { stub } = await site();
+    await stub.notes();
+    const count = stub.fetch(`${URL_OF}/count`).then((response) => response.text());
+    expect(await evict(stub)).toBe(true);
+    expect(await count).toBe("1");
+  });
+
   it("keeps the object active until it is answered", async () => {
     const { stub } = await site();
     const waiting = stub.fetch(`${URL_OF}/wait`);

@@ -126,7 +126,7 @@ export class Chat extends DurableObject<{ readonly ROOMS: Namespace<Chat> }> {
     const [socket] = this.ctx.getWebSockets();
     socket!.send("z".repeat(100_000));
     await socket!.drained();
-    Chat.log.push(`drained ${await this.ctx.storage.get("count")}`);
+    Chat.log.push(`drained ${await this.ctx.storage.get<number>("count")}`);
   }
   async reads(): Promise<void> {
     await this.ctx.storage.get("other");
