@@ -353,6 +353,7 @@ describe("a request", () => {
   it("is not lost to an eviction, however early that comes", async () => {
     const { stub } = await site();
     await stub.notes();
+    await settle();
     const count = stub.fetch(`${URL_OF}/count`).then((response) => response.text());
     expect(await evict(stub)).toBe(true);
     expect(await count).toBe("1");
