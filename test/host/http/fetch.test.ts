@@ -384,6 +384,22 @@ describe("a request that is given up", () => {
   });
 });
 
+it("takes the platform's responses and ours, whichever is called Response", async () => {
+  const platform = globalThis.Response;
+  const { stub } = await site();
+  const before = serveHttp(() => new platform("platform"));
+  globalThis.Response = HttpResponse as never;
+  try {
+    using client = new HttpClient(before);
+    expect(await (await client.fetch(URL_OF)).text()).toBe("platform");
+    expect(await (await stub.fetch(`${URL_OF}/count`)).text()).toBe("1");
+    expect(await (await stub.fetch(`${URL_OF}/other?of=b`)).text()).toBe("1");
+    expect((await stub.fetch(`${URL_OF}/missing`)).status).toBe(404);
+  } finally {
+    globalThis.Response = platform;
+  }
+});
+
 describe("an object that asks another", () => {
   it("passes its response on", async () => {
     const { stub } = await site();
