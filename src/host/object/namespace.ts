@@ -37,11 +37,7 @@ export class Namespace<T extends object> {
   readonly #behind: NamespaceBehind;
 
   static {
-    nameOf = (value) => {
-      if (!(#behind in value)) return undefined;
-      const behind = value.#behind;
-      return behind.name ?? behind.definition.name;
-    };
+    nameOf = (value) => (#behind in value ? value.#behind.name : undefined);
   }
 
   /** @internal Only a host makes these. */

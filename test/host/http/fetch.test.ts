@@ -15,6 +15,8 @@ interface Env {
 }
 
 class Site extends DurableObject<Env> {
+  /** What the test opens, with no regard for other gates. */
+  static gate = later();
   readonly log: unknown[] = [];
   gate = later();
   chunks = 0;
@@ -52,6 +54,14 @@ class Site extends DurableObject<Env> {
       case "/broken":
         await request.text().catch((error: Error) => this.log.push(error.message));
         return new Response(String((await this.ctx.storage.get("count")) ?? 0));
+      case "/enough": {
+        const reader = request.body!.getReader();
+        void reader.read();
+        const count = this.ctx.storage.get("count");
+        await Site.gate.promise;
+        await reader.cancel("enough");
+        return new Response(String(await count));
+      }
       case "/wait":
         request.signal.addEventListener("abort", () => this.log.push("aborted"));
         await this.gate.promise;
@@ -257,6 +267,27 @@ describe("a body", () => {
     expect(await Promise.all(counts)).toEqual(["1", "3", "6"]);
   });
 
+  it("may be given up while a chunk of it waits for the gate", async () => {
+    const store = new FaultyStore();
+    const { stub } = await site("a", store);
+    await stub.notes();
+    Site.gate = later();
+    store.hold = { reads: true };
+    const { readable: body, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const response = stub.fetch(`${URL_OF}/enough`, { method: "POST", body });
+    await settle();
+    writable
+      .getWriter()
+      .write(new Uint8Array(3))
+      .catch(() => {});
+    await settle();
+    Site.gate.resolve();
+    await settle();
+    store.hold = {};
+    store.releaseReads();
+    expect(await (await response).text()).toBe("undefined");
+  });
+
   it("breaks off through the gate, too", async () => {
     const store = new FaultyStore();
     const { stub } = await site("a", store);
@@ -318,6 +349,27 @@ describe("a body", () => {
   });
 });
 
+describe("a request", () => {
+  it("is not lost to an eviction, however early that comes", async () => {
+    const { stub } = await site();
+    await stub.notes();
+    await settle();
+    const count = stub.fetch(`${URL_OF}/count`).then((response) => response.text());
+    expect(await evict(stub)).toBe(true);
+    expect(await count).toBe("1");
+  });
+
+  it("keeps the object active until it is answered", async () => {
+    const { stub } = await site();
+    const waiting = stub.fetch(`${URL_OF}/wait`);
+    await settle();
+    await expect(evict(stub)).rejects.toMatchObject({ code: "invalid-state" });
+    await stub.open();
+    await (await waiting).text();
+    expect(await evict(stub)).toBe(true);
+  });
+});
+
 describe("a request that is given up", () => {
   it("aborts the request's signal, and keeps the object active no longer", async () => {
     const { stub } = await site();
@@ -330,6 +382,22 @@ describe("a request that is given up", () => {
     expect(await stub.notes()).toEqual(["/wait", "aborted"]);
     expect(await evict(stub)).toBe(true);
   });
+});
+
+it("takes the platform's responses and ours, whichever is called Response", async () => {
+  const platform = globalThis.Response;
+  const { stub } = await site();
+  const before = serveHttp(() => new platform("platform"));
+  globalThis.Response = HttpResponse as never;
+  try {
+    using client = new HttpClient(before);
+    expect(await (await client.fetch(URL_OF)).text()).toBe("platform");
+    expect(await (await stub.fetch(`${URL_OF}/count`)).text()).toBe("1");
+    expect(await (await stub.fetch(`${URL_OF}/other?of=b`)).text()).toBe("1");
+    expect((await stub.fetch(`${URL_OF}/missing`)).status).toBe(404);
+  } finally {
+    globalThis.Response = platform;
+  }
 });
 
 describe("an object that asks another", () => {

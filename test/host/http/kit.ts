@@ -18,6 +18,7 @@ export class Chat extends DurableObject<{ readonly ROOMS: Namespace<Chat> }> {
   /** Over all activations. */
   static log: string[] = [];
   static starts = 0;
+  static accepted: PairedWebSocket[] = [];
   static gate = later();
   readonly sockets: PairedWebSocket[] = [];
 
@@ -30,6 +31,7 @@ export class Chat extends DurableObject<{ readonly ROOMS: Namespace<Chat> }> {
   static reset(): void {
     Chat.log = [];
     Chat.starts = 0;
+    Chat.accepted = [];
     Chat.gate = later();
   }
 
@@ -40,6 +42,7 @@ export class Chat extends DurableObject<{ readonly ROOMS: Namespace<Chat> }> {
     if (pathname.startsWith("/plain")) this.listen(server);
     else this.ctx.acceptWebSocket(server, tags);
     this.sockets.push(server);
+    Chat.accepted.push(server);
     if (searchParams.has("attach")) server.serializeAttachment(searchParams.get("attach"));
     if (searchParams.has("write")) void this.ctx.storage.put("written", true);
     if (searchParams.has("greet")) server.send("welcome");
@@ -110,6 +113,24 @@ export class Chat extends DurableObject<{ readonly ROOMS: Namespace<Chat> }> {
 
   webSocketError(_ws: PairedWebSocket, error: unknown): void {
     Chat.log.push(`error ${(error as Error).message}`);
+  }
+
+  closeAll(): void {
+    for (const socket of this.ctx.getWebSockets()) socket.close(4000, "all");
+  }
+  states(): number[] {
+    return this.ctx.getWebSockets().map(({ readyState }) => readyState);
+  }
+  /** Sends much, and reads when that is on its way. */
+  async drain(): Promise<void> {
+    const [socket] = this.ctx.getWebSockets();
+    socket!.send("z".repeat(100_000));
+    await socket!.drained();
+    Chat.log.push(`drained ${await this.ctx.storage.get<number>("count")}`);
+  }
+  async reads(): Promise<void> {
+    await this.ctx.storage.get("other");
+    Chat.log.push("read");
   }
 
   /** Opens a WebSocket of another object. */
