@@ -13,6 +13,7 @@ const USAGE = `usage: capstan COMMAND [options]
 commands:
   compile FILE...   generate TypeScript from Cap'n Proto schemas
   serve [MODULE]    serve a Worker module with durable objects
+  objects ACTION    list, show, export, delete or evict the objects of a host
 
 options:
   -h, --help        this text, or that of a command
@@ -24,6 +25,8 @@ const COMMANDS: Readonly<
 > = {
   compile: runCompile,
   serve: runServe,
+  // Loaded when it is asked for: a whole host.
+  objects: async (args, stdout) => (await import("./objects.node.js")).runObjects(args, stdout),
 };
 
 async function main(args: string[]): Promise<number> {

@@ -19,14 +19,17 @@ export interface LoadedProgram {
   readonly limits?: Partial<HostLimits>;
 }
 
+/** Namespaces by their names, where nobody says which. */
+export type AnyNamespaces = Readonly<Record<string, Namespace<never>>>;
+
 /** What the front of a program is given. */
-export interface FrontContext {
+export interface FrontContext<E extends object = AnyNamespaces> {
   /** What the program was started with. */
   readonly data: unknown;
   /** What {@link HostProgram.load} gave. */
   readonly loaded: LoadedProgram;
   /** A namespace for each class; the objects are in other processes. */
-  readonly namespaces: Readonly<Record<string, Namespace<never>>>;
+  readonly namespaces: E;
 }
 
 /** A front that runs. */

@@ -9,7 +9,7 @@ import type { HostServer } from "./supervisor.node.js";
  * @param failed told when a new version is refused: the old one goes on.
  * @example obeySignals(await startHost(options), (error) => console.error(error.message));
  */
-export function obeySignals(host: HostServer, failed: (error: unknown) => void): void {
+export function obeySignals(host: HostServer<object>, failed: (error: unknown) => void): void {
   let ending = false;
   const end = (): void => {
     if (ending) process.exit(1);
