@@ -133,11 +133,9 @@ it("a supervisor that is killed takes its processes along; the directory is free
     processes: 2,
     yieldTime: 500,
   };
-  const supervisor = spawn(
-    process.execPath,
-    [supervisorFile(), JSON.stringify(options)],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
+  const supervisor = spawn(process.execPath, [supervisorFile(), JSON.stringify(options)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const line = await new Promise<string>((resolve) => {
     supervisor.stdout.once("data", (bytes: Buffer) => resolve(String(bytes)));
   });
