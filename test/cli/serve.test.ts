@@ -258,7 +258,7 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     const served = await serve("counter.ts", "--port", "0", "--json", "--processes", "2");
     const pids = served.events.filter(({ event }) => event === "process").map(({ pid }) => pid);
     expect(new Set(pids).size).toBe(3);
-    const told = served.events.map(({ pid, url, ...rest }) => rest);
+    const told = served.events.map(({ pid: _pid, url: _url, ...rest }) => rest);
     expect(told).toContainEqual({ event: "process", role: "objects", slot: 0 });
     expect(told).toContainEqual({ event: "process", role: "objects", slot: 1 });
     expect(told.slice(-2)).toEqual([{ event: "process", role: "front" }, { event: "serving" }]);
