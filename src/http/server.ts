@@ -28,7 +28,7 @@ import {
   SERVICE_LO,
   SERVICE_REQUEST,
 } from "./protocol.js";
-import { HttpResponse } from "./response.js";
+import { HttpResponse, isResponse } from "./response.js";
 import { MAX_MESSAGE, type SocketEnd } from "./socket-end.js";
 import type { SocketLink } from "./socket-link.js";
 import { keep, type KeptSocket, upgrade } from "./upgrade.js";
@@ -205,13 +205,12 @@ class ServedRequest implements LiveRequest {
   }
 
   private answer(response: Response): void {
-    if (!(response instanceof Response))
-      throw new TypeError("the handler of a request returned no Response");
+    if (!isResponse(response)) throw new TypeError("the handler of a request returned no Response");
     if (response.bodyUsed)
       throw new TypeError("the handler of a request returned a Response whose body was used");
     const { body } = response;
     const webSocket = response instanceof HttpResponse ? response.webSocket : null;
-    if (this.over || this.call.canceled) {
+    if (this.over) {
       if (webSocket !== null) endOf(webSocket).lose(canceledError());
       void body?.cancel(canceledError()).catch(ignore);
       return;

@@ -4,7 +4,7 @@
 import { RpcError } from "../base/errors.js";
 import { currentOrigin } from "../base/origin.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { happen } from "./entry.js";
+import { comeBack, happen } from "./entry.js";
 import { MAX_MESSAGE, type Message, SocketEnd } from "./socket-end.js";
 
 /** The end of a {@link PairedWebSocket}: browsers have a class of this name, and Node 20 does not. */
@@ -205,8 +205,10 @@ export class PairedWebSocket extends EventTarget {
   }
 
   /** Resolves when another message is welcome: less than 64 KiB wait, or the socket is over. */
-  drained(): Promise<void> {
-    return this.#end.drained();
+  async drained(): Promise<void> {
+    const origin = currentOrigin();
+    await this.#end.drained();
+    return new Promise((resolve) => comeBack(origin, resolve, () => resolve()));
   }
 
   /**

@@ -94,6 +94,11 @@ export class ActivationSockets {
     this.unjoined.set(endOf(ws).other, kept);
   }
 
+  /** How many that are not over. */
+  get size(): number {
+    return this.sockets.all.size;
+  }
+
   /** @param tag null for all. @returns those that are not over, in the order in which they were accepted. */
   list(tag: string | null): PairedWebSocket[] {
     const found = [...this.sockets.all].filter(({ tags }) => tag === null || tags.includes(tag));

@@ -15,6 +15,8 @@ interface Env {
 }
 
 class Site extends DurableObject<Env> {
+  /** What the test opens, with no regard for other gates. */
+  static gate = later();
   readonly log: unknown[] = [];
   gate = later();
   chunks = 0;
@@ -42,6 +44,23 @@ class Site extends DurableObject<Env> {
         const count = ((await this.ctx.storage.get<number>("count")) ?? 0) + 1;
         void this.ctx.storage.put("count", count);
         return new HttpResponse(String(count));
+      }
+      case "/add": {
+        const by = Number(await request.text());
+        const count = ((await this.ctx.storage.get<number>("count")) ?? 0) + by;
+        void this.ctx.storage.put("count", count);
+        return new Response(String(count));
+      }
+      case "/broken":
+        await request.text().catch((error: Error) => this.log.push(error.message));
+        return new Response(String((await this.ctx.storage.get("count")) ?? 0));
+      case "/enough": {
+        const reader = request.body!.getReader();
+        void reader.read();
+        const count = this.ctx.storage.get("count");
+        await Site.gate.promise;
+        await reader.cancel("enough");
+        return new Response(String(await count));
       }
       case "/wait":
         request.signal.addEventListener("abort", () => this.log.push("aborted"));
@@ -223,6 +242,74 @@ describe("a body", () => {
     expect(sent).toBe(201);
   });
 
+  it("is read through the gate: nothing comes between a read of storage and the write after it", async () => {
+    const store = new FaultyStore();
+    const { stub } = await site("a", store);
+    await stub.notes();
+    store.hold = { reads: true };
+    const bodies = Array.from({ length: 3 }, () => new TransformStream<Uint8Array, Uint8Array>());
+    const writers = bodies.map(({ writable }) => writable.getWriter());
+    const counts = bodies.map(async ({ readable: body }) =>
+      (await stub.fetch(`${URL_OF}/add`, { method: "POST", body })).text(),
+    );
+    await settle();
+    for (const [i, writer] of writers.entries()) {
+      void writer.write(new TextEncoder().encode(String(i + 1)));
+      void writer.close();
+    }
+    await settle();
+    expect(store.pendingReads).toBe(1);
+    while (store.pendingReads > 0) {
+      expect(store.pendingReads).toBe(1);
+      store.releaseReads();
+      await settle();
+    }
+    expect(await Promise.all(counts)).toEqual(["1", "3", "6"]);
+  });
+
+  it("may be given up while a chunk of it waits for the gate", async () => {
+    const store = new FaultyStore();
+    const { stub } = await site("a", store);
+    await stub.notes();
+    Site.gate = later();
+    store.hold = { reads: true };
+    const { readable: body, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const response = stub.fetch(`${URL_OF}/enough`, { method: "POST", body });
+    await settle();
+    writable
+      .getWriter()
+      .write(new Uint8Array(3))
+      .catch(() => {});
+    await settle();
+    Site.gate.resolve();
+    await settle();
+    store.hold = {};
+    store.releaseReads();
+    expect(await (await response).text()).toBe("undefined");
+  });
+
+  it("breaks off through the gate, too", async () => {
+    const store = new FaultyStore();
+    const { stub } = await site("a", store);
+    await stub.notes();
+    const body = new TransformStream<Uint8Array, Uint8Array>();
+    const init = { method: "POST", body: body.readable };
+    const broken = stub.fetch(`${URL_OF}/broken`, init);
+    broken.catch(() => {});
+    await settle();
+    store.hold = { reads: true };
+    const count = stub.fetch(`${URL_OF}/count`);
+    await settle();
+    void body.writable.abort(new Error("no more"));
+    await expect(broken).rejects.toThrow("no more");
+    await settle();
+    expect(store.pendingReads).toBe(1);
+    store.hold = {};
+    store.releaseReads();
+    expect(await (await count).text()).toBe("1");
+    expect(await stub.notes()).toEqual(["/broken", "/count", "no more"]);
+  });
+
   it("pushes back on the object, and tells it when nobody wants the rest", async () => {
     const { stub } = await site();
     const response = await stub.fetch(`${URL_OF}/endless`);
@@ -262,6 +349,27 @@ describe("a body", () => {
   });
 });
 
+describe("a request", () => {
+  it("is not lost to an eviction, however early that comes", async () => {
+    const { stub } = await site();
+    await stub.notes();
+    await settle();
+    const count = stub.fetch(`${URL_OF}/count`).then((response) => response.text());
+    expect(await evict(stub)).toBe(true);
+    expect(await count).toBe("1");
+  });
+
+  it("keeps the object active until it is answered", async () => {
+    const { stub } = await site();
+    const waiting = stub.fetch(`${URL_OF}/wait`);
+    await settle();
+    await expect(evict(stub)).rejects.toMatchObject({ code: "invalid-state" });
+    await stub.open();
+    await (await waiting).text();
+    expect(await evict(stub)).toBe(true);
+  });
+});
+
 describe("a request that is given up", () => {
   it("aborts the request's signal, and keeps the object active no longer", async () => {
     const { stub } = await site();
@@ -274,6 +382,22 @@ describe("a request that is given up", () => {
     expect(await stub.notes()).toEqual(["/wait", "aborted"]);
     expect(await evict(stub)).toBe(true);
   });
+});
+
+it("takes the platform's responses and ours, whichever is called Response", async () => {
+  const platform = globalThis.Response;
+  const { stub } = await site();
+  const before = serveHttp(() => new platform("platform"));
+  globalThis.Response = HttpResponse as never;
+  try {
+    using client = new HttpClient(before);
+    expect(await (await client.fetch(URL_OF)).text()).toBe("platform");
+    expect(await (await stub.fetch(`${URL_OF}/count`)).text()).toBe("1");
+    expect(await (await stub.fetch(`${URL_OF}/other?of=b`)).text()).toBe("1");
+    expect((await stub.fetch(`${URL_OF}/missing`)).status).toBe(404);
+  } finally {
+    globalThis.Response = platform;
+  }
 });
 
 describe("an object that asks another", () => {

@@ -3,6 +3,7 @@
 import { expect } from "vitest";
 import {
   DurableObject,
+  type Namespace,
   type ObjectStub,
   WebSocketRequestResponsePair,
 } from "../../../src/host.node.js";
@@ -13,10 +14,11 @@ export const URL_OF = "http://object.test";
 const WS = { headers: { Upgrade: "websocket" } };
 
 /** An object that accepts sockets of either kind, as the path says, and writes down what happens. */
-export class Chat extends DurableObject {
+export class Chat extends DurableObject<{ readonly ROOMS: Namespace<Chat> }> {
   /** Over all activations. */
   static log: string[] = [];
   static starts = 0;
+  static accepted: PairedWebSocket[] = [];
   static gate = later();
   readonly sockets: PairedWebSocket[] = [];
 
@@ -29,6 +31,7 @@ export class Chat extends DurableObject {
   static reset(): void {
     Chat.log = [];
     Chat.starts = 0;
+    Chat.accepted = [];
     Chat.gate = later();
   }
 
@@ -36,9 +39,10 @@ export class Chat extends DurableObject {
     const { pathname, searchParams } = new URL(request.url);
     const { 0: client, 1: server } = new WebSocketPair();
     const tags = searchParams.getAll("tag");
-    if (pathname === "/plain") this.listen(server);
+    if (pathname.startsWith("/plain")) this.listen(server);
     else this.ctx.acceptWebSocket(server, tags);
     this.sockets.push(server);
+    Chat.accepted.push(server);
     if (searchParams.has("attach")) server.serializeAttachment(searchParams.get("attach"));
     if (searchParams.has("write")) void this.ctx.storage.put("written", true);
     if (searchParams.has("greet")) server.send("welcome");
@@ -109,6 +113,40 @@ export class Chat extends DurableObject {
 
   webSocketError(_ws: PairedWebSocket, error: unknown): void {
     Chat.log.push(`error ${(error as Error).message}`);
+  }
+
+  closeAll(): void {
+    for (const socket of this.ctx.getWebSockets()) socket.close(4000, "all");
+  }
+  states(): number[] {
+    return this.ctx.getWebSockets().map(({ readyState }) => readyState);
+  }
+  /** Sends much, and reads when that is on its way. */
+  async drain(): Promise<void> {
+    const [socket] = this.ctx.getWebSockets();
+    socket!.send("z".repeat(100_000));
+    await socket!.drained();
+    Chat.log.push(`drained ${await this.ctx.storage.get<number>("count")}`);
+  }
+  async reads(): Promise<void> {
+    await this.ctx.storage.get("other");
+    Chat.log.push("read");
+  }
+
+  /** Opens a WebSocket of another object. */
+  async join(name: string): Promise<void> {
+    const room = this.env.ROOMS.getByName(name);
+    const response = (await room.fetch(URL_OF, WS)) as HttpResponse;
+    const socket = response.webSocket!;
+    socket.addEventListener("message", ({ data }) => Chat.log.push(`joined: ${String(data)}`));
+    socket.addEventListener("close", ({ code }) => Chat.log.push(`left ${code}`));
+    socket.accept();
+    socket.send("echo from here");
+  }
+
+  /** Keeps events out until the gate of the test opens. */
+  occupy(): void {
+    void this.ctx.blockConcurrencyWhile(() => Chat.gate.promise);
   }
 
   hello(): string {

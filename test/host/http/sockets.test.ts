@@ -1,8 +1,16 @@
 // WebSockets of objects that last as long as the activation, and those that outlive it.
 
 import { beforeEach, describe, expect, it } from "vitest";
+import { ONE_CAPABILITY } from "../../../src/cap/stream/protocol.js";
+import { HOLD, holderOf } from "../../../src/hook/holder.js";
+import { CallRequest, type Hook } from "../../../src/hook/hook.js";
+import { Payload } from "../../../src/hook/payload.js";
 import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
-import { evict, crash, VirtualClock } from "../../../src/testing.js";
+import type { HttpResponse } from "../../../src/http.js";
+import { type RequestHead, writeRequest } from "../../../src/http/messages.js";
+import { SERVICE_HI, SERVICE_LO, SERVICE_REQUEST } from "../../../src/http/protocol.js";
+import { crash, evict, VirtualClock } from "../../../src/testing.js";
+import { Foreign } from "../../http/kit.js";
 import { reports, settle, testHost, type TestHostOptions } from "../kit.js";
 import { Chat, open, URL_OF } from "./kit.js";
 
@@ -197,6 +205,58 @@ describe("a WebSocket that outlives the activation", () => {
     expect(host.webSockets).toBe(0);
   });
 
+  it("ends when the request is given up, whoever still holds the rest of it", async () => {
+    const { stub, host } = await room();
+    const hook = holderOf(stub)![HOLD](false);
+    const down = new Foreign((call) => call.returns());
+    const held: Hook[] = [];
+    const context = new Foreign((call) => {
+      held.push(call.params.caps[0]!.addRef());
+      call.returns(new Payload(ONE_CAPABILITY, [down.hook()]));
+    });
+    const head: RequestHead = {
+      method: "GET",
+      url: URL_OF,
+      headers: [["Upgrade", "websocket"]],
+      size: 0,
+    };
+    const params = new Payload(writeRequest(head), [context.hook()]);
+    const request = new CallRequest(SERVICE_HI, SERVICE_LO, SERVICE_REQUEST, params);
+    const results = hook.call(request);
+    await settle();
+    expect([held.length, host.webSockets]).toEqual([1, 1]);
+    results.cancel();
+    await settle();
+    expect(Chat.log).toHaveLength(1);
+    expect([host.webSockets, down.drops, context.drops]).toEqual([0, 1, 1]);
+    held[0]!.release();
+    hook.release();
+  });
+
+  it("is closing for the next activation, too, until the client has closed it", async () => {
+    const { stub, host } = await room();
+    const response = await stub.fetch(URL_OF, { headers: { Upgrade: "websocket" } });
+    await stub.closeAll();
+    expect(await stub.states()).toEqual([2]);
+    expect(await evict(stub)).toBe(true);
+    expect(await stub.states()).toEqual([2]);
+    (response as HttpResponse).webSocket!.accept();
+    await settle();
+    expect(Chat.log).toEqual(["closed 4000 all true  0 3"]);
+    expect(host.webSockets).toBe(0);
+  });
+
+  it("is out of reach for what is left of an activation that was evicted", async () => {
+    const { stub } = await room();
+    const client = await open(stub);
+    const [left] = Chat.accepted;
+    expect(await evict(stub)).toBe(true);
+    left!.send("from the past");
+    await stub.say("from now");
+    await settle();
+    expect(client.log).toEqual(["from now"]);
+  });
+
   it("is closed with 1011 when the object breaks, asleep or not, and its own code hears nothing of it", async () => {
     const { stub, host } = await room();
     const a = await open(stub);
@@ -316,6 +376,27 @@ describe("backpressure", () => {
     expect(got).toBe(21);
     expect(await stub.buffered()).toBe(0);
     expect(await evict(stub)).toBe(true);
+  });
+
+  it("lets the object go on through its gate", async () => {
+    const store = new FaultyStore();
+    const { stub } = await room({ store });
+    const response = await stub.fetch(URL_OF, { headers: { Upgrade: "websocket" } });
+    const { webSocket } = response as HttpResponse;
+    // More than what goes on its way at once.
+    await stub.say("z".repeat(100_000));
+    const drained = stub.drain();
+    await settle();
+    store.hold = { reads: true };
+    const reads = stub.reads();
+    await settle();
+    webSocket!.accept();
+    await settle();
+    expect(store.pendingReads).toBe(1);
+    store.hold = {};
+    store.releaseReads();
+    await Promise.all([drained, reads]);
+    expect(Chat.log).toEqual(["read", "drained undefined"]);
   });
 });
 
