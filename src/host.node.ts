@@ -3,6 +3,7 @@
 // State: none. Must not know: anything of its own.
 
 import { type Classes, Host, type HostOptions } from "./host/object/host.js";
+import type { AnyNamespaces } from "./host/process/program.node.js";
 import { HostServer, type StartOptions } from "./host/process/supervisor.node.js";
 import { nodeRuntime } from "./host/object/runtime.node.js";
 
@@ -25,13 +26,16 @@ export function createHost<C extends Classes, V extends object = object>(
  * Starts a host of several processes: this one keeps the others alive; objects run in as many as `processes` says, and a front, if the
  * program has one, answers connections.
  *
+ * @typeParam E the namespaces of the program, by their names.
  * @throws RpcError storage-locked when another host has the directory; listen-failed; what the program fails with (as a rejection).
  * @example
  * await using host = await startHost({ directory: "./data", program: new URL("./program.mjs", import.meta.url).href });
  * await host.env.ROOMS.getByName("lobby").say("hello");
  */
-export function startHost(options: StartOptions): Promise<HostServer> {
-  return HostServer.start(options);
+export function startHost<E extends object = AnyNamespaces>(
+  options: StartOptions,
+): Promise<HostServer<E>> {
+  return HostServer.start<E>(options);
 }
 
 export {
@@ -47,11 +51,13 @@ export { DEFAULT_HOST_LIMITS, type HostLimits, type Reporter } from "./host/obje
 export type { Fetch } from "./host/object/requests.js";
 export type { ObjectState } from "./host/object/state.js";
 export type {
+  AnyNamespaces,
   Front,
   FrontContext,
   HostProgram,
   LoadedProgram,
 } from "./host/process/program.node.js";
+export { obeySignals } from "./host/process/signals.node.js";
 export type { HostServer, ProgramSource, StartOptions } from "./host/process/supervisor.node.js";
 export { WebSocketRequestResponsePair } from "./host/sockets/auto-response.js";
 export type { ListOptions, PutOptions, ReadOptions } from "./host/storage/arguments.js";

@@ -6,13 +6,13 @@
 import fs from "node:fs";
 import { runCompile } from "./compile.node.js";
 import { Misuse } from "./misuse.js";
-import { runServe } from "./serve.node.js";
 
 const USAGE = `usage: capstan COMMAND [options]
 
 commands:
   compile FILE...   generate TypeScript from Cap'n Proto schemas
   serve [MODULE]    serve a Worker module with durable objects
+  objects ACTION    list, show, export, delete or evict the objects of a host
 
 options:
   -h, --help        this text, or that of a command
@@ -23,7 +23,9 @@ const COMMANDS: Readonly<
   Record<string, (args: string[], stdout: (text: string) => void) => number | Promise<number>>
 > = {
   compile: runCompile,
-  serve: runServe,
+  // Loaded when they are asked for: each is a whole host.
+  objects: async (args, stdout) => (await import("./objects.node.js")).runObjects(args, stdout),
+  serve: async (args, stdout) => (await import("./serve.node.js")).runServe(args, stdout),
 };
 
 async function main(args: string[]): Promise<number> {

@@ -3,7 +3,7 @@
 
 import type { RpcError } from "../../base/errors.js";
 import { Activation, type ActivationOwner } from "./activation.js";
-import { alarmWrites, readAlarm } from "../storage/alarm.js";
+import { eraseObject } from "../storage/erase.js";
 import { ObjectKeys } from "../storage/keys.js";
 import type { ObjectId } from "./ids.js";
 import type { Definition, HostParts } from "./parts.js";
@@ -70,14 +70,9 @@ export class Directory implements ActivationOwner {
    */
   erase(definition: Definition, id: ObjectId): Promise<void> {
     const key = keyOf(definition, id);
-    const { store } = this.parts;
     this.active.get(key)?.break(new Error("it was deleted"));
-    const erased = this.settled(definition, id).then(async () => {
-      const keys = new ObjectKeys(definition.bytes, id._bytes);
-      const alarm = readAlarm(await store.get(keys.alarm));
-      const { from, to } = keys.all;
-      await store.write([...alarmWrites(keys, alarm, null), { from, to }]).flushed;
-    });
+    const keys = new ObjectKeys(definition.bytes, id._bytes);
+    const erased = this.settled(definition, id).then(() => eraseObject(this.parts.store, keys));
     // An activation that is made meanwhile waits for it.
     this.leave(
       key,

@@ -2,8 +2,9 @@
 // State: none. Must not know: who asks, where the answer goes.
 
 import { RpcError } from "../../base/errors.js";
+import type { Activation } from "../object/activation.js";
 import type { Host } from "../object/host.js";
-import type { ActiveObject, Question } from "./messages.js";
+import type { ActiveObject, Eviction, Question } from "./messages.js";
 
 /** @throws RpcError invalid-state, invalid-id (as a rejection). */
 export async function answer(host: Host | null, question: Question): Promise<unknown> {
@@ -19,8 +20,13 @@ export async function answer(host: Host | null, question: Question): Promise<unk
   const definition = host._definition(question.namespace);
   const id = definition.ids.fromString(question.id);
   const active = host._directory.find(definition, id);
-  if (question.what === "evict") return active?.evict() ?? false;
+  if (question.what === "evict") return evict(active);
   if (question.what === "delete") await host._directory.erase(definition, id);
   else active?.break(new Error("whoever manages the host has broken it"));
   return active !== undefined;
+}
+
+function evict(active: Activation | undefined): Eviction {
+  if (active === undefined) return "inactive";
+  return active.evict() ? "evicted" : "busy";
 }

@@ -3,6 +3,7 @@
 //
 // It is ended by its supervisor, not by a terminal or a group of processes, and does not outlive it.
 
+import { once } from "node:events";
 import type { Socket } from "node:net";
 import { RpcError } from "../../base/errors.js";
 import { nodeRuntime } from "../object/runtime.node.js";
@@ -25,6 +26,8 @@ let slot: number | null;
 let program: HostProgram;
 let loaded: LoadedProgram;
 let running: Running | null = null;
+/** Connections that the front has. */
+const accepted = new Set<Socket>();
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 process.on("disconnect", () => process.exit(1));
@@ -85,8 +88,14 @@ async function startFront(): Promise<Running> {
   });
   const front = await program.front!({ data: facts.data, loaded, namespaces: host.env });
   const drain = async (timeout: number): Promise<void> => {
+    const end = performance.now() + timeout;
     await front.drain(timeout);
-    await host.close();
+    const late = setTimeout(() => {
+      for (const socket of accepted) socket.destroy();
+    }, end - performance.now());
+    await Promise.all(Array.from(accepted, async (socket) => once(socket, "close")));
+    clearTimeout(late);
+    await host.close(Math.max(0, end - performance.now()));
   };
   return { drain, objects: null, front };
 }
@@ -94,8 +103,11 @@ async function startFront(): Promise<Running> {
 function accept(socket: Socket | undefined): void {
   // It was closed on its way.
   if (socket === undefined) return;
-  if (running?.front === null || running === null) socket.destroy();
-  else running.front.accept(socket);
+  const front = running?.front ?? null;
+  if (front === null) return void socket.destroy();
+  accepted.add(socket);
+  socket.once("close", () => accepted.delete(socket));
+  front.accept(socket);
 }
 
 async function drain(timeout: number): Promise<void> {

@@ -49,6 +49,9 @@ export interface ActiveObject {
   readonly idle: boolean;
 }
 
+/** What came of letting go of an object. */
+export type Eviction = "evicted" | "inactive" | "busy";
+
 /** What a process is asked: an operation on one object, or how it is. */
 export type Question =
   | { readonly what: "active" }

@@ -10,7 +10,7 @@ import type { Runtime } from "../object/host.js";
 import type { DirectoryLock } from "../storage/directory-lock.node.js";
 import { openLmdbStore } from "../storage/lmdb-store.node.js";
 import type { HostFacts, RefusedObject } from "./messages.js";
-import { objectServer, type Reachable } from "./object-server.js";
+import { ObjectServers, type Reachable } from "./object-server.js";
 import { lockSlot, slotAddress } from "./paths.node.js";
 import { SlotPlacement } from "./placement.js";
 import type { LoadedProgram } from "./program.node.js";
@@ -33,22 +33,23 @@ export function placementOf(facts: HostFacts, own: number | null, runtime: Runti
   });
 }
 
-export class ObjectProcess {
+interface ObjectProcessParts {
   readonly host: Host;
-  private readonly placement: SlotPlacement;
-  private readonly listener: Listener;
-  private readonly lock: DirectoryLock;
+  readonly placement: SlotPlacement;
+  readonly servers: ObjectServers;
+  readonly listener: Listener;
+  readonly lock: DirectoryLock;
+}
 
-  private constructor(
-    host: Host,
-    placement: SlotPlacement,
-    listener: Listener,
-    lock: DirectoryLock,
-  ) {
-    this.host = host;
-    this.placement = placement;
-    this.listener = listener;
-    this.lock = lock;
+export class ObjectProcess {
+  private readonly parts: ObjectProcessParts;
+
+  private constructor(parts: ObjectProcessParts) {
+    this.parts = parts;
+  }
+
+  get host(): Host {
+    return this.parts.host;
   }
 
   /** @throws RpcError storage-locked, storage-corrupt, storage-failed, storage-version, listen-failed (as a rejection). */
@@ -85,12 +86,13 @@ export class ObjectProcess {
       },
     };
     const address = slotAddress(directory, slot);
+    const servers = new ObjectServers(objects);
     const listener = await listen(address, {
-      bootstrap: () => objectServer(objects),
+      bootstrap: () => servers.offer(),
       // Only processes of this host are there.
       sendTrace: true,
     });
-    return new ObjectProcess(host, placement, listener, lock);
+    return new ObjectProcess({ host, placement, servers, listener, lock });
   }
 
   /**
@@ -99,12 +101,27 @@ export class ObjectProcess {
    * @param timeout milliseconds; what runs for longer fails as `object-closed`.
    */
   async drain(timeout: number): Promise<void> {
+    const { host, placement, servers, listener, lock } = this.parts;
     const end = performance.now() + timeout;
-    await this.listener.drain(timeout);
-    await this.host.drain(Math.max(0, end - performance.now()));
-    await this.placement.close();
-    await this.lock.release();
+    servers.leave(timeout);
+    const sessions = Promise.all(Array.from(listener.sessions, (session) => session.closed));
+    await inTime(sessions, timeout);
+    await listener.close();
+    await host.drain(Math.max(0, end - performance.now()));
+    await placement.close();
+    await lock.release();
   }
+}
+
+/** Waits for `promise`, or for `ms` milliseconds. */
+async function inTime(promise: Promise<unknown>, ms: number): Promise<void> {
+  let stop!: () => void;
+  const late = new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    stop = () => clearTimeout(timer);
+  });
+  await Promise.race([promise, late]);
+  stop();
 }
 
 function refuse(placement: SlotPlacement, one: RefusedObject, { clock }: Runtime): void {

@@ -6,19 +6,24 @@ import { processScheduler } from "../../cap/scheduler.js";
 import { ONE_CAPABILITY } from "../../cap/stream/protocol.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../../hook/local.js";
-import { emptyPayload, Payload } from "../../hook/payload.js";
+import { Payload } from "../../hook/payload.js";
 import { ObjectId } from "../object/ids.js";
+import type { Content } from "../../wire/content.js";
 import type { ObjectHook } from "../object/object-hook.js";
 import type { NamespaceIds } from "../object/parts.js";
 import {
   brokenParams,
+  leavingParams,
   LISTENER_HI,
   LISTENER_LO,
   METHOD_ATTACH,
   METHOD_BROKEN,
+  METHOD_LEAVING,
   METHOD_REACH,
   OBJECTS_HI,
   OBJECTS_LO,
+  readBrokenParams,
+  readLeavingParams,
   readReachParams,
 } from "./protocol.js";
 
@@ -30,19 +35,59 @@ export interface Reachable {
   reach(namespace: NamespaceIds, id: ObjectId): ObjectHook;
 }
 
-/** The bootstrap capability for one connection. */
-export function objectServer(objects: Reachable): Hook {
-  return new LocalHook(new ObjectServer(objects), processScheduler());
+/** All connections at which objects are offered. */
+export class ObjectServers {
+  private readonly objects: Reachable;
+  private readonly servers = new Set<ObjectServer>();
+  private isLeaving = false;
+
+  constructor(objects: Reachable) {
+    this.objects = objects;
+  }
+
+  /** The bootstrap capability for one connection. */
+  offer(): Hook {
+    return new LocalHook(new ObjectServer(this.objects, this), processScheduler());
+  }
+
+  /**
+   * Has everybody make no more calls and end the connection when those under way are answered. Who connects from now on is refused.
+   *
+   * @param timeout milliseconds that they have.
+   */
+  leave(timeout: number): void {
+    this.isLeaving = true;
+    for (const server of this.servers) server.leave(timeout);
+  }
+
+  /** @throws RpcError connection-draining when it is too late. */
+  attached(server: ObjectServer): void {
+    if (this.isLeaving) {
+      const message = "the process is about to end, and another takes its place";
+      throw new RpcError("disconnected", "connection-draining", message);
+    }
+    this.servers.add(server);
+  }
+
+  detached(server: ObjectServer): void {
+    this.servers.delete(server);
+  }
 }
 
 class ObjectServer implements Server {
   /** Runs no code of an object's. */
   readonly passive = true;
   private readonly objects: Reachable;
+  private readonly all: ObjectServers;
   private listener: Hook | null = null;
 
-  constructor(objects: Reachable) {
+  constructor(objects: Reachable, all: ObjectServers) {
     this.objects = objects;
+    this.all = all;
+  }
+
+  leave(timeout: number): void {
+    this.tell(METHOD_LEAVING, leavingParams(timeout));
   }
 
   dispatch(call: LocalCall): void {
@@ -56,11 +101,13 @@ class ObjectServer implements Server {
   }
 
   dropped(): void {
+    this.all.detached(this);
     this.listener?.release();
     this.listener = null;
   }
 
   private attach(call: LocalCall): void {
+    this.all.attached(this);
     this.listener?.release();
     this.listener = call.params.caps[0]?.addRef() ?? null;
     call.returns();
@@ -77,15 +124,14 @@ class ObjectServer implements Server {
     const known = namespace.ids.fromBytes(bytes);
     const id = madeOf === undefined ? known : new ObjectId(bytes, madeOf);
     const object = this.objects.reach(namespace, id);
-    object.onBroken = (error) => this.tell(number, error);
+    // Written at once, and so before what the breaking of the object makes of calls on it.
+    object.onBroken = (error) => this.tell(METHOD_BROKEN, brokenParams(number, error));
     call.returns(new Payload(ONE_CAPABILITY, [object]));
   }
 
-  /** Written at once, and so before what the breaking of the object makes of calls on it. */
-  private tell(number: number, error: RpcError): void {
-    const params = new Payload(brokenParams(number, error));
-    if (this.listener === null) return params.release();
-    const request = new CallRequest(LISTENER_HI, LISTENER_LO, METHOD_BROKEN, params);
+  private tell(method: number, params: Content): void {
+    if (this.listener === null) return;
+    const request = new CallRequest(LISTENER_HI, LISTENER_LO, method, new Payload(params));
     // Whoever is gone need not know.
     tell(this.listener, request).catch(() => {});
   }
@@ -105,21 +151,31 @@ export function tell(hook: Hook, request: CallRequest): Promise<void> {
   });
 }
 
-/** Takes what a {@link objectServer} of another process tells. @param broken runs no user code. */
-export function breakListener(broken: (params: Payload) => void): Hook {
+/** What the other side of a connection tells. Runs no user code. */
+export interface BreakListener {
+  /** The object that was reached under `number` is broken. */
+  broken(number: number, error: RpcError): void;
+  /** The process is about to end. @param timeout milliseconds until then. */
+  leaving(timeout: number): void;
+}
+
+/** Takes what an object process tells. */
+export function breakListener(listener: BreakListener): Hook {
   const server: Server = {
     passive: true,
     dispatch(call) {
-      if (
-        call.interfaceHi !== LISTENER_HI ||
-        call.interfaceLo !== LISTENER_LO ||
-        call.methodId !== METHOD_BROKEN
-      ) {
+      const { interfaceHi, interfaceLo, methodId } = call;
+      const known = interfaceHi === LISTENER_HI && interfaceLo === LISTENER_LO;
+      if (known && methodId === METHOD_BROKEN) {
+        const { number, error } = readBrokenParams(call.params.content);
+        listener.broken(number, error);
+      } else if (known && methodId === METHOD_LEAVING)
+        listener.leaving(readLeavingParams(call.params.content));
+      else {
         const message = "a listener has no such method";
         return call.fails(new RpcError("unimplemented", "method-unimplemented", message));
       }
-      broken(call.params);
-      call.returns(emptyPayload());
+      call.returns();
     },
   };
   return new LocalHook(server, processScheduler());

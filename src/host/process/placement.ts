@@ -45,10 +45,10 @@ export class SlotPlacement implements Placement {
     };
   }
 
-  /** For good: what was reached elsewhere is broken. */
-  async close(): Promise<void> {
+  /** For good: what was reached elsewhere is broken. @param timeout milliseconds that calls under way may take. */
+  async close(timeout = 0): Promise<void> {
     const error = new RpcError("disconnected", "object-closed", "the host is closed");
-    await Promise.all(Array.from(this.links.values(), (link) => link.close(error)));
+    await Promise.all(Array.from(this.links.values(), (link) => link.close(error, timeout)));
   }
 
   private link(slot: number): SlotLink {

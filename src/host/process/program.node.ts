@@ -19,21 +19,29 @@ export interface LoadedProgram {
   readonly limits?: Partial<HostLimits>;
 }
 
+/** Namespaces by their names, where nobody says which. */
+export type AnyNamespaces = Readonly<Record<string, Namespace<never>>>;
+
 /** What the front of a program is given. */
-export interface FrontContext {
+export interface FrontContext<E extends object = AnyNamespaces> {
   /** What the program was started with. */
   readonly data: unknown;
   /** What {@link HostProgram.load} gave. */
   readonly loaded: LoadedProgram;
   /** A namespace for each class; the objects are in other processes. */
-  readonly namespaces: Readonly<Record<string, Namespace<never>>>;
+  readonly namespaces: E;
 }
 
 /** A front that runs. */
 export interface Front {
   /** A connection that the supervisor has accepted, nothing of it read yet. For an http.Server: `server.emit("connection", socket)`. */
   accept(socket: Socket): void;
-  /** Takes no more requests; those under way may end. @param timeout milliseconds. @returns when they have. */
+  /**
+   * Has each connection closed as soon as no request is under way on it. The process waits for that itself, and cuts off what is left:
+   * an http.Server counts no connections that it was given.
+   *
+   * @param timeout milliseconds until then. @returns when nothing but open connections is to be waited for.
+   */
   drain(timeout: number): Promise<void>;
 }
 

@@ -15,6 +15,7 @@ export const METHOD_ATTACH = 1;
 export const LISTENER_HI = 0xb90c6f1a | 0;
 export const LISTENER_LO = 0xe7425d83 | 0;
 export const METHOD_BROKEN = 0;
+export const METHOD_LEAVING = 1;
 
 /** Where the object is in the results of reach. */
 export const OBJECT_PATH: readonly number[] = Object.freeze([0]);
@@ -62,6 +63,17 @@ export function brokenParams(number: number, error: RpcError): Content {
   root.text(0, error.code);
   root.text(1, error.message);
   return builder.finish().own();
+}
+
+/** @param timeout milliseconds. */
+export function leavingParams(timeout: number): Content {
+  builder.root(1, 0).u32(0, timeout);
+  return builder.finish().own();
+}
+
+/** @throws RpcError invalid-payload. */
+export function readLeavingParams(content: Content): number {
+  return StructReader.of(content).u32(0);
 }
 
 /** @throws RpcError invalid-payload. */

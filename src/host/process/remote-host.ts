@@ -44,9 +44,13 @@ export class RemoteHost {
     this.env = env;
   }
 
-  /** Ends: stubs that were used are broken, calls under way fail. The objects are not touched. */
-  close(): Promise<void> {
-    return this.placement.close();
+  /**
+   * Ends: stubs that were used are broken. The objects are not touched.
+   *
+   * @param timeout milliseconds that calls under way may take; by default they fail at once.
+   */
+  close(timeout = 0): Promise<void> {
+    return this.placement.close(timeout);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -18,7 +18,7 @@ import type { ObjectId } from "../object/ids.js";
 import type { Callee, Finder, ObjectHook } from "../object/object-hook.js";
 import type { NamespaceIds } from "../object/parts.js";
 import type { Results } from "../../hook/results.js";
-import { breakListener, tell } from "./object-server.js";
+import { type BreakListener, breakListener, tell } from "./object-server.js";
 import {
   METHOD_ATTACH,
   METHOD_REACH,
@@ -26,7 +26,6 @@ import {
   OBJECTS_HI,
   OBJECTS_LO,
   reachParams,
-  readBrokenParams,
 } from "./protocol.js";
 
 /** How a slot is reached; times in milliseconds. */
@@ -63,11 +62,15 @@ export class SlotLink {
     };
   }
 
-  /** For good: calls under way fail, and every stub that was used is broken. */
-  async close(error: RpcError): Promise<void> {
+  /**
+   * For good: every stub that was used is broken.
+   *
+   * @param timeout milliseconds that calls under way may take. @returns when the connection is over.
+   */
+  async close(error: RpcError, timeout: number): Promise<void> {
     this.closedBy = error;
     this.way?.end(error);
-    await Promise.all(Array.from(this.ending, (way) => way.close()));
+    await Promise.all(Array.from(this.ending, (way) => way.close(timeout)));
   }
 
   /** @throws RpcError when this is closed. */
@@ -90,7 +93,7 @@ export class SlotLink {
   }
 }
 
-class Way {
+class Way implements BreakListener {
   /** Resolves when the attempts and the connection are over. */
   readonly over: Promise<void>;
   private readonly options: SlotOptions;
@@ -101,6 +104,8 @@ class Way {
   private readonly stop = new AbortController();
   private session: Session | null = null;
   private lastNumber = 0;
+  /** Milliseconds that the process has said it gives; null while it stays. */
+  private left: number | null = null;
   private error: RpcError | null = null;
 
   /** @param ended told once, when nothing more is to be reached by this. */
@@ -143,8 +148,8 @@ class Way {
     this.objects.release();
   }
 
-  async close(): Promise<void> {
-    await this.session?.close();
+  async close(timeout: number): Promise<void> {
+    await (timeout > 0 ? this.session?.drain(timeout) : this.session?.close());
     await this.over;
   }
 
@@ -155,6 +160,8 @@ class Way {
     this.session = session;
     const watch = session.onStateChange(() => this.check());
     this.objects.resolve(objects);
+    // It may have been said with the answer to the first call; what waited is called all the same.
+    if (this.left !== null) this.leaving(this.left);
     await session.closed;
     watch[Symbol.dispose]();
     this.end(this.lost(session));
@@ -197,7 +204,7 @@ class Way {
    */
   private async attach(session: Session): Promise<Hook> {
     const objects = session.bootstrap();
-    const listener = breakListener((params) => this.broke(params));
+    const listener = breakListener(this);
     const params = new Payload(ONE_CAPABILITY, [listener]);
     const request = new CallRequest(OBJECTS_HI, OBJECTS_LO, METHOD_ATTACH, params);
     const end = (): void => void session.close();
@@ -216,7 +223,7 @@ class Way {
 
   private lost(session: Session): RpcError {
     const { name } = this.options;
-    if (session.error === null) {
+    if (session.error === null || this.left !== null) {
       const message = `the process of ${name} ends, and another takes its place; get a new stub`;
       return new RpcError("disconnected", "connection-draining", message);
     }
@@ -224,12 +231,19 @@ class Way {
     return new RpcError("disconnected", "connection-lost", message, { cause: session.error });
   }
 
-  private broke(params: Payload): void {
-    const { number, error } = readBrokenParams(params.content);
+  broken(number: number, error: RpcError): void {
     const callee = this.byNumber.get(number);
     if (callee === undefined) return;
     callee.forget();
     callee.break(error);
+  }
+
+  leaving(timeout: number): void {
+    const { session } = this;
+    this.left = timeout;
+    if (session === null) return;
+    this.end(this.lost(session));
+    void session.drain(timeout);
   }
 
   private forget(key: string, number: number, callee: RemoteCallee): void {

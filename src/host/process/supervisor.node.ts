@@ -5,20 +5,23 @@
 import net from "node:net";
 import { RpcError } from "../../base/errors.js";
 import { listenFailed } from "../../transport/connect-hints.js";
+import type { Listener } from "../../vat/listen.node.js";
+import { IdMaker } from "../object/ids.js";
 import { prepareStore } from "../object/host.js";
-import type { Namespace } from "../object/namespace.js";
 import type { HostLimits, Reporter } from "../object/parts.js";
 import { nodeRuntime } from "../object/runtime.node.js";
 import { openLmdbStore } from "../storage/lmdb-store.node.js";
 import type { Store } from "../storage/store.js";
 import { Blames, nameOf } from "./blames.js";
 import { Child, type ChildEnd } from "./child.node.js";
+import { type Controlled, listenForControl, type Processes } from "./control.node.js";
 import { KeptProcess } from "./kept-process.node.js";
 import type { HostFacts, Question } from "./messages.js";
 import { placementOf } from "./object-process.node.js";
 import { slotsFree } from "./paths.node.js";
+import type { AnyNamespaces } from "./program.node.js";
 import { RemoteHost } from "./remote-host.js";
-import { MOST_SLOTS } from "./slots.js";
+import { MOST_SLOTS, slotOf } from "./slots.js";
 
 /** A program to run; see {@link HostProgram}. */
 export interface ProgramSource {
@@ -55,18 +58,21 @@ const MOST_WAITING = 1024;
 /** So long the processes of a supervisor that is gone may take to be gone too, in milliseconds. */
 const LEFTOVER_TIME = 30_000;
 
-/** A host of several processes. */
-export class HostServer {
+/** A host of several processes. @typeParam E its namespaces, by their names. */
+export class HostServer<E extends object = AnyNamespaces> {
   private readonly options: StartOptions;
   private readonly store: Store;
   private readonly secret: Uint8Array;
   private readonly slots: KeptProcess[] = [];
   private readonly blames = new Blames();
   private readonly waiting: net.Socket[] = [];
+  /** The names of the program's. */
+  private namespaces: readonly string[] = [];
   private source: ProgramSource;
   private front: KeptProcess | null = null;
   private server: net.Server | null = null;
   private remote: RemoteHost | null = null;
+  private control: Listener | null = null;
   private ending: Promise<void> | null = null;
   private replacing: Promise<void> = Promise.resolve();
 
@@ -78,7 +84,9 @@ export class HostServer {
   }
 
   /** @internal See startHost. */
-  static async start(options: StartOptions): Promise<HostServer> {
+  static async start<E extends object = AnyNamespaces>(
+    options: StartOptions,
+  ): Promise<HostServer<E>> {
     const processes = options.processes ?? 1;
     if (!Number.isInteger(processes) || processes < 1 || processes > MOST_SLOTS) {
       const message = `a host has 1 to ${MOST_SLOTS} object processes, not ${String(processes)}`;
@@ -88,7 +96,7 @@ export class HostServer {
     try {
       await slotsFree(options.directory, LEFTOVER_TIME);
       const secret = await prepareStore(store, nodeRuntime().crypto);
-      const server = new HostServer(options, store, secret);
+      const server = new HostServer<E>(options, store, secret);
       await server.open(processes);
       return server;
     } catch (thrown) {
@@ -98,8 +106,8 @@ export class HostServer {
   }
 
   /** A namespace for each class of the program, for this process. Stubs reach objects as those of the front do. */
-  get env(): Readonly<Record<string, Namespace<never>>> {
-    return this.remote!.env;
+  get env(): E {
+    return this.remote!.env as E;
   }
 
   /** Where connections for the front are accepted; null without a front. */
@@ -108,7 +116,7 @@ export class HostServer {
   }
 
   /** The processes that run objects, by their slots, and the one of the front; null where there is none now. */
-  get processes(): { readonly objects: readonly (number | null)[]; readonly front: number | null } {
+  get processes(): Processes {
     const pid = (one: KeptProcess | null): number | null => one?.serving?.pid ?? null;
     return { objects: this.slots.map(pid), front: pid(this.front) };
   }
@@ -144,8 +152,8 @@ export class HostServer {
     return this.close();
   }
 
-  /** @internal Asks the process of a slot. @throws RpcError process-lost when it is not there (as a rejection). */
-  async _ask(slot: number, question: Question): Promise<unknown> {
+  /** Asks the process of a slot. @throws RpcError process-lost when it is not there (as a rejection). */
+  private async ask(slot: number, question: Question): Promise<unknown> {
     const child = this.slots[slot]?.serving ?? null;
     if (child === null)
       throw new RpcError("disconnected", "process-lost", `slot ${slot} has no process now`);
@@ -178,6 +186,7 @@ export class HostServer {
       const started = await Promise.allSettled(this.slots.map((slot) => slot.start()));
       for (const one of started) if (one.status === "rejected") throw one.reason;
       this.remember();
+      this.control = await listenForControl(this.options.directory, this.controlled);
       if (this.options.listen !== undefined) await this.openFront(this.options.listen);
     } catch (thrown) {
       await this.drain(0);
@@ -206,7 +215,17 @@ export class HostServer {
     });
   }
 
-  private namespaces: readonly string[] = [];
+  private get controlled(): Controlled {
+    return {
+      processes: () => this.processes,
+      slotOf: (namespace, id) => {
+        const ids = new IdMaker(namespace, this.secret, nodeRuntime().crypto);
+        return slotOf(ids.fromString(id), this.slots.length);
+      },
+      ask: (slot, question) => this.ask(slot, question),
+      reload: () => this.reload(),
+    };
+  }
 
   /** Makes `env` what the program has now. */
   private remember(): void {
@@ -265,8 +284,9 @@ export class HostServer {
     const left = (): number => Math.max(0, end - performance.now());
     this.server?.close();
     for (const socket of this.waiting.splice(0)) socket.destroy();
+    await this.control?.close();
     await this.front?.drain(timeout);
-    await this.remote?.close();
+    await this.remote?.close(left());
     // Objects of one slot may still need those of another: all come to rest before any of them stops to listen.
     const quiesce = { what: "quiesce", timeout: left() } as const;
     const resting = this.slots.map(async (slot) => slot.serving?.ask(quiesce));

@@ -131,3 +131,28 @@ function timeBytes(time: number): Bytes {
   new DataView(bytes.buffer).setBigUint64(0, BigInt(Math.max(0, Math.floor(time))));
   return bytes;
 }
+
+/** The records of all objects behind `prefix` of their keys. */
+function objectsFrom(...prefix: ArrayLike<number>[]): { from: Bytes; to: Bytes } {
+  const from = join([OBJECTS], ...prefix);
+  return { from, to: after(from) };
+}
+
+/** The records of all objects. */
+export const ALL_OBJECTS: { from: Bytes; to: Bytes } = /* @__PURE__ */ objectsFrom();
+
+/** The records of all objects of a namespace. @param namespace by {@link namespaceBytes}. */
+export function objectsOf(namespace: Bytes): { from: Bytes; to: Bytes } {
+  return objectsFrom(namespace);
+}
+
+/** Of the key of an object's record: whose it is, and of what kind. */
+export function readObjectKey(key: Bytes): { namespace: string; id: Bytes; kind: number } {
+  const end = 2 + key[1]!;
+  const kind = end + ID_BYTES;
+  return {
+    namespace: decoder.decode(key.subarray(2, end)),
+    id: key.slice(end, kind),
+    kind: key[kind]!,
+  };
+}

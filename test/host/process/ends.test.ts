@@ -83,7 +83,7 @@ it(`killed ${KILLS} times while callers write: what was acknowledged is there, w
 });
 
 it("an object that does not yield is named, with where; its process is replaced, another slot is not touched", async () => {
-  const host = await startTestHost({ processes: 2, yieldTime: 500 });
+  const host = await startTestHost({ processes: 2, yieldTime: 2000 });
   const [first, second] = (await nameInEachSlot(host)) as [string, string];
   using other = host.counter(second);
   const spun = failure(host.counter(first).spin());
@@ -93,7 +93,7 @@ it("an object that does not yield is named, with where; its process is replaced,
   expect(RpcError.of(await spun)).toMatchObject({ type: "disconnected" });
   expect(host.reports).toHaveLength(1);
   expect(host.reports[0]).toContain(
-    `slot 0: the object COUNTERS/${first} ended the process: it did not yield for 500 ms (1 times now)`,
+    `slot 0: the object COUNTERS/${first} ended the process: it did not yield for 2000 ms (1 times now)`,
   );
   expect(await added(host, first)).toBe(1);
   await other.add();
@@ -131,7 +131,7 @@ it("a supervisor that is killed takes its processes along; the directory is free
     directory,
     program: programUrl(),
     processes: 2,
-    yieldTime: 500,
+    yieldTime: 2000,
   };
   const supervisor = spawn(process.execPath, [supervisorFile(), JSON.stringify(options)], {
     stdio: ["ignore", "pipe", "inherit"],

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, vi } from "vitest";
 import { HostServer, type StartOptions } from "../../../src/host/process/supervisor.node.js";
 import type { RpcError, RpcStub } from "../../../src/index.js";
 import { compilePrograms, type Programs } from "../../support/programs.js";
@@ -14,6 +14,7 @@ import type { Counter, Data } from "./programs/program.js";
 const ENTRY = "src/host/process/child-main.node.ts";
 const WATCHDOG = "src/host/process/watchdog.node.ts";
 const PROGRAM = "test/host/process/programs/program.ts";
+const COMMAND = "src/cli/main.node.ts";
 const SUPERVISOR = "test/host/process/programs/supervisor.ts";
 
 let programs: Programs;
@@ -23,8 +24,10 @@ let before: Map<string, number>;
 
 /** To be called once in a file of tests. */
 export function hostsOfProcesses(): void {
+  // Processes that start and end, on a machine that may have other things to do.
+  vi.setConfig({ testTimeout: 300_000 });
   beforeAll(() => {
-    programs = compilePrograms([ENTRY, WATCHDOG, PROGRAM, SUPERVISOR]);
+    programs = compilePrograms([ENTRY, WATCHDOG, PROGRAM, SUPERVISOR, COMMAND]);
     before = resources();
   });
   afterEach(async () => {
@@ -54,6 +57,7 @@ export function dataFolder(): string {
 }
 
 export const programUrl = (): string => pathToFileURL(programs.file(PROGRAM)).href;
+export const commandFile = (): string => programs.file(COMMAND);
 export const supervisorFile = (): string => programs.file(SUPERVISOR);
 export const entryUrl = (): URL => pathToFileURL(programs.file(ENTRY));
 

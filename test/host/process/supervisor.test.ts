@@ -42,13 +42,17 @@ it("a drain lets what runs end, in every slot, and keeps what it wrote", async (
   const directory = dataFolder();
   const host = await startTestHost({ directory, processes: 2 });
   const names = await nameInEachSlot(host);
-  // By the supervisor's own connections it would be cut off, so the objects have begun something that nobody waits for.
   for (const [i, name] of names.entries()) {
     using stub = host.counter(name);
     await stub.later(300, names[1 - i]!);
   }
+  using caller = host.counter(names[0]!);
+  const waited = caller.wait(100);
+  await caller.get();
   const pids = host.pids();
-  await host.server.drain(60_000);
+  const drained = host.server.drain(60_000);
+  expect(await waited).toBe("waited");
+  await drained;
   await vanished(pids);
   const next = await startTestHost({ directory, processes: 1 });
   for (const name of names) {

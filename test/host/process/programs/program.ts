@@ -1,5 +1,8 @@
 // A program for hosts of several processes: counters that know where they run, and what goes wrong with objects.
 
+import http from "node:http";
+import type { Front, FrontContext } from "../../../../src/host/process/program.node.js";
+
 interface Storage {
   get<T>(key: string): Promise<T | undefined>;
   put(key: string, value: unknown): Promise<void>;
@@ -115,6 +118,33 @@ export class Counter {
   async rung(): Promise<number> {
     return (await this.#ctx.storage.get<number>("rung")) ?? 0;
   }
+}
+
+/** Answers `GET /NAME?wait=MS` with the version of the front, its process, and the count of a counter, by one more. */
+export function front({ namespaces }: FrontContext): Front {
+  const { COUNTERS } = namespaces as unknown as Env;
+  const server = http.createServer((request, response) => {
+    const url = new URL(request.url!, "http://front");
+    const answer = async (): Promise<void> => {
+      if (url.pathname === "/exit") process.exit(4);
+      const wait = Number(url.searchParams.get("wait") ?? 0);
+      await new Promise((resolve) => {
+        setTimeout(resolve, wait);
+      });
+      const count = await COUNTERS.getByName(url.pathname).add();
+      response.end(JSON.stringify({ version, pid: process.pid, count }));
+    };
+    answer().catch((error: unknown) => {
+      response.statusCode = 500;
+      response.end(String(error));
+    });
+  });
+  return {
+    accept: (socket) => void server.emit("connection", socket),
+    async drain() {
+      server.closeIdleConnections();
+    },
+  };
 }
 
 export function load(data: Data | null) {
