@@ -6,7 +6,6 @@
 import fs from "node:fs";
 import { runCompile } from "./compile.node.js";
 import { Misuse } from "./misuse.js";
-import { runServe } from "./serve.node.js";
 
 const USAGE = `usage: capstan COMMAND [options]
 
@@ -24,9 +23,9 @@ const COMMANDS: Readonly<
   Record<string, (args: string[], stdout: (text: string) => void) => number | Promise<number>>
 > = {
   compile: runCompile,
-  serve: runServe,
-  // Loaded when it is asked for: a whole host.
+  // Loaded when they are asked for: each is a whole host.
   objects: async (args, stdout) => (await import("./objects.node.js")).runObjects(args, stdout),
+  serve: async (args, stdout) => (await import("./serve.node.js")).runServe(args, stdout),
 };
 
 async function main(args: string[]): Promise<number> {

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { compilePrograms, type Programs } from "../support/programs.js";
 
@@ -18,6 +19,7 @@ beforeAll(() => {
     "workers.node",
     "host/module/program.node",
     "host/process/child-main.node",
+    "host/process/watchdog.node",
   ];
   const entries = names.map((name) => `src/${name}.ts`);
   programs = compilePrograms(["src/cli/main.node.ts", ...entries]);
@@ -45,13 +47,18 @@ function run(...args: string[]): { status: number | null; stdout: string; stderr
   const done = spawnSync(process.execPath, command(args), {
     cwd: folder,
     encoding: "utf8",
-    timeout: 25_000,
+    timeout: 120_000,
   });
   return { status: done.status, stdout: done.stdout, stderr: done.stderr };
 }
 
 interface Served {
   readonly url: string;
+  /** What it has told with --json. */
+  readonly events: Record<string, unknown>[];
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves when this was written to stderr. */
+  said(text: string): Promise<void>;
   /** @returns the exit status and what was written until then. */
   end(signal: NodeJS.Signals): Promise<{ status: number | null; stdout: string; stderr: string }>;
 }
@@ -61,15 +68,24 @@ async function serve(...args: string[]): Promise<Served> {
   const child = spawn(process.execPath, command(args), { cwd: folder });
   const said = { stdout: "", stderr: "" };
   child.stderr.on("data", (data: Buffer) => (said.stderr += data.toString()));
+  const events: Record<string, unknown>[] = [];
   const url = await new Promise<string>((resolve, reject) => {
-    child.stdout.on("data", (data: Buffer) => {
-      said.stdout += data.toString();
-      if (said.stdout.endsWith("\n")) resolve(said.stdout.trimEnd());
+    createInterface(child.stdout).on("line", (line) => {
+      said.stdout += `${line}\n`;
+      if (!args.includes("--json")) return resolve(line);
+      const event = JSON.parse(line) as Record<string, unknown>;
+      events.push(event);
+      if (event["event"] === "serving") resolve(event["url"] as string);
     });
     child.on("exit", (status) => reject(new Error(`it ended with ${status}: ${said.stderr}`)));
   });
   return {
     url,
+    events,
+    kill: (signal) => void child.kill(signal),
+    async said(text) {
+      while (!said.stderr.includes(text)) await once(child.stderr, "data");
+    },
     async end(signal) {
       const closed = once(child, "close");
       child.kill(signal);
@@ -100,7 +116,7 @@ export default {
 };
 `;
 
-describe("capstan serve", () => {
+describe("capstan serve", { timeout: 300_000 }, () => {
   it("helps on stdout, in lines that fit a terminal", () => {
     const { status, stdout, stderr } = run("--help");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -168,7 +184,7 @@ describe("capstan serve", () => {
     const { status, stdout, stderr } = await served.end("SIGTERM");
     expect([status, stdout]).toEqual([0, `${served.url}\n`]);
     expect(stderr).toMatch(
-      /^loaded with \ncapstan: GET \/throw: Error: the password is 1234\n +at .*counter\.ts:13:/,
+      /^loaded with \nloaded with \ncapstan: GET \/throw: Error: the password is 1234\n +at .*counter\.ts:13:/,
     );
     // The same objects again.
     const again = await serve("counter.ts", "--port", "0", "--data", ".capstan");
@@ -198,7 +214,7 @@ describe("capstan serve", () => {
     const { status, stderr } = await served.end("SIGTERM");
     expect([status, stderr]).toEqual([
       0,
-      "capstan: wrangler.toml: kv_namespaces is not understood: the module does without it\nloaded with GREETING\n",
+      `capstan: wrangler.toml: kv_namespaces is not understood: the module does without it\n${"loaded with GREETING\n".repeat(2)}`,
     ]);
     const flags = [
       "--port",
@@ -224,13 +240,61 @@ describe("capstan serve", () => {
       status: 1,
       stdout: "",
       stderr: expect.stringMatching(
-        new RegExp(`\ncapstan: cannot listen on 127.0.0.1, port ${port}: .*EADDRINUSE`),
+        new RegExp(
+          `\ncapstan: cannot listen at tcp://127.0.0.1:${port}: somebody listens there already`,
+        ),
       ),
     });
     expect(run("counter.ts", "--port", "0", "--data", "one")).toMatchObject({
       status: 1,
-      stderr: expect.stringMatching(/\ncapstan: .*one.* is in use by another process/),
+      stderr: expect.stringMatching(/^capstan: .*one.* is in use by another process/),
     });
+    expect((await served.end("SIGTERM")).status).toBe(0);
+  });
+
+  it("tells of its processes, as many as it was told to have", async () => {
+    put("page.html", "<p>");
+    put("counter.ts", COUNTER);
+    const served = await serve("counter.ts", "--port", "0", "--json", "--processes", "2");
+    const pids = served.events.filter(({ event }) => event === "process").map(({ pid }) => pid);
+    expect(new Set(pids).size).toBe(3);
+    const told = served.events.map(({ pid: _pid, url: _url, ...rest }) => rest);
+    expect(told).toContainEqual({ event: "process", role: "objects", slot: 0 });
+    expect(told).toContainEqual({ event: "process", role: "objects", slot: 1 });
+    expect(told.slice(-2)).toEqual([{ event: "process", role: "front" }, { event: "serving" }]);
+    expect(served.events.at(-1)).toMatchObject({ url: served.url, pid: expect.any(Number) });
+    expect(await (await get(served.url)).text()).toBe("hello 1 <p>");
+    expect((await served.end("SIGTERM")).status).toBe(0);
+    const alone = await serve("counter.ts", "--port", "0", "--json", "--processes", "0");
+    expect(alone.events.map(({ event }) => event)).toEqual(["serving"]);
+    expect(await (await get(alone.url)).text()).toBe("hello 2 <p>");
+    const { status, stderr } = await alone.end("SIGTERM");
+    expect([status, stderr]).toEqual([0, "loaded with \n"]);
+  });
+
+  it("has a new version take over at SIGHUP, if it is good", async () => {
+    put("page.html", "<p>");
+    put("counter.ts", COUNTER);
+    put("wrangler.toml", `vars = { GREETING = "good day" }`);
+    const served = await serve("counter.ts", "--port", "0");
+    expect(await (await get(served.url)).text()).toBe("good day 1 <p>");
+    put("page.html", "<b>");
+    put("wrangler.toml", `vars = { GREETING = "good night" }`);
+    served.kill("SIGHUP");
+    await served.said("capstan: the new version has taken over\n");
+    expect(await (await get(served.url)).text()).toBe("good night 2 <b>");
+    put("counter.ts", "export default {");
+    served.kill("SIGHUP");
+    await served.said("capstan: the version before goes on: counter.ts:");
+    put("counter.ts", "export default {};");
+    served.kill("SIGHUP");
+    await served.said(
+      "capstan: the version before goes on: the default export of the module has no fetch\n",
+    );
+    put("wrangler.toml", "vars = 1");
+    served.kill("SIGHUP");
+    await served.said("capstan: the version before goes on: wrangler.toml: vars must be a table");
+    expect(await (await get(served.url)).text()).toBe("good night 3 <b>");
     expect((await served.end("SIGTERM")).status).toBe(0);
   });
 

@@ -245,7 +245,7 @@ describe("the chat rooms", () => {
       expect(await logOf(ada)).toEqual([["stored", `${name}: ${evil}`]]);
       expect(await ada.locator("#said img, #said script, #said b, #here b").count()).toBe(0);
       const present = ada.getByRole("complementary", { name: "Present" }).getByRole("listitem");
-      expect(await present.allTextContents()).toEqual([...[name, "Ada"]].sort());
+      expect(await present.allTextContents()).toEqual([name, "Ada"].sort());
       expect(await ada.title()).toBe("lobby: chat rooms");
       // Were it put in place as markup somewhere, the policy of the page would still stand in the way.
       const policy = (await fetch(url, { headers: { connection: "close" } })).headers.get(

@@ -51,7 +51,7 @@ export function front({ data, loaded, namespaces }: FrontContext): Front {
     addressHeader: addressHeader ?? undefined,
   });
   return {
-    accept: (socket) => void web.server.emit("connection", socket),
+    accept: (socket) => web.accept(socket),
     async drain(timeout) {
       await web.close(timeout);
       await events.settled(timeout);

@@ -2,11 +2,11 @@
 // State: the server, its upgraded connections. Must not know: the module, where objects are.
 
 import http, { type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { RpcError } from "../../base/errors.js";
 import { httpFront } from "../../http/front.node.js";
 import { type HttpHandler, serveHttp } from "../../http/server.js";
+import { listenFailed } from "../../transport/connect-hints.js";
 import type { Reporter } from "../object/parts.js";
 
 export interface WebServerOptions {
@@ -28,10 +28,13 @@ const ADDRESS = "CF-Connecting-IP";
  * @example const server = new WebServer({ handler: events.fetch, report }); const url = await server.listen("127.0.0.1", 8787);
  */
 export class WebServer {
-  /** To listen with in other ways than {@link listen}. */
-  readonly server: http.Server;
-  private readonly sockets = new Set<Duplex>();
+  private readonly server: http.Server;
+  private readonly connections = new Set<Duplex>();
+  /** Of the connections those that are WebSockets, or are to be. */
+  private readonly upgraded = new Set<Duplex>();
   private readonly dispose: () => void;
+  private isTracking = false;
+  private onEmpty: (() => void) | null = null;
 
   constructor({ handler, report, addressHeader }: WebServerOptions) {
     const front = httpFront(serveHttp(handler), {
@@ -41,11 +44,19 @@ export class WebServer {
     this.dispose = () => front[Symbol.dispose]();
     this.server = http.createServer((request, response) => {
       tellAddress(request, header);
+      response.on("close", () => this.leftIdle());
       front.request(request, response);
     });
+    this.server.on("connection", (socket) => {
+      this.connections.add(socket);
+      socket.on("close", () => {
+        this.connections.delete(socket);
+        this.upgraded.delete(socket);
+        if (this.connections.size === 0) this.onEmpty?.();
+      });
+    });
     this.server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      this.sockets.add(socket);
-      socket.on("close", () => this.sockets.delete(socket));
+      this.upgraded.add(socket);
       tellAddress(request, header);
       front.upgrade(request, socket, head);
     });
@@ -57,11 +68,10 @@ export class WebServer {
    */
   listen(address: string, port: number): Promise<string> {
     const { server } = this;
+    this.isTracking = true;
     return new Promise((resolve, reject) => {
-      const failed = (cause: Error): void => {
-        const message = `cannot listen on ${address}, port ${port}: ${cause.message}`;
-        reject(new RpcError("failed", "listen-failed", message, { cause }));
-      };
+      const failed = (cause: Error): void =>
+        reject(listenFailed(`tcp://${address}:${port}`, cause));
       server.once("error", failed);
       server.listen(port, address, () => {
         server.off("error", failed);
@@ -70,20 +80,37 @@ export class WebServer {
     });
   }
 
+  /** Serves a connection that somebody else has accepted, and read nothing of. */
+  accept(socket: Socket): void {
+    // At this event Node begins to keep account of connections, without which none has a time limit.
+    if (!this.isTracking) this.server.emit("listening");
+    this.isTracking = true;
+    this.server.emit("connection", socket);
+  }
+
   /**
    * Takes no more, and waits for what is under way.
    *
    * @param grace milliseconds, after which it is cut off; WebSockets are at once.
    */
   async close(grace: number): Promise<void> {
-    const { server, sockets } = this;
-    const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+    const { connections, upgraded, server } = this;
+    const empty = new Promise<void>((resolve) => (this.onEmpty = resolve));
+    // Of a server that does not listen itself this says so, and ends its account all the same.
+    server.close(() => {});
     server.closeIdleConnections();
-    for (const socket of sockets) socket.destroy();
-    const timer = setTimeout(() => server.closeAllConnections(), grace);
-    await closed;
+    for (const socket of upgraded) socket.destroy();
+    const timer = setTimeout(() => {
+      for (const socket of connections) socket.destroy();
+    }, grace);
+    if (connections.size > 0) await empty;
     clearTimeout(timer);
     this.dispose();
+  }
+
+  /** A connection may wait for a request that is not taken any more. */
+  private leftIdle(): void {
+    if (this.onEmpty !== null) setImmediate(() => this.server.closeIdleConnections());
   }
 }
 

@@ -220,7 +220,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       processes: () => this.processes,
       slotOf: (namespace, id) => {
         const ids = new IdMaker(namespace, this.secret, nodeRuntime().crypto);
-        return slotOf(ids.fromString(id), this.slots.length);
+        return slotOf(ids.fromString(id)._bytes, this.slots.length);
       },
       ask: (slot, question) => this.ask(slot, question),
       reload: () => this.reload(),
