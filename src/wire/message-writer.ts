@@ -564,8 +564,10 @@ function tableWords(caps: Descriptors): number {
   const n = caps.count;
   if (n === 0) return 0;
   let words = 1 + 2 * n;
-  for (let i = 0; i < n; i++) words += descriptorExtraWords(caps.kind[i]!, caps.path[i]!);
-  if (caps.identified) for (let i = 0; i < n; i++) words += 1 + dataWords(caps.identity[i]!);
+  for (let i = 0; i < n; i++) {
+    words += descriptorExtraWords(caps.kind[i]!, caps.path[i]!);
+    if (caps.identified) words += 1 + dataWords(caps.identity[i]!);
+  }
   return words;
 }
 
