@@ -163,10 +163,13 @@ export class Activation implements Callee, Wrapping {
 
   /** Of its WebSockets those that outlive it. */
   get sockets(): ActivationSockets {
-    const { definition, id, output, parts } = this;
+    const { definition, id, output, parts, codecs } = this;
+    const { scheduler, limits } = parts;
     return (this.held ??= new ActivationSockets(parts.sockets.of(definition, id), {
-      ...parts,
+      scheduler,
+      limits,
       output,
+      codecs,
     }));
   }
 
