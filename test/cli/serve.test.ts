@@ -282,6 +282,7 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     put("wrangler.toml", `vars = { GREETING = "good night" }`);
     served.kill("SIGHUP");
     await served.said("capstan: the new version has taken over\n");
+    expect(fs.readdirSync(path.join(folder, ".capstan/module"))).toHaveLength(1);
     expect(await (await get(served.url)).text()).toBe("good night 2 <b>");
     put("counter.ts", "export default {");
     served.kill("SIGHUP");
