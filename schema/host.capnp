@@ -5,8 +5,9 @@
 interface HostedObjects @0xd2f0a7c48be14d36 {
   # The bootstrap capability of an object process.
 
-  reach @0 (number :UInt32, namespace :Text, id :Data, named :Bool, name :Text) -> (object :Capability);
-  # An object that runs in this process. `number` is the caller's, for `broken`; `name`, if `named`, is what the id was made from.
+  reach @0 (number :UInt32, reference :Data) -> (object :Capability);
+  # An object that runs in this process, or a facet of one: `reference` is as it is stored (src/host/references/reference.ts).
+  # `number` is the caller's, for `broken`.
   # The object outlives its activations; once one that was called through it has broken, every call on it fails.
 
   attach @1 (listener :BreakListener) -> ();

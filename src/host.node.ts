@@ -44,6 +44,7 @@ export {
   type EventHandlers,
   type ObjectClass,
 } from "./host/object/durable-object.js";
+export { restore, type Restores } from "./host/object/facets.js";
 export type { Classes, EnvOf, Host, HostOptions } from "./host/object/host.js";
 export type { ObjectId } from "./host/object/ids.js";
 export type { Namespace, ObjectStub } from "./host/object/namespace.js";
@@ -59,6 +60,7 @@ export type {
 } from "./host/process/program.node.js";
 export { obeySignals } from "./host/process/signals.node.js";
 export type { HostServer, ProgramSource, StartOptions } from "./host/process/supervisor.node.js";
+export type { SavedReference, SavedReferences } from "./host/references/saved.js";
 export { WebSocketRequestResponsePair } from "./host/sockets/auto-response.js";
 export type { ListOptions, PutOptions, ReadOptions } from "./host/storage/arguments.js";
 export { type LmdbOptions, openLmdbStore } from "./host/storage/lmdb-store.node.js";
@@ -67,11 +69,13 @@ export type { ObjectStorage } from "./host/storage/object-storage.js";
 export type {
   ClearWrite,
   Commit,
+  DerivedWrite,
   Entry,
   PutWrite,
   Range,
   Soon,
   Store,
+  View,
   Write,
 } from "./host/storage/store.js";
 export type { Transaction } from "./host/storage/transaction.js";

@@ -70,6 +70,8 @@ export const ERROR_CODES = [
   "object-closed",
   "object-refused",
   "process-lost",
+  "object-deleted",
+  "reference-lost",
   "gate-cycle",
   "invalid-id",
   "unstorable-value",

@@ -73,7 +73,7 @@ export async function runObjects(args: string[], stdout: (text: string) => void)
     const store = await openLmdbStore(job.directory, { lock: session === null });
     try {
       const { crypto } = nodeRuntime();
-      const inspector = new Inspector(store, await prepareStore(store, crypto), crypto);
+      const inspector = new Inspector(store, (await prepareStore(store, crypto)).ids, crypto);
       // It goes with its session.
       const control = session?.bootstrap(RpcStub<Control>) ?? null;
       return await run(job, inspector, control, stdout);

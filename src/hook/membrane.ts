@@ -178,6 +178,19 @@ export function revocable(hook: Hook): { hook: Hook; revoke(error?: RpcError): v
   return { hook: membrane.wrap(hook), revoke: (error) => membrane.revoke(error) };
 }
 
+/** A capability behind a membrane, as the membrane has it. */
+export interface Wrapped {
+  readonly membrane: Membrane;
+  readonly direction: Direction;
+  readonly inner: Hook;
+}
+
+/** What `hook` wraps, and for which membrane; null where it is no wrapper. For whoever made that membrane. */
+export function wrappedBy(hook: Hook): Wrapped | null {
+  const end = hook.resolved();
+  return end instanceof MembraneHook ? end : null;
+}
+
 class MembraneHook extends Hook implements HookWatcher {
   readonly membrane: Membrane;
   readonly direction: Direction;

@@ -252,6 +252,12 @@ export function targetOf(stub: object): object | undefined {
   return localObject(referableOf(place).live)?.self ?? undefined;
 }
 
+/** Whether `value` is the promise of a result, or a property of a stub: it stands for nothing by itself before it is awaited. */
+export function isPending(value: unknown): boolean {
+  const place = placeOf(value);
+  return place !== undefined && place.isPromise;
+}
+
 /**
  * Whether two stubs stand for one object, as far as is known here, without a message.
  *

@@ -93,7 +93,15 @@ export class AlarmClock {
     if (definition === undefined) return;
     const id = definition.ids.fromBytes(bytes);
     const { placement } = this.parts;
-    if (placement.elsewhere(definition, id) !== null) return;
+    if (
+      placement.elsewhere({
+        namespace: definition.name,
+        id: id._bytes,
+        name: undefined,
+        facet: null,
+      }) !== null
+    )
+      return;
     const refusal = placement.refusal(definition, id);
     if (refusal !== null) return this.alarmChanged(refusal.until);
     const name = `${namespace}/${id.toString()}`;

@@ -13,18 +13,24 @@ import {
   type MembranePolicy,
 } from "../../hook/membrane.js";
 import { PromiseHook } from "../../hook/promise.js";
+import { Boundary } from "../references/identity.js";
+import type { Reference } from "../references/reference.js";
 import type { Frame, InputGate } from "../gates/input-gate.js";
 import type { Section } from "../gates/section.js";
 import type { OutputGate } from "../gates/output-gate.js";
 
-/** The membrane between one object and all others. @param outside of those; @param inside of the object. */
+/**
+ * The membrane between one object and all others. @param outside of those; @param inside of the object.
+ * @param who tells the object itself from others inside.
+ */
 export function boundary(
   input: InputGate,
   output: OutputGate,
   outside: Scheduler,
   inside: Scheduler,
+  who: (self: object) => Reference | null,
 ): Membrane {
-  return new Membrane(new BoundaryPolicy(input, output), outside, true, inside);
+  return new Membrane(new BoundaryPolicy(input, output, who), outside, true, inside);
 }
 
 /** Where an answer is let in that the code of `asker` waits for. What nobody in particular asked for comes to whoever runs. */
@@ -32,13 +38,16 @@ export function sectionOf(input: InputGate, asker: Frame | null): Section | null
   return asker?.gate === input ? asker.section : input.running;
 }
 
-class BoundaryPolicy implements MembranePolicy {
+class BoundaryPolicy extends Boundary implements MembranePolicy {
+  readonly selfReference: (self: object) => Reference | null;
   private readonly input: InputGate;
   private readonly output: OutputGate;
 
-  constructor(input: InputGate, output: OutputGate) {
+  constructor(input: InputGate, output: OutputGate, who: (self: object) => Reference | null) {
+    super();
     this.input = input;
     this.output = output;
+    this.selfReference = who;
   }
 
   way(direction: Direction, target: Hook): Hook | void {

@@ -2,9 +2,10 @@
 // State: the activations there are, and those that the store has not done with. Must not know: what an activation does.
 
 import type { RpcError } from "../../base/errors.js";
-import { Activation, type ActivationOwner } from "./activation.js";
-import { eraseObject } from "../storage/erase.js";
+import { deletion, erasure } from "../references/holdings.js";
 import { ObjectKeys } from "../storage/keys.js";
+import type { Write } from "../storage/store.js";
+import { Activation, type ActivationOwner, deletedError } from "./activation.js";
 import type { ObjectId } from "./ids.js";
 import type { Definition, HostParts } from "./parts.js";
 
@@ -63,24 +64,6 @@ export class Directory implements ActivationOwner {
     if (settled !== null) this.leave(key, settled);
   }
 
-  /**
-   * Deletes an object with all that is stored of it. If it is active it breaks; whoever calls it next finds an empty one.
-   *
-   * @returns when that is safe. @throws RpcError storage-failed and its like (as a rejection).
-   */
-  erase(definition: Definition, id: ObjectId): Promise<void> {
-    const key = keyOf(definition, id);
-    this.active.get(key)?.break(new Error("it was deleted"));
-    const keys = new ObjectKeys(definition.bytes, id._bytes);
-    const erased = this.settled(definition, id).then(() => eraseObject(this.parts.store, keys));
-    // An activation that is made meanwhile waits for it.
-    this.leave(
-      key,
-      erased.catch(() => {}),
-    );
-    return erased;
-  }
-
   private leave(key: string, settled: Promise<void>): void {
     const before = this.leaving.get(key);
     const left = Promise.all([before, settled]).then(() => {
@@ -91,6 +74,41 @@ export class Directory implements ActivationOwner {
 
   alarmChanged(time: number | null): void {
     this.alarms.alarmChanged(time);
+  }
+
+  /**
+   * Removes an object for good: what is active of it breaks, and so does all that is activated later.
+   *
+   * @returns resolves when that is on the disk. @throws RpcError what the store fails with (as a rejection).
+   */
+  delete(definition: Definition, id: ObjectId): Promise<void> {
+    const active = this.find(definition, id);
+    active?.break(deletedError(active.name));
+    return this.remove(definition, id, deletion);
+  }
+
+  /** The same, but that whoever calls it next finds it as if it had never stored anything. */
+  clear(definition: Definition, id: ObjectId): Promise<void> {
+    this.find(definition, id)?.break(new Error("what it had stored was cleared"));
+    return this.remove(definition, id, erasure);
+  }
+
+  private async remove(
+    definition: Definition,
+    id: ObjectId,
+    write: (keys: ObjectKeys) => Write,
+  ): Promise<void> {
+    const key = keyOf(definition, id);
+    // Who calls it meanwhile waits until it is gone.
+    const gone = this.settled(definition, id).then(() => {
+      const keys = new ObjectKeys(definition.bytes, id._bytes);
+      return this.parts.store.write([write(keys)]).flushed;
+    });
+    this.leave(
+      key,
+      gone.catch(() => {}),
+    );
+    await gone;
   }
 
   /** Resolves when the store has nothing of the object in its hands but what an activation has given it. */

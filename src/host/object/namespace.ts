@@ -12,10 +12,18 @@ export type ObjectStub<T extends object> = Fetch & RpcStub<T>;
 
 /** What stands behind a namespace, as one holder sees it. */
 export interface NamespaceBehind {
+  readonly name: string;
   readonly ids: IdMaker;
   readonly options: StubOptions;
   /** A new reference to an object. */
   reach(id: ObjectId): Hook;
+}
+
+let nameOf: (value: object) => string | undefined;
+
+/** The name of a namespace; undefined for what is none. */
+export function namespaceOf(value: object): string | undefined {
+  return nameOf(value);
 }
 
 /**
@@ -27,6 +35,10 @@ export interface NamespaceBehind {
  */
 export class Namespace<T extends object> {
   readonly #behind: NamespaceBehind;
+
+  static {
+    nameOf = (value) => (#behind in value ? value.#behind.name : undefined);
+  }
 
   /** @internal Only a host makes these. */
   constructor(behind: NamespaceBehind) {

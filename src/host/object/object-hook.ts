@@ -3,8 +3,10 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
-import { type CallRequest, type Fetcher, Hook, type HookWatcher } from "../../hook/hook.js";
+import type { CallRequest, Fetcher, HookWatcher } from "../../hook/hook.js";
 import { failedResults, type Results } from "../../hook/results.js";
+import { IdentifiedHook } from "../references/identity.js";
+import type { ObjectReference } from "../references/reference.js";
 
 /** What runs an object, as those who call it know it: its activation, or the way to one in another process. */
 export interface Callee {
@@ -15,8 +17,10 @@ export interface Callee {
   call(request: CallRequest): Results;
 }
 
-/** Finds what runs an object. */
+/** Finds what runs an object, or a facet of it there. */
 export interface Finder {
+  /** What it finds. */
+  readonly reference: ObjectReference;
   /** Makes it, if there is none. Runs no user code. @throws RpcError when there is to be none any more. */
   activate(): Callee;
   find(): Callee | undefined;
@@ -26,24 +30,28 @@ export interface Finder {
  * A reference to an object by its id. It outlives activations: an evicted object is activated again by the next call. It breaks
  * with an activation that it has called and that broke, since calls may be lost: then a new reference is needed.
  */
-export class ObjectHook extends Hook {
+export class ObjectHook extends IdentifiedHook {
   private readonly finder: Finder;
   /** Told at once when this breaks. Runs no user code, and makes no call on this. */
   onBroken: ((error: RpcError) => void) | null = null;
-  private readonly asks: Fetcher;
+  private readonly asks: Fetcher | null;
   private callee: Callee | null = null;
   private closedBy: RpcError | null = null;
   private watchers: HookWatcher[] = [];
 
-  /** @param asks what `fetch` of its stubs does. */
-  constructor(scheduler: Scheduler, finder: Finder, asks: Fetcher) {
+  /** @param asks what `fetch` of its stubs does; null where that is a method like others. */
+  constructor(scheduler: Scheduler, finder: Finder, asks: Fetcher | null) {
     super(scheduler);
     this.finder = finder;
     this.asks = asks;
   }
 
-  override get fetcher(): Fetcher {
+  override get fetcher(): Fetcher | null {
     return this.asks;
+  }
+
+  get reference(): ObjectReference {
+    return this.finder.reference;
   }
 
   /** Nobody else vouches for it. */

@@ -4,9 +4,11 @@
 import type { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import type { StubOptions, Terms } from "../../cap/dynamic/terms.js";
+import type { Beside } from "../../hook/beside.js";
 import type { Hook } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
+import type { ObjectReference, Reference } from "../references/reference.js";
 import type { SocketTable } from "../sockets/socket-table.js";
 import type { Store } from "../storage/store.js";
 import type { ValueCodecs } from "../storage/values.js";
@@ -24,6 +26,8 @@ export interface HostLimits {
   readonly valueBytes: number;
   /** Bytes that are cached for one object, and once more of what it wrote and the disk does not have. */
   readonly cacheBytes: number;
+  /** Saved references that there may be: whoever can call an object can save it. */
+  readonly savedReferences: number;
   /** WebSockets that one object may have accepted by `ctx.acceptWebSocket`. */
   readonly sockets: number;
   /** Bytes of what is attached to one of those. */
@@ -35,6 +39,7 @@ export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
   sectionTime: 30_000,
   valueBytes: 2 * 1024 * 1024,
   cacheBytes: 1024 * 1024,
+  savedReferences: 1_000_000,
   sockets: 32_768,
   attachmentBytes: 16 * 1024,
 });
@@ -58,7 +63,7 @@ export type Reporter = (error: unknown, what: string) => void;
 /** Where objects are, in a host of several processes. */
 export interface Placement {
   /** The way to an object of another process; null for one of this. */
-  elsewhere(namespace: NamespaceIds, id: ObjectId): Finder | null;
+  elsewhere(reference: ObjectReference): Finder | null;
   /** Why an object of this process is not to be activated now, and until when, by the clock; null when it may be. */
   refusal(namespace: NamespaceIds, id: ObjectId): Refusal | null;
 }
@@ -87,8 +92,19 @@ export interface HostParts {
   readonly scheduler: Scheduler;
   readonly report: Reporter;
   readonly placement: Placement;
+  readonly references: Referrals;
   /** `env`, as an object sees it. @param wrap makes a stub's capability one of that object. */
   environment(activation: Wrapping): object;
+}
+
+/** From references to what they stand for, and to what they can be saved as. */
+export interface Referrals {
+  /** A new capability for an object, or a facet of one. It fails when it is called, if it leads to nothing. */
+  hook(reference: ObjectReference): Hook;
+  /** What stands for it in a value: a stub, or a namespace. @param inside whose it is. */
+  value(reference: Reference, inside: Wrapping): object;
+  /** Answers `Persistent.save` for what is found by it. */
+  saver(reference: ObjectReference): Beside;
 }
 
 /** Takes capabilities into an object. */

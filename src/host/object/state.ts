@@ -1,6 +1,7 @@
 // Role: `ctx`: what an object is given of its host.
 // State: none of its own. Must not know: how objects are run.
 
+import type { RpcStub } from "../../cap/dynamic/stub.js";
 import type { PairedWebSocket } from "../../http/websocket.js";
 import type { ActivationSockets } from "../sockets/activation-sockets.js";
 import type { WebSocketRequestResponsePair } from "../sockets/auto-response.js";
@@ -13,6 +14,7 @@ export interface StateBehind {
   readonly storage: ObjectStorage;
   block<T>(callback: () => Promise<T>): Promise<T>;
   waitUntil(promise: Promise<unknown>): void;
+  facet(params: unknown): object;
   abort(reason: unknown): never;
   sockets(): ActivationSockets;
 }
@@ -45,6 +47,23 @@ export class ObjectState {
   /** Keeps the object active until `promise` settles. */
   waitUntil(promise: Promise<unknown>): void {
     this.#behind.waitUntil(promise);
+  }
+
+  /**
+   * A facet of this object: a view of it that its own method `[restore](params)` makes when it is first used. The stub can be
+   * passed on, stored and saved like one of the object, outlives its eviction, and reaches nothing but what that method returns.
+   *
+   * @param params a value of up to 16 KiB, stubs in it included: they are kept wherever the facet is.
+   * @returns a stub, to be disposed.
+   * @throws RpcError method-unimplemented when the class has no such method; unstorable-value; limit-exceeded.
+   * @example
+   * class Room extends DurableObject {
+   *   reader(until: number) { return this.ctx.facet<Reader>({ until }); }
+   *   [restore]({ until }: { until: number }) { return new Reader(this, until); }
+   * }
+   */
+  facet<T extends object>(params: unknown): RpcStub<T> {
+    return this.#behind.facet(params) as RpcStub<T>;
   }
 
   /**

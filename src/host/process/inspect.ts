@@ -4,7 +4,7 @@
 import { RpcError } from "../../base/errors.js";
 import { type IdCrypto, IdMaker, type ObjectId } from "../object/ids.js";
 import { readAlarm } from "../storage/alarm.js";
-import { eraseObject } from "../storage/erase.js";
+import { erasure } from "../references/holdings.js";
 import {
   ALL_OBJECTS,
   KIND_VALUE,
@@ -114,7 +114,7 @@ export class Inspector {
 
   /** Deletes an object that is not active. @throws RpcError invalid-id (as a rejection). */
   erase(namespace: string, which: Which): Promise<void> {
-    return eraseObject(this.store, this.keysOf(namespace, which));
+    return this.store.write([erasure(this.keysOf(namespace, which))]).flushed;
   }
 
   private keysOf(namespace: string, which: Which): ObjectKeys {

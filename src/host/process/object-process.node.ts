@@ -5,6 +5,7 @@ import { RpcError } from "../../base/errors.js";
 import { connect } from "../../vat/connect.node.js";
 import { type Listener, listen } from "../../vat/listen.node.js";
 import { Host } from "../object/host.js";
+import { HOST_IDENTITIES } from "../references/identity.js";
 import { nodeRuntime } from "../object/runtime.node.js";
 import type { Runtime } from "../object/host.js";
 import type { DirectoryLock } from "../storage/directory-lock.node.js";
@@ -26,7 +27,8 @@ export function placementOf(facts: HostFacts, own: number | null, runtime: Runti
     own,
     slot: (slot) => ({
       name: `slot ${slot}`,
-      dial: (signal) => connect(slotAddress(facts.directory, slot), { signal }),
+      dial: (signal) =>
+        connect(slotAddress(facts.directory, slot), { signal, identities: HOST_IDENTITIES }),
       clock: runtime.clock,
       reachTime: facts.reachTime,
     }),
@@ -79,9 +81,8 @@ export class ObjectProcess {
       placement,
     );
     const objects: Reachable = {
-      namespace: (name) => host._definition(name),
-      reach: (namespace, id) => {
-        if (slotOf(id, slots) === slot) return host._reach(namespace, id);
+      reach: (reference) => {
+        if (slotOf(reference.id, slots) === slot) return host._reach(reference);
         throw new RpcError("failed", "invalid-id", `the object does not belong to slot ${slot}`);
       },
     };
@@ -89,6 +90,7 @@ export class ObjectProcess {
     const servers = new ObjectServers(objects);
     const listener = await listen(address, {
       bootstrap: () => servers.offer(),
+      identities: HOST_IDENTITIES,
       // Only processes of this host are there.
       sendTrace: true,
     });

@@ -7,10 +7,9 @@ import { ONE_CAPABILITY } from "../../cap/stream/protocol.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
-import { ObjectId } from "../object/ids.js";
 import type { Content } from "../../wire/content.js";
 import type { ObjectHook } from "../object/object-hook.js";
-import type { NamespaceIds } from "../object/parts.js";
+import type { ObjectReference } from "../references/reference.js";
 import {
   brokenParams,
   leavingParams,
@@ -29,10 +28,8 @@ import {
 
 /** The objects of this process. */
 export interface Reachable {
-  /** @throws RpcError invalid-id when there is none of that name. */
-  namespace(name: string): NamespaceIds;
-  /** A new reference to an object that is here. @throws RpcError invalid-id when it belongs elsewhere. */
-  reach(namespace: NamespaceIds, id: ObjectId): ObjectHook;
+  /** A new reference to an object that is here. @throws RpcError invalid-id when it belongs elsewhere, or nowhere. */
+  reach(reference: ObjectReference): ObjectHook;
 }
 
 /** All connections at which objects are offered. */
@@ -114,16 +111,10 @@ class ObjectServer implements Server {
   }
 
   private reach(call: LocalCall): void {
-    const {
-      number,
-      namespace: name,
-      id: bytes,
-      name: madeOf,
-    } = readReachParams(call.params.content);
-    const namespace = this.objects.namespace(name);
-    const known = namespace.ids.fromBytes(bytes);
-    const id = madeOf === undefined ? known : new ObjectId(bytes, madeOf);
-    const object = this.objects.reach(namespace, id);
+    const { number, reference } = readReachParams(call.params.content);
+    if (reference.id === null)
+      throw new RpcError("failed", "invalid-id", "only an object can be reached, no namespace");
+    const object = this.objects.reach(reference);
     // Written at once, and so before what the breaking of the object makes of calls on it.
     object.onBroken = (error) => this.tell(METHOD_BROKEN, brokenParams(number, error));
     call.returns(new Payload(ONE_CAPABILITY, [object]));

@@ -5,6 +5,7 @@ import { RpcError } from "../../base/errors.js";
 import type { ObjectId } from "../object/ids.js";
 import type { Finder } from "../object/object-hook.js";
 import type { NamespaceIds, Placement, Refusal } from "../object/parts.js";
+import type { ObjectReference } from "../references/reference.js";
 import { SlotLink, type SlotOptions } from "./slot-link.js";
 import { slotOf } from "./slots.js";
 
@@ -26,10 +27,10 @@ export class SlotPlacement implements Placement {
     this.options = options;
   }
 
-  elsewhere(namespace: NamespaceIds, id: ObjectId): Finder | null {
+  elsewhere(reference: ObjectReference): Finder | null {
     const { slots, own } = this.options;
-    const slot = slotOf(id, slots);
-    return slot === own ? null : this.link(slot).finder(namespace, id);
+    const slot = slotOf(reference.id, slots);
+    return slot === own ? null : this.link(slot).finder(reference);
   }
 
   refusal({ name }: NamespaceIds, id: ObjectId): Refusal | null {

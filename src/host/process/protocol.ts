@@ -4,6 +4,12 @@
 import { type ErrorCode, ERROR_CODES, ERROR_TYPES, RpcError } from "../../base/errors.js";
 import type { Content } from "../../wire/content.js";
 import { ContentBuilder, StructReader } from "../../wire/struct.js";
+import {
+  type ObjectReference,
+  readReference,
+  type Reference,
+  referenceBytes,
+} from "../references/reference.js";
 
 /** HostedObjects: the bootstrap capability of an object process. */
 export const OBJECTS_HI = 0xd2f0a7c4 | 0;
@@ -22,37 +28,18 @@ export const OBJECT_PATH: readonly number[] = Object.freeze([0]);
 
 const builder = /* @__PURE__ */ new ContentBuilder(256);
 
-/** Which object, and what it is called when it is told that it broke. */
-export interface ReachParams {
-  /** Chosen by the caller, not used for another while the reference lives. */
-  readonly number: number;
-  readonly namespace: string;
-  readonly id: Uint8Array;
-  /** What the id was made from, if it was made from a name. */
-  readonly name: string | undefined;
-}
-
-export function reachParams({ number, namespace, id, name }: ReachParams): Content {
-  const root = builder.root(1, 3);
+/** @param number chosen by the caller, and not used for another while the reference lives: so it is called when it broke. */
+export function reachParams(number: number, reference: ObjectReference): Content {
+  const root = builder.root(1, 1);
   root.u32(0, number);
-  root.text(0, namespace);
-  root.data(1, id);
-  if (name !== undefined) {
-    root.bool(32, true);
-    root.text(2, name);
-  }
+  root.data(0, referenceBytes(reference));
   return builder.finish().own();
 }
 
-/** @throws RpcError invalid-payload. */
-export function readReachParams(content: Content): ReachParams {
+/** @throws RpcError invalid-payload, storage-corrupt for what is no reference. */
+export function readReachParams(content: Content): { number: number; reference: Reference } {
   const root = StructReader.of(content);
-  return {
-    number: root.u32(0),
-    namespace: root.text(0),
-    id: root.data(1).slice(),
-    name: root.bool(32) ? root.text(2) : undefined,
-  };
+  return { number: root.u32(0), reference: readReference(root.data(0)) };
 }
 
 /** That the object of `number` broke, by what. */

@@ -29,16 +29,19 @@ export class RemoteHost {
   constructor(options: RemoteHostOptions) {
     const { placement, secret, crypto, types } = options;
     const stubs: StubOptions = types === undefined ? {} : { types };
-    this.placement = placement;
     const fetcher = fetcherUnder(stubs);
+    this.placement = placement;
     const env: Record<string, Namespace<never>> = {};
     for (const name of options.namespaces) {
       const ids = new IdMaker(name, secret, crypto);
       env[name] = new Namespace({
+        name,
         ids,
         options: stubs,
-        reach: (id) =>
-          new ObjectHook(processScheduler(), placement.elsewhere({ name, ids }, id)!, fetcher),
+        reach: (id) => {
+          const reference = { namespace: name, id: id._bytes, name: id.name, facet: null };
+          return new ObjectHook(processScheduler(), placement.elsewhere(reference)!, fetcher);
+        },
       });
     }
     this.env = env;

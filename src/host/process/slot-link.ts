@@ -14,9 +14,8 @@ import { ONE_CAPABILITY } from "../../cap/stream/protocol.js";
 import { backoff, randomPart } from "../../vat/backoff.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Session } from "../../vat/session.js";
-import type { ObjectId } from "../object/ids.js";
 import type { Callee, Finder, ObjectHook } from "../object/object-hook.js";
-import type { NamespaceIds } from "../object/parts.js";
+import { type ObjectReference, referenceBytes } from "../references/reference.js";
 import type { Results } from "../../hook/results.js";
 import { type BreakListener, breakListener, tell } from "./object-server.js";
 import {
@@ -54,10 +53,11 @@ export class SlotLink {
   }
 
   /** The way of one stub to an object: once it has called, always by the same connection. */
-  finder(namespace: NamespaceIds, id: ObjectId): Finder {
+  finder(reference: ObjectReference): Finder {
     let callee: Callee | undefined;
     return {
-      activate: () => (callee ??= this.reach(namespace, id)),
+      reference,
+      activate: () => (callee ??= this.reach(reference)),
       find: () => callee,
     };
   }
@@ -74,9 +74,9 @@ export class SlotLink {
   }
 
   /** @throws RpcError when this is closed. */
-  private reach(namespace: NamespaceIds, id: ObjectId): Callee {
+  private reach(reference: ObjectReference): Callee {
     if (this.closedBy !== null) throw this.closedBy;
-    return this.current().reach(namespace, id);
+    return this.current().reach(reference);
   }
 
   private current(): Way {
@@ -116,12 +116,12 @@ class Way implements BreakListener {
     this.over = this.open();
   }
 
-  reach(namespace: NamespaceIds, id: ObjectId): RemoteCallee {
-    const key = keyOf(namespace, id);
+  reach(reference: ObjectReference): RemoteCallee {
+    const key = String.fromCharCode(...referenceBytes(reference));
     const known = this.reached.get(key);
     if (known !== undefined) return known;
     const number = this.freeNumber();
-    const params = reachParams({ number, namespace: namespace.name, id: id._bytes, name: id.name });
+    const params = reachParams(number, reference);
     const hook = ask(this.objects, METHOD_REACH, new Payload(params));
     const callee = new RemoteCallee(hook, () => this.forget(key, number, callee));
     this.reached.set(key, callee);
@@ -306,10 +306,6 @@ function ask(objects: Hook, method: number, params: Payload): Hook {
   const hook = results.pipeline(OBJECT_PATH);
   results.cancel();
   return hook;
-}
-
-function keyOf(namespace: NamespaceIds, id: ObjectId): string {
-  return `${namespace.name}/${id.toString()}`;
 }
 
 /** Waits, or until `signal` aborts. */

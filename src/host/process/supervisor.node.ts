@@ -95,8 +95,8 @@ export class HostServer<E extends object = AnyNamespaces> {
     const store = await openLmdbStore(options.directory);
     try {
       await slotsFree(options.directory, LEFTOVER_TIME);
-      const secret = await prepareStore(store, nodeRuntime().crypto);
-      const server = new HostServer<E>(options, store, secret);
+      const { ids } = await prepareStore(store, nodeRuntime().crypto);
+      const server = new HostServer<E>(options, store, ids);
       await server.open(processes);
       return server;
     } catch (thrown) {
@@ -220,7 +220,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       processes: () => this.processes,
       slotOf: (namespace, id) => {
         const ids = new IdMaker(namespace, this.secret, nodeRuntime().crypto);
-        return slotOf(ids.fromString(id), this.slots.length);
+        return slotOf(ids.fromString(id)._bytes, this.slots.length);
       },
       ask: (slot, question) => this.ask(slot, question),
       reload: () => this.reload(),

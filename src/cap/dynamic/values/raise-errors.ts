@@ -6,7 +6,7 @@ import { AGGREGATE_ERROR, DOM_EXCEPTION, ERRORS } from "./kinds.js";
 import type { Node, Raiser } from "./raise.js";
 
 /** Not listed by Object.keys on an error that was thrown, so not here either. */
-const HIDDEN = new Set(["message", "name", "cause", "errors", "stack"]);
+export const HIDDEN: ReadonlySet<string> = new Set(["message", "name", "cause", "errors", "stack"]);
 
 const STACKS = Error as ErrorConstructor & { stackTraceLimit?: number | undefined };
 
@@ -16,7 +16,8 @@ export function raiseError(raiser: Raiser, node: Node): Error {
     throw invalidValue("an error has no class");
   const first = node[3] === "message" ? node[4] : undefined;
   const message = typeof first === "string" ? first : undefined;
-  const error = raiser.number(make(base, message, node));
+  const domName = typeof node[6] === "string" ? node[6] : undefined;
+  const error = raiser.number(makeError(base, message, domName));
   const prototype = raiser.types.errorPrototype(type);
   if (prototype !== undefined) Object.setPrototypeOf(error, prototype);
   const isDom = base === DOM_EXCEPTION;
@@ -36,14 +37,17 @@ export function raiseError(raiser: Raiser, node: Node): Error {
   return error;
 }
 
-/** The stack would be that of this decoder, and dear: none is captured. */
-function make(base: string, message: string | undefined, node: Node): Error {
+/**
+ * An error of the standard class `base`, with a name of its own where that is DOMException. The stack would be that of this
+ * decoder, and dear: none is captured.
+ */
+export function makeError(base: string, message: string | undefined, domName = "Error"): Error {
   const limit = STACKS.stackTraceLimit;
   STACKS.stackTraceLimit = 0;
   try {
     if (base === AGGREGATE_ERROR) return new AggregateError([], message);
     if (base === DOM_EXCEPTION && typeof DOMException !== "undefined")
-      return new DOMException(message, typeof node[6] === "string" ? node[6] : "Error");
+      return new DOMException(message, domName);
     // A standard class that only the sender has is an Error to us.
     return new (ERRORS.get(base) ?? Error)(message);
   } finally {

@@ -1,0 +1,129 @@
+// Role: the bytes of V8's format as they are written: numbers, strings, runs of bytes.
+// State: a growing buffer, never larger than the budget. Must not know: what the bytes mean to a value.
+
+import { overLimit } from "../../cap/dynamic/values/failures.js";
+import { Tag } from "./tags.js";
+
+const encoder = /* @__PURE__ */ new TextEncoder();
+
+export class ByteWriter {
+  private bytes = new Uint8Array(128);
+  private view = new DataView(this.bytes.buffer);
+  private end = 0;
+  readonly limit: number;
+
+  /** @param limit how many bytes there may be. */
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  /** Where the next byte will be. */
+  get length(): number {
+    return this.end;
+  }
+
+  finish(): Uint8Array {
+    return this.bytes.slice(0, this.end);
+  }
+
+  /** Room for `count` bytes, of value 0, and where they begin. @throws RpcError limit-exceeded */
+  reserve(count: number): number {
+    const at = this.end;
+    const end = at + count;
+    if (end > this.limit) throw overLimit("bytes", this.limit, "the value");
+    if (end > this.bytes.length) {
+      const bytes = new Uint8Array(Math.min(Math.max(2 * this.bytes.length, end), this.limit));
+      bytes.set(this.bytes.subarray(0, at));
+      this.bytes = bytes;
+      this.view = new DataView(bytes.buffer);
+    }
+    this.end = end;
+    return at;
+  }
+
+  byte(value: number): void {
+    const at = this.reserve(1);
+    this.bytes[at] = value;
+  }
+
+  /** @param value a whole number from 0 to 2^53 - 1. */
+  varint(value: number): void {
+    let rest = value;
+    while (rest > 0x7f) {
+      this.byte((rest % 0x80) | 0x80);
+      rest = Math.floor(rest / 0x80);
+    }
+    this.byte(rest);
+  }
+
+  /** @param value a whole number of 32 bits with a sign. */
+  zigzag(value: number): void {
+    this.varint(((value << 1) ^ (value >> 31)) >>> 0);
+  }
+
+  double(value: number): void {
+    const at = this.reserve(8);
+    this.view.setFloat64(at, value, true);
+  }
+
+  raw(bytes: Uint8Array): void {
+    const at = this.reserve(bytes.length);
+    this.bytes.set(bytes, at);
+  }
+
+  /** A length, then as many bytes. */
+  sized(bytes: Uint8Array): void {
+    this.varint(bytes.length);
+    this.raw(bytes);
+  }
+
+  /** A length and UTF-8, without a tag. */
+  utf8(text: string): void {
+    this.sized(encoder.encode(text));
+  }
+
+  /** A string with its tag: a byte for each character while that holds them, else two. */
+  string(text: string): void {
+    const from = this.end;
+    const { length } = text;
+    this.byte(Tag.oneByte);
+    this.varint(length);
+    const at = this.reserve(length);
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit > 0xff) {
+        this.end = from;
+        this.twoByteString(text);
+        return;
+      }
+      this.bytes[at + i] = unit;
+    }
+  }
+
+  /** V8 reads units in place, so they stand at an even one. */
+  private twoByteString(text: string): void {
+    const size = 2 * text.length;
+    if ((this.end + 1 + varintLength(size)) % 2 !== 0) this.byte(Tag.padding);
+    this.byte(Tag.twoByte);
+    this.varint(size);
+    const at = this.reserve(size);
+    for (let i = 0; i < text.length; i++) this.view.setUint16(at + 2 * i, text.charCodeAt(i), true);
+  }
+
+  /** Sign and length, then the magnitude in words of 64 bits, the lowest first; without a tag. */
+  bigint(value: bigint): void {
+    const negative = value < 0n;
+    const digits = (negative ? -value : value).toString(16);
+    const words = value === 0n ? 0 : Math.ceil(digits.length / 16);
+    this.varint(16 * words + (negative ? 1 : 0));
+    let at = this.reserve(8 * words);
+    for (let end = digits.length; words > 0 && end > 0; end -= 16, at += 8)
+      this.view.setBigUint64(at, BigInt(`0x${digits.slice(Math.max(0, end - 16), end)}`), true);
+  }
+}
+
+function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 0x80)) length++;
+  return length;
+}
