@@ -131,6 +131,7 @@ describe("capstan serve", { timeout: 300_000 }, () => {
       [["a.ts", "--port", "70000"], "--port takes a whole number from 0 to 65535, not 70000"],
       [["a.ts", "--port", "1e3"], "--port takes a whole number from 0 to 65535, not 1e3"],
       [["a.ts", "--bind", "ROOMS"], "--bind takes NAME=CLASS, not ROOMS"],
+      [["a.ts", "--var", "NOT_THERE"], "--var NOT_THERE is not in the environment"],
       [["a.ts", "--var", "1=2"], "--var takes NAME=TEXT, not 1=2"],
       [["a.ts", "--no-config", "--config", "x"], "--config and --no-config contradict each other"],
     ] as const)
@@ -229,6 +230,29 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     const again = await serve("src/counter.ts", ...flags);
     expect(await (await get(again.url)).text()).toBe("a=b 2 <p>");
     expect((await again.end("SIGTERM")).status).toBe(0);
+  });
+
+  it("goes on when the module throws where nobody catches it", async () => {
+    put(
+      "stray.ts",
+      `export default {
+        fetch(request: Request, env: { HOME: string }): Response {
+          setTimeout(() => { throw new Error("a stray"); });
+          void Promise.reject(new Error("forgotten"));
+          return new Response(env.HOME);
+        },
+      };`,
+    );
+    for (const processes of ["1", "0"]) {
+      const flags = ["--port", "0", "--processes", processes, "--var", "HOME", "--json"];
+      const served = await serve("stray.ts", ...flags);
+      expect(await (await get(served.url)).text()).toBe(process.env["HOME"]);
+      await served.said("capstan: nobody caught: Error: a stray\n");
+      await served.said("capstan: nobody caught: Error: forgotten\n");
+      expect((await get(served.url)).status).toBe(200);
+      expect(served.events.filter(({ role }) => role === "front")).toHaveLength(Number(processes));
+      expect((await served.end("SIGTERM")).status).toBe(0);
+    }
   });
 
   it("says that a port or the data is taken", async () => {
