@@ -1,12 +1,12 @@
 // The command `capstan serve`, as a process: what it writes where, and how it ends.
 
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { compilePrograms, type Programs } from "../support/programs.js";
 
 const root = path.join(import.meta.dirname, "../..");
@@ -63,9 +63,18 @@ interface Served {
   end(signal: NodeJS.Signals): Promise<{ status: number | null; stdout: string; stderr: string }>;
 }
 
+/** Those that no test has ended, when one fails. */
+const running = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of running) child.kill("SIGKILL");
+  running.clear();
+});
+
 /** Runs it until it serves. */
 async function serve(...args: string[]): Promise<Served> {
   const child = spawn(process.execPath, command(args), { cwd: folder });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   const said = { stdout: "", stderr: "" };
   child.stderr.on("data", (data: Buffer) => (said.stderr += data.toString()));
   const events: Record<string, unknown>[] = [];
