@@ -39,7 +39,7 @@ actions:
   evict NAMESPACE ID    lets go of it, if it is idle; what is stored stays
 
 options:
-  --data DIR            the data directory; by default ./data
+  --data DIR            the data directory; by default .capstan
   --name NAME           the name that the id is made from, in the place of ID
   --json                JSON: one document, or one a line for list and export
   --limit N             list at most so many; of holders and held, show at most so many (1000)
@@ -105,7 +105,7 @@ function parse(args: string[]): Job | null {
       args,
       allowPositionals: true,
       options: {
-        data: { type: "string", default: "data" },
+        data: { type: "string", default: ".capstan" },
         name: { type: "string" },
         json: { type: "boolean", default: false },
         limit: { type: "string" },
