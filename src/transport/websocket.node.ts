@@ -148,12 +148,8 @@ export class NodeWebSocketTransport
 
   // What the receiver says.
 
-  unit(memory: Uint8Array, view: DataView, at: number, end: number): void {
-    this.inlet.acceptUnit(memory, view, at, end);
-  }
-
-  ownUnit(memory: Uint8Array, end: number): void {
-    this.inlet.acceptOwn(memory, end, RAW_MEMORY);
+  unit(memory: Uint8Array, view: DataView, at: number, end: number, own: boolean): void {
+    this.inlet.acceptUnit(memory, view, at, end, own ? RAW_MEMORY : null);
   }
 
   text(): void {
