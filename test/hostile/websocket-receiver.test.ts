@@ -183,19 +183,13 @@ describe("C-HOS-01: WebSocket frames", () => {
             const bytes = new Uint8Array(Buffer.concat(parts));
             if (flip !== undefined && bytes.length > 0) bytes[flip[0] % bytes.length]! ^= flip[1];
             const { log } = await same(bytes, cuts, fromClient);
-            for (const line of log)
-              seen.add(
-                line
-                  .split(" ", 2)
-                  .join(" ")
-                  .replace(/(ping|message).*/, "$1"),
-              );
+            for (const line of log) seen.add(/^broken \d+|^\w+/.exec(line)![0]);
           },
         ),
-        { numRuns: 1500 },
+        { numRuns: 400 },
       );
       // What it is to tell apart has come.
-      for (const kind of ["message", "ping", "close 1000", "broken 1002", "broken 1009", "text"])
+      for (const kind of ["message", "ping", "close", "broken 1002", "broken 1009", "text"])
         expect(seen).toContain(kind);
     });
 
