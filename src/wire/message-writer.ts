@@ -376,9 +376,9 @@ export class MessageWriter {
     const bytes = apart.bytes;
     if (isCopied(apart)) {
       this.outbox.u8.set(bytes, this.outbox.at + head);
-      this.outbox.commit(head + bytes.length, apart.tail, null, canWait, apart.spend());
+      this.outbox.commit(head + bytes.length, apart.tail, null, canWait, apart);
     } else {
-      this.outbox.commit(head, bytes, apart.tail, canWait, apart.spend());
+      this.outbox.commit(head, bytes, apart.tail, canWait, apart);
     }
   }
 
