@@ -60,8 +60,10 @@ export class Child {
     this.process.on("message", (message) => this.heard(message as FromProcess));
     const lastWords = this.listen();
     this.ended = new Promise((resolve) => {
-      // It could not even be started, which is said by an error and no exit.
-      this.process.once("error", (error) => resolve(this.over(error.message)));
+      // It could not even be started, which is said by an error and no exit. Other errors leave it as it is.
+      this.process.on("error", (error) => {
+        if (this.process.pid === undefined) resolve(this.over(error.message));
+      });
       this.process.once("exit", (code, signal) => {
         void lastWords().then(() => resolve(this.over(signal ?? `exit code ${code}`)));
       });

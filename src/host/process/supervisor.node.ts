@@ -300,6 +300,8 @@ export class HostServer<E extends object = AnyNamespaces> {
   private async openFront({ port, host = "127.0.0.1" }: { port: number; host?: string }) {
     // Not the listening socket is handed over but each connection: none is refused while a front takes the place of another.
     const server = net.createServer({ pauseOnConnect: true }, (socket) => {
+      // Whoever hangs up while he waits concerns nobody.
+      socket.on("error", ignore);
       this.waiting.push(socket);
       if (this.waiting.length > MOST_WAITING) this.waiting.shift()!.destroy();
       this.pass();
@@ -312,6 +314,10 @@ export class HostServer<E extends object = AnyNamespaces> {
       server.once("error", (cause) => reject(listenFailed(`tcp://${host}:${port}`, cause)));
       server.listen({ port, host }, resolve);
     });
+    // No more files to open, perhaps: those who wait are still served.
+    server.on("error", (cause) =>
+      this.report(listenFailed(`tcp://${host}:${port}`, cause), "front"),
+    );
   }
 
   private pass(): void {
