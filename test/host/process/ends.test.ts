@@ -131,7 +131,9 @@ it("a supervisor that is killed takes its processes along; the directory is free
     directory,
     program: programUrl(),
     processes: 2,
-    yieldTime: 2000,
+    // One of them will spin, and nobody would mind.
+    yieldTime: 0,
+    listen: { port: 0 },
   };
   const supervisor = spawn(process.execPath, [supervisorFile(), JSON.stringify(options)], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -139,26 +141,33 @@ it("a supervisor that is killed takes its processes along; the directory is free
   const line = await new Promise<string>((resolve) => {
     supervisor.stdout.once("data", (bytes: Buffer) => resolve(String(bytes)));
   });
-  const { objects } = JSON.parse(line) as { objects: number[] };
-  expect(objects.every(isAlive)).toBe(true);
+  const said = JSON.parse(line) as { objects: number[]; front: number; port: number };
+  const { objects, front, port } = said;
+  expect([...objects, front].every(isAlive)).toBe(true);
+  const ask = async (path: string): Promise<{ at: number }> =>
+    (await fetch(`http://127.0.0.1:${port}${path}`)).json() as never;
+  let spinner = "/0";
+  while ((await ask(spinner)).at !== objects[0]) spinner += "0";
+  const spun = failure(ask(`${spinner}?spin`));
   const two = await failure(startTestHost({ directory }));
   expect(two).toMatchObject({ code: "storage-locked" });
   const ended = new Promise((resolve) => {
     supervisor.once("exit", resolve);
   });
-  process.kill(objects[0]!, "SIGSTOP");
+  process.kill(objects[1]!, "SIGSTOP");
   supervisor.kill("SIGKILL");
   await ended;
-  await vanished([objects[1]!]);
+  await spun;
+  await vanished([objects[0]!, front]);
   // What is stopped hears of nothing; nobody runs its objects meanwhile, with however many slots.
   const next = startTestHost({ directory });
   let started = false;
   void next.then(() => (started = true));
   await new Promise((resolve) => {
-    setTimeout(resolve, 300);
+    setTimeout(resolve, 2000);
   });
   expect(started).toBe(false);
-  process.kill(objects[0]!, "SIGCONT");
+  process.kill(objects[1]!, "SIGCONT");
   const host = await next;
   await vanished(objects);
   using stub = host.counter("a");
