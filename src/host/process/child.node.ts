@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import { StringDecoder } from "node:string_decoder";
 import { RpcError } from "../../base/errors.js";
 import { BLAME_FD } from "./accuse.node.js";
+import { inTime } from "./in-time.node.js";
 import type {
   Blame,
   FromProcess,
@@ -148,13 +149,7 @@ export class Child {
       pipe.once("close", resolve);
     });
     return async () => {
-      let stop!: () => void;
-      const late = new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, LAST_WORDS_MS);
-        stop = () => clearTimeout(timer);
-      });
-      await Promise.race([ended, late]);
-      stop();
+      await inTime(ended, LAST_WORDS_MS);
       pipe.destroy();
       // A process names its object once; a thread that saw it stand still may have done so as well.
       const line = text.split("\n")[0]!;

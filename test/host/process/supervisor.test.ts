@@ -73,6 +73,19 @@ it("what runs for longer than a drain may take is cut off as disconnected", asyn
   expect(late).toMatchObject({ type: "disconnected", delivery: "not-sent" });
 });
 
+it("a process that does not even hear that it is to end is killed", async () => {
+  const host = await startTestHost({ yieldTime: 0 });
+  const pids = host.pids();
+  const spun = failure(host.counter("a").spin());
+  // Should it not spin yet, it is as good as any other process that is ended.
+  await new Promise((resolve) => {
+    setTimeout(resolve, 500);
+  });
+  await host.server.drain(50);
+  await vanished(pids);
+  expect(RpcError.of(await spun)).toMatchObject({ type: "disconnected" });
+});
+
 it("a new version takes over slot by slot: what runs ends in the old one, each object migrates once", async () => {
   const host = await startTestHost({ processes: 2, data: { version: 1 } });
   const names = await nameInEachSlot(host);
