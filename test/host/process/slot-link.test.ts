@@ -48,8 +48,7 @@ async function twoHosts(leavesAtOnce = false) {
   const store = new MemoryStore();
   const host = await Host.open({ store, classes: { BOXES: Box }, clock }, runtime, ALL_HERE);
   const servers: ObjectServers = new (leavesAtOnce ? Leaving : ObjectServers)({
-    namespace: (name) => host._definition(name),
-    reach: (namespace, id) => host._reach(namespace, id),
+    reach: (reference) => host._reach(reference),
   });
   const sessions: Session[] = [];
   /** What becomes of the next connections: refused, or ended as soon as they are there. */
@@ -173,8 +172,8 @@ it("ids are spread over slots, each always to the same", async () => {
   const counts = [0, 0, 0];
   for (let i = 0; i < 3000; i++) {
     const id = host.env.BOXES.idFromName(`name ${i}`);
-    const slot = slotOf(id, 3);
-    expect(slotOf(host.env.BOXES.idFromString(id.toString()), 3)).toBe(slot);
+    const slot = slotOf(id._bytes, 3);
+    expect(slotOf(host.env.BOXES.idFromString(id.toString())._bytes, 3)).toBe(slot);
     counts[slot]!++;
   }
   for (const count of counts) expect(count).toBeGreaterThan(850);
