@@ -102,18 +102,22 @@ it("an object that does not yield is named, with where; its process is replaced,
 it("an object that ends its process again and again is refused for a while, its neighbours go on", async () => {
   const host = await startTestHost();
   const exit = async () => RpcError.of(await failure(host.counter("bad").exit()))!;
-  expect((await exit()).type).toBe("disconnected");
-  await until(() => host.server.processes.objects[0] !== null, "it is not back");
-  expect((await exit()).type).toBe("disconnected");
+  // A refusal may be over before a slow machine has started the process again; the next one is twice as long.
+  let times = 0;
+  let refused = await exit();
+  for (; refused.type !== "overloaded"; refused = await exit()) {
+    expect(refused.type).toBe("disconnected");
+    times++;
+    await until(() => host.reports.length === times, "it was not noticed");
+    await until(() => host.server.processes.objects[0] !== null, "it is not back");
+  }
+  expect(times).toBeGreaterThan(1);
+  expect(refused.message).toContain(
+    `COUNTERS/bad has ended its process ${times} times, last because it called process.exit(3)`,
+  );
   using neighbour = host.counter("good");
   expect(await neighbour.add()).toBe(1);
   using bad = host.counter("bad");
-  const refused = RpcError.of(await failure(bad.add()))!;
-  expect(refused.type).toBe("overloaded");
-  expect(refused.message).toContain(
-    "COUNTERS/bad has ended its process 2 times, last because it called process.exit(3)",
-  );
-  expect(host.reports).toHaveLength(2);
   // The time being over it is started again, and the same stub works.
   await until(async () => {
     try {

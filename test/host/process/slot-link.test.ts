@@ -1,7 +1,7 @@
 // The way to a slot, over connections whose end the test decides: nothing here is another process.
 
 import { afterEach, expect, it } from "vitest";
-import { RpcError, RpcStub } from "../../../src/index.js";
+import { RpcError, type RpcStub } from "../../../src/index.js";
 import { processScheduler } from "../../../src/cap/scheduler.js";
 import { Host } from "../../../src/host/object/host.js";
 import { ALL_HERE } from "../../../src/host/object/parts.js";
@@ -75,7 +75,7 @@ async function twoHosts(leavesAtOnce = false) {
       reachTime: 1000,
     }),
   });
-  const secret = (await store.get(metaKey("secret")))!;
+  const secret = store.get(metaKey("secret"))!;
   const options = { namespaces: ["BOXES"], secret, crypto: runtime.crypto, placement };
   const remote = new RemoteHost(options);
   cleanUps.push(
