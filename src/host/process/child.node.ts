@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import { StringDecoder } from "node:string_decoder";
 import { RpcError } from "../../base/errors.js";
 import { BLAME_FD } from "./accuse.node.js";
+import { inTime } from "./in-time.node.js";
 import type {
   Blame,
   FromProcess,
@@ -60,8 +61,10 @@ export class Child {
     this.process.on("message", (message) => this.heard(message as FromProcess));
     const lastWords = this.listen();
     this.ended = new Promise((resolve) => {
-      // It could not even be started, which is said by an error and no exit.
-      this.process.once("error", (error) => resolve(this.over(error.message)));
+      // It could not even be started, which is said by an error and no exit. Other errors leave it as it is.
+      this.process.on("error", (error) => {
+        if (this.process.pid === undefined) resolve(this.over(error.message));
+      });
       this.process.once("exit", (code, signal) => {
         void lastWords().then(() => resolve(this.over(signal ?? `exit code ${code}`)));
       });
@@ -146,13 +149,7 @@ export class Child {
       pipe.once("close", resolve);
     });
     return async () => {
-      let stop!: () => void;
-      const late = new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, LAST_WORDS_MS);
-        stop = () => clearTimeout(timer);
-      });
-      await Promise.race([ended, late]);
-      stop();
+      await inTime(ended, LAST_WORDS_MS);
       pipe.destroy();
       // A process names its object once; a thread that saw it stand still may have done so as well.
       const line = text.split("\n")[0]!;

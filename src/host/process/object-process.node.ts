@@ -10,6 +10,7 @@ import { nodeRuntime } from "../object/runtime.node.js";
 import type { Runtime } from "../object/host.js";
 import type { DirectoryLock } from "../storage/directory-lock.node.js";
 import { openLmdbStore } from "../storage/lmdb-store.node.js";
+import { inTime } from "./in-time.node.js";
 import type { HostFacts, RefusedObject } from "./messages.js";
 import { ObjectServers, type Reachable } from "./object-server.js";
 import { lockSlot, slotAddress } from "./paths.node.js";
@@ -113,17 +114,6 @@ export class ObjectProcess {
     await placement.close();
     await lock.release();
   }
-}
-
-/** Waits for `promise`, or for `ms` milliseconds. */
-async function inTime(promise: Promise<unknown>, ms: number): Promise<void> {
-  let stop!: () => void;
-  const late = new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    stop = () => clearTimeout(timer);
-  });
-  await Promise.race([promise, late]);
-  stop();
 }
 
 function refuse(placement: SlotPlacement, one: RefusedObject, { clock }: Runtime): void {

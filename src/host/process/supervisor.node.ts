@@ -15,6 +15,7 @@ import type { Store } from "../storage/store.js";
 import { Blames, nameOf } from "./blames.js";
 import { Child, type ChildEnd } from "./child.node.js";
 import { type Controlled, listenForControl, type Processes } from "./control.node.js";
+import { inTime } from "./in-time.node.js";
 import { KeptProcess } from "./kept-process.node.js";
 import type { HostFacts, Question } from "./messages.js";
 import { placementOf } from "./object-process.node.js";
@@ -290,7 +291,7 @@ export class HostServer<E extends object = AnyNamespaces> {
     // Objects of one slot may still need those of another: all come to rest before any of them stops to listen.
     const quiesce = { what: "quiesce", timeout: left() } as const;
     const resting = this.slots.map(async (slot) => slot.serving?.ask(quiesce));
-    await Promise.allSettled(resting);
+    await inTime(Promise.all(resting), left());
     await Promise.all(this.slots.map((slot) => slot.drain(left())));
     await this.store.close();
   }
@@ -300,6 +301,8 @@ export class HostServer<E extends object = AnyNamespaces> {
   private async openFront({ port, host = "127.0.0.1" }: { port: number; host?: string }) {
     // Not the listening socket is handed over but each connection: none is refused while a front takes the place of another.
     const server = net.createServer({ pauseOnConnect: true }, (socket) => {
+      // Whoever hangs up while he waits concerns nobody.
+      socket.on("error", ignore);
       this.waiting.push(socket);
       if (this.waiting.length > MOST_WAITING) this.waiting.shift()!.destroy();
       this.pass();
@@ -312,6 +315,10 @@ export class HostServer<E extends object = AnyNamespaces> {
       server.once("error", (cause) => reject(listenFailed(`tcp://${host}:${port}`, cause)));
       server.listen({ port, host }, resolve);
     });
+    // No more files to open, perhaps: those who wait are still served.
+    server.on("error", (cause) =>
+      this.report(listenFailed(`tcp://${host}:${port}`, cause), "front"),
+    );
   }
 
   private pass(): void {

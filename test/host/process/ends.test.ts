@@ -102,18 +102,22 @@ it("an object that does not yield is named, with where; its process is replaced,
 it("an object that ends its process again and again is refused for a while, its neighbours go on", async () => {
   const host = await startTestHost();
   const exit = async () => RpcError.of(await failure(host.counter("bad").exit()))!;
-  expect((await exit()).type).toBe("disconnected");
-  await until(() => host.server.processes.objects[0] !== null, "it is not back");
-  expect((await exit()).type).toBe("disconnected");
+  // A refusal may be over before a slow machine has started the process again; the next one is twice as long.
+  let times = 0;
+  let refused = await exit();
+  for (; refused.type !== "overloaded"; refused = await exit()) {
+    expect(refused.type).toBe("disconnected");
+    times++;
+    await until(() => host.reports.length === times, "it was not noticed");
+    await until(() => host.server.processes.objects[0] !== null, "it is not back");
+  }
+  expect(times).toBeGreaterThan(1);
+  expect(refused.message).toContain(
+    `COUNTERS/bad has ended its process ${times} times, last because it called process.exit(3)`,
+  );
   using neighbour = host.counter("good");
   expect(await neighbour.add()).toBe(1);
   using bad = host.counter("bad");
-  const refused = RpcError.of(await failure(bad.add()))!;
-  expect(refused.type).toBe("overloaded");
-  expect(refused.message).toContain(
-    "COUNTERS/bad has ended its process 2 times, last because it called process.exit(3)",
-  );
-  expect(host.reports).toHaveLength(2);
   // The time being over it is started again, and the same stub works.
   await until(async () => {
     try {
@@ -131,7 +135,9 @@ it("a supervisor that is killed takes its processes along; the directory is free
     directory,
     program: programUrl(),
     processes: 2,
-    yieldTime: 2000,
+    // One of them will spin, and nobody would mind.
+    yieldTime: 0,
+    listen: { port: 0 },
   };
   const supervisor = spawn(process.execPath, [supervisorFile(), JSON.stringify(options)], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -139,26 +145,33 @@ it("a supervisor that is killed takes its processes along; the directory is free
   const line = await new Promise<string>((resolve) => {
     supervisor.stdout.once("data", (bytes: Buffer) => resolve(String(bytes)));
   });
-  const { objects } = JSON.parse(line) as { objects: number[] };
-  expect(objects.every(isAlive)).toBe(true);
+  const said = JSON.parse(line) as { objects: number[]; front: number; port: number };
+  const { objects, front, port } = said;
+  expect([...objects, front].every(isAlive)).toBe(true);
+  const ask = async (path: string): Promise<{ at: number }> =>
+    (await fetch(`http://127.0.0.1:${port}${path}`)).json() as never;
+  let spinner = "/0";
+  while ((await ask(spinner)).at !== objects[0]) spinner += "0";
+  const spun = failure(ask(`${spinner}?spin`));
   const two = await failure(startTestHost({ directory }));
   expect(two).toMatchObject({ code: "storage-locked" });
   const ended = new Promise((resolve) => {
     supervisor.once("exit", resolve);
   });
-  process.kill(objects[0]!, "SIGSTOP");
+  process.kill(objects[1]!, "SIGSTOP");
   supervisor.kill("SIGKILL");
   await ended;
-  await vanished([objects[1]!]);
+  await spun;
+  await vanished([objects[0]!, front]);
   // What is stopped hears of nothing; nobody runs its objects meanwhile, with however many slots.
   const next = startTestHost({ directory });
   let started = false;
   void next.then(() => (started = true));
   await new Promise((resolve) => {
-    setTimeout(resolve, 300);
+    setTimeout(resolve, 2000);
   });
   expect(started).toBe(false);
-  process.kill(objects[0]!, "SIGCONT");
+  process.kill(objects[1]!, "SIGCONT");
   const host = await next;
   await vanished(objects);
   using stub = host.counter("a");

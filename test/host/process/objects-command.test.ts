@@ -39,7 +39,8 @@ const NAMES = ["a", "b", "c", "d"];
 
 it("of a host that runs: what is active and what is stored; it evicts, and deletes", async () => {
   const directory = dataFolder();
-  const host = await startTestHost({ directory, processes: 2 });
+  const limits = { idleTime: 3_600_000 };
+  const host = await startTestHost({ directory, processes: 2, limits });
   for (const [i, name] of NAMES.entries()) {
     using stub = host.counter(name);
     await stub.add(i + 1);

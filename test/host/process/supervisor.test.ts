@@ -73,6 +73,19 @@ it("what runs for longer than a drain may take is cut off as disconnected", asyn
   expect(late).toMatchObject({ type: "disconnected", delivery: "not-sent" });
 });
 
+it("a process that does not even hear that it is to end is killed", async () => {
+  const host = await startTestHost({ yieldTime: 0 });
+  const pids = host.pids();
+  const spun = failure(host.counter("a").spin());
+  // Should it not spin yet, it is as good as any other process that is ended.
+  await new Promise((resolve) => {
+    setTimeout(resolve, 500);
+  });
+  await host.server.drain(50);
+  await vanished(pids);
+  expect(RpcError.of(await spun)).toMatchObject({ type: "disconnected" });
+});
+
 it("a new version takes over slot by slot: what runs ends in the old one, each object migrates once", async () => {
   const host = await startTestHost({ processes: 2, data: { version: 1 } });
   const names = await nameInEachSlot(host);
@@ -128,25 +141,26 @@ it("a process that cannot be started again is tried again, while others work", a
   expect(await stub.add()).toBe(1);
 });
 
-it("alarms ring once, in the process of their object, after a restart too", async () => {
+it("alarms ring in the process of their object and in no other, after a restart too", async () => {
   const host = await startTestHost({ processes: 2 });
   const names = await nameInEachSlot(host);
+  const [first, second] = host.server.processes.objects as [number, number];
   for (const name of names) {
     using stub = host.counter(name);
     await stub.remind(300);
   }
-  process.kill(host.server.processes.objects[0]!, "SIGKILL");
+  process.kill(first, "SIGKILL");
   for (const name of names)
     await until(async () => {
       try {
         using stub = host.counter(name);
-        return (await stub.rung()) > 0;
+        return (await stub.rung()).length > 0;
       } catch {
         return false;
       }
     }, "no alarm");
-  for (const name of names) {
-    using stub = host.counter(name);
-    expect(await stub.rung()).toBe(1);
-  }
+  using one = host.counter(names[0]!);
+  expect(await one.rung()).not.toContain(second);
+  using other = host.counter(names[1]!);
+  expect(await other.rung()).toEqual([second]);
 });

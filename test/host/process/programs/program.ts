@@ -6,6 +6,7 @@ import type { Front, FrontContext } from "../../../../src/host/process/program.n
 interface Storage {
   get<T>(key: string): Promise<T | undefined>;
   put(key: string, value: unknown): Promise<void>;
+  list(options: { prefix: string }): Promise<Map<string, unknown>>;
   setAlarm(time: number): Promise<void>;
 }
 interface Ctx {
@@ -20,6 +21,7 @@ interface Ctx {
 interface Stub {
   add(by?: number): Promise<number>;
   pid(): Promise<number>;
+  spin(): Promise<void>;
 }
 interface Env {
   readonly COUNTERS: { getByName(name: string): Stub };
@@ -136,26 +138,33 @@ export class Counter {
     void this.#ctx.storage.setAlarm(Date.now() + ms);
   }
   async alarm(): Promise<void> {
-    void this.#ctx.storage.put("rung", ((await this.#ctx.storage.get<number>("rung")) ?? 0) + 1);
+    void this.#ctx.storage.put(`rung:${process.pid}`, true);
   }
-  async rung(): Promise<number> {
-    return (await this.#ctx.storage.get<number>("rung")) ?? 0;
+  /** The processes in which its alarm rang. */
+  async rung(): Promise<number[]> {
+    const keys = (await this.#ctx.storage.list({ prefix: "rung:" })).keys();
+    return [...keys].map((key) => Number(key.slice("rung:".length)));
   }
 }
 
-/** Answers `GET /NAME?wait=MS` with the version of the front, its process, and the count of a counter, by one more. */
+/**
+ * Answers `GET /NAME?wait=MS` with the version of the front, its process, the count of a counter, by one more, and where that is; has
+ * the counter spin with `?spin`.
+ */
 export function front({ namespaces }: FrontContext): Front {
   const { COUNTERS } = namespaces as unknown as Env;
   const server = http.createServer((request, response) => {
     const url = new URL(request.url!, "http://front");
     const answer = async (): Promise<void> => {
       if (url.pathname === "/exit") process.exit(4);
+      const counter = COUNTERS.getByName(url.pathname);
+      if (url.searchParams.has("spin")) await counter.spin();
       const wait = Number(url.searchParams.get("wait") ?? 0);
       await new Promise((resolve) => {
         setTimeout(resolve, wait);
       });
-      const count = await COUNTERS.getByName(url.pathname).add();
-      response.end(JSON.stringify({ version, pid: process.pid, count }));
+      const [count, at] = await Promise.all([counter.add(), counter.pid()]);
+      response.end(JSON.stringify({ version, pid: process.pid, count, at }));
     };
     answer().catch((error: unknown) => {
       response.statusCode = 500;
