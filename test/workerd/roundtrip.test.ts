@@ -133,6 +133,7 @@ SAME.push(
   ["objects after a view of its own", [new Uint8Array([1]), shared, shared]],
   ["two views of a buffer", [new Uint8Array(memory, 1, 2), new DataView(memory, 4), memory]],
   ["views of a resizable buffer", resizableViews()],
+  ["a view that follows a buffer with a rest", new Float64Array(resizable(12, 32))],
   ["a view alone of a resizable buffer", new Uint8Array(resizable(4, 8), 1)],
 );
 

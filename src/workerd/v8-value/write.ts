@@ -9,8 +9,8 @@ import type { ValueLimits } from "../../cap/dynamic/values/contract.js";
 import { overLimit, pathOf, type Step, unsendable } from "../../cap/dynamic/values/failures.js";
 import { Kind } from "../../cap/dynamic/values/kinds.js";
 import {
-  BufferPart,
-  ErrorPart,
+  type BufferPart,
+  type ErrorPart,
   Part,
   Utf16Part,
   ViewPart,
