@@ -203,7 +203,7 @@ describe.skipIf(missingWorkerd() !== null)("with workerd", () => {
         new EvalError("e"),
         new URIError("u"),
         new ReferenceError("r"),
-        Object.assign(new Error("m"), { name: "Mine" }),
+        Object.defineProperty(new Error("m"), "name", { value: "Mine" }),
       ];
       const back = (await call(main, "echo", errors)) as Error[];
       back.forEach((error, i) => {

@@ -234,7 +234,7 @@ export class Reading extends ByteReader implements ValueReader {
       case Tag.double:
         return String(this.double());
       default:
-        return this.stringOf(tag);
+        return this.nameOf(tag);
     }
   }
 
