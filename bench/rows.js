@@ -125,6 +125,7 @@ export const ROWS = [
     against: [
       { peer: "capnweb", least: 3 },
       { peer: "raw-ws", least: 0.8 },
+      { peer: "raw-ws-loaded" },
     ],
   },
   {
@@ -138,6 +139,7 @@ export const ROWS = [
     against: [
       { peer: "capnweb", least: 3 },
       { peer: "raw-ws", least: 0.8 },
+      { peer: "raw-ws-loaded" },
     ],
   },
   {

@@ -32,6 +32,13 @@ const CONTENDERS = {
   "capnp-ts": [process.execPath, join(here, "peers/capnp-ts.js")],
   capnweb: [process.execPath, join(here, "peers/capnweb.js")],
   "raw-ws": [process.execPath, join(here, "peers/raw-ws.js")],
+  // The same with this library in its memory: what that costs the garbage collector is not what is done with a frame.
+  "raw-ws-loaded": [
+    process.execPath,
+    "--import",
+    new URL("../dist/node.js", import.meta.url).href,
+    join(here, "peers/raw-ws.js"),
+  ],
   cxx: [program("bench")],
 };
 

@@ -72,6 +72,10 @@ const given = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDep
 const rules = [
   ["types", run("tsc", ["-p", "tsconfig.json"])],
   ["types of the core, without Node", run("tsc", ["-p", "tsconfig.core.json"])],
+  [
+    "types of a Worker module, as Cloudflare has them",
+    run("tsc", ["-p", "examples/chat-rooms/worker/tsconfig.json"]),
+  ],
   ["lint", run("oxlint", ["--type-aware", "--deny-warnings"])],
   ["format", run("oxfmt", ["--check", "."])],
   ["direction of imports", report(checkImports(files, new Set(given)))],

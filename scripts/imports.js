@@ -32,13 +32,15 @@ export const ROOMS = [
 export const TOP = ["testing", "demo"];
 
 /** npm modules that run in Node alone. */
-const NODE_ONLY = new Set(["ws", "lmdb"]);
+const NODE_ONLY = new Set(["ws", "lmdb", "rolldown"]);
 
 /** npm modules that one folder keeps from the rest: see docs/architecture.md. */
 const KEPT = new Map([
   ["capnp-ts", "src/cap/typed/"],
   ["msgpackr", "src/cap/dynamic/values/"],
   ["tweetnacl", "src/persist/"],
+  ["jsonc-parser", "src/host/module/"],
+  ["smol-toml", "src/host/module/"],
 ]);
 
 const BUILTIN = new Set(builtinModules);

@@ -5,4 +5,4 @@ export { Mesh, MeshEnd, MeshVat, type MeshVatOptions, type Tap } from "./vat/mes
 export type { LineLoad, LinkOptions } from "./vat/test-line.js";
 export { TestVats, type TestVatOptions } from "./vat/test-vats.js";
 export { diskFull, FaultyStore, type Held } from "./host/storage/faulty-store.js";
-export { crash, evict, VirtualClock } from "./host/testing.js";
+export { crash, evict, hibernate, VirtualClock } from "./host/testing.js";

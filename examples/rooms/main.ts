@@ -1,4 +1,4 @@
-// npm start: an object server and a Worker in two processes of their own, over a Unix socket. Prints what the Worker
+// An object server and a Worker in two processes of their own, over a Unix socket. Prints what the Worker
 // did, and ends with its exit code.
 
 import { spawn } from "node:child_process";

@@ -68,6 +68,10 @@ export const ERROR_CODES = [
   // The object host.
   "object-broken",
   "object-closed",
+  "object-refused",
+  "process-lost",
+  "object-deleted",
+  "reference-lost",
   "gate-cycle",
   "invalid-id",
   "unstorable-value",
@@ -78,6 +82,10 @@ export const ERROR_CODES = [
   "storage-version",
   "storage-closed",
   "missing-dependency",
+  // What a host serves.
+  "config-invalid",
+  "module-failed",
+  "module-export",
   "internal-error",
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -17,6 +17,8 @@ export interface Origin {
 export interface Entrant {
   /** Who made it; what the method runs for, once it is let in. */
   origin: Origin | null;
+  /** It is no new event, but something that the code of `origin` waits for. */
+  readonly isAnswer?: boolean;
   enter(): void;
   fails(error: RpcError): void;
 }

@@ -11,6 +11,8 @@ const USAGE = `usage: capstan COMMAND [options]
 
 commands:
   compile FILE...   generate TypeScript from Cap'n Proto schemas
+  serve [MODULE]    serve a Worker module with durable objects
+  objects ACTION    list, show, export, delete or evict the objects of a host
 
 options:
   -h, --help        this text, or that of a command
@@ -18,12 +20,15 @@ options:
 `;
 
 const COMMANDS: Readonly<
-  Record<string, (args: string[], stdout: (text: string) => void) => number>
+  Record<string, (args: string[], stdout: (text: string) => void) => number | Promise<number>>
 > = {
   compile: runCompile,
+  // Loaded when they are asked for: each is a whole host.
+  objects: async (args, stdout) => (await import("./objects.node.js")).runObjects(args, stdout),
+  serve: async (args, stdout) => (await import("./serve.node.js")).runServe(args, stdout),
 };
 
-function main(args: string[]): number {
+async function main(args: string[]): Promise<number> {
   const stdout = (text: string): void => void fs.writeSync(1, text);
   const [command, ...rest] = args;
   if (command === "--help" || command === "-h") {
@@ -38,7 +43,7 @@ function main(args: string[]): number {
     if (command === undefined) throw new Misuse("name a command");
     const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
     if (run === undefined) throw new Misuse(`there is no command ${command}`);
-    return run(rest, stdout);
+    return await run(rest, stdout);
   } catch (thrown) {
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     process.stderr.write(`capstan: ${message}\n`);
@@ -57,4 +62,4 @@ function version(): string {
   }
 }
 
-process.exitCode = main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));

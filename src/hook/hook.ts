@@ -70,6 +70,9 @@ export interface Lifeline {
   readonly asksOnce: boolean;
 }
 
+/** Asks a capability by HTTP. @param args those of `fetch`. */
+export type Fetcher = (service: Hook, args: readonly unknown[]) => Promise<unknown>;
+
 /** Bounds the bytes of stream calls in flight on one capability; see rpc/flow. */
 export interface FlowController {
   /** Whether another stream call may be sent now. Sending is never refused, only unwise (C-FLO-03). */
@@ -137,6 +140,11 @@ export abstract class Hook implements Unravels {
 
   /** The stream window of this capability; null where the answer to each call is the only brake. */
   get flow(): FlowController | null {
+    return null;
+  }
+
+  /** What `fetch` of a stub of this does, where it is known to answer requests; null where that is a method like any other. */
+  get fetcher(): Fetcher | null {
     return null;
   }
 

@@ -7,6 +7,7 @@ import type { Origin } from "../base/origin.js";
 import type { Scheduler } from "../base/scheduler.js";
 import {
   CallRequest,
+  type Fetcher,
   type FlowController,
   Hook,
   type HookWatcher,
@@ -177,6 +178,19 @@ export function revocable(hook: Hook): { hook: Hook; revoke(error?: RpcError): v
   return { hook: membrane.wrap(hook), revoke: (error) => membrane.revoke(error) };
 }
 
+/** A capability behind a membrane, as the membrane has it. */
+export interface Wrapped {
+  readonly membrane: Membrane;
+  readonly direction: Direction;
+  readonly inner: Hook;
+}
+
+/** What `hook` wraps, and for which membrane; null where it is no wrapper. For whoever made that membrane. */
+export function wrappedBy(hook: Hook): Wrapped | null {
+  const end = hook.resolved();
+  return end instanceof MembraneHook ? end : null;
+}
+
 class MembraneHook extends Hook implements HookWatcher {
   readonly membrane: Membrane;
   readonly direction: Direction;
@@ -217,6 +231,10 @@ class MembraneHook extends Hook implements HookWatcher {
 
   override get flow(): FlowController | null {
     return this.inner.flow;
+  }
+
+  override get fetcher(): Fetcher | null {
+    return (this.next ?? this.inner.resolved()).fetcher;
   }
 
   override reaches(hook: Hook): boolean {

@@ -7,6 +7,7 @@ import { RpcError } from "../base/errors.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
 import {
   type CallRequest,
+  type Fetcher,
   type FlowController,
   Hook,
   type HookWatcher,
@@ -201,6 +202,10 @@ export class PromiseHook extends Hook implements Job {
 
   override get flow(): FlowController | null {
     return this.next?.flow ?? null;
+  }
+
+  override get fetcher(): Fetcher | null {
+    return this.next?.fetcher ?? null;
   }
 
   /** Whether it is not even known yet where the calls that wait here will go. */

@@ -95,8 +95,25 @@ export async function evict(stub: object): Promise<boolean> {
     if (activation.brokenBy !== null) return false;
     await turn();
   }
-  const message = `${activation.name} does not become idle: a call runs, or somebody holds a reference to a part of it`;
+  const message =
+    `${activation.name} does not become idle: a call or a request runs, somebody holds a reference to a part of it, or a ` +
+    "WebSocket is open that it accepted by itself";
   throw new RpcError("failed", "invalid-state", message);
+}
+
+/**
+ * Evicts the object behind `stub`, as {@link evict} does, for a test of what wakes it: its WebSockets that `ctx.acceptWebSocket`
+ * has accepted stay open.
+ *
+ * @returns how many those are; 0 also when the object was not active.
+ * @throws RpcError as evict does: one that the object accepted by itself, by `ws.accept()`, keeps it active.
+ * @example
+ * expect(await hibernate(room)).toBe(1);
+ * socket.send("are you there?"); // activates the object again
+ */
+export async function hibernate(stub: object): Promise<number> {
+  const sockets = activationOf(stub)?.sockets;
+  return (await evict(stub)) ? sockets!.size : 0;
 }
 
 /**

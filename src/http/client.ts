@@ -2,6 +2,7 @@
 // State: one reference to the service, until it is disposed. Must not know: how a request travels.
 
 import { RpcError } from "../base/errors.js";
+import { currentOrigin } from "../base/origin.js";
 import { valuesUnder } from "../cap/dynamic/streams.js";
 import { DEFAULT_TERMS, type TermsOptions, termsOf } from "../cap/dynamic/terms.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
@@ -12,12 +13,13 @@ import type { Hook } from "../hook/hook.js";
 import { IncomingBody, NOWHERE } from "./incoming-body.js";
 import { type BodySource, sourceOf } from "./outgoing-body.js";
 import { noteSize, sizeOf, sizeOfInit } from "./sizes.js";
+import { comeBack } from "./entry.js";
 import { type Asker, Exchange } from "./exchange.js";
 import { asksForWebSocket, headersOf, listOf, requestHeaders } from "./headers.js";
 import type { HeaderList, RequestHead, ResponseHead } from "./messages.js";
 import { mayHaveBody } from "./protocol.js";
 import { HttpResponse } from "./response.js";
-import { ServiceReference, type ServiceSource } from "./service.js";
+import { type OpenService, ServiceReference, type ServiceSource } from "./service.js";
 import { MAX_MESSAGE, type SocketEnd } from "./socket-end.js";
 import { type PairedWebSocket, socketOf } from "./websocket.js";
 
@@ -73,24 +75,8 @@ export class HttpClient implements Holder, Disposable {
    *   canceled, or the service waits. A body that breaks off before its end is an error, never a short success.
    * @throws RpcError, as a rejection: what the service failed with; no-response; TypeError for what is no request.
    */
-  async fetch(input: RequestInfo | URL, init?: FetchInit): Promise<HttpResponse | Response> {
-    const request = requestOf(input, init);
-    const { method, url } = request;
-    const list = listOf(request.headers);
-    const upgrades = asksForWebSocket(method, list);
-    const headers = requestHeaders(list, upgrades);
-    // No await before the call: requests go out in the order in which they were made.
-    let body = upgrades ? null : request.body;
-    let size = upgrades ? 0 : (sizeOfInit(init?.body) ?? sizeOf(body));
-    if (body === undefined) {
-      // Not every browser shows the body of a Request as a stream.
-      const blob = await request.blob();
-      ({ size } = blob);
-      body = blob.stream();
-    }
-    const source = body === null || size === 0 ? null : sourceOf(body);
-    const signal = init?.signal ?? request.signal;
-    return this.ask({ method, url, headers, size }, source, signal, init?.cf);
+  fetch(input: RequestInfo | URL, init?: FetchInit): Promise<HttpResponse | Response> {
+    return fetchBy((cf) => this.service.open(cf), input, init, this.options);
   }
 
   /**
@@ -112,7 +98,8 @@ export class HttpClient implements Holder, Disposable {
     const list = [...listOf(new Headers(headers)), ["Upgrade", "websocket"] as const];
     if (protocols.length > 0) list.push(["Sec-WebSocket-Protocol", protocols.join(", ")]);
     const head = { method: "GET", url: target.href, headers: requestHeaders(list, true), size: 0 };
-    const response = await this.ask(head, null, signal, cf);
+    const open: OpenService = (beside) => this.service.open(beside);
+    const response = await ask(open, head, null, signal, cf, this.options);
     if (response instanceof HttpResponse && response.webSocket !== null) return response.webSocket;
     await response.body?.cancel();
     const message = `the service answered with status ${response.status} instead of a WebSocket`;
@@ -130,29 +117,61 @@ export class HttpClient implements Holder, Disposable {
     if (this.service.hook !== null) disposed(this);
     this.service.release();
   }
+}
 
-  private ask(
-    head: RequestHead,
-    source: BodySource | null,
-    signal: AbortSignal | null | undefined,
-    cf: unknown,
-  ): Promise<Response> {
-    if (signal?.aborted === true) {
-      source?.cancel(signal.reason);
-      return Promise.reject(signal.reason as Error);
-    }
-    // Calls by stubs that were written down before this one go before it.
-    makeCalls();
-    let service: Hook | null = null;
-    try {
-      service = this.service.open(cf);
-      return exchanged(service, head, source, signal ?? null, this.options);
-    } catch (thrown) {
-      source?.cancel(thrown);
-      throw thrown;
-    } finally {
-      service?.release();
-    }
+/**
+ * The `fetch` of a client, for whoever keeps no client.
+ *
+ * @param open gives a reference to the service, once; not called when the request cannot be made.
+ */
+export async function fetchBy(
+  open: OpenService,
+  input: RequestInfo | URL,
+  init: FetchInit | undefined,
+  options: HttpClientOptions,
+): Promise<HttpResponse | Response> {
+  const request = requestOf(input, init);
+  const { method, url } = request;
+  const list = listOf(request.headers);
+  const upgrades = asksForWebSocket(method, list);
+  const headers = requestHeaders(list, upgrades);
+  // No await before the call: requests go out in the order in which they were made.
+  let body = upgrades ? null : request.body;
+  let size = upgrades ? 0 : (sizeOfInit(init?.body) ?? sizeOf(body));
+  if (body === undefined) {
+    // Not every browser shows the body of a Request as a stream.
+    const blob = await request.blob();
+    ({ size } = blob);
+    body = blob.stream();
+  }
+  const source = body === null || size === 0 ? null : sourceOf(body);
+  const signal = init?.signal ?? request.signal;
+  return ask(open, { method, url, headers, size }, source, signal, init?.cf, options);
+}
+
+function ask(
+  open: OpenService,
+  head: RequestHead,
+  source: BodySource | null,
+  signal: AbortSignal | null | undefined,
+  cf: unknown,
+  options: HttpClientOptions,
+): Promise<Response> {
+  if (signal?.aborted === true) {
+    source?.cancel(signal.reason);
+    return Promise.reject(signal.reason as Error);
+  }
+  // Calls by stubs that were written down before this one go before it.
+  makeCalls();
+  let service: Hook | null = null;
+  try {
+    service = open(cf);
+    return exchanged(service, head, source, signal ?? null, options);
+  } catch (thrown) {
+    source?.cancel(thrown);
+    throw thrown;
+  } finally {
+    service?.release();
   }
 }
 
@@ -171,9 +190,17 @@ function exchanged(
   const promise = new Promise<Response>((resolve, reject) => {
     waiting = { resolve, reject };
   });
-  const answered = (response: Response): void => {
-    waiting?.resolve(response);
+  const origin = currentOrigin();
+  const failed = (reason: unknown): void => {
+    waiting?.reject(reason);
     waiting = null;
+  };
+  const answered = (response: Response): void => {
+    const come = (): void => {
+      waiting?.resolve(response);
+      waiting = null;
+    };
+    comeBack(origin, come, failed);
   };
   const asker: Asker = {
     response(answer) {
@@ -190,11 +217,11 @@ function exchanged(
     webSocket: (headers, end) => answered(upgraded(headers, end)),
     failed(reason) {
       body?.abort(reason);
-      waiting?.reject(reason);
+      comeBack(origin, () => failed(reason), failed);
     },
     ended: () => signal?.removeEventListener("abort", onAbort),
   };
-  const exchange = new Exchange(service, head, source, asker, { values, maxMessage });
+  const exchange = new Exchange(service, head, source, asker, { values, maxMessage, origin });
   const onAbort = (): void => exchange.cancel(signal!.reason);
   signal?.addEventListener("abort", onAbort);
   return promise;

@@ -2,6 +2,7 @@
 // State: whether it was answered, what still flows. Must not know: Request and Response, Node.
 
 import { RpcError } from "../base/errors.js";
+import type { Origin } from "../base/origin.js";
 import { ONE_CAPABILITY } from "../cap/stream/protocol.js";
 import type { Drain } from "../cap/stream/sink-server.js";
 import { droppedError, type Values } from "../cap/stream/values.js";
@@ -50,9 +51,13 @@ export interface ExchangeOptions {
   readonly values: Values;
   /** Bytes of a message of a WebSocket. */
   readonly maxMessage: number;
+  /** Which object of a host asks. */
+  readonly origin?: Origin | null;
 }
 
 export class Exchange implements Server {
+  /** It is for the asker to let an answer in to the code that waits for it. */
+  readonly passive = true;
   private readonly head: RequestHead;
   private readonly asker: Asker;
   private readonly options: ExchangeOptions;
@@ -88,7 +93,9 @@ export class Exchange implements Server {
     const content = writeRequest(head);
     const context = new LocalHook(this, service.scheduler);
     const params = new Payload(content, [context]);
-    const results = service.call(new CallRequest(SERVICE_HI, SERVICE_LO, SERVICE_REQUEST, params));
+    const request = new CallRequest(SERVICE_HI, SERVICE_LO, SERVICE_REQUEST, params);
+    request.origin = options.origin ?? null;
+    const results = service.call(request);
     this.results = results;
     if (source !== null && head.size !== 0) {
       const body = results.pipeline(REQUEST_BODY);

@@ -4,12 +4,14 @@
 // How bytes travel is cap/stream's; here is what HTTP adds to it: a body is bytes and nothing else, one whose size was told has
 // exactly that, and only the end is an end. Whatever falls short of it reaches the reader as an error.
 
+import { currentOrigin, type Origin } from "../base/origin.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { whenCollected } from "../cap/stream/collected.js";
 import { type Drain, SinkServer } from "../cap/stream/sink-server.js";
 import { droppedError, ignore, type Values } from "../cap/stream/values.js";
 import type { Hook } from "../hook/hook.js";
 import { LocalHook } from "../hook/local.js";
+import { comeBack } from "./entry.js";
 import { Meter, noteSize } from "./sizes.js";
 
 /** What the other side writes a body into. */
@@ -69,14 +71,25 @@ export const NOWHERE: Drain = /* @__PURE__ */ Object.freeze({
 
 type Controller = ReadableByteStreamController;
 
+/** Whoever reads, and waits for more. */
+interface Reading {
+  readonly controller: Controller;
+  /** Whose code it is: what it reads is an answer that it waits for. */
+  readonly origin: Origin | null;
+  readonly done: () => void;
+}
+
 /** A body of the other side as a stream: what nobody has asked for is not taken. */
 export class IncomingBody implements Drain {
   private readonly canceled: (reason: unknown) => void;
   // The stream holds this, not the other way round, unless somebody reads: it may be forgotten.
   private controller: WeakRef<Controller> | null = null;
-  private asked: { readonly controller: Controller; readonly done: () => void } | null = null;
+  private asked: Reading | null = null;
+  /** Whoever will be given a chunk when he may go on. */
+  private given: Reading | null = null;
   private offered: { readonly chunk: Uint8Array; readonly taken: () => void } | null = null;
   private over = false;
+  private unread = false;
   private readonly lost: () => void;
 
   /**
@@ -112,15 +125,22 @@ export class IncomingBody implements Drain {
     if (this.over) return Promise.reject(droppedError("nobody reads it"));
     // A byte stream has no empty chunks.
     if (bytes.length === 0) return Promise.resolve();
-    if (asked !== null) {
-      this.asked = null;
-      asked.controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
-      asked.done();
-      return Promise.resolve();
-    }
     return new Promise((taken) => {
-      this.offered = { chunk: bytes, taken };
+      if (asked !== null) this.give(asked, bytes, taken);
+      else this.offered = { chunk: bytes, taken };
     });
+  }
+
+  private give(to: Reading, chunk: Uint8Array, taken: () => void): void {
+    this.asked = null;
+    this.given = to;
+    const come = (): void => {
+      this.given = null;
+      if (!this.unread) to.controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
+      to.done();
+      taken();
+    };
+    comeBack(to.origin, come, come);
   }
 
   end(): Promise<void> {
@@ -144,7 +164,7 @@ export class IncomingBody implements Drain {
     const { offered } = this;
     if (offered === null)
       return new Promise((done) => {
-        this.asked = { controller, done };
+        this.asked = { controller, origin: currentOrigin(), done };
       });
     this.offered = null;
     controller.enqueue(offered.chunk as Uint8Array<ArrayBuffer>);
@@ -152,6 +172,7 @@ export class IncomingBody implements Drain {
   }
 
   private cancel(reason: unknown): void {
+    this.unread = true;
     if (this.over) return;
     this.finish(ignore);
     this.canceled(reason);
@@ -160,11 +181,15 @@ export class IncomingBody implements Drain {
   private finish(tell: (controller: Controller) => void): void {
     if (this.over) return;
     this.over = true;
-    const { asked, offered } = this;
+    const { asked, given, offered } = this;
     this.asked = this.offered = null;
-    const controller = asked?.controller ?? this.controller?.deref();
-    if (controller !== undefined) tell(controller);
-    asked?.done();
-    offered?.taken();
+    const reading = asked ?? given;
+    const controller = reading?.controller ?? this.controller?.deref();
+    const come = (): void => {
+      if (controller !== undefined && !this.unread) tell(controller);
+      asked?.done();
+      offered?.taken();
+    };
+    comeBack(reading?.origin ?? null, come, come);
   }
 }

@@ -7,6 +7,11 @@ import { PairedWebSocket } from "./websocket.js";
 
 const Base = globalThis.Response;
 
+/** Whether `value` is a response of any kind, also where a program has another class in the place of the platform's. */
+export function isResponse(value: unknown): value is Response {
+  return value instanceof Base;
+}
+
 export interface HttpResponseInit extends ResponseInit {
   /** What the client gets; the response has status 101 then, and no body. */
   readonly webSocket?: PairedWebSocket | null | undefined;

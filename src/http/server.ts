@@ -4,7 +4,7 @@
 import { RpcError } from "../base/errors.js";
 import { valuesUnder } from "../cap/dynamic/streams.js";
 import { type StubOptions, termsOf } from "../cap/dynamic/terms.js";
-import { processScheduler } from "../cap/scheduler.js";
+import { homeScheduler } from "../cap/scheduler.js";
 import { ONE_CAPABILITY } from "../cap/stream/protocol.js";
 import { droppedError, ignore, type Values } from "../cap/stream/values.js";
 import { CallRequest, type Hook } from "../hook/hook.js";
@@ -14,6 +14,7 @@ import { canceledError } from "../hook/promise.js";
 import type { Results } from "../hook/results.js";
 import { IncomingBody, type Inlet, inletInto, NOWHERE } from "./incoming-body.js";
 import { OutgoingBody, sourceOf } from "./outgoing-body.js";
+import { happen } from "./entry.js";
 import { sizeOf } from "./sizes.js";
 import { asksForWebSocket, headersOf, listOf, responseHeaders } from "./headers.js";
 import { readRequest, type RequestHead, writeHandshake, writeResponse } from "./messages.js";
@@ -22,15 +23,15 @@ import {
   CONTEXT_HI,
   CONTEXT_LO,
   CONTEXT_RESPONSE,
-  CONTEXT_WEB_SOCKET,
   mayHaveBody,
   SERVICE_HI,
   SERVICE_LO,
   SERVICE_REQUEST,
 } from "./protocol.js";
-import { HttpResponse } from "./response.js";
+import { HttpResponse, isResponse } from "./response.js";
 import { MAX_MESSAGE, type SocketEnd } from "./socket-end.js";
-import { SocketLink } from "./socket-link.js";
+import type { SocketLink } from "./socket-link.js";
+import { keep, type KeptSocket, upgrade } from "./upgrade.js";
 import { endOf } from "./websocket.js";
 
 /** What is known of a request beside the Request. */
@@ -64,11 +65,28 @@ export interface ServeHttpOptions extends StubOptions {
  */
 export function serveHttp(handler: HttpHandler, options: ServeHttpOptions = {}): Hook {
   const service = new HttpService(handler, options);
-  return new LocalHook(service, options.scheduler ?? processScheduler());
+  return new LocalHook(service, options.scheduler ?? homeScheduler());
+}
+
+/** A request that is being answered. */
+export interface LiveRequest {
+  /** Breaks off whatever of it still flows; whoever asks is told `error`. Nothing after its end. */
+  fail(error: RpcError): void;
+}
+
+/** Whoever runs the object that requests are made to, as far as it has a say in them. */
+export interface RequestKeeper {
+  /** The way that answers take to whoever asks: a new reference. @param context stays the caller's. */
+  way(context: Hook): Hook;
+  /** Takes the WebSocket behind `end`, which is about to be given to whoever asks, out of the object's hands; or null. */
+  keeps(end: SocketEnd): KeptSocket | null;
+  began(request: LiveRequest): void;
+  ended(request: LiveRequest): void;
 }
 
 interface ServiceTerms {
   readonly handler: HttpHandler;
+  readonly keeper: RequestKeeper | null;
   readonly beside: RequestBeside;
   readonly values: Values;
   readonly maxMessage: number;
@@ -78,14 +96,19 @@ interface ServiceTerms {
 export class HttpService implements Server {
   private readonly terms: ServiceTerms;
 
-  constructor(handler: HttpHandler, options: ServeHttpOptions = {}) {
+  /** @param keeper for those who run objects. */
+  constructor(
+    handler: HttpHandler,
+    options: ServeHttpOptions = {},
+    keeper: RequestKeeper | null = null,
+  ) {
     const { cf, maxMessageBytes: maxMessage = MAX_MESSAGE } = options;
     const values = valuesUnder(termsOf(options));
-    this.terms = { handler, beside: Object.freeze({ cf }), values, maxMessage };
+    this.terms = { handler, keeper, beside: Object.freeze({ cf }), values, maxMessage };
   }
 
   /** Whether `call` is one of HTTP, and so for {@link dispatch}. */
-  static isCalledBy({ interfaceHi, interfaceLo }: LocalCall): boolean {
+  static isCalledBy({ interfaceHi, interfaceLo }: CallRequest | LocalCall): boolean {
     return interfaceHi === SERVICE_HI && interfaceLo === SERVICE_LO;
   }
 
@@ -103,11 +126,13 @@ export class HttpService implements Server {
   };
 }
 
-class ServedRequest {
+class ServedRequest implements LiveRequest {
   private readonly call: LocalCall;
   private readonly head: RequestHead;
   /** Whom to answer, until that is done. */
   private context: Hook | null;
+  /** The way there. */
+  private way: Hook | null;
   private readonly terms: ServiceTerms;
   private readonly gone = new AbortController();
   private body: IncomingBody | null = null;
@@ -124,17 +149,23 @@ class ServedRequest {
     this.head = head;
     this.context = context;
     this.terms = terms;
+    this.way = terms.keeper?.way(context) ?? context.addRef();
   }
 
   begin(): void {
     const { call, terms } = this;
     call.releaseParams();
     call.onCancel = (): void => this.end(canceledError());
+    terms.keeper?.began(this);
     const answered = async (): Promise<void> => {
       this.request = this.makeRequest();
       this.answer(await terms.handler(this.request, terms.beside));
     };
     answered().catch((thrown: unknown) => this.end(terms.values.failure(thrown)));
+  }
+
+  fail(error: RpcError): void {
+    this.end(error);
   }
 
   /** @throws RpcError invalid-payload. */
@@ -174,8 +205,7 @@ class ServedRequest {
   }
 
   private answer(response: Response): void {
-    if (!(response instanceof Response))
-      throw new TypeError("the handler of a request returned no Response");
+    if (!isResponse(response)) throw new TypeError("the handler of a request returned no Response");
     if (response.bodyUsed)
       throw new TypeError("the handler of a request returned a Response whose body was used");
     const { body } = response;
@@ -209,20 +239,24 @@ class ServedRequest {
   private upgrade(response: Response, end: SocketEnd): void {
     if (!asksForWebSocket(this.head.method, this.head.headers))
       throw new TypeError("the handler returned a WebSocket, and nobody asked for one");
-    const { values, maxMessage } = this.terms;
     if (end.isReceived)
       throw new TypeError("the WebSocket of the response was accepted: give the other one");
-    const params = writeHandshake(responseHeaders(listOf(response.headers), false)).own();
-    const ended = (): void => this.end(null);
-    const link = new SocketLink(end, this.call.scheduler, { values, maxMessage, ended });
-    this.link = link;
-    const results = this.ask(CONTEXT_WEB_SOCKET, new Payload(params, [link.hook]));
-    link.sendTo(results.pipeline(ANSWER_TO));
-    this.watch(results, false);
+    const { call, terms } = this;
+    const handshake = writeHandshake(responseHeaders(listOf(response.headers), false)).own();
+    const kept = terms.keeper?.keeps(end) ?? null;
+    if (kept === null) {
+      const ended = (error: RpcError | null): void => this.end(error);
+      this.link = upgrade(this.way!, handshake, end, call.scheduler, terms, ended);
+      return;
+    }
+    const context = this.context!.addRef();
+    this.stop(droppedError("the request is over"));
+    this.inlet?.hook.release();
+    keep(call, context, handshake, kept, terms);
   }
 
   private ask(method: number, params: Payload): Results {
-    return this.context!.call(new CallRequest(CONTEXT_HI, CONTEXT_LO, method, params));
+    return this.way!.call(new CallRequest(CONTEXT_HI, CONTEXT_LO, method, params));
   }
 
   /** @param all the answer is nothing but this call. */
@@ -242,20 +276,25 @@ class ServedRequest {
   /** Ends the call, and with it all that still flows. The first end counts. */
   private end(error: RpcError | null): void {
     if (this.over) return;
-    this.over = true;
     const { call, inlet } = this;
-    const reason = error ?? droppedError("the request is over");
-    this.context?.release();
-    this.context = null;
-    this.outgoing?.cancel(reason);
-    this.link?.fail(reason);
-    inlet?.broken(reason);
-    this.body?.abort(reason);
+    this.stop(error ?? droppedError("the request is over"));
     if (error !== null) {
       inlet?.hook.release();
       call.fails(error);
-      return this.gone.abort();
+      return happen(call.scheduler, () => this.gone.abort());
     }
     call.returns(inlet === null ? emptyPayload() : new Payload(ONE_CAPABILITY, [inlet.hook]));
+  }
+
+  private stop(reason: unknown): void {
+    this.over = true;
+    this.terms.keeper?.ended(this);
+    this.context?.release();
+    this.way?.release();
+    this.context = this.way = null;
+    this.outgoing?.cancel(reason);
+    this.link?.fail(reason);
+    this.inlet?.broken(reason);
+    this.body?.abort(reason);
   }
 }

@@ -53,6 +53,11 @@ export class SocketEnd {
     return ends;
   }
 
+  /** The other end. */
+  get other(): SocketEnd {
+    return this.peer;
+  }
+
   /** Whether anything sent here still goes somewhere. */
   get isOpen(): boolean {
     return !this.sentClose && !this.dead;

@@ -30,6 +30,8 @@ export interface LinkOptions {
 }
 
 export class SocketLink implements Server, Receiver {
+  /** It is for whoever takes from the end to let messages in to the code of an object. */
+  readonly passive = true;
   /** What the other side sends to: a reference, to be given away. */
   readonly hook: Hook;
   private readonly end: SocketEnd;

@@ -2,6 +2,9 @@
 // State: whether it was accepted, and how far it is closed. Must not know: where its other end is.
 
 import { RpcError } from "../base/errors.js";
+import { currentOrigin } from "../base/origin.js";
+import type { Scheduler } from "../base/scheduler.js";
+import { comeBack, happen } from "./entry.js";
 import { MAX_MESSAGE, type Message, SocketEnd } from "./socket-end.js";
 
 /** The end of a {@link PairedWebSocket}: browsers have a class of this name, and Node 20 does not. */
@@ -44,10 +47,38 @@ type Listener<E> = ((event: E) => unknown) | { handleEvent(event: E): unknown };
 
 const encoder = new TextEncoder();
 
-/** The end inside of a socket, for the rest of this folder. */
+/** The end inside of a socket, for hosts and the rest of this folder. */
 export let endOf: (socket: PairedWebSocket) => SocketEnd;
 /** A socket around an end. */
 export let socketOf: (end: SocketEnd, protocol: string) => PairedWebSocket;
+/**
+ * Takes what arrives at a socket away from its events: the socket is still sent by, and closed.
+ *
+ * @param shelf has its attachment from now on. @returns to be called when it is over.
+ * @throws RpcError invalid-state when somebody receives from it already.
+ */
+export let handOver: (socket: PairedWebSocket, shelf: Shelf) => () => void;
+
+/** Where the attachment of a socket is. */
+export interface Shelf {
+  /** @throws RpcError when it cannot be kept. */
+  put(value: unknown): void;
+  /** @returns null when there is none. */
+  get(): unknown;
+}
+
+/** Of a socket that nobody keeps: as it is, until somebody does. */
+class OwnShelf implements Shelf {
+  private value: unknown = null;
+
+  put(value: unknown): void {
+    this.value = value;
+  }
+
+  get(): unknown {
+    return this.value;
+  }
+}
 
 /**
  * One end of a WebSocket, as in Workers: what {@link WebSocketPair} has two of, and what `response.webSocket` is. Nothing arrives
@@ -80,10 +111,21 @@ export class PairedWebSocket extends EventTarget {
   readonly protocol: string;
   readonly #end: SocketEnd;
   #state: 1 | 2 | 3 = 1;
+  #shelf: Shelf | null = null;
 
   static {
     endOf = (socket) => socket.#end;
     socketOf = (end, protocol) => new PairedWebSocket(end, protocol);
+    handOver = (socket, shelf) => {
+      const ended = (): void => {
+        socket.#state = 3;
+      };
+      socket.#end.receive({ message() {}, closed: ended, lost: ended });
+      const before = socket.#shelf?.get() ?? null;
+      socket.#shelf = shelf;
+      if (before !== null) shelf.put(before);
+      return ended;
+    };
     const states = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
     for (const [name, value] of Object.entries(states))
       Object.defineProperty(this.prototype, name, { value });
@@ -110,16 +152,20 @@ export class PairedWebSocket extends EventTarget {
    * @throws RpcError invalid-state when it was accepted, or given away in a Response.
    */
   accept(): void {
+    // Of an object that a host runs, each of these is an event.
+    const scheduler = currentOrigin()?.scheduler ?? null;
     this.#end.receive({
-      message: (message) => this.#received(message),
+      message: (message) => this.#arrives(message, scheduler),
       closed: (code, reason) => {
         this.#end.close(code, reason);
-        this.#ended(new SocketCloseEvent(code, reason, true));
+        happen(scheduler, () => this.#ended(new SocketCloseEvent(code, reason, true)));
       },
       lost: (error) => {
-        if (this.#state === 3) return;
-        if (error !== null) this.#tell(new SocketErrorEvent(error));
-        this.#ended(new SocketCloseEvent(1006, "", false));
+        happen(scheduler, () => {
+          if (this.#state === 3) return;
+          if (error !== null) this.#tell(new SocketErrorEvent(error));
+          this.#ended(new SocketCloseEvent(1006, "", false));
+        });
       },
     });
   }
@@ -159,8 +205,10 @@ export class PairedWebSocket extends EventTarget {
   }
 
   /** Resolves when another message is welcome: less than 64 KiB wait, or the socket is over. */
-  drained(): Promise<void> {
-    return this.#end.drained();
+  async drained(): Promise<void> {
+    const origin = currentOrigin();
+    await this.#end.drained();
+    return new Promise((resolve) => comeBack(origin, resolve, () => resolve()));
   }
 
   /**
@@ -182,6 +230,23 @@ export class PairedWebSocket extends EventTarget {
     this.#end.close(code ?? 1005, reason);
   }
 
+  /**
+   * Keeps `value` with the socket: what an object attaches to one that `ctx.acceptWebSocket` took is there again after the object
+   * was evicted. Until then it is only kept here, as it is.
+   *
+   * @throws RpcError unstorable-value, limit-exceeded when a host keeps it and it cannot be kept.
+   * @example ws.serializeAttachment({ user: "ann" });
+   * Source: the WebSocket of Workers.
+   */
+  serializeAttachment(value: unknown): void {
+    (this.#shelf ??= new OwnShelf()).put(value);
+  }
+
+  /** What {@link serializeAttachment} kept last, a new copy if a host keeps it; null for nothing. */
+  deserializeAttachment(): unknown {
+    return this.#shelf?.get() ?? null;
+  }
+
   override addEventListener<K extends keyof PairedWebSocketEvents>(
     type: K,
     listener: Listener<PairedWebSocketEvents[K]> | null,
@@ -196,6 +261,17 @@ export class PairedWebSocket extends EventTarget {
     options?: EventListenerOptions | boolean,
   ): void {
     super.removeEventListener(type, listener as EventListener, options);
+  }
+
+  #arrives(message: Message, scheduler: Scheduler | null): Promise<void> | void {
+    if (scheduler === null) return this.#received(message);
+    return new Promise((resolve, reject) => {
+      const received = (): void => {
+        resolve();
+        this.#received(message);
+      };
+      happen(scheduler, received, reject);
+    });
   }
 
   #received(message: Message): void {
@@ -231,7 +307,8 @@ function messageOf(data: unknown): Message {
   throw new TypeError("a message is a string, an ArrayBuffer or a view on one");
 }
 
-function bufferOf(bytes: Uint8Array): ArrayBuffer {
+/** The bytes of a message as programs get them. */
+export function bufferOf(bytes: Uint8Array): ArrayBuffer {
   const { buffer } = bytes;
   return bytes.byteLength === buffer.byteLength && buffer instanceof ArrayBuffer
     ? buffer

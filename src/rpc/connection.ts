@@ -6,6 +6,7 @@ import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { CallRequest, type Hook, type Pressure } from "../hook/hook.js";
+import type { Identities } from "../hook/identities.js";
 import {
   EMPTY_PATH,
   ContextTag,
@@ -58,6 +59,8 @@ export interface ConnectionOptions {
   sendTrace?: boolean;
   /** Has the last word on what errors tell this peer. */
   redactError?: ErrorRedactor | null;
+  /** Between vats that trust each other: what is said of capabilities beside. By default nothing, and nothing is taken. */
+  identities?: Identities | null;
   /**
    * A clock in milliseconds, such as `performance.now`, for the rates of streams (C-FLO-05). Without one, time is what
    * `handle` was told last, which is coarse.
@@ -97,6 +100,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     const limits = options.limits ?? DEFAULT_LIMITS;
     this.reader = new MessageReader(limits);
+    this.reader.identities = (options.identities ?? null) !== null;
     this.bootstrapSource = options.bootstrap ?? null;
     this.restorer = options.restorer ?? null;
     this.shutdown = options.shutdown;
@@ -110,6 +114,7 @@ export class Connection {
       sendTrace: options.sendTrace ?? false,
       batch: options.batch ?? null,
       redactError: options.redactError ?? null,
+      identities: options.identities ?? null,
       now: options.now ?? (() => this.lastReceived),
       fail: (error) => this.fault(error),
     });

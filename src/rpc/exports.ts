@@ -196,7 +196,8 @@ export class Export implements HookWatcher, Routed {
       const described = describe(state, end);
       promise.frozen = described.route;
       promise.announcedAs = described.exported;
-      state.writer.resolveCap(this.id, described.kind, described.id, described.path);
+      const { kind, id, path } = described;
+      state.writer.resolveCap(this.id, kind, id, path, identityOf(state, described, end));
     }
     this.settleRoutes(promise, promise.frozen);
     for (const embargoId of this.takeEarly(promise))
@@ -310,12 +311,22 @@ export function describeCaps(
       if (routes !== null) for (const route of routes.splice(0)) route?.release();
       throw thrown;
     }
-    descriptors.add(described.kind, described.id, described.path);
+    const { kind, id, path } = described;
+    descriptors.add(kind, id, path, identityOf(state, described, cap));
     if (described.exported !== null) (counted ??= []).push(described.exported);
     if (routes !== null) routes.push(described.route);
     else described.route.release();
   }
   return counted;
+}
+
+/** What the peer is told of `hook` beside its description: of what it hosts itself it knows better. */
+function identityOf(
+  { identities }: ConnectionState,
+  { exported }: Description,
+  hook: Hook,
+): Uint8Array | null {
+  return identities === null || exported === null ? null : identities.of(hook);
 }
 
 function isNull(cap: Hook): boolean {

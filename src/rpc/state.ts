@@ -6,6 +6,7 @@ import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import type { Hook, HookWatcher, Lifeline, Pressure } from "../hook/hook.js";
+import type { Identities } from "../hook/identities.js";
 import { Descriptors } from "../wire/descriptors.js";
 import { MessageWriter } from "../wire/message-writer.js";
 import type { Outbox } from "../wire/outbox.js";
@@ -41,6 +42,7 @@ export interface StateOptions {
   tailCalls: TailCallPolicy;
   sendTrace: boolean;
   redactError: ErrorRedactor | null;
+  identities: Identities | null;
   /** A clock in milliseconds, for rates and round trips. */
   now: () => number;
   /** Which half of a single request and response this is; null for a connection in both directions. */
@@ -60,6 +62,7 @@ export class ConnectionState implements Lifeline {
   readonly tailCalls: TailCallPolicy;
   readonly now: () => number;
   readonly batch: BatchSide | null;
+  readonly identities: Identities | null;
   readonly fail: (error: RpcError) => void;
 
   readonly questions = new OwnTable<QuestionId, Question>();
@@ -111,6 +114,7 @@ export class ConnectionState implements Lifeline {
     this.tailCalls = options.tailCalls;
     this.now = options.now;
     this.batch = options.batch;
+    this.identities = options.identities;
     this.noCalls = options.batch === "answers" ? noCallbacks() : null;
     this.fail = options.fail;
     const { outbox, limits, sendTrace, redactError } = options;

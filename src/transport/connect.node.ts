@@ -5,7 +5,8 @@ import type { NetConnectOpts, Socket } from "node:net";
 import { WebSocket } from "ws";
 import { attempt, type AttemptOptions } from "./attempt.js";
 import { hintFor } from "./connect-hints.js";
-import { dialSocket, SocketTransport } from "./socket.node.js";
+import { dialSocket } from "./read-into.node.js";
+import { SocketTransport } from "./socket.node.js";
 import { type Transport, transportSettings, type TransportOptions } from "./transport.js";
 import {
   connectWebSocketBy,

@@ -5,7 +5,7 @@
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { Frame, malformed, parseFrame, parseFrameAt, plainBytes } from "../wire/frame.js";
-import { PLAIN_MEMORY } from "../wire/frame-memory.js";
+import { type FrameMemory, PLAIN_MEMORY } from "../wire/frame-memory.js";
 import type { Framer } from "../wire/framer.js";
 
 /** How units that arrive relate to messages. */
@@ -108,6 +108,22 @@ export class Inlet {
     this.pump();
   }
 
+  /** Takes one unit, from `at` to `end` of `memory`, which may change as soon as this returns. @param view on `memory`. */
+  acceptUnit(memory: Uint8Array, view: DataView, at: number, end: number): void {
+    if (this.shut) return;
+    if (this.holding) this.hold(memory.slice(at, end));
+    else this.cutting(() => this.cutMessages(memory, view, at, end, null));
+    this.pump();
+  }
+
+  /** Takes one unit, the first `end` bytes of `memory`, which came from `from` and is nobody else's. */
+  acceptOwn(memory: Uint8Array, end: number, from: FrameMemory): void {
+    if (this.shut) return;
+    if (this.holding) this.hold(memory.subarray(0, end));
+    else this.cutting(() => this.cutMessages(memory, new DataView(memory.buffer), 0, end, from));
+    this.pump();
+  }
+
   /** Where the next bytes of a stream should be put, to be told by {@link filled}; null: anywhere. */
   get space(): Uint8Array | null {
     return this.shut || this.holding ? null : this.framer!.space;
@@ -162,8 +178,15 @@ export class Inlet {
 
   private cutUp(unit: Uint8Array): void {
     this.cutting(() => {
-      if (this.framer !== null) this.framer.push(unit, this.onFrame);
-      else this.cutMessages(unit);
+      if (this.framer !== null) {
+        this.framer.push(unit, this.onFrame);
+        return;
+      }
+      const bytes = plainBytes(unit);
+      const { buffer, byteOffset, length } = bytes;
+      // In a buffer of its own: what is large in it may stay there.
+      const memory = length === buffer.byteLength ? PLAIN_MEMORY : null;
+      this.cutMessages(bytes, new DataView(buffer, byteOffset, length), 0, length, memory);
     });
   }
 
@@ -185,28 +208,24 @@ export class Inlet {
     }
   }
 
-  private cutMessages(unit: Uint8Array): void {
-    const frame = this.frame;
-    if (this.framing === Framing.single) {
-      parseFrame(unit, frame, this.limits);
-      this.claim(frame);
+  /** @param memory where `bytes` came from, when nobody else has them. */
+  private cutMessages(
+    bytes: Uint8Array,
+    view: DataView,
+    at: number,
+    end: number,
+    memory: FrameMemory | null,
+  ): void {
+    const { frame, limits } = this;
+    const begin = at;
+    if (begin === end) throw malformed("an empty unit holds no message");
+    do {
+      at = parseFrameAt(bytes, view, at, end, frame, limits);
+      if (at !== end && this.framing === Framing.single)
+        throw malformed(`${end - at} bytes after the frame: a message must hold exactly one`);
+      if (frame.length === end - begin) frame.memory = memory;
       this.onFrame(frame);
-      return;
-    }
-    const bytes = plainBytes(unit);
-    if (bytes.length === 0) throw malformed("an empty unit holds no message");
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (let at = 0; at < bytes.length;) {
-      at = parseFrameAt(bytes, view, at, frame, this.limits);
-      this.claim(frame);
-      this.onFrame(frame);
-    }
-  }
-
-  /** A message with a buffer of its own: what is large in it may stay there. */
-  private claim(frame: Frame): void {
-    const { length, buffer } = frame.bytes;
-    if (length === frame.length && length === buffer.byteLength) frame.memory = PLAIN_MEMORY;
+    } while (at < end);
   }
 
   private hold(unit: Uint8Array): void {

@@ -1,11 +1,14 @@
-// Role: binary WebSocket frames, written beside the `ws` package's own: it copies what is already in one piece, and masks byte
-// by byte. State: idle buffers and random bytes for masks, of the process. Must not know: transports, messages.
+// Role: WebSocket frames as they are written.
+// State: idle buffers and random bytes for masks, of the process. Must not know: transports, messages.
 
 import { randomFillSync } from "node:crypto";
 import type { Duplex } from "node:stream";
+import { mask } from "./websocket-mask.js";
 
-/** FIN and opcode 2: a whole message of bytes. */
-const BINARY = 0x82;
+/** The first byte of frames that are whole messages: FIN, and the opcode. */
+export const FrameKind = { binary: 0x82, close: 0x88, ping: 0x89, pong: 0x8a } as const;
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+
 const MASKED = 0x80;
 /** Where the payload begins in a buffer of ours: behind the longest header, at a whole word. */
 const BODY = 16;
@@ -21,7 +24,7 @@ const masks = /* @__PURE__ */ Buffer.alloc(MASK_POOL_BYTES);
 let masksUsed = MASK_POOL_BYTES;
 
 /**
- * Writes the bytes of `parts` as one frame, at once and whole, so that `ws` may write its own before and after it.
+ * Writes the bytes of `parts` as one frame, at once and whole.
  *
  * @param bytes of all parts together.
  * @param masked whether this is a client's side.
@@ -30,6 +33,7 @@ let masksUsed = MASK_POOL_BYTES;
  */
 export function writeFrame(
   stream: Duplex,
+  kind: FrameKind,
   parts: readonly Uint8Array[],
   bytes: number,
   masked: boolean,
@@ -38,7 +42,7 @@ export function writeFrame(
   const headerBytes = (bytes < 126 ? 2 : bytes < 65_536 ? 4 : 10) + (masked ? 4 : 0);
   if (!masked && bytes > JOINED_BYTES) {
     const header = Buffer.allocUnsafe(headerBytes);
-    putHeader(header, 0, bytes, false);
+    putHeader(header, 0, kind, bytes, false);
     stream.write(header);
     const last = parts.length - 1;
     for (let i = 0; i < last; i++) stream.write(parts[i]);
@@ -47,22 +51,32 @@ export function writeFrame(
   }
   const buffer = take(BODY + bytes);
   const start = BODY - headerBytes;
-  putHeader(buffer, start, bytes, masked);
+  putHeader(buffer, start, kind, bytes, masked);
   let at = BODY;
   for (const part of parts) {
     buffer.set(part, at);
     at += part.length;
   }
-  if (masked) mask(buffer, start + headerBytes - 4, bytes);
+  if (masked) {
+    const key = nextMask();
+    masks.copy(buffer, BODY - 4, key, key + 4);
+    mask(buffer, BODY, at, masks, key, 0);
+  }
   stream.write(buffer.subarray(start, at), () => {
     give(buffer);
     done?.();
   });
 }
 
-function putHeader(buffer: Buffer, at: number, bytes: number, masked: boolean): void {
+function putHeader(
+  buffer: Buffer,
+  at: number,
+  kind: FrameKind,
+  bytes: number,
+  masked: boolean,
+): void {
   const bit = masked ? MASKED : 0;
-  buffer[at] = BINARY;
+  buffer[at] = kind;
   if (bytes < 126) buffer[at + 1] = bit | bytes;
   else if (bytes < 65_536) {
     buffer[at + 1] = bit | 126;
@@ -74,32 +88,20 @@ function putHeader(buffer: Buffer, at: number, bytes: number, masked: boolean): 
   }
 }
 
-/** Masks what stands at {@link BODY}, with four random bytes that are put at `at`. */
-function mask(buffer: Buffer, at: number, bytes: number): void {
+/** Where in {@link masks} four random bytes are that served nobody yet. */
+function nextMask(): number {
   if (masksUsed === MASK_POOL_BYTES) {
     randomFillSync(masks);
     masksUsed = 0;
   }
-  const from = masksUsed;
   masksUsed += 4;
-  masks.copy(buffer, at, from, from + 4);
-  const words = new Int32Array(buffer.buffer, buffer.byteOffset + BODY, (bytes + 3) >> 2);
-  // Both are read and written in the machine's order of bytes.
-  const key = new Int32Array(masks.buffer, masks.byteOffset + from, 1)[0]!;
-  for (let i = 0; i < words.length; i++) words[i]! ^= key;
+  return masksUsed - 4;
 }
 
-/** At least `bytes` bytes and up to a whole word, at a whole word. */
 function take(bytes: number): Buffer {
-  if (bytes <= JOINED_BYTES + BODY) return aligned(bytes);
-  if (bytes + 3 > BUFFER_BYTES) return Buffer.allocUnsafeSlow((bytes + 3) & -4);
+  if (bytes <= JOINED_BYTES + BODY) return Buffer.allocUnsafe(bytes);
+  if (bytes > BUFFER_BYTES) return Buffer.allocUnsafeSlow(bytes);
   return idle.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
-}
-
-/** A small one, from Node's pool, which hands out whole double words. */
-function aligned(bytes: number): Buffer {
-  const buffer = Buffer.allocUnsafe((bytes + 3) & -4);
-  return (buffer.byteOffset & 3) === 0 ? buffer : Buffer.allocUnsafeSlow((bytes + 3) & -4);
 }
 
 function give(buffer: Buffer): void {

@@ -44,11 +44,23 @@ export interface WebSocketOptions extends TransportOptions {
 }
 
 /** Close codes: in order, and for a reason of ours (the browser allows no code below 3000 but this one). */
-const NORMAL = 1000;
+export const NORMAL = 1000;
 const FAILED = 4000;
 
 /** Codes by which a peer ends in order: normal, going away, none given. */
 const ORDERLY = new Set([NORMAL, 1001, 1005]);
+
+/** What a close of this code is to the transport called `name`: null when it is an end in order. */
+export function closeError(name: string, code: number, reason = ""): RpcError | null {
+  if (ORDERLY.has(code)) return null;
+  const why = reason === "" ? "" : `: ${reason}`;
+  return connectionLost(name, `the WebSocket was closed with code ${code}${why}`);
+}
+
+/** What a message of text is. */
+export function textRefused(): RpcError {
+  return malformed("a WebSocket frame of text: every message is one binary frame");
+}
 
 /**
  * Messages over an open WebSocket; owns it from now on. Make it in the `open` event at the latest: what arrives before
@@ -61,7 +73,7 @@ const ORDERLY = new Set([NORMAL, 1001, 1005]);
  * socket.addEventListener("open", () => start(new WebSocketTransport("ws", socket)));
  */
 export class WebSocketTransport extends BaseTransport {
-  protected readonly socket: WebSocketLike;
+  private readonly socket: WebSocketLike;
   private poll: Timer | undefined;
   private failed = false;
 
@@ -70,7 +82,12 @@ export class WebSocketTransport extends BaseTransport {
     const framing = batch ? Framing.batch : Framing.single;
     super(name, framing, transportSettings(options));
     this.socket = socket;
-    this.attach();
+    // From the beginning: the inlet keeps what comes before `start`.
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("message", this.onMessage);
+    socket.addEventListener("close", this.onClose);
+    // It says nothing that the close after it does not; in Node, one that nobody hears ends the process.
+    socket.addEventListener("error", () => {});
   }
 
   get batching(): boolean {
@@ -90,16 +107,6 @@ export class WebSocketTransport extends BaseTransport {
   override close(error?: RpcError): void {
     this.failed ||= error !== undefined;
     super.close(error);
-  }
-
-  /** Listens from the beginning; the inlet keeps what comes before `start`. */
-  protected attach(): void {
-    const { socket } = this;
-    socket.binaryType = "arraybuffer";
-    socket.addEventListener("message", this.onMessage);
-    socket.addEventListener("close", this.onClose);
-    // It says nothing that the close after it does not; in Node, one that nobody hears ends the process.
-    socket.addEventListener("error", () => {});
   }
 
   protected open(): void {}
@@ -130,32 +137,22 @@ export class WebSocketTransport extends BaseTransport {
     this.socket.removeEventListener("close", this.onClose);
   }
 
-  /** A unit came. Anything but bytes is refused. */
-  protected arrived(data: unknown): void {
-    if (data instanceof ArrayBuffer) this.accept(new Uint8Array(data));
-    else if (data instanceof Uint8Array) this.accept(data);
-    else
-      this.inlet.refuse(malformed("a WebSocket frame of text: every message is one binary frame"));
-  }
-
-  /** The socket is closed. */
-  protected closedWith(code: number, reason: string): void {
-    if (ORDERLY.has(code)) this.inlet.finish(null);
-    const why = reason === "" ? "" : `: ${reason}`;
-    this.gone(connectionLost(this.name, `the WebSocket was closed with code ${code}${why}`));
-  }
-
   private accept(unit: Uint8Array): void {
     this.receivedBytes += unit.length;
     this.inlet.accept(unit);
   }
 
   private readonly onMessage = (event: { data: unknown }): void => {
-    this.arrived(event.data);
+    const { data } = event;
+    if (data instanceof ArrayBuffer) this.accept(new Uint8Array(data));
+    else if (data instanceof Uint8Array) this.accept(data);
+    else this.inlet.refuse(textRefused());
   };
 
   private readonly onClose = (event: { code: number; reason: string }): void => {
-    this.closedWith(event.code, event.reason);
+    const error = closeError(this.name, event.code, event.reason);
+    if (error === null) this.inlet.finish(null);
+    this.gone(error);
   };
 
   private readonly onPoll = (): void => {

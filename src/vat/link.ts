@@ -31,7 +31,7 @@ export interface LinkSettings {
   readonly batch: BatchSide | null;
   readonly connection: Pick<
     ConnectionOptions,
-    "bootstrap" | "tailCalls" | "sendTrace" | "redactError" | "restorer"
+    "bootstrap" | "tailCalls" | "sendTrace" | "redactError" | "restorer" | "identities"
   >;
   /** Told of each step: `draining`, and `closed` as soon as no call can be made; null after an orderly end. */
   readonly changed: (state: "draining" | "closed", cause: RpcError | null) => void;

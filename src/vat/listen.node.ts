@@ -5,7 +5,8 @@ import net from "node:net";
 import type http from "node:http";
 import { RpcError } from "../base/errors.js";
 import { listenFailed } from "../transport/connect-hints.js";
-import { acceptedSocket, SocketTransport } from "../transport/socket.node.js";
+import { movedSocket } from "../transport/read-into.node.js";
+import { SocketTransport } from "../transport/socket.node.js";
 import {
   checkMs,
   transportSettings,
@@ -124,7 +125,7 @@ export async function listen(url: string, options: ListenOptions = {}): Promise<
   let server: net.Server;
   if (address.scheme === "tcp" || address.scheme === "unix") {
     server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
-      admit(new SocketTransport(peerName(url, socket), acceptedSocket(socket), options));
+      admit(new SocketTransport(peerName(url, socket), movedSocket(socket), options));
     });
   } else {
     const { scheme } = address;

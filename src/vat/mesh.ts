@@ -8,6 +8,7 @@ import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import { Scheduler } from "../base/scheduler.js";
 import type { ValueTypes } from "../cap/dynamic/values/types.js";
 import type { Hook } from "../hook/hook.js";
+import type { Identities } from "../hook/identities.js";
 import type { BootstrapSource } from "../rpc/bootstrap.js";
 import { Connection } from "../rpc/connection.js";
 import type { TailCallPolicy } from "../rpc/state.js";
@@ -23,6 +24,7 @@ export interface MeshVatOptions {
   tailCalls?: TailCallPolicy;
   sendTrace?: boolean;
   redactError?: ErrorRedactor;
+  identities?: Identities;
 }
 
 /** One vat: a scheduler of its own and one connection per link. */
@@ -65,7 +67,7 @@ export class MeshEnd {
   /** @param peer the name of the vat at the other end. @param now the mesh's clock, for the rates of streams. */
   constructor(vat: MeshVat, peer: string, now: () => number) {
     this.vat = vat;
-    const { limits, bootstrap, tailCalls, sendTrace, redactError } = vat.options;
+    const { limits, bootstrap, tailCalls, sendTrace, redactError, identities } = vat.options;
     this.connection = new Connection({
       scheduler: vat.scheduler,
       outbox: this.outbox,
@@ -75,6 +77,7 @@ export class MeshEnd {
       tailCalls: tailCalls ?? "always",
       sendTrace: sendTrace ?? false,
       redactError: redactError ?? null,
+      identities: identities ?? null,
       now,
       shutdown: (error) => {
         this.shutdownWith = error;

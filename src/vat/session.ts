@@ -9,6 +9,7 @@ import { makeCalls } from "../cap/dynamic/turn.js";
 import type { ValueTypes } from "../cap/dynamic/values/types.js";
 import { processScheduler } from "../cap/scheduler.js";
 import type { Hook } from "../hook/hook.js";
+import type { Identities } from "../hook/identities.js";
 import type { BatchSide } from "../rpc/batch.js";
 import type { BootstrapSource } from "../rpc/bootstrap.js";
 import type { Connection, ConnectionOptions } from "../rpc/connection.js";
@@ -41,6 +42,8 @@ export interface SessionOptions {
   readonly redactError?: ErrorRedactor | undefined;
   /** Finds the object that an old peer names in its Bootstrap (C-BST-05). By default such a Bootstrap fails. */
   readonly restorer?: ConnectionOptions["restorer"] | undefined;
+  /** What is said of capabilities beside, and taken: only between vats that trust each other in everything. */
+  readonly identities?: Identities | undefined;
   /**
    * Milliseconds without one byte from the peer, while calls wait for their answers, after which it counts as dead. By
    * default 0, off: a method may take as long as it likes. It finds what nothing else can on a TCP or Unix socket: a peer
@@ -226,6 +229,7 @@ export function sessionSettings(
       sendTrace: options.sendTrace ?? false,
       redactError: options.redactError ?? null,
       restorer: options.restorer ?? null,
+      identities: options.identities ?? null,
     },
   };
 }

@@ -32,12 +32,12 @@ export class Content {
   readonly tail: Uint8Array | null;
   /** Whether `bytes` is scratch, valid only during the call it is handed to; who keeps it longer calls {@link own}. */
   readonly borrowed: boolean;
-  /** Where the buffer came from that this content alone is in. */
+  /** Where the buffer came from that this content alone is in; of one with a tail, that of the tail. */
   private memory: FrameMemory | null;
 
   /**
    * @param bytes the segment; not copied. @param tail see {@link tail}; not copied. @param borrowed see {@link borrowed}.
-   * @param memory where the buffer of `bytes` came from, when it is used for nothing else.
+   * @param memory where the buffer of `tail`, or without one of `bytes`, came from, when it is used for nothing else.
    * @throws RpcError invalid-argument when `bytes` is not a whole number of words, or empty.
    */
   constructor(
@@ -92,8 +92,16 @@ export class Content {
   recycle(): void {
     const { memory } = this;
     this.memory = null;
-    const { buffer } = this.bytes;
+    const { buffer } = this.tail ?? this.bytes;
     if (memory !== null && !isPassedOn(buffer)) memory.recycle(buffer);
+  }
+
+  /** The tail is sent, and read by nobody else: what to do with its memory once it has left, if anything. */
+  spend(): (() => void) | null {
+    const { memory, tail } = this;
+    if (memory === null || tail === null) return null;
+    this.memory = null;
+    return () => memory.recycle(tail.buffer);
   }
 
   private joined(): Uint8Array {

@@ -77,16 +77,23 @@ export class Descriptors {
   readonly id: number[] = [];
   /** Of receiverAnswer: pointer indexes from the answer's root to the capability. */
   readonly path: (readonly number[])[] = [];
+  /** What is said of the capability beside, between vats that trust each other; see hook/identities.ts. Most say nothing. */
+  readonly identity: (Uint8Array | null)[] = [];
+  /** Whether anything is said of any. */
+  identified = false;
 
   reset(): void {
     this.count = 0;
+    this.identified = false;
   }
 
-  add(kind: number, id: number, path: readonly number[]): void {
+  add(kind: number, id: number, path: readonly number[], identity: Uint8Array | null = null): void {
     const i = this.count++;
     this.kind[i] = kind;
     this.id[i] = id;
     this.path[i] = path;
+    this.identity[i] = identity;
+    if (identity !== null) this.identified = true;
   }
 }
 

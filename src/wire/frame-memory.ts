@@ -19,6 +19,28 @@ export const PLAIN_MEMORY: FrameMemory = {
   recycle() {},
 };
 
+/** At least so much is kept for {@link takeAside}. */
+const ASIDE_BYTES = 4096;
+
+/** For what one read brought behind a large message. Whoever takes it has it alone, so that none sees another's. */
+let aside: Uint8Array | null = null;
+
+/** A copy of `bytes`, from byte 0 of plain memory that may be larger; to be given to {@link giveAside} when it was read. */
+export function takeAside(bytes: Uint8Array): Uint8Array {
+  const taken = aside;
+  aside = null;
+  const copy =
+    taken !== null && taken.length >= bytes.length
+      ? taken
+      : new Uint8Array(Math.max(bytes.length, ASIDE_BYTES));
+  copy.set(bytes);
+  return copy;
+}
+
+export function giveAside(bytes: Uint8Array): void {
+  aside = bytes;
+}
+
 const passedOn = /* @__PURE__ */ new WeakSet<ArrayBufferLike>();
 
 /**

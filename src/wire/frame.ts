@@ -128,13 +128,13 @@ export function plainBytes(chunk: Uint8Array): Uint8Array {
 export function parseFrame(bytes: Uint8Array, frame: Frame, limits: Limits): void {
   const plain = plainBytes(bytes);
   const view = new DataView(plain.buffer, plain.byteOffset, plain.byteLength);
-  const at = parseFrameAt(plain, view, 0, frame, limits);
+  const at = parseFrameAt(plain, view, 0, plain.length, frame, limits);
   if (at !== plain.length)
     throw malformed(`${plain.length - at} bytes after the frame: a message must hold exactly one`);
 }
 
 /**
- * Parses the frame at `at` of a message that may hold several (the batch subprotocols).
+ * Parses the frame at `at` of a message that may hold several (the batch subprotocols), and that reaches to `end`.
  *
  * @returns where the next frame begins. @throws RpcError malformed-frame when the frame is not all there.
  */
@@ -142,10 +142,11 @@ export function parseFrameAt(
   bytes: Uint8Array,
   view: DataView,
   at: number,
+  end: number,
   frame: Frame,
   limits: Limits,
 ): number {
-  const available = bytes.length - at;
+  const available = end - at;
   if (available < 8) throw malformed(`${available} bytes are too few for a frame header`);
   const segments = readSegmentCount(view, at, limits);
   if (available < headerBytes(segments))

@@ -12,7 +12,7 @@ import {
   readFrameLength,
   readSegmentCount,
 } from "./frame.js";
-import { type FrameMemory, PLAIN_MEMORY } from "./frame-memory.js";
+import { type FrameMemory, giveAside, PLAIN_MEMORY, takeAside } from "./frame-memory.js";
 
 export { parseFrame } from "./frame.js";
 
@@ -22,17 +22,6 @@ const KEPT_BYTES = 4096;
 const EAGER_BYTES = 128 * 1024;
 /** The rest of a frame of this size is worth a read of its own, straight to where it belongs. */
 const DIRECT_BYTES = 16 * 1024;
-
-/** For what one read brought behind a large frame. A call takes it, so that none sees another's. */
-let aside: Uint8Array | null = null;
-
-function takeAside(bytes: number): Uint8Array {
-  const taken = aside;
-  aside = null;
-  return taken !== null && taken.length >= bytes
-    ? taken
-    : new Uint8Array(Math.max(bytes, KEPT_BYTES));
-}
 
 /**
  * Turns stream bytes into Frames, whatever the chunking (C-FRM-01). A frame that lies inside one chunk is not copied; one
@@ -126,12 +115,11 @@ export class Framer {
       }
       // Set aside first: from then on the buffer is the message's, whose receiver may transfer it to another thread.
       const rest = end - this.need;
-      const bytes = rest > 0 ? takeAside(rest) : null;
-      bytes?.set(buf.subarray(this.need, end));
+      const bytes = rest > 0 ? takeAside(buf.subarray(this.need, end)) : null;
       this.complete(onFrame);
       if (bytes !== null) {
         this.cut(bytes, new DataView(bytes.buffer), 0, rest, onFrame);
-        aside = bytes;
+        giveAside(bytes);
       }
       this.frame.clear();
     } catch (thrown) {

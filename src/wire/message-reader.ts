@@ -78,6 +78,8 @@ export class MessageReader {
   /** Bytes of the frame, header included. */
   frameBytes = 0;
 
+  /** Whether the peer is trusted to say what capabilities are; see hook/identities.ts. */
+  identities = false;
   private readonly limits: Limits;
   private readonly p = new PointerReader("malformed-message");
   private readonly copier: PayloadCopier;
@@ -124,6 +126,11 @@ export class MessageReader {
   /** Of receiverAnswer: the path in that answer. */
   capPath(i: number): readonly number[] {
     return this.caps.path[i]!;
+  }
+
+  /** What the peer says of entry `i` beside; null for nothing, and while {@link identities} is false. A copy. */
+  capIdentity(i: number): Uint8Array | null {
+    return this.caps.identity[i]!;
   }
 
   capPathUnknownOp(i: number): boolean {
@@ -376,6 +383,7 @@ export class MessageReader {
     const caps = this.caps;
     const kind = p.u16(entry, 0);
     this.capUnknown[caps.count] = false;
+    const identity = this.identities && p.enterBytes(entry, 1) ? this.bytesFound() : null;
     if (kind === DescriptorKind.receiverAnswer) {
       p.enter(entry, entry, 0);
       const id = p.u32(entry, 0);
@@ -385,7 +393,12 @@ export class MessageReader {
     } else if (kind === DescriptorKind.thirdPartyHosted) {
       p.enter(entry, entry, 0);
       caps.add(kind, p.u32(entry, 0), EMPTY_PATH);
-    } else caps.add(kind, p.u32(entry, 4), EMPTY_PATH);
+    } else caps.add(kind, p.u32(entry, 4), EMPTY_PATH, identity);
+  }
+
+  private bytesFound(): Uint8Array {
+    const { pos, count, frame } = this.p;
+    return frame.bytes.slice(pos, pos + count);
   }
 
   private contentIs(ref: StructRef, index: number): void {

@@ -236,15 +236,24 @@ export class MessageWriter {
   }
 
   /** Level 1: promise `promiseId` of ours is now the capability described. */
-  resolveCap(promiseId: number, kind: number, id: number, path: readonly number[]): void {
-    const words = 2 + 2 + descriptorExtraWords(kind, path);
+  resolveCap(
+    promiseId: number,
+    kind: number,
+    id: number,
+    path: readonly number[],
+    identity: Uint8Array | null = null,
+  ): void {
+    const beside = identity === null ? 0 : 1 + dataWords(identity);
+    const words = 2 + 2 + descriptorExtraWords(kind, path) + beside;
     const k = this.open(MessageTag.resolve, STRUCT_1_1, words, null);
     const w = this.w;
     w[k] = promiseId;
     w[k + 1] = 0;
     w[k + 2] = 0;
-    w[k + 3] = STRUCT_1_1;
-    this.descriptor(k + 4, k + 8, kind, id, path);
+    w[k + 3] = identity === null ? STRUCT_1_1 : STRUCT_1_2;
+    const first = k + 4;
+    const end = this.descriptor(first, first + strideOf(identity !== null), kind, id, path);
+    if (identity !== null) this.identity(first, end, identity);
     this.close(words);
   }
 
@@ -367,9 +376,9 @@ export class MessageWriter {
     const bytes = apart.bytes;
     if (isCopied(apart)) {
       this.outbox.u8.set(bytes, this.outbox.at + head);
-      this.outbox.commit(head + bytes.length, apart.tail);
+      this.outbox.commit(head + bytes.length, apart.tail, null, canWait, apart.spend());
     } else {
-      this.outbox.commit(head, bytes, apart.tail);
+      this.outbox.commit(head, bytes, apart.tail, canWait, apart.spend());
     }
   }
 
@@ -436,13 +445,17 @@ export class MessageWriter {
       w[k + 3] = 0;
     } else {
       w[k + 2] = LIST;
-      w[k + 3] = COMPOSITE | (n << 4);
+      const { identified } = caps;
+      const stride = strideOf(identified);
+      w[k + 3] = COMPOSITE | ((n * (stride >> 1)) << 3);
       w[k + 4] = n << 2;
-      w[k + 5] = STRUCT_1_1;
-      const first = k + 6;
-      end = first + n * 4;
-      for (let i = 0; i < n; i++)
-        end = this.descriptor(first + i * 4, end, caps.kind[i]!, caps.id[i]!, caps.path[i]!);
+      w[k + 5] = identified ? STRUCT_1_2 : STRUCT_1_1;
+      let at = k + 6;
+      end = at + n * stride;
+      for (let i = 0; i < n; i++, at += stride) {
+        end = this.descriptor(at, end, caps.kind[i]!, caps.id[i]!, caps.path[i]!);
+        if (identified) end = this.identity(at, end, caps.identity[i]!);
+      }
     }
     if (apart !== null) {
       w[k] = FAR;
@@ -472,6 +485,12 @@ export class MessageWriter {
     const steps = kind === DescriptorKind.receiverAnswer ? path : EMPTY_PATH;
     this.promisedAnswer(end, id, steps);
     return end + answerWords(steps) * 2;
+  }
+
+  /** The second pointer of the `CapDescriptor` at `k`, which only peers know that trust each other; returns the new end. */
+  private identity(k: number, end: number, identity: Uint8Array | null): number {
+    this.data(k + 4, end, identity);
+    return end + dataWords(identity) * 2;
   }
 
   /** Sets the pointer at `p` to a copy of the content at `at`: its root pointer is aimed anew, all else is relative. */
@@ -546,7 +565,13 @@ function tableWords(caps: Descriptors): number {
   if (n === 0) return 0;
   let words = 1 + 2 * n;
   for (let i = 0; i < n; i++) words += descriptorExtraWords(caps.kind[i]!, caps.path[i]!);
+  if (caps.identified) for (let i = 0; i < n; i++) words += 1 + dataWords(caps.identity[i]!);
   return words;
+}
+
+/** Half words of a `CapDescriptor`. */
+function strideOf(identified: boolean): number {
+  return identified ? 6 : 4;
 }
 
 export function dataWords(bytes: Uint8Array | null): number {

@@ -73,6 +73,7 @@ export class Batch {
   readonly count: number;
   private readonly sizes: readonly number[];
   private slabs: Slab[] | null;
+  private readonly spent: readonly (() => void)[];
   private readonly pool: SlabPool;
 
   constructor(
@@ -81,12 +82,14 @@ export class Batch {
     sizes: readonly number[],
     slabs: Slab[],
     pool: SlabPool,
+    spent: readonly (() => void)[] = [],
   ) {
     this.chunks = chunks;
     this.bytes = bytes;
     this.count = sizes.length;
     this.sizes = sizes;
     this.slabs = slabs;
+    this.spent = spent;
     this.pool = pool;
   }
 
@@ -113,12 +116,13 @@ export class Batch {
     }
   }
 
-  /** Gives the slabs back. A second call does nothing. */
+  /** Gives the slabs back, and other memory that only waited for this. A second call does nothing. */
   release(): void {
     const slabs = this.slabs;
     if (slabs === null) return;
     this.slabs = null;
     for (let i = 0; i < slabs.length; i++) this.pool.give(slabs[i]!);
+    for (const give of this.spent) give();
   }
 }
 
@@ -159,6 +163,7 @@ export class Outbox {
   private chunks: Uint8Array[] = [];
   private sizes: number[] = [];
   private slabs: Slab[] = [];
+  private spent: (() => void)[] = [];
 
   constructor(pool: SlabPool = sharedPool) {
     this.pool = pool;
@@ -181,13 +186,16 @@ export class Outbox {
    * are not copied and must not change until the batch is released.
    *
    * @param bytes what was written from {@link at} on: a multiple of 8. @param canWait see {@link wake}.
+   * @param spent called when the batch is released.
    */
   commit(
     bytes: number,
     tail: Uint8Array | null = null,
     second: Uint8Array | null = null,
     canWait = false,
+    spent: (() => void) | null = null,
   ): void {
+    if (spent !== null) this.spent.push(spent);
     this.at += bytes;
     this.written += bytes;
     if (tail !== null || second !== null) {
@@ -219,7 +227,8 @@ export class Outbox {
     if (this.count === 0) return null;
     this.taken = this.committed;
     this.closeRun();
-    const batch = new Batch(this.chunks, this.bytes, this.sizes, this.slabs, this.pool);
+    const { chunks, bytes, sizes, slabs, spent, pool } = this;
+    const batch = new Batch(chunks, bytes, sizes, slabs, pool, spent);
     this.clear();
     return batch;
   }
@@ -235,6 +244,7 @@ export class Outbox {
     this.chunks = [];
     this.sizes = [];
     this.slabs = [];
+    this.spent = [];
     this.bytes = 0;
     this.count = 0;
     this.asked = 0;

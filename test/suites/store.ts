@@ -75,6 +75,33 @@ export function storeSuite(name: string, make: () => StoreUnderTest): void {
       expect(text(await store.get(bytes("a")))).toBe("2");
     });
 
+    it("derives writes from what is there, in their place among the others", async () => {
+      const count = (key: string, from: string): Write => ({
+        derive: (view) => {
+          const there = view.range({ from: bytes(from), to: bytes(`${from}~`) });
+          const before = Number(text(view.get(bytes(key))) ?? 0);
+          return [put(key, `${before + there.length}`)];
+        },
+      });
+      await write(
+        put("x1", ""),
+        count("n", "x"),
+        put("x2", ""),
+        { from: bytes("x1"), to: bytes("x2") },
+        count("n", "x"),
+      );
+      expect(text(await store.get(bytes("n")))).toBe("2");
+      // Of what was not even committed when they were asked for.
+      const last = Array.from({ length: 20 }, (_, i) =>
+        store.write([put(`x${i}`, ""), { derive: () => [count("n", "x")] }]),
+      ).at(-1)!;
+      await last.flushed;
+      // x0, x1 and x2 are three, then there is one more each time.
+      let sum = 2 + 2 + 3;
+      for (let there = 3; there <= 20; there++) sum += there;
+      expect(text(await store.get(bytes("n")))).toBe(`${sum}`);
+    });
+
     it("makes transactions in the order they were called in, awaited or not", async () => {
       const last = Array.from({ length: 50 }, (_, i) => store.write([put("a", `${i}`)])).at(-1)!;
       await last.flushed;

@@ -13,6 +13,7 @@ import { type Method, Recorder } from "./objects.js";
 import { lineOf } from "./raw-peer.js";
 
 type Methods = Record<number, Method>;
+type Options = Omit<MeshVatOptions, "bootstrap">;
 
 /**
  * Vats linked each to the next, in the order given; the bootstrap object of each has the methods given.
@@ -33,10 +34,12 @@ export class World {
   private readonly objects: { recorder: Recorder; hook: LocalHook }[] = [];
   private readonly held: Hook[] = [];
 
-  constructor(vats: Record<string, Methods>, options: Omit<MeshVatOptions, "bootstrap"> = {}) {
+  /** @param options of all vats, or those of each by its name. */
+  constructor(vats: Record<string, Methods>, options: Options | ((name: string) => Options) = {}) {
     const names = Object.keys(vats);
     for (const name of names) {
-      const vat = this.mesh.vat(name, { ...options });
+      const own = typeof options === "function" ? options(name) : options;
+      const vat = this.mesh.vat(name, { ...own });
       const server = (this.servers[name] = new Recorder(vats[name]!));
       Object.assign(vat.options, { bootstrap: this.object(name, server) });
     }

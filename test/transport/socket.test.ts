@@ -7,13 +7,8 @@ import os from "node:os";
 import path from "node:path";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import {
-  acceptedSocket,
-  dialSocket,
-  type OwnedSocket,
-  socketTransport,
-  SocketTransport,
-} from "../../src/transport/socket.node.js";
+import { dialSocket, movedSocket, type OwnedSocket } from "../../src/transport/read-into.node.js";
+import { socketTransport, SocketTransport } from "../../src/transport/socket.node.js";
 import type { TransportOptions } from "../../src/transport/transport.js";
 import { Listener, listenTo, numbers, turn, Writer } from "../support/messages.js";
 import { expectNoResidue, resources } from "../support/residue.js";
@@ -102,12 +97,12 @@ transportSuite(kind("unix", unix));
 /** The same as `connect` and `listen` have them: both ends read into memory of ours. */
 function readingKind(name: string, where: () => Where): TransportKind {
   return {
-    ...kind(name, where, acceptedSocket),
+    ...kind(name, where, movedSocket),
     pair: async (options?: TransportOptions) => {
       const { near, accepted, dispose } = await dialed(where());
       return {
         a: new SocketTransport(`${name} client`, near, options),
-        b: new SocketTransport(`${name} server`, acceptedSocket(accepted), options),
+        b: new SocketTransport(`${name} server`, movedSocket(accepted), options),
         dispose,
       };
     },
@@ -173,7 +168,7 @@ describe("a socket that reads into our memory", () => {
 
   it("what it is given before it is started, it has then", async () => {
     const { near, accepted, dispose } = await dialed(unix());
-    const b = new SocketTransport("b", acceptedSocket(accepted));
+    const b = new SocketTransport("b", movedSocket(accepted));
     b.start(new Listener());
     b.write(new Writer().batch([1, 2, 3]));
     await turn();
@@ -191,7 +186,7 @@ describe("a socket that reads into our memory", () => {
   it("C-FRM-21: a large message is read to where it stays, and the next one elsewhere", async () => {
     const { near, accepted, dispose } = await dialed(unix());
     const a = new SocketTransport("a", near);
-    const b = new SocketTransport("b", acceptedSocket(accepted));
+    const b = new SocketTransport("b", movedSocket(accepted));
     const kept: { bytes: Uint8Array; number: number; own: boolean }[] = [];
     const seen = new Listener();
     const { message } = Listener.prototype;
@@ -227,7 +222,7 @@ describe("a socket that reads into our memory", () => {
   it("small and large messages in any mixture arrive whole and in order", async () => {
     const { near, accepted, dispose } = await dialed(tcp());
     const a = new SocketTransport("a", near);
-    const b = new SocketTransport("b", acceptedSocket(accepted));
+    const b = new SocketTransport("b", movedSocket(accepted));
     const seen = listenTo(b);
     a.start(new Listener());
     const sizes = [16, 70_000, 16, 64, 20_000, 300_000, 24, 16_384, 16_376, 65_536, 8000, 16];
@@ -250,7 +245,7 @@ describe("a socket that reads into our memory", () => {
   it("C-FRM-21: nothing is read any more after a handler threw, least of all into the message it threw at", async () => {
     const { near, accepted, dispose } = await dialed(unix());
     const a = new SocketTransport("a", near);
-    const owned = acceptedSocket(accepted);
+    const owned = movedSocket(accepted);
     const b = new SocketTransport("b", owned);
     const seen = [listenTo(a), new Listener()] as const;
     seen[1].onMessage = () => {
@@ -275,7 +270,7 @@ describe("a socket that reads into our memory", () => {
         listener.getConnections((_error, n) => resolve(n));
       });
     const a = new SocketTransport("a", near);
-    const b = new SocketTransport("b", acceptedSocket(accepted));
+    const b = new SocketTransport("b", movedSocket(accepted));
     const seen = [listenTo(a), listenTo(b)];
     expect(await count()).toBe(1);
     a.close();
@@ -289,7 +284,7 @@ describe("a socket that reads into our memory", () => {
     const { near, accepted, dispose } = await dialed(unix());
     const handle = (accepted as unknown as { _handle: { useUserBuffer?: unknown } })._handle;
     Object.defineProperty(handle, "useUserBuffer", { value: undefined });
-    const owned = acceptedSocket(accepted);
+    const owned = movedSocket(accepted);
     expect(owned).toEqual({ socket: accepted, into: null });
     const a = new SocketTransport("a", near);
     const b = new SocketTransport("b", owned);

@@ -18,7 +18,7 @@ import {
   type WebSocketLike,
   WebSocketTransport,
 } from "../../src/transport/websocket.js";
-import { listenTo, numbers, turn, Writer } from "../support/messages.js";
+import { listenTo, numberOf, numbers, turn, Writer } from "../support/messages.js";
 import { cleaningUp, resources } from "../support/residue.js";
 import { frameBytes, transportSuite, type TransportKind } from "../suites/transport.js";
 
@@ -30,11 +30,15 @@ interface Ends<C> {
   dispose(): Promise<void>;
 }
 
-/** A server for one WebSocket, and a client made by `connect`, which must not wait before it listens. */
+/**
+ * A server for one WebSocket, and a client made by `connect`, which must not wait before it listens.
+ * @param before is shown the connection of the server's side before the transport is.
+ */
 async function connected<C>(
   protocol: string | undefined,
   options: TransportOptions | undefined,
   connect: (ws: WebSocket, stream: net.Socket) => C,
+  before: (stream: net.Socket) => void = () => {},
 ): Promise<Ends<C>> {
   const server = http.createServer();
   const wss = new WebSocketServer({
@@ -54,9 +58,10 @@ async function connected<C>(
     ws.on("open", () => resolve(connect(ws, stream)));
   });
   const serverSide = new Promise<Transport>((resolve) => {
-    wss.on("connection", (ws, request) =>
-      resolve(new NodeWebSocketTransport("ws server", ws, request.socket, options)),
-    );
+    wss.on("connection", (ws, request) => {
+      before(request.socket);
+      resolve(new NodeWebSocketTransport("ws server", ws, request.socket, options));
+    });
   });
   const client = await opened;
   const result = {
@@ -80,6 +85,7 @@ function kind(
   protocol: string | undefined,
   stoppable: boolean,
   make: (ws: WebSocket, stream: net.Socket, options?: TransportOptions) => Transport,
+  before?: (stream: net.Socket) => void,
 ): TransportKind {
   return {
     name,
@@ -88,16 +94,18 @@ function kind(
     stream: false,
     halfClose: false,
     pair: async (options) => {
-      const ends = await connected(protocol, options, (ws, stream) => make(ws, stream, options));
+      const connect = (ws: WebSocket, stream: net.Socket): Transport => make(ws, stream, options);
+      const ends = await connected(protocol, options, connect, before);
       return { a: ends.serverSide, b: ends.client, dispose: ends.dispose };
     },
     raw: async (options) => {
       let received = 0;
-      const ends = await connected(protocol, options, (ws) => {
+      const connect = (ws: WebSocket): WebSocket => {
         ws.on("message", (data: Buffer) => (received += data.length));
         ws.on("error", () => {});
         return ws;
-      });
+      };
+      const ends = await connected(protocol, options, connect, before);
       return {
         transport: ends.serverSide,
         send: (unit) => ends.client.send(unit),
@@ -114,6 +122,11 @@ function kind(
 
 const node = (ws: WebSocket, stream: net.Socket, options?: TransportOptions): Transport =>
   new NodeWebSocketTransport("ws client", ws, stream, options);
+
+/** As with TLS, or where Node has changed: the connection cannot move to a socket that reads into memory of ours. */
+function unmovable(stream: net.Socket): void {
+  (stream as unknown as { _handle: { useUserBuffer: unknown } })._handle.useUserBuffer = undefined;
+}
 
 /** The same socket seen through what a browser has: no pause, no callbacks, no terminate. */
 function browserLike(ws: WebSocket): WebSocketLike {
@@ -148,6 +161,18 @@ function browserLike(ws: WebSocket): WebSocketLike {
 
 transportSuite(kind("websocket", undefined, true, node));
 transportSuite(kind("websocket, batch", BATCH_PROTOCOL, true, node));
+transportSuite(
+  kind(
+    "websocket, read by events",
+    BATCH_PROTOCOL,
+    true,
+    (ws, stream, options) => {
+      unmovable(stream);
+      return node(ws, stream, options);
+    },
+    unmovable,
+  ),
+);
 transportSuite(
   kind("websocket of a browser", BATCH_PROTOCOL, false, (ws, _stream, options) => {
     return new WebSocketTransport("browser", browserLike(ws), options);
@@ -291,6 +316,31 @@ describe("websocket", () => {
     empty.ws.send(new Uint8Array(0));
     await four.faulted();
     expect(four.log).toEqual(["fault"]);
+  });
+
+  it("memory is a message's own only where no other message is in it", async () => {
+    const { ws, transport } = await raw(BATCH_PROTOCOL);
+    const own: boolean[] = [];
+    const seenNumbers: number[] = [];
+    transport.start({
+      message: (frame) => {
+        own.push(frame.memory !== null);
+        seenNumbers.push(numberOf(frame));
+      },
+      fault: (error) => expect.fail(String(error)),
+      closed: () => {},
+    });
+    const seen = async (count: number): Promise<boolean[]> => {
+      for (let i = 0; own.length < count && i < 500; i++) await turn();
+      return own.splice(0);
+    };
+    ws.send(frameBytes(1, 200_000));
+    expect(await seen(1)).toEqual([true]);
+    ws.send(Buffer.concat([frameBytes(2, 100_000), frameBytes(3, 100_000)]));
+    expect(await seen(2)).toEqual([false, false]);
+    ws.send(frameBytes(4));
+    expect(await seen(1)).toEqual([false]);
+    expect(seenNumbers).toEqual([1, 2, 3, 4]);
   });
 
   it("a frame over the payload limit ends the connection before it is read", async () => {

@@ -140,6 +140,11 @@ export abstract class Root extends Place {
     options: CallOptions | undefined,
   ): object;
 
+  /** What `fetch` is, where it is none of the object's methods; undefined where it is. */
+  fetcher(): object | undefined {
+    return undefined;
+  }
+
   /** Told when `then` of a property is read: the property is asked for in a moment, by a call on this. */
   memberAwaited(): void {}
 
@@ -294,6 +299,11 @@ class Handle implements ProxyHandler<() => void> {
         return onRpcBroken;
       case "toJSON":
         return undefined;
+      case "fetch":
+        return (
+          (place instanceof Root && recorder === null ? place.fetcher() : undefined) ??
+          place.child(key)
+        );
       default:
         return isReserved(key) ? undefined : place.child(key);
     }

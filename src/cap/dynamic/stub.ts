@@ -30,6 +30,7 @@ class Stub extends Root implements Referable {
   /** What few stubs have, made when it is needed. */
   private more: { id: number; disposedAt?: string | undefined; watches: (() => void)[] } | null =
     null;
+  private fetch: object | undefined;
 
   /** Takes `hook` over. */
   constructor(hook: Hook, terms: Terms) {
@@ -60,6 +61,12 @@ class Stub extends Root implements Referable {
   startMap(path: readonly string[], callback: Mapper, options: CallOptions | undefined): object {
     const { live, terms } = this;
     return startCall(live, path, record(callback, live.scheduler, terms), options, terms);
+  }
+
+  override fetcher(): object | undefined {
+    const fetcher = this.hook?.resolved().fetcher ?? null;
+    if (fetcher !== null) this.fetch ??= async (...args: unknown[]) => fetcher(this.live, args);
+    return this.fetch;
   }
 
   then(): Promise<unknown> {
@@ -243,6 +250,12 @@ export function targetOf(stub: object): object | undefined {
   const place = placeOf(stub);
   if (place === undefined || place.path.length > 0) return undefined;
   return localObject(referableOf(place).live)?.self ?? undefined;
+}
+
+/** Whether `value` is the promise of a result, or a property of a stub: it stands for nothing by itself before it is awaited. */
+export function isPending(value: unknown): boolean {
+  const place = placeOf(value);
+  return place !== undefined && place.isPromise;
 }
 
 /**

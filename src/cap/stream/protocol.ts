@@ -5,6 +5,7 @@
 // bytes can write to it and be written to, and Sink of schema/js.capnp for all else.
 
 import { Content } from "../../wire/content.js";
+import { COPIES, copyToSend } from "./copies.js";
 import { ContentView } from "../../wire/content-view.js";
 
 /** ByteStream of capnp/compat/byte-stream.capnp. */
@@ -58,13 +59,18 @@ export function putBytesHead(bytes: Uint8Array, length: number): void {
   bytes[15] = pointer >>> 24;
 }
 
-/** Params of ByteStream.write. `data` is not copied when it is large: nobody may write to it any more. */
-export function bytesParams(data: Uint8Array): Content {
+/**
+ * Params of ByteStream.write.
+ *
+ * @param data of a large one nobody may write to it any more, unless it is `lent`, and so copied.
+ */
+export function bytesParams(data: Uint8Array, lent = false): Content {
   const { length } = data;
   const large = length > COPY_UP_TO;
   const bytes = new Uint8Array(large ? 16 : 16 + ((length + 7) & -8));
   putBytesHead(bytes, length);
   if (!large) bytes.set(data, 16);
+  else if (lent) return new Content(bytes, copyToSend(data), false, COPIES);
   return new Content(bytes, large ? data : null);
 }
 

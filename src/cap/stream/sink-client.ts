@@ -79,8 +79,8 @@ export class SinkClient {
       // In this process there is no call to be saved.
       if (chunk.length <= GATHER_UP_TO && hook.flow !== null) return this.gather(chunk);
       this.flush();
-      const own = lent ? chunk.slice() : chunk;
-      return chunk.length > WRITE_BYTES ? this.writeLarge(own) : this.writeBytes(own);
+      if (chunk.length > WRITE_BYTES) return this.writeLarge(lent ? chunk.slice() : chunk);
+      return this.writeBytes(chunk, lent);
     }
     const params = this.values.pack(chunk, hook.scheduler);
     this.written++;
@@ -101,8 +101,8 @@ export class SinkClient {
     this.room = this.send(BYTES_HI, BYTES_LO, BYTES_WRITE, new Payload(gathered.take()));
   }
 
-  private writeBytes(chunk: Uint8Array): Promise<void> {
-    return this.send(BYTES_HI, BYTES_LO, BYTES_WRITE, new Payload(bytesParams(chunk)));
+  private writeBytes(chunk: Uint8Array, lent = false): Promise<void> {
+    return this.send(BYTES_HI, BYTES_LO, BYTES_WRITE, new Payload(bytesParams(chunk, lent)));
   }
 
   private async writeLarge(chunk: Uint8Array): Promise<void> {

@@ -6,21 +6,35 @@ import { RpcError } from "../../base/errors.js";
 import { currentOrigin, type Entrant, type Origin, runFor } from "../../base/origin.js";
 import { Scheduler } from "../../base/scheduler.js";
 import { hostedHook } from "../../cap/dynamic/object.js";
-import { makeTarget } from "../../cap/dynamic/target.js";
+import { RpcStub, serve } from "../../cap/dynamic/stub.js";
+import { isTarget, makeTarget } from "../../cap/dynamic/target.js";
+import { serveBeside } from "../../hook/beside.js";
+import { HOLD, holderOf } from "../../hook/holder.js";
 import type { CallRequest, Hook } from "../../hook/hook.js";
 import type { Membrane } from "../../hook/membrane.js";
 import type { Results } from "../../hook/results.js";
+import { HttpService } from "../../http/server.js";
 import { type Frame, InputGate } from "../gates/input-gate.js";
+import type { GateEvent } from "../gates/section.js";
 import { OutputGate } from "../gates/output-gate.js";
+import { HoldingBook, READ_AT_START } from "../references/holdings.js";
+import { identify, referenceOf } from "../references/identity.js";
+import { lost, type ObjectReference, type Reference } from "../references/reference.js";
+import { ObjectReferences } from "../references/stored.js";
 import { readAlarm } from "../storage/alarm.js";
-import { ObjectKeys } from "../storage/keys.js";
+import { ActivationSockets } from "../sockets/activation-sockets.js";
+import { KIND_ALARM, KIND_DELETED, ObjectKeys } from "../storage/keys.js";
 import { ObjectStorage } from "../storage/object-storage.js";
-import { storeFailure } from "../storage/store.js";
-import { boundary } from "./boundary.js";
+import { type Bytes, type Entry, storeFailure } from "../storage/store.js";
+import type { ValueCodecs } from "../storage/values.js";
+import { boundary, sectionOf } from "./boundary.js";
 import { EVENT_NAMES } from "./durable-object.js";
+import { FACET_BYTES, Facets, restore, type Restores } from "./facets.js";
 import type { ObjectId } from "./ids.js";
-import { type Callee, ObjectHook } from "./object-hook.js";
+import { namespaceOf } from "./namespace.js";
+import type { Callee, ObjectHook } from "./object-hook.js";
 import type { Definition, HostParts, Wrapping } from "./parts.js";
+import { Requests, type RequestsBehind } from "./requests.js";
 import { ObjectState } from "./state.js";
 
 const byGate = new WeakMap<InputGate, Activation>();
@@ -41,6 +55,12 @@ export interface ActivationOwner {
   alarmChanged(time: number | null): void;
 }
 
+/** What an object's constructor was given. */
+export interface Surroundings {
+  readonly env: object;
+  waitUntil(promise: Promise<unknown>): void;
+}
+
 /** What is delivered to an object beside calls: an alarm, and whatever a host knows more of. */
 export interface ObjectEvent {
   /** For people. */
@@ -52,9 +72,10 @@ export interface ObjectEvent {
 export class Activation implements Callee, Wrapping {
   readonly definition: Definition;
   readonly id: ObjectId;
-  readonly callers = new Set<ObjectHook>();
   /** Told when it breaks. */
   readonly onBroken = new Set<(error: RpcError) => void>();
+  /** Told when it breaks, and when it is evicted. */
+  private readonly callers = new Set<ObjectHook>();
   /** Of the calls that come to the object, and of what its code makes. */
   private readonly scheduler = new Scheduler();
   private readonly parts: HostParts;
@@ -63,10 +84,16 @@ export class Activation implements Callee, Wrapping {
   private readonly output = new OutputGate();
   private readonly membrane: Membrane;
   private readonly become: (self: object) => void;
+  private readonly requests: Requests;
   /** The object as everybody else holds it. */
   private readonly face: Hook;
+  private facets: Facets | null = null;
+  private readonly codecs: ValueCodecs;
   private instance: object | null = null;
+  private around: Surroundings | undefined;
   private stored: ObjectStorage | null = null;
+  /** Made when they are needed. */
+  private held: ActivationSockets | null = null;
   private state: "starting" | "active" | "broken" | "evicted" = "starting";
   private error: RpcError | null = null;
   /** Events other than calls, and `waitUntil`. */
@@ -93,10 +120,16 @@ export class Activation implements Callee, Wrapping {
     scheduler.onError = (error) => parts.report(error, this.name);
     this.input = new InputGate({ name: this.name, scheduler, turns: parts.turns });
     byGate.set(this.input, this);
-    this.membrane = boundary(this.input, this.output, parts.scheduler, scheduler);
+    const who = (self: object): Reference | null => this.own(self);
+    this.membrane = boundary(this.input, this.output, parts.scheduler, scheduler, who);
+    const revive = parts.references.value;
+    this.codecs = parts.codecs.with(
+      new ObjectReferences((reference) => revive(reference, this), who),
+    );
     const hosted = hostedHook(scheduler, parts.terms);
     this.become = (self) => hosted.become(self);
     this.face = this.membrane.wrap(hosted.hook);
+    this.requests = new Requests(this.behindRequests(), scheduler, parts.stubs);
     this.start(after);
   }
 
@@ -114,9 +147,42 @@ export class Activation implements Callee, Wrapping {
     return this.stored;
   }
 
+  /** For code of the object's that was not handed them; undefined before it is constructed. */
+  get surroundings(): Surroundings | undefined {
+    return this.around;
+  }
+
+  attach(caller: ObjectHook): void {
+    this.callers.add(caller);
+  }
+
+  detach(caller: ObjectHook): void {
+    this.callers.delete(caller);
+  }
+
+  /** Of its WebSockets those that outlive it. */
+  get sockets(): ActivationSockets {
+    const { definition, id, output, parts } = this;
+    return (this.held ??= new ActivationSockets(parts.sockets.of(definition, id), {
+      ...parts,
+      output,
+    }));
+  }
+
   call(request: CallRequest): Results {
     this.usedAt = this.parts.clock.now;
-    return this.face.call(request);
+    return (HttpService.isCalledBy(request) ? this.requests.hook : this.face).call(request);
+  }
+
+  /** A facet of the object, as those who call it know it. Runs no user code. @param params as a stored value. */
+  facet(params: Bytes): Callee {
+    this.facets ??= new Facets({
+      membrane: this.membrane,
+      scheduler: this.scheduler,
+      used: () => (this.usedAt = this.parts.clock.now),
+      make: (wanted, origin) => this.makeFacet(wanted, origin),
+    });
+    return this.facets.get(params);
   }
 
   take(hook: Hook): Hook {
@@ -128,9 +194,10 @@ export class Activation implements Callee, Wrapping {
   /**
    * Delivers an event once the gate lets it in.
    *
+   * @param from what it comes from; by default from outside of all objects.
    * @returns what the object's code returns. @throws what it throws; what broke the object (as a rejection).
    */
-  deliver(event: ObjectEvent): Promise<unknown> {
+  deliver(event: ObjectEvent, from: Frame | null = null): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.running++;
       // Once, whichever comes first: its end, or that of the object.
@@ -141,7 +208,7 @@ export class Activation implements Callee, Wrapping {
       this.onBroken.add(fail);
       const run = async (): Promise<unknown> => event.run(this.instance!);
       this.input.enter({
-        from: null,
+        from,
         deliver: (frame) => {
           this.usedAt = this.parts.clock.now;
           runFor(frame, this.scheduler, run).then((value) => ended() && resolve(value), fail);
@@ -161,16 +228,17 @@ export class Activation implements Callee, Wrapping {
   private start(after: Promise<void> | null): void {
     const letIn = this.input.hold();
     const keys = new ObjectKeys(this.definition.bytes, this.id._bytes);
-    const begin = (alarm: Uint8Array | undefined): void => {
+    const begin = (found: readonly Entry[]): void => {
       // A call that made this activation must not run user code itself.
-      this.scheduler.post({ run: () => this.construct(keys, alarm, letIn) });
+      this.scheduler.post({ run: () => this.construct(keys, found, letIn) });
     };
     const read = (): void => {
       try {
-        const alarm = this.parts.store.get(keys.alarm);
-        if (alarm instanceof Promise)
-          alarm.then(begin, (error: unknown) => this.storeFailed(error));
-        else begin(alarm);
+        const { store } = this.parts;
+        const found = store.range({ ...keys.atStart, limit: BESIDE_HELD + READ_AT_START });
+        if (found instanceof Promise)
+          found.then(begin, (error: unknown) => this.storeFailed(error));
+        else begin(found);
       } catch (thrown) {
         this.storeFailed(thrown);
       }
@@ -179,8 +247,11 @@ export class Activation implements Callee, Wrapping {
     else void after.then(read);
   }
 
-  private construct(keys: ObjectKeys, alarm: Uint8Array | undefined, letIn: () => void): void {
+  private construct(keys: ObjectKeys, found: readonly Entry[], letIn: () => void): void {
     if (this.state !== "starting") return;
+    const recordOf = (kind: number): Bytes | undefined =>
+      found.find(({ key }) => keys.kindAt(key) === kind)?.value;
+    if (recordOf(KIND_DELETED) !== undefined) return this.break(deletedError(this.name));
     const { parts, definition, scheduler, input, output } = this;
     const storage = new ObjectStorage({
       store: parts.store,
@@ -188,9 +259,10 @@ export class Activation implements Callee, Wrapping {
       input,
       output,
       turns: parts.turns,
-      codecs: parts.codecs,
+      codecs: this.codecs,
+      holdings: new HoldingBook(keys, found),
       cacheBytes: parts.limits.cacheBytes,
-      alarm: readAlarm(alarm),
+      alarm: readAlarm(recordOf(KIND_ALARM)),
       section: (body) => this.section(body),
       isTentative: () => this.state === "starting" || input.inSection,
       failed: (error) => this.break(error),
@@ -207,11 +279,16 @@ export class Activation implements Callee, Wrapping {
           storage,
           block: (callback) => this.section(callback),
           waitUntil: (promise) => this.waitUntil(promise),
+          facet: (params) => this.newFacet(params),
           abort: (reason) => this.abort(reason),
+          sockets: () => this.sockets,
         });
-        return new definition.type(ctx as never, parts.environment(this) as never);
+        const env = parts.environment(this);
+        this.around = { env, waitUntil: (promise) => this.waitUntil(promise) };
+        return new definition.type(ctx as never, env as never);
       });
       makeTarget(instance, EVENT_NAMES);
+      serveBeside(instance, parts.references.saver(this.referenceTo(null)));
       this.instance = instance;
       this.become(instance);
     } catch (thrown) {
@@ -225,17 +302,87 @@ export class Activation implements Callee, Wrapping {
     this.idleFor(parts.limits.idleTime);
   }
 
+  // -- References --------------------------------------------------------------------------------------------------------
+
+  private referenceTo(facet: Bytes | null): ObjectReference {
+    const { definition, id } = this;
+    return { namespace: definition.name, id: id._bytes, name: id.name, facet };
+  }
+
+  /** The object itself, or a namespace. */
+  private own(value: object): Reference | null {
+    if (value === this.instance) return this.referenceTo(null);
+    const namespace = namespaceOf(value);
+    return namespace === undefined ? null : { namespace, id: null };
+  }
+
+  /** From now on `object`, of this object's own, can be stored and saved. */
+  private known(object: object, reference: ObjectReference): void {
+    identify(object, reference);
+    serveBeside(object, this.parts.references.saver(reference));
+  }
+
+  /** Of `ctx.facet`. */
+  private newFacet(params: unknown): object {
+    const { type } = this.definition;
+    if (typeof (type.prototype as Partial<Restores>)[restore] !== "function") {
+      const message = `${type.name} has no method [restore], by which facets are made`;
+      throw new RpcError("unimplemented", "method-unimplemented", message);
+    }
+    const bytes = this.codecs.encode(params, "params");
+    if (bytes.length > FACET_BYTES) {
+      const message = `the parameters of a facet have at most ${FACET_BYTES} bytes, not ${bytes.length}`;
+      throw new RpcError("overloaded", "limit-exceeded", message);
+    }
+    const hook = this.parts.references.hook(this.referenceTo(bytes));
+    return new RpcStub(this.take(hook), this.parts.terms);
+  }
+
+  private makeFacet(params: Bytes, origin: Origin | null): Promise<Hook> {
+    const run = async (instance: object): Promise<Hook> => {
+      const restores = instance as Partial<Restores>;
+      if (typeof restores[restore] !== "function")
+        throw lost(`${this.definition.type.name} has no method [restore] any more`);
+      const made: unknown = await restores[restore](this.codecs.decode(params) as never);
+      if (made === null || made === undefined) throw lost(`${this.name} does not restore it`);
+      if (made !== instance && (isTarget(made) || (typeof made === "function" && !holderOf(made))))
+        this.known(made, this.referenceTo(params));
+      const { types, limits } = this.parts.terms;
+      const { scheduler } = this;
+      return holderOf(made)?.[HOLD](true) ?? serve(made as object, { scheduler, types, limits });
+    };
+    return this.deliver({ kind: "facet", run }, origin as Frame | null) as Promise<Hook>;
+  }
+
   // -- Events ------------------------------------------------------------------------------------------------------------
 
   private admit(call: Entrant): void {
-    this.input.enter({
-      from: call.origin as Frame | null,
+    const { input } = this;
+    const origin = call.origin as Frame | null;
+    const event: GateEvent = {
+      from: call.isAnswer === true ? null : origin,
       deliver: (frame) => {
         call.origin = frame;
         call.enter();
       },
       refuse: (error) => call.fails(error),
-    });
+    };
+    input.enter(event, call.isAnswer === true ? sectionOf(input, origin) : null);
+  }
+
+  private behindRequests(): RequestsBehind {
+    const self = (): object => this.instance!;
+    return {
+      get instance() {
+        return self();
+      },
+      // A request that the object makes to itself comes from inside.
+      way: (context) =>
+        context.scheduler === this.scheduler
+          ? context.addRef()
+          : this.membrane.cross(context, "outward"),
+      keeps: (end) => this.held?.keeps(end) ?? null,
+    };
   }
 
   /** Runs `body` as a critical section. What it throws breaks the object. */
@@ -298,28 +445,40 @@ export class Activation implements Callee, Wrapping {
     if (this.error !== null) return;
     const error = brokenError(this.name, cause, code);
     this.end("broken", error);
+    // Before any call is told that it failed: who hears of that, in another process too, gets a new reference that is good.
+    for (const caller of this.allCallers()) caller.close(error);
+    this.callers.clear();
+    const { definition, id, parts } = this;
+    const [closeCode, why] = code === "object-closed" ? [1001, "closed"] : [1011, "broken"];
+    parts.sockets.find(definition, id)?.drop(closeCode, `the object is ${why}`);
     this.input.break(error.delivered("not-sent"));
     this.output.break(error);
     for (const listener of this.onBroken) listener(error);
-    for (const caller of this.callers) caller.close(error);
-    this.callers.clear();
     // Behind what the gate has refused, and refuses of what is on its way to it: those calls were not even begun.
-    const revoke = { run: (): void => this.membrane.revoke(error.delivered("unknown")) };
+    const revoke = {
+      run: (): void => {
+        this.requests.break(error.delivered("unknown"));
+        this.membrane.revoke(error.delivered("unknown"));
+      },
+    };
     this.scheduler.post({ run: () => this.scheduler.post(revoke) });
     this.owner.ended(this, this.stored?._settled() ?? null);
   }
 
+  /** Whether no event is under way or waits, and all that it wrote is flushed. */
+  get isQuiet(): boolean {
+    const { membrane } = this;
+    if (this.state === "starting" || this.running > 0 || membrane.callCount > 0) return false;
+    return this.input.isIdle && this.output.isOpen && this.stored!._isIdle && this.requests.isIdle;
+  }
+
   /** Whether nothing is under way in it, nobody holds anything of it, and it holds nothing that would be lost with it. */
   get isIdle(): boolean {
-    const { membrane } = this;
     return (
       this.state === "active" &&
-      this.running === 0 &&
-      this.input.isIdle &&
-      this.output.isOpen &&
-      this.stored!._isIdle &&
-      membrane.callCount === 0 &&
-      membrane.heldOutside === 1 &&
+      this.isQuiet &&
+      this.held?.isIdle !== false &&
+      this.membrane.heldOutside === 1 &&
       this.face.refCount === 1 &&
       !this.holdsLive
     );
@@ -329,8 +488,8 @@ export class Activation implements Callee, Wrapping {
   private get holdsLive(): boolean {
     for (const hook of this.membrane.heldInside) {
       const end = hook.resolved();
-      const lost = end.brokenBy ?? end.lifeline?.error ?? null;
-      if (lost === null && !(end instanceof ObjectHook)) return true;
+      const over = end.brokenBy ?? end.lifeline?.error ?? null;
+      if (over === null && referenceOf(end) === null) return true;
     }
     return false;
   }
@@ -340,17 +499,23 @@ export class Activation implements Callee, Wrapping {
     if (!this.isIdle) return false;
     const error = brokenError(this.name, new Error("it was evicted"), "object-closed");
     this.end("evicted", error);
-    for (const caller of this.callers) caller.forget();
+    for (const caller of this.allCallers()) caller.forget();
     this.callers.clear();
     this.membrane.revoke(error);
     this.owner.ended(this, null);
     return true;
   }
 
+  private *allCallers(): Generator<ObjectHook> {
+    yield* this.callers;
+    if (this.facets !== null) yield* this.facets.callers();
+  }
+
   private end(state: "broken" | "evicted", error: RpcError): void {
     this.state = state;
     this.error = error;
     this.stopIdling();
+    this.held?.end();
     this.stored?._break(error);
   }
 
@@ -368,6 +533,14 @@ export class Activation implements Callee, Wrapping {
   }
 }
 
+/** Records that an activation reads at its start, beside those of what the object holds. */
+const BESIDE_HELD = 2 + 1;
+
+/** What becomes of those who call an object that is no more. */
+export function deletedError(name: string): RpcError {
+  return new RpcError("failed", "object-deleted", `the object ${name} was deleted`);
+}
+
 function tooLong(time: number): RpcError {
   const message = `blockConcurrencyWhile took longer than ${time} ms: what it waits for may wait for this object`;
   return new RpcError("failed", "deadline-exceeded", message);
@@ -378,6 +551,7 @@ function brokenError(
   cause: unknown,
   code: "object-broken" | "object-closed",
 ): RpcError {
+  if (RpcError.is(cause) && cause.code === "object-deleted") return cause;
   const why = RpcError.from(cause).message;
   const message = `the object ${name} is broken: ${why}; get a new stub to reach it again`;
   return new RpcError("disconnected", code, message, { cause });

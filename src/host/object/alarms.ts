@@ -92,6 +92,18 @@ export class AlarmClock {
     // Of a namespace that this host does not have: it stays for one that has it.
     if (definition === undefined) return;
     const id = definition.ids.fromBytes(bytes);
+    const { placement } = this.parts;
+    if (
+      placement.elsewhere({
+        namespace: definition.name,
+        id: id._bytes,
+        name: undefined,
+        facet: null,
+      }) !== null
+    )
+      return;
+    const refusal = placement.refusal(definition, id);
+    if (refusal !== null) return this.alarmChanged(refusal.until);
     const name = `${namespace}/${id.toString()}`;
     if (this.running.has(name) || this.running.size >= AT_A_TIME) return;
     this.running.add(name);

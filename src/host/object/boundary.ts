@@ -13,26 +13,41 @@ import {
   type MembranePolicy,
 } from "../../hook/membrane.js";
 import { PromiseHook } from "../../hook/promise.js";
+import { Boundary } from "../references/identity.js";
+import type { Reference } from "../references/reference.js";
 import type { Frame, InputGate } from "../gates/input-gate.js";
+import type { Section } from "../gates/section.js";
 import type { OutputGate } from "../gates/output-gate.js";
 
-/** The membrane between one object and all others. @param outside of those; @param inside of the object. */
+/**
+ * The membrane between one object and all others. @param outside of those; @param inside of the object.
+ * @param who tells the object itself from others inside.
+ */
 export function boundary(
   input: InputGate,
   output: OutputGate,
   outside: Scheduler,
   inside: Scheduler,
+  who: (self: object) => Reference | null,
 ): Membrane {
-  return new Membrane(new BoundaryPolicy(input, output), outside, true, inside);
+  return new Membrane(new BoundaryPolicy(input, output, who), outside, true, inside);
 }
 
-class BoundaryPolicy implements MembranePolicy {
+/** Where an answer is let in that the code of `asker` waits for. What nobody in particular asked for comes to whoever runs. */
+export function sectionOf(input: InputGate, asker: Frame | null): Section | null {
+  return asker?.gate === input ? asker.section : input.running;
+}
+
+class BoundaryPolicy extends Boundary implements MembranePolicy {
+  readonly selfReference: (self: object) => Reference | null;
   private readonly input: InputGate;
   private readonly output: OutputGate;
 
-  constructor(input: InputGate, output: OutputGate) {
+  constructor(input: InputGate, output: OutputGate, who: (self: object) => Reference | null) {
+    super();
     this.input = input;
     this.output = output;
+    this.selfReference = who;
   }
 
   way(direction: Direction, target: Hook): Hook | void {
@@ -57,9 +72,7 @@ class BoundaryPolicy implements MembranePolicy {
       return;
     }
     const { input } = this;
-    const frame = results.origin as Frame | null;
-    // What nobody in particular asked for comes to whoever runs.
-    const section = frame?.gate === input ? frame.section : input.running;
+    const section = sectionOf(input, results.origin as Frame | null);
     // Broken, the membrane is revoked and the call fails with the cause.
     input.enter({ from: null, deliver: pass, refuse: () => {} }, section);
   }

@@ -2,7 +2,10 @@
 // State: the activations there are, and those that the store has not done with. Must not know: what an activation does.
 
 import type { RpcError } from "../../base/errors.js";
-import { Activation, type ActivationOwner } from "./activation.js";
+import { deletion, erasure } from "../references/holdings.js";
+import { ObjectKeys } from "../storage/keys.js";
+import type { Write } from "../storage/store.js";
+import { Activation, type ActivationOwner, deletedError } from "./activation.js";
 import type { ObjectId } from "./ids.js";
 import type { Definition, HostParts } from "./parts.js";
 
@@ -36,12 +39,19 @@ export class Directory implements ActivationOwner {
     return this.active.get(keyOf(definition, id));
   }
 
-  /** The activation of an object. Runs no user code. @throws RpcError object-closed when the host is. */
+  /** All activations there are. */
+  get activations(): Iterable<Activation> {
+    return this.active.values();
+  }
+
+  /** The activation of an object. Runs no user code. @throws RpcError object-closed when the host is; what refuses the object. */
   activate(definition: Definition, id: ObjectId): Activation {
     const key = keyOf(definition, id);
     const known = this.active.get(key);
     if (known !== undefined) return known;
     if (this.closedBy !== null) throw this.closedBy;
+    const refusal = this.parts.placement.refusal(definition, id);
+    if (refusal !== null) throw refusal.error;
     const made = new Activation(this.parts, this, definition, id, this.leaving.get(key) ?? null);
     // What cannot even be read is broken before it is there.
     if (made.brokenBy === null) this.active.set(key, made);
@@ -51,7 +61,10 @@ export class Directory implements ActivationOwner {
   ended(activation: Activation, settled: Promise<void> | null): void {
     const key = keyOf(activation.definition, activation.id);
     if (this.active.get(key) === activation) this.active.delete(key);
-    if (settled === null) return;
+    if (settled !== null) this.leave(key, settled);
+  }
+
+  private leave(key: string, settled: Promise<void>): void {
     const before = this.leaving.get(key);
     const left = Promise.all([before, settled]).then(() => {
       if (this.leaving.get(key) === left) this.leaving.delete(key);
@@ -61,6 +74,41 @@ export class Directory implements ActivationOwner {
 
   alarmChanged(time: number | null): void {
     this.alarms.alarmChanged(time);
+  }
+
+  /**
+   * Removes an object for good: what is active of it breaks, and so does all that is activated later.
+   *
+   * @returns resolves when that is on the disk. @throws RpcError what the store fails with (as a rejection).
+   */
+  delete(definition: Definition, id: ObjectId): Promise<void> {
+    const active = this.find(definition, id);
+    active?.break(deletedError(active.name));
+    return this.remove(definition, id, deletion);
+  }
+
+  /** The same, but that whoever calls it next finds it as if it had never stored anything. */
+  clear(definition: Definition, id: ObjectId): Promise<void> {
+    this.find(definition, id)?.break(new Error("what it had stored was cleared"));
+    return this.remove(definition, id, erasure);
+  }
+
+  private async remove(
+    definition: Definition,
+    id: ObjectId,
+    write: (keys: ObjectKeys) => Write,
+  ): Promise<void> {
+    const key = keyOf(definition, id);
+    // Who calls it meanwhile waits until it is gone.
+    const gone = this.settled(definition, id).then(() => {
+      const keys = new ObjectKeys(definition.bytes, id._bytes);
+      return this.parts.store.write([write(keys)]).flushed;
+    });
+    this.leave(
+      key,
+      gone.catch(() => {}),
+    );
+    await gone;
   }
 
   /** Resolves when the store has nothing of the object in its hands but what an activation has given it. */

@@ -2,6 +2,7 @@
 // State: none. Must not know: how objects are run.
 
 import { RpcTarget } from "../../cap/dynamic/target.js";
+import type { SocketHandlers } from "../sockets/activation-sockets.js";
 import type { ObjectState } from "./state.js";
 
 /**
@@ -36,8 +37,9 @@ export interface AlarmInfo {
 }
 
 /** What a host calls of an object by itself. */
-export interface EventHandlers {
+export interface EventHandlers extends SocketHandlers {
   alarm?(info: AlarmInfo): unknown;
+  fetch?(request: Request): Response | Promise<Response>;
 }
 
 /** The class of an object. Its constructor is given an {@link ObjectState} and `env`, whatever it calls their types. */

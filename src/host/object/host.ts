@@ -5,22 +5,30 @@ import { RpcError } from "../../base/errors.js";
 import { processScheduler } from "../../cap/scheduler.js";
 import { type StubOptions, termsOf } from "../../cap/dynamic/terms.js";
 import type { ValueTypes } from "../../cap/dynamic/values/index.js";
+import { RpcStub } from "../../cap/dynamic/stub.js";
+import type { Fetcher } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
+import { lost, type ObjectReference, type Reference } from "../references/reference.js";
+import { SavedReferences } from "../references/saved.js";
 import { metaKey, namespaceBytes } from "../storage/keys.js";
-import { type Store, storeFailure } from "../storage/store.js";
+import { type SocketEvents, SocketTable } from "../sockets/socket-table.js";
+import { type DerivedWrite, type Store, storeFailure } from "../storage/store.js";
 import { NO_STORED_REFERENCES, ValueCodecs } from "../storage/values.js";
 import { AlarmClock } from "./alarms.js";
 import { Directory } from "./directory.js";
 import type { ObjectClass } from "./durable-object.js";
-import { type IdCrypto, IdMaker, type ObjectId } from "./ids.js";
+import { type IdCrypto, IdMaker, ObjectId } from "./ids.js";
 import { Namespace } from "./namespace.js";
-import { ObjectHook } from "./object-hook.js";
+import { type Finder, ObjectHook } from "./object-hook.js";
+import { fetcherUnder } from "./requests.js";
 import {
+  ALL_HERE,
   DEFAULT_HOST_LIMITS,
   type Definition,
   type HostLimits,
   type HostParts,
+  type Placement,
   type Reporter,
   type Wrapping,
 } from "./parts.js";
@@ -40,6 +48,8 @@ export interface HostOptions<C extends Classes, V extends object> {
   readonly classes: C;
   /** What else is in `env`. */
   readonly env?: V;
+  /** Names in `env` to those of namespaces in `classes`, where they are not the same. A namespace that has none is not in `env`. */
+  readonly bindings?: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch, and timers; by default those of the system. */
   readonly clock?: Clock;
   readonly limits?: Partial<HostLimits>;
@@ -67,37 +77,50 @@ export interface Runtime {
 /** The version of how things are stored. */
 const FORMAT = 1;
 const SECRET_BYTES = 32;
+/** How often a host that drains looks whether all is over, in milliseconds. */
+const DRAIN_MS = 20;
+
+function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(ms, resolve));
+}
 
 export class Host<C extends Classes = Classes, V extends object = object> {
   /** Each namespace by its name, and what else was given as `env`. */
   readonly env: EnvOf<C, V>;
+  /** The references to its objects that were saved for outside. */
+  readonly saved: SavedReferences;
+  private readonly definitions = new Map<string, Definition>();
+  private readonly stubs: StubOptions;
   private readonly directory: Directory;
   private readonly alarms: AlarmClock;
+  private readonly placement: Placement;
+  private readonly clock: Clock;
   private readonly store: Store;
+  private readonly fetcher: Fetcher;
+  private readonly sockets: SocketTable;
   private readonly letGo: () => void;
   private closing: Promise<void> | null = null;
 
-  private constructor(options: HostOptions<C, V>, runtime: Runtime, secret: Uint8Array) {
+  private constructor(
+    options: HostOptions<C, V>,
+    runtime: Runtime,
+    secrets: Secrets,
+    placement: Placement,
+  ) {
     const { store, types } = options;
     const limits = { ...DEFAULT_HOST_LIMITS, ...options.limits };
-    const stubs: StubOptions = types === undefined ? {} : { types };
-    const definitions = new Map<string, Definition>();
+    this.stubs = types === undefined ? {} : { types };
+    const { definitions } = this;
     for (const [name, type] of Object.entries(options.classes)) {
-      const ids = new IdMaker(name, secret, runtime.crypto);
+      const ids = new IdMaker(name, secrets.ids, runtime.crypto);
       definitions.set(name, { name, type, ids, bytes: namespaceBytes(name) });
     }
+    this.placement = placement;
     const environment = (inside: Wrapping | null): EnvOf<C, V> => {
       const env: Record<string, unknown> = { ...options.env };
       for (const definition of definitions.values())
-        env[definition.name] = new Namespace({
-          definition,
-          options: stubs,
-          reach: (definition, id) => {
-            const hook = this.reach(definition, id);
-            return inside === null ? hook : inside.take(hook);
-          },
-        });
-      return env as EnvOf<C, V>;
+        env[definition.name] = this.namespace(definition, inside);
+      return boundAs(options, env) as EnvOf<C, V>;
     };
     const parts: HostParts = {
       store,
@@ -105,27 +128,64 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       turns: runtime.turns,
       limits,
       codecs: new ValueCodecs(types, NO_STORED_REFERENCES, limits.valueBytes),
-      terms: termsOf(stubs),
+      terms: termsOf(this.stubs),
+      stubs: this.stubs,
       scheduler: processScheduler(),
+      placement,
+      sockets: new SocketTable(this.socketEvents(() => parts)),
       report: options.report ?? ((error, what) => console.error(`capstan: ${what}:`, error)),
+      references: {
+        hook: (reference) => this.find(reference),
+        value: (reference, inside) => this.revive(reference, inside),
+        saver: (reference) => this.saved._saver(reference),
+      },
       environment,
     };
+    this.saved = new SavedReferences({
+      store,
+      secretKey: secrets.saved,
+      most: limits.savedReferences,
+      now: () => parts.clock.now,
+      find: (reference) => this.find(reference),
+    });
     this.store = store;
+    this.clock = parts.clock;
+    this.sockets = parts.sockets;
+    this.fetcher = fetcherUnder(this.stubs);
     this.letGo = options.containFaults === false ? () => {} : runtime.contain();
     this.alarms = new AlarmClock(parts, () => this.directory, definitions);
     this.directory = new Directory(parts, this.alarms);
     this.env = environment(null);
   }
 
-  /** @internal See createHost. */
+  /** @internal See createHost. @param placement where objects are, if the host is one process of several. */
   static async open<C extends Classes, V extends object>(
     options: HostOptions<C, V>,
     runtime: Runtime,
+    placement = ALL_HERE,
   ): Promise<Host<C, V>> {
-    const secret = await prepare(options.store, runtime.crypto);
-    const host = new Host(options, runtime, secret);
+    const secrets = await prepareStore(options.store, runtime.crypto);
+    const host = new Host(options, runtime, secrets, placement);
     await host.alarms.scan();
     return host;
+  }
+
+  /** @internal The definition of a namespace. @throws RpcError invalid-id when there is none of that name. */
+  _definition(namespace: string): Definition {
+    const definition = this.definitions.get(namespace);
+    if (definition !== undefined) return definition;
+    throw new RpcError("failed", "invalid-id", `there is no namespace ${namespace}`);
+  }
+
+  /** @internal A new reference to what `reference` leads to. @throws RpcError invalid-id for an id that no namespace has made. */
+  _reach(reference: ObjectReference): ObjectHook {
+    this._definition(reference.namespace).ids.fromBytes(reference.id);
+    return this.find(reference);
+  }
+
+  /** @internal */
+  get _directory(): Directory {
+    return this.directory;
   }
 
   /** How many objects are active. */
@@ -133,9 +193,54 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     return this.directory.size;
   }
 
+  /**
+   * Deletes an object, with all that it stored. Who calls it, by whatever reference, is told `object-deleted`; its id is not used again.
+   *
+   * @param namespace the name of its namespace. @returns resolves when that is on the disk.
+   * @throws RpcError invalid-argument when there is no such namespace, invalid-id, what the store fails with (as rejections).
+   */
+  async delete(namespace: string, id: ObjectId): Promise<void> {
+    const definition = this.definitions.get(namespace);
+    if (definition === undefined) {
+      const message = `this host has no namespace ${namespace}`;
+      throw new RpcError("failed", "invalid-argument", message);
+    }
+    await this.directory.delete(definition, definition.ids.verify(id));
+  }
+
+  /** How many WebSockets there are that objects have accepted by `ctx.acceptWebSocket`, of active objects and others. */
+  get webSockets(): number {
+    return this.sockets.size;
+  }
+
   /** Ends: writes what objects have written, then calls under way fail, as `object-closed`, and the store is closed. */
   close(): Promise<void> {
     return (this.closing ??= this.end());
+  }
+
+  /**
+   * Ends gently: no alarm is delivered any more, what runs in objects may come to its end, and then all is as with `close`.
+   *
+   * @param timeout milliseconds that it may take; what runs for longer fails as `object-closed`.
+   */
+  async drain(timeout: number): Promise<void> {
+    await this._quiesce(timeout);
+    await this.close();
+  }
+
+  /** @internal Delivers no alarm any more. @returns whether all that ran came to its end within `timeout` milliseconds. */
+  async _quiesce(timeout: number): Promise<boolean> {
+    this.alarms.stop();
+    let late = false;
+    const stopTimer = this.clock.after(timeout, () => (late = true));
+    while (!late && !this.isQuiet) await pause(this.clock, DRAIN_MS);
+    stopTimer();
+    return !late;
+  }
+
+  private get isQuiet(): boolean {
+    for (const activation of this.directory.activations) if (!activation.isQuiet) return false;
+    return true;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -145,41 +250,150 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private async end(): Promise<void> {
     this.alarms.stop();
     await this.directory.close(new RpcError("disconnected", "object-closed", "the host is closed"));
+    this.sockets.close();
     await this.store.close();
     this.letGo();
   }
 
-  private reach(definition: Definition, id: ObjectId): ObjectHook {
-    return new ObjectHook(processScheduler(), {
-      activate: () => this.directory.activate(definition, id),
-      find: () => this.directory.find(definition, id),
+  private namespace(definition: Definition, inside: Wrapping | null): Namespace<object> {
+    return new Namespace({
+      ids: definition.ids,
+      name: definition.name,
+      options: this.stubs,
+      reach: (id) => {
+        const hook = this.reach(definition, id, null);
+        return inside === null ? hook : inside.take(hook);
+      },
     });
   }
+
+  private socketEvents(parts: () => HostParts): SocketEvents {
+    return {
+      get now() {
+        return parts().clock.now;
+      },
+      report: (error, what) => parts().report(error, what),
+      deliver: (definition, id, socket, event, taken) => {
+        const activation = this.directory.activate(definition, id);
+        return activation.deliver({
+          kind: event.kind,
+          run(instance) {
+            taken();
+            return activation.sockets.run(instance, socket, event);
+          },
+        });
+      },
+    };
+  }
+
+  private reach(definition: Definition, id: ObjectId, facet: Uint8Array | null): ObjectHook {
+    const reference = { namespace: definition.name, id: id._bytes, name: id.name, facet };
+    const elsewhere = this.placement.elsewhere(reference);
+    const finder = elsewhere ?? {
+      reference,
+      activate: () => {
+        const activation = this.directory.activate(definition, id);
+        return facet === null ? activation : activation.facet(facet);
+      },
+      find: () => this.directory.find(definition, id),
+    };
+    return new ObjectHook(processScheduler(), finder, facet === null ? this.fetcher : null);
+  }
+
+  /** What was stored is found without a proof that its id is of the namespace: it was when it was stored. */
+  private find(reference: ObjectReference): ObjectHook {
+    const { namespace, id, name, facet } = reference;
+    const definition = this.definitions.get(namespace);
+    if (definition !== undefined) return this.reach(definition, new ObjectId(id, name), facet);
+    const nowhere: Finder = {
+      reference,
+      activate() {
+        throw noNamespace(namespace);
+      },
+      find: () => undefined,
+    };
+    return new ObjectHook(processScheduler(), nowhere, this.fetcher);
+  }
+
+  private revive(reference: Reference, inside: Wrapping): object {
+    if (reference.id !== null) return new RpcStub(inside.take(this.find(reference)), this.stubs);
+    const definition = this.definitions.get(reference.namespace);
+    return definition === undefined
+      ? lostNamespace(reference.namespace)
+      : this.namespace(definition, inside);
+  }
+}
+
+function noNamespace(name: string): RpcError {
+  return lost(`this host has no namespace ${name}`);
+}
+
+/** One whose every use fails; stored again, it is the same. */
+function lostNamespace(name: string): object {
+  return new Namespace({
+    name,
+    options: {},
+    get ids(): never {
+      throw noNamespace(name);
+    },
+    reach() {
+      throw noNamespace(name);
+    },
+  });
+}
+
+/** What a host knows that nobody else does. */
+export interface Secrets {
+  /** What ids are made with. */
+  readonly ids: Uint8Array;
+  /** Who it is to the owners of saved references. */
+  readonly saved: Uint8Array;
+}
+
+/** @param env by the names of namespaces. @returns the one that code sees. */
+function boundAs(
+  { bindings, env: others }: Pick<HostOptions<Classes, object>, "bindings" | "env">,
+  env: Record<string, unknown>,
+): Record<string, unknown> {
+  if (bindings === undefined) return env;
+  const bound: Record<string, unknown> = { ...others };
+  for (const [name, namespace] of Object.entries(bindings)) bound[name] = env[namespace];
+  return bound;
 }
 
 /**
  * Makes a new store ours, or checks that it is.
  *
- * @returns the secret that ids are made with.
+ * @internal
  * @throws RpcError storage-version when a later version of this library has written it; what the store fails with.
  */
-async function prepare(store: Store, crypto: IdCrypto): Promise<Uint8Array> {
+export async function prepareStore(store: Store, crypto: IdCrypto): Promise<Secrets> {
   try {
     const format = await store.get(metaKey("format"));
-    const known = await store.get(metaKey("secret"));
-    if (format !== undefined && known !== undefined) {
-      if (format.length === 1 && format[0] === FORMAT) return known;
+    if (format !== undefined && (format.length !== 1 || format[0] !== FORMAT)) {
       const message = `the data is of format ${format.join(".")}, and this version reads ${FORMAT}`;
       throw new RpcError("failed", "storage-version", message);
     }
-    const secret = crypto.random(SECRET_BYTES);
-    const writes = [
+    const known = await secretsIn(store);
+    if (format !== undefined && known !== null) return known;
+    const fresh = [
       { key: metaKey("format"), value: Uint8Array.of(FORMAT) },
-      { key: metaKey("secret"), value: secret },
+      { key: metaKey("secret"), value: crypto.random(SECRET_BYTES) },
+      { key: metaKey("saved"), value: crypto.random(SECRET_BYTES) },
     ];
-    await store.write(writes).flushed;
-    return secret;
+    // Another process may do the same at this moment: what is there first stays.
+    const missing: DerivedWrite = {
+      derive: (view) => fresh.filter(({ key }) => view.get(key) === undefined),
+    };
+    await store.write([missing]).flushed;
+    return (await secretsIn(store))!;
   } catch (thrown) {
     throw storeFailure(thrown);
   }
+}
+
+async function secretsIn(store: Store): Promise<Secrets | null> {
+  const ids = await store.get(metaKey("secret"));
+  const saved = await store.get(metaKey("saved"));
+  return ids === undefined || saved === undefined ? null : { ids, saved };
 }

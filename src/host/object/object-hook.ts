@@ -3,18 +3,24 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
-import { type CallRequest, Hook, type HookWatcher } from "../../hook/hook.js";
+import type { CallRequest, Fetcher, HookWatcher } from "../../hook/hook.js";
 import { failedResults, type Results } from "../../hook/results.js";
+import { IdentifiedHook } from "../references/identity.js";
+import type { ObjectReference } from "../references/reference.js";
 
-/** An activation, as those who call it know it. */
+/** What runs an object, as those who call it know it: its activation, or the way to one in another process. */
 export interface Callee {
-  /** Told when it breaks, and to be forgotten when it is evicted. */
-  readonly callers: Set<ObjectHook>;
+  /** `caller` is going to call, and is to be told when this ends. */
+  attach(caller: ObjectHook): void;
+  /** It calls no more. */
+  detach(caller: ObjectHook): void;
   call(request: CallRequest): Results;
 }
 
-/** Finds the one activation of an object. */
+/** Finds what runs an object, or a facet of it there. */
 export interface Finder {
+  /** What it finds. */
+  readonly reference: ObjectReference;
   /** Makes it, if there is none. Runs no user code. @throws RpcError when there is to be none any more. */
   activate(): Callee;
   find(): Callee | undefined;
@@ -24,15 +30,28 @@ export interface Finder {
  * A reference to an object by its id. It outlives activations: an evicted object is activated again by the next call. It breaks
  * with an activation that it has called and that broke, since calls may be lost: then a new reference is needed.
  */
-export class ObjectHook extends Hook {
+export class ObjectHook extends IdentifiedHook {
   private readonly finder: Finder;
+  /** Told at once when this breaks. Runs no user code, and makes no call on this. */
+  onBroken: ((error: RpcError) => void) | null = null;
+  private readonly asks: Fetcher | null;
   private callee: Callee | null = null;
   private closedBy: RpcError | null = null;
   private watchers: HookWatcher[] = [];
 
-  constructor(scheduler: Scheduler, finder: Finder) {
+  /** @param asks what `fetch` of its stubs does; null where that is a method like others. */
+  constructor(scheduler: Scheduler, finder: Finder, asks: Fetcher | null) {
     super(scheduler);
     this.finder = finder;
+    this.asks = asks;
+  }
+
+  override get fetcher(): Fetcher | null {
+    return this.asks;
+  }
+
+  get reference(): ObjectReference {
+    return this.finder.reference;
   }
 
   /** Nobody else vouches for it. */
@@ -53,9 +72,9 @@ export class ObjectHook extends Hook {
       return this.refuse(request, RpcError.from(thrown).delivered("not-sent"));
     }
     if (callee !== this.callee) {
-      this.callee?.callers.delete(this);
+      this.callee?.detach(this);
       this.callee = callee;
-      callee.callers.add(this);
+      callee.attach(this);
     }
     return callee.call(request);
   }
@@ -74,6 +93,7 @@ export class ObjectHook extends Hook {
   close(error: RpcError): void {
     this.callee = null;
     this.closedBy = error;
+    this.onBroken?.(error);
     const { watchers } = this;
     this.watchers = [];
     for (const watcher of watchers) this.scheduler.post({ run: () => watcher.hookResolved() });
@@ -88,7 +108,7 @@ export class ObjectHook extends Hook {
   }
 
   protected unreferenced(): void {
-    this.callee?.callers.delete(this);
+    this.callee?.detach(this);
     this.callee = null;
   }
 

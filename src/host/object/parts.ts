@@ -1,15 +1,20 @@
 // Role: what all objects of one host have in common.
 // State: none. Must not know: single objects.
 
+import type { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
-import type { Terms } from "../../cap/dynamic/terms.js";
+import type { StubOptions, Terms } from "../../cap/dynamic/terms.js";
+import type { Beside } from "../../hook/beside.js";
 import type { Hook } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
+import type { ObjectReference, Reference } from "../references/reference.js";
+import type { SocketTable } from "../sockets/socket-table.js";
 import type { Store } from "../storage/store.js";
 import type { ValueCodecs } from "../storage/values.js";
 import type { ObjectClass } from "./durable-object.js";
-import type { IdMaker } from "./ids.js";
+import type { IdMaker, ObjectId } from "./ids.js";
+import type { Finder } from "./object-hook.js";
 
 /** Bounds of one host; times in milliseconds. */
 export interface HostLimits {
@@ -21,6 +26,12 @@ export interface HostLimits {
   readonly valueBytes: number;
   /** Bytes that are cached for one object, and once more of what it wrote and the disk does not have. */
   readonly cacheBytes: number;
+  /** Saved references that there may be: whoever can call an object can save it. */
+  readonly savedReferences: number;
+  /** WebSockets that one object may have accepted by `ctx.acceptWebSocket`. */
+  readonly sockets: number;
+  /** Bytes of what is attached to one of those. */
+  readonly attachmentBytes: number;
 }
 
 export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
@@ -28,19 +39,42 @@ export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
   sectionTime: 30_000,
   valueBytes: 2 * 1024 * 1024,
   cacheBytes: 1024 * 1024,
+  savedReferences: 1_000_000,
+  sockets: 32_768,
+  attachmentBytes: 16 * 1024,
 });
 
-/** One namespace: its class, and how its objects are known. */
-export interface Definition {
+/** One namespace, and how its objects are known. */
+export interface NamespaceIds {
   readonly name: string;
-  readonly type: ObjectClass;
   readonly ids: IdMaker;
+}
+
+/** One namespace with its class. */
+export interface Definition extends NamespaceIds {
+  readonly type: ObjectClass;
   /** The name as it is in keys. */
   readonly bytes: Uint8Array;
 }
 
 /** Told of what nobody else hears of: a failed alarm, a rejected `waitUntil`. */
 export type Reporter = (error: unknown, what: string) => void;
+
+/** Where objects are, in a host of several processes. */
+export interface Placement {
+  /** The way to an object of another process; null for one of this. */
+  elsewhere(reference: ObjectReference): Finder | null;
+  /** Why an object of this process is not to be activated now, and until when, by the clock; null when it may be. */
+  refusal(namespace: NamespaceIds, id: ObjectId): Refusal | null;
+}
+
+export interface Refusal {
+  readonly error: RpcError;
+  readonly until: number;
+}
+
+/** Of a host that is one process. */
+export const ALL_HERE: Placement = { elsewhere: () => null, refusal: () => null };
 
 export interface HostParts {
   readonly store: Store;
@@ -50,11 +84,27 @@ export interface HostParts {
   readonly limits: HostLimits;
   readonly codecs: ValueCodecs;
   readonly terms: Terms;
+  /** Of all stubs of objects. */
+  readonly stubs: StubOptions;
+  /** Those that outlive activations. */
+  readonly sockets: SocketTable;
   /** Of whoever is outside of objects. */
   readonly scheduler: Scheduler;
   readonly report: Reporter;
+  readonly placement: Placement;
+  readonly references: Referrals;
   /** `env`, as an object sees it. @param wrap makes a stub's capability one of that object. */
   environment(activation: Wrapping): object;
+}
+
+/** From references to what they stand for, and to what they can be saved as. */
+export interface Referrals {
+  /** A new capability for an object, or a facet of one. It fails when it is called, if it leads to nothing. */
+  hook(reference: ObjectReference): Hook;
+  /** What stands for it in a value: a stub, or a namespace. @param inside whose it is. */
+  value(reference: Reference, inside: Wrapping): object;
+  /** Answers `Persistent.save` for what is found by it. */
+  saver(reference: ObjectReference): Beside;
 }
 
 /** Takes capabilities into an object. */

@@ -4,7 +4,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { createHmac, randomBytes } from "node:crypto";
 import { type Origin, setOriginSource } from "../../base/origin.js";
-import { activationAt } from "./activation.js";
+import { type Activation, activationAt } from "./activation.js";
 import type { Runtime } from "./host.js";
 
 const running = new AsyncLocalStorage<Origin | null>();
@@ -47,8 +47,13 @@ function onRejection(reason: unknown): void {
   if (!contained(reason) && process.listenerCount("unhandledRejection") === 1) rethrow(reason);
 }
 
+/** The object whose code runs now, if one's does. */
+export function runningObject(): Activation | undefined {
+  return activationAt(running.getStore() ?? null);
+}
+
 function contained(thrown: unknown): boolean {
-  const activation = activationAt(running.getStore() ?? null);
+  const activation = runningObject();
   activation?.break(thrown);
   return activation !== undefined;
 }

@@ -16,9 +16,11 @@ import {
   type Commit,
   type Entry,
   isClear,
+  isDerived,
   type Range,
   type Store,
   storeFailure,
+  type View,
   type Write,
 } from "./store.js";
 
@@ -83,26 +85,23 @@ class LmdbStore implements Store {
   private readonly flushes = new Set<Promise<void>>();
   private failure: RpcError | null = null;
   private closing: Promise<void> | null = null;
+  private readonly view: View;
 
   constructor(database: Database, lock: DirectoryLock | null) {
     this.database = database;
+    this.view = {
+      get: (key) => database.get(key),
+      range: (range) => entriesOf(database, range),
+    };
     this.lock = lock;
   }
 
   get(key: Bytes): Bytes | undefined {
-    return this.read(() => this.database.get(key));
+    return this.read(() => this.view.get(key));
   }
 
-  range({ from, to, reverse = false, limit = Infinity }: Range): readonly Entry[] {
-    const bounds = reverse
-      ? { start: to, end: from, reverse, exclusiveStart: true, inclusiveEnd: true }
-      : { start: from, end: to };
-    const options = limit === Infinity ? bounds : { ...bounds, limit };
-    return this.read(() => {
-      const found: Entry[] = [];
-      for (const { key, value } of this.database.getRange(options)) found.push({ key, value });
-      return found;
-    });
+  range(range: Range): readonly Entry[] {
+    return this.read(() => this.view.range(range));
   }
 
   write(writes: readonly Write[]): Commit {
@@ -159,8 +158,9 @@ class LmdbStore implements Store {
     const all = (): void => {
       for (const write of writes) this.apply(write);
     };
-    // What is cleared is looked up when all that was written before is there.
-    const made = writes.some(isClear) ? database.transaction(all) : database.batch(all);
+    // What is looked up is to be found when all that was written before is there.
+    const looks = writes.some((write) => isClear(write) || isDerived(write));
+    const made = looks ? database.transaction(all) : database.batch(all);
     // Another promise of the same, which nobody else listens to.
     database.committed.then(undefined, () => {});
     try {
@@ -175,7 +175,9 @@ class LmdbStore implements Store {
 
   private apply(write: Write): void {
     const { database } = this;
-    if (isClear(write)) {
+    if (isDerived(write)) {
+      for (const derived of write.derive(this.view)) this.apply(derived);
+    } else if (isClear(write)) {
       const keys = [...database.getKeys({ start: write.from, end: write.to })];
       for (const key of keys) void database.remove(key);
     } else if (write.value === null) void database.remove(write.key);
@@ -202,6 +204,19 @@ class LmdbStore implements Store {
       throw storeFailure(thrown);
     }
   }
+}
+
+function entriesOf(
+  database: Database,
+  { from, to, reverse = false, limit = Infinity }: Range,
+): readonly Entry[] {
+  const bounds = reverse
+    ? { start: to, end: from, reverse, exclusiveStart: true, inclusiveEnd: true }
+    : { start: from, end: to };
+  const options = limit === Infinity ? bounds : { ...bounds, limit };
+  const found: Entry[] = [];
+  for (const { key, value } of database.getRange(options)) found.push({ key, value });
+  return found;
 }
 
 function closedError(): RpcError {

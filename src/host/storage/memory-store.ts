@@ -8,6 +8,7 @@ import {
   compareBytes,
   type Entry,
   isClear,
+  isDerived,
   type Range,
   type Store,
   type Write,
@@ -62,6 +63,10 @@ export class MemoryStore implements Store {
 
   private apply(write: Write): void {
     const { entries } = this;
+    if (isDerived(write)) {
+      for (const derived of write.derive(this)) this.apply(derived);
+      return;
+    }
     if (isClear(write)) {
       const start = this.at(write.from);
       entries.splice(start, Math.max(this.at(write.to) - start, 0));

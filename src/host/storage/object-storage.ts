@@ -13,7 +13,7 @@ import { KeyValues, type Named, overlay } from "./key-values.js";
 import { type Bytes, type Soon, type Store, storeFailure, type Write } from "./store.js";
 import { Transaction, type TransactionBase } from "./transaction.js";
 import type { ValueCodecs } from "./values.js";
-import { WriteQueue } from "./write-queue.js";
+import { type HoldingWriter, WriteQueue } from "./write-queue.js";
 
 /** What is around the storage of one object. */
 export interface StorageSurroundings {
@@ -23,6 +23,7 @@ export interface StorageSurroundings {
   readonly output: OutputGate;
   readonly turns: Turns;
   readonly codecs: ValueCodecs;
+  readonly holdings: HoldingWriter;
   /** Bytes of the cache; and, once more, of what waits for the disk. */
   readonly cacheBytes: number;
   /** The alarm as it was when the object was activated. */
@@ -60,11 +61,12 @@ export class ObjectStorage extends KeyValues {
     this.codecs = around.codecs;
     this.#cache = new ByteCache(around.cacheBytes);
     this.#alarm = new AlarmSlot(around.keys, around.alarm);
-    const { store, keys, output, turns } = around;
+    const { store, keys, output, holdings, turns } = around;
     this.#queue = new WriteQueue({
       store,
       keys,
       output,
+      holdings,
       bound: around.cacheBytes,
       soon: (run) => turns.soon(run),
       isTentative: () => around.isTentative(),

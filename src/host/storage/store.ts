@@ -22,7 +22,22 @@ export interface ClearWrite {
   readonly to: Bytes;
 }
 
-export type Write = PutWrite | ClearWrite;
+/** What a transaction sees of the store while it is made: what it has written itself included. */
+export interface View {
+  get(key: Bytes): Bytes | undefined;
+  range(range: Range): readonly Entry[];
+}
+
+/**
+ * Writes that depend on what is there when they are made: asked for inside of the transaction, in their place among its other
+ * writes, with nothing written by anybody in between. It does nothing else, and gives the same for the same view: it may be
+ * asked more than once.
+ */
+export interface DerivedWrite {
+  derive(view: View): readonly Write[];
+}
+
+export type Write = PutWrite | ClearWrite | DerivedWrite;
 
 /** How far a transaction is. Both promises reject when it failed; of one that did not commit, nothing is there. */
 export interface Commit {
@@ -51,6 +66,7 @@ export type Soon<T> = T | Promise<T>;
  * The interface of backends. Keys are of up to 2400 bytes, and compared byte by byte.
  *
  * - `write` makes all of its writes, in their order, or none; after all transactions of earlier calls.
+ * - What is derived sees what was written before it, by whomever, and is made as a part of the same transaction.
  * - Once one has failed, every later one fails: what depends on it must not be there without it.
  * - A read gives what was committed when it was called, of one moment, or later; never less, never half of a transaction.
  * - Whoever has given bytes to `write` does not change them; those that a read gave are the reader's own.
@@ -67,6 +83,10 @@ export interface Store {
 
 export function isClear(write: Write): write is ClearWrite {
   return "from" in write;
+}
+
+export function isDerived(write: Write): write is DerivedWrite {
+  return "derive" in write;
 }
 
 /** Compares keys byte by byte. @returns less than, equal to or more than 0. */

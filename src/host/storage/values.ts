@@ -13,28 +13,39 @@ import {
 import { DEFAULT_VALUE_LIMITS, type ValueLimits } from "../../cap/dynamic/values/index.js";
 import type { Bytes } from "./store.js";
 
+/** The first byte of a stored value that has references beside it. No other value begins with it. */
+export const WITH_REFERENCES = 0xc7;
+
+/** The references of one value that is being stored. */
+export interface Storing extends ReferenceSink {
+  /** @param value as the value codec gave it. @returns what is stored: that, behind its references where it has any. */
+  finish(value: Bytes): Bytes;
+}
+
 /**
  * What goes by reference in a stored value: who may keep it, and gives it back. By default nobody does, and it is refused
  * with its path.
  */
 export interface StoredReferences {
-  /** Asked for each reference in a value that is to be stored. */
-  readonly sink: ReferenceSink;
-  /** Asked for each reference in a value that is read. */
-  readonly source: ReferenceSource;
+  storing(): Storing;
+  /** @param bytes that begin with {@link WITH_REFERENCES}. @throws RpcError storage-corrupt */
+  reading(bytes: Bytes): { readonly value: Bytes; readonly source: ReferenceSource };
 }
 
-export const NO_STORED_REFERENCES: StoredReferences = {
-  sink: { reference: () => undefined },
-  source: {
-    revive() {
-      throw new RpcError(
-        "failed",
-        "storage-corrupt",
-        "a stored value has references, and nobody knows them",
-      );
-    },
+const NONE_HERE: ReferenceSource = {
+  revive() {
+    throw new RpcError(
+      "failed",
+      "storage-corrupt",
+      "a stored value has references, and nobody knows them",
+    );
   },
+};
+const NONE: Storing = { reference: () => undefined, finish: (value) => value };
+
+export const NO_STORED_REFERENCES: StoredReferences = {
+  storing: () => NONE,
+  reading: (value) => ({ value, source: NONE_HERE }),
 };
 
 /** Nobody else reads them. */
@@ -47,10 +58,15 @@ export class ValueCodecs {
   private readonly limits: ValueLimits;
 
   /** @param bytes the most that one value may have. */
-  constructor(types: ValueTypes | undefined, references: StoredReferences, bytes: number) {
+  constructor(
+    types: ValueTypes | undefined,
+    references: StoredReferences,
+    bytes: number,
+    limits: ValueLimits = { ...DEFAULT_VALUE_LIMITS, bytes },
+  ) {
     this.types = types;
     this.references = references;
-    this.limits = { ...DEFAULT_VALUE_LIMITS, bytes };
+    this.limits = limits;
   }
 
   /**
@@ -60,23 +76,31 @@ export class ValueCodecs {
   encode(value: unknown, root: string): Bytes {
     const { types, limits } = this;
     const options: EncodeOptions = { root, purpose: "stored", limits, errors: WHOLE_ERRORS };
-    return encodeValue(
+    const storing = this.references.storing();
+    const bytes = encodeValue(
       value,
-      this.references.sink,
+      storing,
       types === undefined ? options : { ...options, types },
     );
+    const stored = storing.finish(bytes);
+    if (stored === bytes || stored.length <= limits.bytes) return stored;
+    const message = `${root} is over its limit with its references: bytes is ${limits.bytes}`;
+    throw new RpcError("overloaded", "limit-exceeded", message);
+  }
+
+  /** The same for another object, whose references are other ones. */
+  with(references: StoredReferences): ValueCodecs {
+    return new ValueCodecs(this.types, references, this.limits.bytes, this.limits);
   }
 
   /** @throws RpcError storage-corrupt when the bytes are no value; what a codec of the user's throws. */
   decode(bytes: Bytes): unknown {
     const { types } = this;
     try {
-      return decodeValue(
-        bytes,
-        this.references.source,
-        this.limits,
-        types === undefined ? undefined : { types },
-      );
+      const options = types === undefined ? undefined : { types };
+      if (bytes[0] !== WITH_REFERENCES) return decodeValue(bytes, NONE_HERE, this.limits, options);
+      const { value, source } = this.references.reading(bytes);
+      return decodeValue(value, source, this.limits, options);
     } catch (thrown) {
       const error = RpcError.from(thrown);
       if (error.code !== "invalid-payload" || error.cause !== undefined) throw error;

@@ -20,11 +20,18 @@ export interface WriteOptions {
   readonly keep: boolean;
 }
 
+/** Knows of values whom they make the object hold. */
+export interface HoldingWriter {
+  /** What is written in the same transaction as `values`; null for nothing. @param clears all values are removed before. */
+  writeFor(clears: boolean, values: ReadonlyMap<string, PendingValue>): Write | null;
+}
+
 /** What is around a queue. */
 export interface QueueSurroundings {
   readonly store: Store;
   readonly keys: ObjectKeys;
   readonly output: OutputGate;
+  readonly holdings: HoldingWriter;
   /** Bytes that may wait to be written before writers wait. */
   readonly bound: number;
   /** Calls `run` when the code that runs now has come to its next `await`. */
@@ -131,6 +138,8 @@ export class WriteQueue {
     writes.push(...open.others);
     let commit;
     try {
+      const holdings = around.holdings.writeFor(open.clears, open.values);
+      if (holdings !== null) writes.push(holdings);
       commit = around.store.write(writes);
     } catch (thrown) {
       return around.failed(storeFailure(thrown));

@@ -101,10 +101,12 @@ describe("an object", () => {
       () => Promise<unknown>
     > & {
       size: Promise<number>;
+      with(options: object): Record<string, () => Promise<unknown>>;
     };
     expect(await stub.size).toBe(0);
     for (const name of ["secret", "ctx", "env", "log", "fetch", "alarm", "missing"])
-      await expect(awaited(stub[name]!()), name).rejects.toMatchObject({
+      // With options, `fetch` is a method like any other.
+      await expect(awaited(stub.with({})[name]!()), name).rejects.toMatchObject({
         code: "method-unimplemented",
       });
     const plain = env.PLAIN.getByName("a") as unknown as Record<string, () => Promise<unknown>>;

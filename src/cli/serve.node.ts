@@ -1,0 +1,202 @@
+// Role: the command `capstan serve`: from its arguments to a module being served, until a signal ends it.
+// State: none. Must not know: how a module is served.
+
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { type Binding, type ModuleConfig, NO_CONFIG } from "../host/module/config.js";
+import { findConfig, readConfigFile } from "../host/module/config-file.node.js";
+import { prepareProcess, report } from "../host/module/program.node.js";
+import { type ServeOptions, serveModule } from "../host/module/serve.node.js";
+import { MOST_SLOTS } from "../host/process/slots.js";
+import { Misuse } from "./misuse.js";
+
+export const SERVE_USAGE = `usage: capstan serve [MODULE] [options]
+
+Serves a Worker module with durable objects, over HTTP and WebSocket. The module runs with the rights of the process.
+
+MODULE is a .ts or .js file; by default the one that the configuration names as main.
+
+options:
+  -c, --config FILE     a wrangler.toml, .jsonc or .json; by default the one beside MODULE or in the working folder
+  --no-config           take none
+  -d, --data DIR        where objects are kept; by default .capstan
+  -p, --port PORT       by default 8787; 0 for any that is free
+  --host ADDRESS        where to listen; by default 127.0.0.1, which nobody else can reach
+  --bind NAME=CLASS     objects of the exported CLASS as env.NAME (may be repeated); without any, and without a
+                        configuration of them, each exported class that extends DurableObject by its own name
+  --var NAME=TEXT       a text as env.NAME (may be repeated)
+  --address-header NAME the header in which a proxy before this tells the address of a client
+  --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one
+  --grace SECONDS       how long what is under way may take when it is to end; by default 10
+  --json                print events on stdout, one JSON text a line: serving, process
+  -h, --help            this text
+
+When it serves, its URL is printed on stdout. SIGTERM and SIGINT end it; a second one does so at once. SIGHUP has it
+read the configuration and the module again, and the new version take over.
+`;
+
+const DEFAULT_PORT = 8787;
+const DEFAULT_GRACE = 10;
+
+interface Job extends Omit<ServeOptions, "report" | "warn"> {
+  readonly grace: number;
+  readonly json: boolean;
+}
+
+/**
+ * Runs the command, until it is ended by a signal.
+ *
+ * @returns the exit status. @throws Misuse for arguments that make no sense, other errors for what went wrong.
+ */
+export async function runServe(args: string[], stdout: (text: string) => void): Promise<number> {
+  const job = parse(args);
+  if (job === null) {
+    stdout(SERVE_USAGE);
+    return 0;
+  }
+  const tell = (event: object, text?: string): void => {
+    if (job.json) stdout(`${JSON.stringify(event)}\n`);
+    else if (text !== undefined) stdout(`${text}\n`);
+  };
+  const started = (slot: number | null, pid: number): void => {
+    if (slot === null) tell({ event: "process", role: "front", pid });
+    else tell({ event: "process", role: "objects", slot, pid });
+  };
+  if (job.processes === 0) prepareProcess();
+  const signals = new Signals();
+  try {
+    const serving = await serveModule({ ...job, report, warn: say, started });
+    tell({ event: "serving", url: serving.url, pid: process.pid }, serving.url);
+    signals.onReload = () => {
+      const again = async (): Promise<void> => serving.reload(parse(args)!);
+      again().then(
+        () => say("the new version has taken over"),
+        (thrown: unknown) =>
+          say(`the version before goes on: ${(thrown as { message?: string }).message}`),
+      );
+    };
+    await signals.ended;
+    await serving.close(job.grace);
+  } finally {
+    signals.stop();
+  }
+  return 0;
+}
+
+function say(line: string): void {
+  process.stderr.write(`capstan: ${line}\n`);
+}
+
+/** What the process is told from outside. */
+class Signals {
+  /** Resolves at the first that ends it. At a second one it ends at once: who asks again does not want to wait. */
+  readonly ended: Promise<void>;
+  onReload: () => void = () => {};
+  private readonly end: () => void;
+  private readonly reload = (): void => this.onReload();
+
+  constructor() {
+    let count = 0;
+    let resolve!: () => void;
+    this.ended = new Promise((done) => (resolve = done));
+    this.end = () => {
+      if (++count > 1) process.exit(1);
+      resolve();
+    };
+    process.on("SIGTERM", this.end).on("SIGINT", this.end).on("SIGHUP", this.reload);
+  }
+
+  stop(): void {
+    process.off("SIGTERM", this.end).off("SIGINT", this.end).off("SIGHUP", this.reload);
+  }
+}
+
+function parse(args: string[]): Job | null {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        config: { type: "string", short: "c" },
+        "no-config": { type: "boolean" },
+        data: { type: "string", short: "d" },
+        port: { type: "string", short: "p" },
+        host: { type: "string" },
+        bind: { type: "string", multiple: true },
+        var: { type: "string", multiple: true },
+        "address-header": { type: "string" },
+        grace: { type: "string" },
+        processes: { type: "string" },
+        json: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (thrown) {
+    throw new Misuse(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+  const { values, positionals } = parsed;
+  if (values.help === true) return null;
+  const [module, ...more] = positionals;
+  if (more.length > 0) throw new Misuse("one MODULE is served, and no more");
+  if (values["no-config"] === true && values.config !== undefined)
+    throw new Misuse("--config and --no-config contradict each other");
+  const port = number(values.port, "--port", 65_535);
+  const grace = number(values.grace, "--grace", 86_400) ?? DEFAULT_GRACE;
+  const bound = (values.bind ?? []).map((text) => pair(text, "--bind", "CLASS"));
+  const vars = (values.var ?? []).map((text) => pair(text, "--var", "TEXT"));
+  const file = values["no-config"] === true ? null : (values.config ?? configBeside(module));
+  const found = file === null ? NO_CONFIG : readConfigFile(file);
+  const main =
+    module ?? (found.main === null ? null : path.resolve(path.dirname(file!), found.main));
+  if (main === null) throw new Misuse("name a MODULE: there is no configuration that names one");
+  const config = withFlags(found, bound, vars);
+  return {
+    main,
+    config,
+    data: values.data ?? ".capstan",
+    port: port ?? config.port ?? DEFAULT_PORT,
+    address: values.host ?? config.address ?? "127.0.0.1",
+    addressHeader: values["address-header"] ?? null,
+    processes: number(values.processes, "--processes", MOST_SLOTS) ?? 1,
+    json: values.json === true,
+    grace: grace * 1000,
+  };
+}
+
+function configBeside(module: string | undefined): string | null {
+  return (module === undefined ? null : findConfig(path.dirname(module))) ?? findConfig(".");
+}
+
+function withFlags(
+  config: ModuleConfig,
+  bound: readonly (readonly [string, string])[],
+  vars: readonly (readonly [string, string])[],
+): ModuleConfig {
+  const more = bound.map(([name, className]): Binding => ({
+    name,
+    className,
+    storedAs: config.storedName(className),
+  }));
+  const names = new Set(more.map(({ name }) => name));
+  const others = config.bindings?.filter(({ name }) => !names.has(name)) ?? [];
+  return {
+    ...config,
+    bindings: more.length === 0 ? config.bindings : [...others, ...more],
+    vars: { ...config.vars, ...Object.fromEntries(vars) },
+  };
+}
+
+function pair(text: string, flag: string, what: string): readonly [string, string] {
+  const [, name, value] = /^([A-Za-z_$][\w$]*)=([^]*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined)
+    throw new Misuse(`${flag} takes NAME=${what}, not ${text}`);
+  return [name, value];
+}
+
+function number(text: string | undefined, flag: string, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= most) return value;
+  throw new Misuse(`${flag} takes a whole number from 0 to ${most}, not ${text}`);
+}

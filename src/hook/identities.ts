@@ -1,0 +1,17 @@
+// Role: what vats that trust each other say of a capability beside passing it: who it is, in words of their own.
+// State: none. Must not know: what is said, or what it is good for.
+//
+// A capability goes from vat to vat as it always does, and order, embargoes and lifetimes are those of any other. What is said
+// beside is for the receiver alone: a host's process can store a reference to an object that runs in another one. It
+// is said anew for each connection, by what the capability is there, so nothing of it gets past a membrane or to a stranger; and
+// of a stranger nothing is taken.
+
+import type { Hook } from "./hook.js";
+
+/** One for each connection between vats that trust each other. */
+export interface Identities {
+  /** What to say of `hook`, which is about to be described to the peer; null for nothing. Not to be changed. */
+  of(hook: Hook): Uint8Array | null;
+  /** The peer says this of a capability that it hosts; the hook stays the connection's. Whatever comes of it, it does not throw. */
+  note(hook: Hook, identity: Uint8Array): void;
+}

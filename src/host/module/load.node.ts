@@ -1,0 +1,117 @@
+// Role: imports a bundled Worker module, and finds in it what a host and a front need.
+// State: none. Must not know: how it was bundled, who calls it.
+
+import { pathToFileURL } from "node:url";
+import { RpcError } from "../../base/errors.js";
+import { DurableObject, type ObjectClass } from "../object/durable-object.js";
+import { runIn } from "./ambient.node.js";
+import type { Binding, ModuleConfig } from "./config.js";
+import type { EntryPoint } from "./events.js";
+import { installGlobals } from "./globals.js";
+
+/** What a module is loaded with: plain values. */
+export type ModuleTerms = Pick<ModuleConfig, "vars" | "bindings">;
+
+/** A module that can be served. */
+export interface WorkerModule {
+  /** Its default export. */
+  readonly entryPoint: EntryPoint;
+  /** The classes of objects, by the names by which these are stored. */
+  readonly classes: Readonly<Record<string, ObjectClass>>;
+  /** The names in `env`, to the names in storage. */
+  readonly bindings: Readonly<Record<string, string>>;
+}
+
+/**
+ * Imports a module. Its code runs with the rights of the process.
+ *
+ * @param file made by `bundleModule`. @param terms the bindings and variables that it is for.
+ * @throws RpcError module-failed when it throws or imports what is not there; module-export when it lacks what is to be served
+ *   (as rejections).
+ */
+export async function loadModule(file: string, terms: ModuleTerms): Promise<WorkerModule> {
+  installGlobals();
+  const exports = await evaluate(file, terms);
+  const bindings = terms.bindings ?? ownBindings(exports);
+  return {
+    entryPoint: entryPointOf(exports["default"]),
+    classes: Object.fromEntries(
+      bindings.map(({ className, storedAs }) => [storedAs, classOf(exports, className)]),
+    ),
+    bindings: Object.fromEntries(bindings.map(({ name, storedAs }) => [name, storedAs])),
+  };
+}
+
+type Exports = Readonly<Record<string, unknown>>;
+
+async function evaluate(file: string, { vars, bindings }: ModuleTerms): Promise<Exports> {
+  // Objects can be reached once the classes are there.
+  const env: Record<string, unknown> = { ...vars };
+  for (const { name } of bindings ?? [])
+    Object.defineProperty(env, name, {
+      get: () => {
+        const message = `env.${name} is not there while the module is loaded: use it when something is called`;
+        throw new RpcError("failed", "invalid-state", message);
+      },
+    });
+  const early: Promise<unknown>[] = [];
+  const ambient = { env, waitUntil: (promise: Promise<unknown>) => void early.push(promise) };
+  try {
+    const exports = (await runIn(ambient, () => import(pathToFileURL(file).href))) as Exports;
+    await Promise.all(early);
+    return exports;
+  } catch (thrown) {
+    throw loadingError(thrown);
+  }
+}
+
+function loadingError(thrown: unknown): RpcError {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const name = /does not provide an export named '(.+)'/.exec(error.message)?.[1];
+  const message =
+    error instanceof SyntaxError && name !== undefined
+      ? `the module imports ${name}, which is not there: docs/guide/host.md says what there is of cloudflare:workers`
+      : `the module threw while it was loaded: ${error.message}`;
+  return new RpcError("failed", "module-failed", message, { cause: thrown });
+}
+
+/** Where nothing was said of bindings: each exported class of objects, by its own name. */
+function ownBindings(exports: Exports): Binding[] {
+  return Object.keys(exports)
+    .filter((name) => name !== "default" && isObjectClass(exports[name]))
+    .map((name) => ({ name, className: name, storedAs: name }));
+}
+
+function isObjectClass(value: unknown): boolean {
+  return typeof value === "function" && value.prototype instanceof DurableObject;
+}
+
+function classOf(exports: Exports, name: string): ObjectClass {
+  const found = exports[name];
+  if (
+    typeof found === "function" &&
+    typeof found.prototype === "object" &&
+    found.prototype !== null
+  )
+    return found as ObjectClass;
+  const others = Object.keys(exports).filter((one) => one !== "default");
+  const what = found === undefined ? "does not export" : "exports, and not as a class,";
+  throw missing(
+    `the module ${what} ${name}, the class of a binding; it exports ${others.join(", ") || "no names"}`,
+  );
+}
+
+function entryPointOf(found: unknown): EntryPoint {
+  if (found === undefined)
+    throw missing(
+      "the module has no default export: it needs one with fetch(request, env, ctx), or a class that extends WorkerEntrypoint",
+    );
+  const holder: unknown = typeof found === "function" ? found.prototype : found;
+  const { fetch } = (holder ?? {}) as { fetch?: unknown };
+  if (typeof fetch !== "function") throw missing("the default export of the module has no fetch");
+  return found as EntryPoint;
+}
+
+function missing(message: string): RpcError {
+  return new RpcError("failed", "module-export", message);
+}

@@ -1,0 +1,76 @@
+// Role: a Worker module as the program of a host's processes: its classes for those of objects, its fetch for the front.
+// State: what of the process a module finds changed: the console. Must not know: how processes are kept.
+
+import { Console } from "node:console";
+import { RpcError } from "../../base/errors.js";
+import type { Reporter } from "../object/parts.js";
+import type { Front, FrontContext, LoadedProgram } from "../process/program.node.js";
+import { runIn } from "./ambient.node.js";
+import { type EntryPoint, Events } from "./events.js";
+import { loadModule, type ModuleTerms } from "./load.node.js";
+import { WebServer } from "./server.node.js";
+
+/** What the program is started with. */
+export interface ModuleProgram {
+  /** The bundled module. */
+  readonly file: string;
+  readonly terms: ModuleTerms;
+  /** See {@link WebServer}. */
+  readonly addressHeader: string | null;
+}
+
+interface LoadedModule extends LoadedProgram {
+  readonly entryPoint: EntryPoint;
+}
+
+/** For {@link HostProgram}. */
+export async function load(data: unknown): Promise<LoadedModule> {
+  const { file, terms } = data as ModuleProgram;
+  prepareProcess();
+  try {
+    const { classes, bindings, entryPoint } = await loadModule(file, terms);
+    return { classes, bindings, env: { ...terms.vars }, entryPoint };
+  } catch (thrown) {
+    // The supervisor hears what went wrong, not where.
+    const cause = RpcError.of(thrown)?.cause;
+    if (cause instanceof Error) console.error(cause);
+    throw thrown;
+  }
+}
+
+/** For {@link HostProgram}. */
+export function front({ data, loaded, namespaces }: FrontContext): Front {
+  const { terms, addressHeader } = data as ModuleProgram;
+  const { entryPoint, bindings = {} } = loaded as LoadedModule;
+  const bound = Object.entries(bindings).map(([name, stored]) => [name, namespaces[stored]]);
+  const env = { ...terms.vars, ...Object.fromEntries(bound) };
+  const events = new Events({ entryPoint, env, report, run: runIn });
+  const web = new WebServer({
+    handler: events.fetch,
+    report,
+    addressHeader: addressHeader ?? undefined,
+  });
+  return {
+    accept: (socket) => web.accept(socket),
+    async drain(timeout) {
+      await web.close(timeout);
+      await events.settled(timeout);
+    },
+  };
+}
+
+/** Makes this process one that runs a module's code, before that is loaded. */
+export function prepareProcess(): void {
+  // What a module throws is told by the lines of its sources.
+  process.setSourceMapsEnabled(true);
+  // What it says is for people; stdout is for programs.
+  globalThis.console = new Console(process.stderr);
+}
+
+/** Told to people: what failed, and why. */
+export const report: Reporter = (error, what) => {
+  const shown = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  // Of what failed in another process, where that was.
+  const trace = RpcError.of(error)?.trace ?? "";
+  process.stderr.write(`capstan: ${what}: ${shown}\n${trace === "" ? "" : `${trace}\n`}`);
+};

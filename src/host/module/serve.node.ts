@@ -1,0 +1,121 @@
+// Role: a module being served: bundled, and run in processes of its own, or all in this one.
+// State: these parts. Must not know: the command line.
+
+import path from "node:path";
+import { Host } from "../object/host.js";
+import type { Reporter } from "../object/parts.js";
+import { nodeRuntime } from "../object/runtime.node.js";
+import { HostServer, type ProgramSource } from "../process/supervisor.node.js";
+import { openLmdbStore } from "../storage/lmdb-store.node.js";
+import { runIn } from "./ambient.node.js";
+import { bundleModule } from "./bundle.node.js";
+import type { ModuleConfig } from "./config.js";
+import { Events } from "./events.js";
+import { loadModule } from "./load.node.js";
+import type { ModuleProgram } from "./program.node.js";
+import { urlOf, WebServer } from "./server.node.js";
+
+/** What is served. */
+export interface ModuleSource {
+  /** The module's file. */
+  readonly main: string;
+  readonly config: ModuleConfig;
+}
+
+export interface ServeOptions extends ModuleSource {
+  /** The folder for all that is kept; it is made when it is missing. */
+  readonly data: string;
+  readonly address: string;
+  readonly port: number;
+  /** How many processes run objects, beside one for the front; 0: all is in this process. */
+  readonly processes: number;
+  readonly addressHeader: string | null;
+  readonly report: Reporter;
+  /** Told of what does not stop anything. */
+  readonly warn: (line: string) => void;
+  /** Told of each process that begins its work. @param slot whose objects it runs; null for the front. */
+  readonly started?: ((slot: number | null, pid: number) => void) | undefined;
+}
+
+export interface Serving {
+  readonly url: string;
+  /** Has another version take over, object by object. @throws RpcError as serveModule: then the one before goes on. */
+  reload(source: ModuleSource): Promise<void>;
+  /** Takes no more requests, and ends when those under way have, or when `grace` milliseconds are over. */
+  close(grace: number): Promise<void>;
+}
+
+/**
+ * Serves a module until it is closed.
+ *
+ * @throws RpcError missing-dependency, module-failed, module-export, listen-failed, and what the store fails with (as rejections).
+ */
+export async function serveModule(options: ServeOptions): Promise<Serving> {
+  return options.processes === 0 ? serveHere(options) : serveInProcesses(options);
+}
+
+async function bundle(options: ServeOptions, { main, config }: ModuleSource): Promise<string> {
+  const into = path.join(options.data, "module");
+  const { file, warnings } = await bundleModule({ main, into, rules: config.rules });
+  for (const line of [...config.warnings, ...warnings]) options.warn(line);
+  return file;
+}
+
+async function serveInProcesses(options: ServeOptions): Promise<Serving> {
+  const { data: directory, processes, address, port, report, started } = options;
+  const sourceOf = async (source: ModuleSource): Promise<ProgramSource> => {
+    const file = await bundle(options, source);
+    const { vars, bindings } = source.config;
+    const { addressHeader } = options;
+    const data: ModuleProgram = { file, terms: { vars, bindings }, addressHeader };
+    return { program: PROGRAM, data };
+  };
+  const host = await HostServer.start({
+    ...(await sourceOf(options)),
+    directory,
+    processes,
+    listen: { host: address, port },
+    report,
+    ...(started === undefined ? {} : { started }),
+  });
+  return {
+    url: urlOf(host.address!, address),
+    reload: async (source) => host.reload(await sourceOf(source)),
+    close: (grace) => host.drain(grace),
+  };
+}
+
+/** Beside this file, built or not. */
+const PROGRAM = new URL(
+  `./program.node${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`,
+  import.meta.url,
+).href;
+
+async function serveHere(options: ServeOptions): Promise<Serving> {
+  const { data, config, report } = options;
+  const module = await loadModule(await bundle(options, options), config);
+  const { classes, bindings, entryPoint } = module;
+  const store = await openLmdbStore(data);
+  const terms = { store, classes, bindings, env: { ...config.vars }, report };
+  const host = await Host.open(terms, nodeRuntime());
+  const events = new Events({ entryPoint, env: host.env, report, run: runIn });
+  const addressHeader = options.addressHeader ?? undefined;
+  const server = new WebServer({ handler: events.fetch, report, addressHeader });
+  const end = async (grace: number): Promise<void> => {
+    await server.close(grace);
+    await events.settled(grace);
+    await host.close();
+  };
+  try {
+    const url = await server.listen(options.address, options.port);
+    let closing: Promise<void> | null = null;
+    return {
+      url,
+      reload: () => Promise.reject(new Error("all in one process, it has to be started anew")),
+      close: (grace) => (closing ??= end(grace)),
+    };
+  } catch (thrown) {
+    await end(0);
+    throw thrown;
+  }
+}

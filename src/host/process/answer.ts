@@ -1,0 +1,32 @@
+// Role: what an object process answers its supervisor: which objects are active, and what is to become of one.
+// State: none. Must not know: who asks, where the answer goes.
+
+import { RpcError } from "../../base/errors.js";
+import type { Activation } from "../object/activation.js";
+import type { Host } from "../object/host.js";
+import type { ActiveObject, Eviction, Question } from "./messages.js";
+
+/** @throws RpcError invalid-state, invalid-id (as a rejection). */
+export async function answer(host: Host | null, question: Question): Promise<unknown> {
+  if (host === null) throw new RpcError("failed", "invalid-state", "this process has no objects");
+  if (question.what === "active")
+    return Array.from(host._directory.activations, ({ definition, id, isIdle }): ActiveObject => ({
+      namespace: definition.name,
+      id: id.toString(),
+      name: id.name,
+      idle: isIdle,
+    }));
+  if (question.what === "quiesce") return host._quiesce(question.timeout);
+  const definition = host._definition(question.namespace);
+  const id = definition.ids.fromString(question.id);
+  const active = host._directory.find(definition, id);
+  if (question.what === "evict") return evict(active);
+  if (question.what === "delete") await host._directory.clear(definition, id);
+  else active?.break(new Error("whoever manages the host has broken it"));
+  return active !== undefined;
+}
+
+function evict(active: Activation | undefined): Eviction {
+  if (active === undefined) return "inactive";
+  return active.evict() ? "evicted" : "busy";
+}

@@ -1,0 +1,132 @@
+// Role: the program that a supervisor starts for each of its processes: for the objects of a slot, or the front.
+// State: what this process is. Must not know: how a supervisor keeps its processes.
+//
+// It is ended by its supervisor, not by a terminal or a group of processes, and does not outlive it.
+
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { RpcError } from "../../base/errors.js";
+import { nodeRuntime } from "../object/runtime.node.js";
+import { accuse } from "./accuse.node.js";
+import { answer } from "./answer.js";
+import type { FromProcess, HostFacts, RefusedObject, SaidError, ToProcess } from "./messages.js";
+import { ObjectProcess, placementOf } from "./object-process.node.js";
+import type { Front, HostProgram, LoadedProgram } from "./program.node.js";
+import { RemoteHost } from "./remote-host.js";
+
+/** What runs here, once it does. */
+interface Running {
+  drain(timeout: number): Promise<void>;
+  readonly objects: ObjectProcess | null;
+  readonly front: Front | null;
+}
+
+let facts: HostFacts;
+let slot: number | null;
+let program: HostProgram;
+let loaded: LoadedProgram;
+let running: Running | null = null;
+/** Connections that the front has. */
+const accepted = new Set<Socket>();
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+process.on("disconnect", () => process.exit(1));
+process.on("message", (message, handle) => {
+  heed(message as ToProcess, handle as Socket | undefined).catch(failed);
+});
+
+async function heed(message: ToProcess, socket: Socket | undefined): Promise<void> {
+  if (message.say === "load") await load(message.slot, message.facts);
+  else if (message.say === "start") await start(message.refused);
+  else if (message.say === "accept") accept(socket);
+  else if (message.say === "drain") await drain(message.timeout);
+  else {
+    const { number, question } = message;
+    try {
+      const value = await answer(running?.objects?.host ?? null, question);
+      say({ say: "answer", number, value });
+    } catch (thrown) {
+      say({ say: "answer", number, error: said(thrown) });
+    }
+  }
+}
+
+async function load(which: number | null, all: HostFacts): Promise<void> {
+  slot = which;
+  facts = all;
+  program = (await import(facts.program)) as HostProgram;
+  if (typeof program.load !== "function")
+    throw new RpcError("failed", "invalid-argument", `${facts.program} exports no function load`);
+  loaded = await program.load(facts.data);
+  const namespaces = Object.keys(loaded.classes);
+  say({ say: "loaded", namespaces, front: typeof program.front === "function" });
+}
+
+async function start(refused: readonly RefusedObject[]): Promise<void> {
+  running = slot === null ? await startFront() : await startObjects(slot, refused);
+  say({ say: "ready" });
+}
+
+async function startObjects(slot: number, refused: readonly RefusedObject[]): Promise<Running> {
+  const objects = await ObjectProcess.start(facts, slot, loaded, refused);
+  const pardon = accuse(facts.yieldTime);
+  const drain = async (timeout: number): Promise<void> => {
+    await objects.drain(timeout);
+    pardon();
+  };
+  return { drain, objects, front: null };
+}
+
+async function startFront(): Promise<Running> {
+  const runtime = nodeRuntime();
+  const host = new RemoteHost({
+    namespaces: Object.keys(loaded.classes),
+    secret: Buffer.from(facts.secret, "hex"),
+    crypto: runtime.crypto,
+    placement: placementOf(facts, null, runtime),
+    types: loaded.types,
+  });
+  const front = await program.front!({ data: facts.data, loaded, namespaces: host.env });
+  const drain = async (timeout: number): Promise<void> => {
+    const end = performance.now() + timeout;
+    await front.drain(timeout);
+    const late = setTimeout(() => {
+      for (const socket of accepted) socket.destroy();
+    }, end - performance.now());
+    await Promise.all(Array.from(accepted, async (socket) => once(socket, "close")));
+    clearTimeout(late);
+    await host.close(Math.max(0, end - performance.now()));
+  };
+  return { drain, objects: null, front };
+}
+
+function accept(socket: Socket | undefined): void {
+  // It was closed on its way.
+  if (socket === undefined) return;
+  const front = running?.front ?? null;
+  if (front === null) return void socket.destroy();
+  accepted.add(socket);
+  socket.once("close", () => accepted.delete(socket));
+  front.accept(socket);
+}
+
+async function drain(timeout: number): Promise<void> {
+  await running?.drain(timeout);
+  process.exit(0);
+}
+
+/** This process is no good. */
+function failed(thrown: unknown): void {
+  process.send!({ say: "failed", error: said(thrown) } satisfies FromProcess, () =>
+    process.exit(1),
+  );
+}
+
+function said(thrown: unknown): SaidError {
+  const { type, code, message } = RpcError.from(thrown);
+  return { type, code, message };
+}
+
+function say(message: FromProcess): void {
+  process.send?.(message);
+}

@@ -1,0 +1,187 @@
+// Role: one process of a host, as its supervisor sees it: started, told what to do, heard, ended.
+// State: how far it is; the questions it has not answered. Must not know: why it is started, what comes after it.
+
+import { type ChildProcess, fork } from "node:child_process";
+import type { Socket } from "node:net";
+import { StringDecoder } from "node:string_decoder";
+import { RpcError } from "../../base/errors.js";
+import { BLAME_FD } from "./accuse.node.js";
+import type {
+  Blame,
+  FromProcess,
+  HostFacts,
+  Question,
+  RefusedObject,
+  SaidError,
+  ToProcess,
+} from "./messages.js";
+
+/** How a process ended. */
+export interface ChildEnd {
+  /** For people: the exit code or the signal. */
+  readonly how: string;
+  /** The object whose code ended it, if that is known. */
+  readonly blame: Blame | null;
+}
+
+/** What was loaded. */
+export interface ChildLoaded {
+  readonly namespaces: readonly string[];
+  /** Whether the program has a front. */
+  readonly front: boolean;
+}
+
+/** What a process gets beside the limit to end by itself, in milliseconds. */
+const GRACE = 5000;
+/** So long what a process said last may take to be read after its end. */
+const LAST_WORDS_MS = 500;
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: RpcError): void;
+}
+
+export class Child {
+  readonly loaded: Promise<ChildLoaded>;
+  readonly ended: Promise<ChildEnd>;
+  private readonly process: ChildProcess;
+  private readonly load = deferred<ChildLoaded>();
+  private readonly ready = deferred<void>();
+  private readonly questions = new Map<number, Deferred<unknown>>();
+  private lastNumber = 0;
+  private started = false;
+  private blame: Blame | null = null;
+
+  /** @param entry the file of the program. @param slot whose objects it runs; null for the front. */
+  constructor(entry: URL, slot: number | null, facts: HostFacts) {
+    this.process = fork(entry, [], { stdio: ["ignore", "inherit", "inherit", "pipe", "ipc"] });
+    this.loaded = this.load.promise;
+    this.process.on("message", (message) => this.heard(message as FromProcess));
+    const lastWords = this.listen();
+    this.ended = new Promise((resolve) => {
+      // It could not even be started, which is said by an error and no exit.
+      this.process.once("error", (error) => resolve(this.over(error.message)));
+      this.process.once("exit", (code, signal) => {
+        void lastWords().then(() => resolve(this.over(signal ?? `exit code ${code}`)));
+      });
+    });
+    this.say({ say: "load", slot, facts });
+  }
+
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+
+  /** Whether {@link start} was called. */
+  get isStarted(): boolean {
+    return this.started;
+  }
+
+  /** Resolves when it does its work. @throws RpcError what it failed with (as a rejection). */
+  get whenReady(): Promise<void> {
+    return this.ready.promise;
+  }
+
+  /** @returns when it does its work. @throws RpcError what it failed with (as a rejection). */
+  async start(refused: readonly RefusedObject[]): Promise<void> {
+    this.started = true;
+    this.say({ say: "start", refused });
+    await this.ready.promise;
+  }
+
+  /** Hands over a connection. */
+  accept(socket: Socket): void {
+    this.process.send({ say: "accept" } satisfies ToProcess, socket, {}, (error) => {
+      if (error !== null) socket.destroy();
+    });
+  }
+
+  /** @throws RpcError what the question failed with; process-lost when it ends meanwhile (as a rejection). */
+  ask(question: Question): Promise<unknown> {
+    const number = ++this.lastNumber;
+    const asked = deferred<unknown>();
+    this.questions.set(number, asked);
+    this.say({ say: "ask", number, question });
+    return asked.promise;
+  }
+
+  /** Has it end gently. @param timeout milliseconds after which what still runs is cut off. @returns when it has ended. */
+  async drain(timeout: number): Promise<void> {
+    this.say({ say: "drain", timeout });
+    const timer = setTimeout(() => this.kill(), timeout + GRACE);
+    await this.ended;
+    clearTimeout(timer);
+  }
+
+  kill(): void {
+    this.process.kill("SIGKILL");
+  }
+
+  private say(message: ToProcess): void {
+    // That it is gone already is heard by its end.
+    if (this.process.connected) this.process.send(message, () => {});
+  }
+
+  private heard(message: FromProcess): void {
+    if (message.say === "loaded") this.load.resolve(message);
+    else if (message.say === "ready") this.ready.resolve();
+    else if (message.say === "failed") this.fail(errorOf(message.error));
+    else {
+      const asked = this.questions.get(message.number);
+      this.questions.delete(message.number);
+      if (message.error === undefined) asked?.resolve(message.value);
+      else asked?.reject(errorOf(message.error));
+    }
+  }
+
+  /** Reads what it is accused of. @returns waits until all of it was read. */
+  private listen(): () => Promise<void> {
+    const pipe = this.process.stdio[BLAME_FD] as Socket;
+    const decoder = new StringDecoder("utf8");
+    let text = "";
+    const ended = new Promise<void>((resolve) => {
+      pipe.on("data", (bytes: Buffer) => (text += decoder.write(bytes)));
+      pipe.on("error", () => {});
+      pipe.once("close", resolve);
+    });
+    return async () => {
+      let stop!: () => void;
+      const late = new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, LAST_WORDS_MS);
+        stop = () => clearTimeout(timer);
+      });
+      await Promise.race([ended, late]);
+      stop();
+      pipe.destroy();
+      // A process names its object once; a thread that saw it stand still may have done so as well.
+      const line = text.split("\n")[0]!;
+      if (line !== "") this.blame = JSON.parse(line) as Blame;
+    };
+  }
+
+  private over(how: string): ChildEnd {
+    this.fail(new RpcError("disconnected", "process-lost", `the process ended: ${how}`));
+    return { how, blame: this.blame };
+  }
+
+  private fail(error: RpcError): void {
+    this.load.reject(error);
+    this.ready.reject(error);
+    for (const asked of this.questions.values()) asked.reject(error);
+    this.questions.clear();
+  }
+}
+
+function errorOf({ type, code, message }: SaidError): RpcError {
+  return new RpcError(type, code, message);
+}
+
+function deferred<T>(): Deferred<T> {
+  let resolve!: (value: T) => void;
+  let reject!: (error: RpcError) => void;
+  const promise = new Promise<T>((...ends) => ([resolve, reject] = ends));
+  // Not everybody waits for everything.
+  promise.catch(() => {});
+  return { promise, resolve, reject };
+}

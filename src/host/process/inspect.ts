@@ -1,0 +1,146 @@
+// Role: looks at what is stored of objects, without activating any.
+// State: none. Must not know: whether they are active, who asks.
+
+import { RpcError } from "../../base/errors.js";
+import { type IdCrypto, IdMaker, type ObjectId } from "../object/ids.js";
+import { readAlarm } from "../storage/alarm.js";
+import { erasure } from "../references/holdings.js";
+import {
+  ALL_OBJECTS,
+  KIND_VALUE,
+  join,
+  namespaceBytes,
+  ObjectKeys,
+  objectsOf,
+  readObjectKey,
+} from "../storage/keys.js";
+import type { Bytes, Entry, Store } from "../storage/store.js";
+import { NO_STORED_REFERENCES, ValueCodecs } from "../storage/values.js";
+
+/** Which object: its id as text, or what the id is made from. */
+export type Which = { readonly id: string } | { readonly name: string };
+
+/** An object of which something is stored. */
+export interface StoredObject {
+  readonly namespace: string;
+  readonly id: string;
+}
+
+/** What is stored of an object. */
+export interface ObjectSummary extends StoredObject {
+  /** How many values, and the bytes of all of its records. */
+  readonly values: number;
+  readonly bytes: number;
+  /** When its alarm is due, in milliseconds since the epoch; null without one. */
+  readonly alarm: number | null;
+}
+
+/** One value of an object. */
+export interface StoredValue {
+  readonly key: string;
+  readonly bytes: Bytes;
+  /** What the bytes stand for; undefined where only the program could tell, as for its own classes. */
+  readonly value: { readonly decoded: unknown } | undefined;
+}
+
+const PAGE = 1000;
+
+export class Inspector {
+  private readonly store: Store;
+  private readonly secret: Bytes;
+  private readonly crypto: IdCrypto;
+  private readonly codecs = new ValueCodecs(undefined, NO_STORED_REFERENCES, Infinity);
+
+  /** @param secret the host's, from which ids are made. */
+  constructor(store: Store, secret: Bytes, crypto: IdCrypto) {
+    this.store = store;
+    this.secret = secret;
+    this.crypto = crypto;
+  }
+
+  /** @throws RpcError invalid-id for what is none of the namespace; invalid-argument for what cannot be the name of one. */
+  idOf(namespace: string, which: Which): ObjectId {
+    namespaceBytes(namespace);
+    const ids = new IdMaker(namespace, this.secret, this.crypto);
+    return "id" in which ? ids.fromString(which.id) : ids.fromName(which.name);
+  }
+
+  /**
+   * Objects in the order of their ids, by namespace: each takes one look into the store, however much it has.
+   *
+   * @param namespace of one namespace only; null for all. @param from begin behind this one; null for the first.
+   * @param limit how many at most.
+   */
+  async list(
+    namespace: string | null,
+    from: StoredObject | null,
+    limit: number,
+  ): Promise<StoredObject[]> {
+    const range = namespace === null ? ALL_OBJECTS : objectsOf(namespaceBytes(namespace));
+    const found: StoredObject[] = [];
+    let at = from === null ? range.from : this.keysOf(from.namespace, { id: from.id }).all.to;
+    while (found.length < limit) {
+      const [first] = await this.store.range({ from: at, to: range.to, limit: 1 });
+      if (first === undefined) break;
+      const { namespace, id } = readObjectKey(first.key);
+      found.push({ namespace, id: hex(id) });
+      at = new ObjectKeys(namespaceBytes(namespace), id).all.to;
+    }
+    return found;
+  }
+
+  /** @returns undefined when nothing is stored of it. @throws RpcError invalid-id (as a rejection). */
+  async summary(namespace: string, which: Which): Promise<ObjectSummary | undefined> {
+    const id = this.idOf(namespace, which);
+    const keys = this.keysOf(namespace, which);
+    let values = 0;
+    let bytes = 0;
+    for await (const { key, value } of this.records(keys)) {
+      if (readObjectKey(key).kind === KIND_VALUE) values++;
+      bytes += key.length + value.length;
+    }
+    if (bytes === 0) return undefined;
+    const alarm = readAlarm(await this.store.get(keys.alarm))?.time ?? null;
+    return { namespace, id: id.toString(), values, bytes, alarm };
+  }
+
+  /** Its values, in the order of their keys. @throws RpcError invalid-id (as a rejection). */
+  async *values(namespace: string, which: Which): AsyncGenerator<StoredValue> {
+    const keys = this.keysOf(namespace, which);
+    for await (const { key, value } of this.records(keys))
+      if (readObjectKey(key).kind === KIND_VALUE)
+        yield { key: keys.nameOf(key).name, bytes: value, value: this.decode(value) };
+  }
+
+  /** Deletes an object that is not active. @throws RpcError invalid-id (as a rejection). */
+  erase(namespace: string, which: Which): Promise<void> {
+    return this.store.write([erasure(this.keysOf(namespace, which))]).flushed;
+  }
+
+  private keysOf(namespace: string, which: Which): ObjectKeys {
+    return new ObjectKeys(namespaceBytes(namespace), this.idOf(namespace, which)._bytes);
+  }
+
+  private async *records({ all }: ObjectKeys): AsyncGenerator<Entry> {
+    for (let from = all.from; ;) {
+      const page = await this.store.range({ from, to: all.to, limit: PAGE });
+      yield* page;
+      const last = page.at(-1);
+      if (page.length < PAGE || last === undefined) return;
+      from = join(last.key, [0]);
+    }
+  }
+
+  private decode(bytes: Bytes): StoredValue["value"] {
+    try {
+      return { decoded: this.codecs.decode(bytes) };
+    } catch (thrown) {
+      if (RpcError.is(thrown)) return undefined;
+      throw thrown;
+    }
+  }
+}
+
+function hex(bytes: Bytes): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,88 @@
+// Role: what a supervisor and its processes say over the channel between them. State: none. Must not know: who says it.
+
+import type { ErrorCode, RpcErrorType } from "../../base/errors.js";
+import type { HostLimits } from "../object/parts.js";
+
+/** What every process of a host knows. */
+export interface HostFacts {
+  /** The data directory. */
+  readonly directory: string;
+  /** How many slots there are. */
+  readonly slots: number;
+  /** The secret that ids are made with, in hexadecimal digits. */
+  readonly secret: string;
+  /** The URL of the program's module, and what it is given. */
+  readonly program: string;
+  readonly data: unknown;
+  readonly limits: Partial<HostLimits>;
+  /** Milliseconds: how long calls wait for a process that is not there; after how long one that does not yield is ended, 0: never. */
+  readonly reachTime: number;
+  readonly yieldTime: number;
+}
+
+/** An object that is not to be activated for a while. */
+export interface RefusedObject {
+  readonly namespace: string;
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+  readonly reason: string;
+}
+
+/** An object whose code ended its process, or made that necessary. */
+export interface Blame {
+  readonly namespace: string;
+  readonly id: string;
+  readonly name: string | undefined;
+  /** What it did. */
+  readonly deed: string;
+  /** Where, if that is known. */
+  readonly stack?: string | undefined;
+}
+
+/** An object that is active. */
+export interface ActiveObject {
+  readonly namespace: string;
+  readonly id: string;
+  readonly name: string | undefined;
+  /** Whether nothing is under way in it, and nobody holds anything of it. */
+  readonly idle: boolean;
+}
+
+/** What came of letting go of an object. */
+export type Eviction = "evicted" | "inactive" | "busy";
+
+/** What a process is asked: an operation on one object, or how it is. */
+export type Question =
+  | { readonly what: "active" }
+  | { readonly what: "quiesce"; readonly timeout: number }
+  | {
+      readonly what: "evict" | "break" | "delete";
+      readonly namespace: string;
+      readonly id: string;
+    };
+
+/** An error, as it goes over the channel. */
+export interface SaidError {
+  readonly type: RpcErrorType;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export type ToProcess =
+  | { readonly say: "load"; readonly slot: number | null; readonly facts: HostFacts }
+  | { readonly say: "start"; readonly refused: readonly RefusedObject[] }
+  | { readonly say: "drain"; readonly timeout: number }
+  | { readonly say: "accept" }
+  | { readonly say: "ask"; readonly number: number; readonly question: Question };
+
+export type FromProcess =
+  | { readonly say: "loaded"; readonly namespaces: readonly string[]; readonly front: boolean }
+  | { readonly say: "ready" }
+  | { readonly say: "failed"; readonly error: SaidError }
+  | {
+      readonly say: "answer";
+      readonly number: number;
+      readonly value?: unknown;
+      readonly error?: SaidError;
+    };

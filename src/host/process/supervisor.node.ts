@@ -1,0 +1,324 @@
+// Role: a host of several processes: owns the data directory, keeps a process for the objects of each slot and one for the front.
+// State: the store's lock, the processes, the connections that wait for the front, which objects are to blame for what.
+// Must not know: modules, HTTP, what objects do.
+
+import net from "node:net";
+import { RpcError } from "../../base/errors.js";
+import { listenFailed } from "../../transport/connect-hints.js";
+import type { Listener } from "../../vat/listen.node.js";
+import { IdMaker } from "../object/ids.js";
+import { prepareStore } from "../object/host.js";
+import type { HostLimits, Reporter } from "../object/parts.js";
+import { nodeRuntime } from "../object/runtime.node.js";
+import { openLmdbStore } from "../storage/lmdb-store.node.js";
+import type { Store } from "../storage/store.js";
+import { Blames, nameOf } from "./blames.js";
+import { Child, type ChildEnd } from "./child.node.js";
+import { type Controlled, listenForControl, type Processes } from "./control.node.js";
+import { KeptProcess } from "./kept-process.node.js";
+import type { HostFacts, Question } from "./messages.js";
+import { placementOf } from "./object-process.node.js";
+import { slotsFree } from "./paths.node.js";
+import type { AnyNamespaces } from "./program.node.js";
+import { RemoteHost } from "./remote-host.js";
+import { MOST_SLOTS, slotOf } from "./slots.js";
+
+/** A program to run; see {@link HostProgram}. */
+export interface ProgramSource {
+  /** The URL of its module. */
+  readonly program: string;
+  /** What it is given: JSON. */
+  readonly data?: unknown;
+}
+
+export interface StartOptions extends ProgramSource {
+  /** Where the objects are kept; made when it is missing. One host at a time has it. */
+  readonly directory: string;
+  /** How many processes run objects. Default 1. */
+  readonly processes?: number;
+  /** Where connections for the front are accepted; by default there is no front. Port 0 takes any free one. */
+  readonly listen?: { readonly port: number; readonly host?: string };
+  readonly limits?: Partial<HostLimits>;
+  /** Milliseconds that calls wait for an object process that is not there. Default 30 000. */
+  readonly reachTime?: number;
+  /** Milliseconds for which an object's code may run without yielding; then its process is replaced. Default 10 000; 0: for ever. */
+  readonly yieldTime?: number;
+  /** Milliseconds that what runs may take when a process is to end. Default 10 000. */
+  readonly drainTime?: number;
+  /** Told of what nobody else hears of: processes that ended, objects that are to blame. By default it is written to the console. */
+  readonly report?: Reporter;
+  /** Told of each process that begins its work. @param slot whose objects it runs; null for the front. */
+  readonly started?: (slot: number | null, pid: number) => void;
+  /** @internal The file of child-main, where it is not beside this one. */
+  readonly _entry?: URL;
+}
+
+/** Connections that wait while there is no front. */
+const MOST_WAITING = 1024;
+/** So long the processes of a supervisor that is gone may take to be gone too, in milliseconds. */
+const LEFTOVER_TIME = 30_000;
+
+/** A host of several processes. @typeParam E its namespaces, by their names. */
+export class HostServer<E extends object = AnyNamespaces> {
+  private readonly options: StartOptions;
+  private readonly store: Store;
+  private readonly secret: Uint8Array;
+  private readonly slots: KeptProcess[] = [];
+  private readonly blames = new Blames();
+  private readonly waiting: net.Socket[] = [];
+  /** The names of the program's. */
+  private namespaces: readonly string[] = [];
+  private source: ProgramSource;
+  private front: KeptProcess | null = null;
+  private server: net.Server | null = null;
+  private remote: RemoteHost | null = null;
+  private control: Listener | null = null;
+  private ending: Promise<void> | null = null;
+  private replacing: Promise<void> = Promise.resolve();
+
+  private constructor(options: StartOptions, store: Store, secret: Uint8Array) {
+    this.options = options;
+    this.source = options;
+    this.store = store;
+    this.secret = secret;
+  }
+
+  /** @internal See startHost. */
+  static async start<E extends object = AnyNamespaces>(
+    options: StartOptions,
+  ): Promise<HostServer<E>> {
+    const processes = options.processes ?? 1;
+    if (!Number.isInteger(processes) || processes < 1 || processes > MOST_SLOTS) {
+      const message = `a host has 1 to ${MOST_SLOTS} object processes, not ${String(processes)}`;
+      throw new RpcError("failed", "invalid-argument", message);
+    }
+    const store = await openLmdbStore(options.directory);
+    try {
+      await slotsFree(options.directory, LEFTOVER_TIME);
+      const { ids } = await prepareStore(store, nodeRuntime().crypto);
+      const server = new HostServer<E>(options, store, ids);
+      await server.open(processes);
+      return server;
+    } catch (thrown) {
+      await store.close();
+      throw thrown;
+    }
+  }
+
+  /** A namespace for each class of the program, for this process. Stubs reach objects as those of the front do. */
+  get env(): E {
+    return this.remote!.env as E;
+  }
+
+  /** Where connections for the front are accepted; null without a front. */
+  get address(): net.AddressInfo | null {
+    return (this.server?.address() as net.AddressInfo | null | undefined) ?? null;
+  }
+
+  /** The processes that run objects, by their slots, and the one of the front; null where there is none now. */
+  get processes(): Processes {
+    const pid = (one: KeptProcess | null): number | null => one?.serving?.pid ?? null;
+    return { objects: this.slots.map(pid), front: pid(this.front) };
+  }
+
+  /**
+   * Has another program take over, or a new version of the same: slot by slot, then the front. Running calls come to their end in the
+   * old processes, within `drainTime`; calls of new stubs wait for the new ones. An object is never in both.
+   *
+   * @throws RpcError what the new program fails with when it is loaded (as a rejection): then the old one stays.
+   */
+  reload(source: ProgramSource = this.source): Promise<void> {
+    const done = this.replacing.then(() => this.takeOver(source));
+    this.replacing = done.catch(() => {});
+    return done;
+  }
+
+  /**
+   * Ends gently: no request is accepted any more, what runs comes to its end or is cut off after `drainTime` as `disconnected`,
+   * and everything is on the disk.
+   *
+   * @param timeout milliseconds, in the place of `drainTime`.
+   */
+  drain(timeout = this.drainTime): Promise<void> {
+    return (this.ending ??= this.end(timeout));
+  }
+
+  /** The same, with no time for what runs. */
+  close(): Promise<void> {
+    return this.drain(0);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Asks the process of a slot. @throws RpcError process-lost when it is not there (as a rejection). */
+  private async ask(slot: number, question: Question): Promise<unknown> {
+    const child = this.slots[slot]?.serving ?? null;
+    if (child === null)
+      throw new RpcError("disconnected", "process-lost", `slot ${slot} has no process now`);
+    return child.ask(question);
+  }
+
+  // -- Processes -----------------------------------------------------------------------------------------------------
+
+  private get drainTime(): number {
+    return this.options.drainTime ?? 10_000;
+  }
+
+  private get facts(): HostFacts {
+    const { options, source } = this;
+    return {
+      directory: options.directory,
+      slots: options.processes ?? 1,
+      secret: Buffer.from(this.secret).toString("hex"),
+      program: source.program,
+      data: source.data ?? null,
+      limits: options.limits ?? {},
+      reachTime: options.reachTime ?? 30_000,
+      yieldTime: options.yieldTime ?? 10_000,
+    };
+  }
+
+  private async open(processes: number): Promise<void> {
+    try {
+      for (let slot = 0; slot < processes; slot++) this.slots.push(this.keep(`slot ${slot}`, slot));
+      const started = await Promise.allSettled(this.slots.map((slot) => slot.start()));
+      for (const one of started) if (one.status === "rejected") throw one.reason;
+      this.remember();
+      this.control = await listenForControl(this.options.directory, this.controlled);
+      if (this.options.listen !== undefined) await this.openFront(this.options.listen);
+    } catch (thrown) {
+      await this.drain(0);
+      throw thrown;
+    }
+  }
+
+  private keep(name: string, slot: number | null): KeptProcess {
+    const entry = this.options._entry ?? new URL("./child-main.node.js", import.meta.url);
+    return new KeptProcess({
+      name,
+      exclusive: slot !== null,
+      launch: () => {
+        const child = new Child(entry, slot, this.facts);
+        if (slot === 0)
+          child.loaded.then((loaded) => (this.namespaces = loaded.namespaces), ignore);
+        return child;
+      },
+      refused: () => this.blames.refused(Date.now()),
+      ended: (end) => this.ended(name, end),
+      failed: (error) => this.report(error, name),
+      serving: (child) => {
+        this.options.started?.(slot, child.pid!);
+        if (slot === null) this.pass();
+      },
+    });
+  }
+
+  private get controlled(): Controlled {
+    return {
+      processes: () => this.processes,
+      slotOf: (namespace, id) => {
+        const ids = new IdMaker(namespace, this.secret, nodeRuntime().crypto);
+        return slotOf(ids.fromString(id)._bytes, this.slots.length);
+      },
+      ask: (slot, question) => this.ask(slot, question),
+      reload: () => this.reload(),
+    };
+  }
+
+  /** Makes `env` what the program has now. */
+  private remember(): void {
+    const runtime = nodeRuntime();
+    const before = this.remote;
+    this.remote = new RemoteHost({
+      namespaces: this.namespaces,
+      secret: this.secret,
+      crypto: runtime.crypto,
+      placement: before?.placement ?? placementOf(this.facts, null, runtime),
+    });
+  }
+
+  /** @returns whether an object is to blame, and not the process. */
+  private ended(name: string, { how, blame }: ChildEnd): boolean {
+    if (blame === null) {
+      this.report(new RpcError("disconnected", "process-lost", `the process ended: ${how}`), name);
+      return false;
+    }
+    const { times, refusal } = this.blames.note(blame, Date.now());
+    const then = refusal === 0 ? "" : `, and is refused for ${refusal} ms`;
+    const message = `the object ${nameOf(blame)} ended the process: ${blame.deed} (${times} times now)${then}`;
+    const trace = blame.stack ?? "";
+    this.report(new RpcError("disconnected", "process-lost", message, { trace }), name);
+    return true;
+  }
+
+  private report(error: RpcError, what: string): void {
+    const { report } = this.options;
+    if (report !== undefined) report(error, what);
+    else console.error(`capstan: ${what}: ${error.message}${error.trace && `\n${error.trace}`}`);
+  }
+
+  private async takeOver(source: ProgramSource): Promise<void> {
+    if (this.ending !== null)
+      throw new RpcError("failed", "invalid-state", "the host is about to end");
+    const before = this.source;
+    this.source = source;
+    let replaced = 0;
+    try {
+      for (const slot of this.slots) {
+        await slot.replace(this.drainTime);
+        replaced++;
+      }
+    } catch (thrown) {
+      // Nothing was touched yet.
+      if (replaced === 0) this.source = before;
+      throw thrown;
+    }
+    this.remember();
+    await this.front?.replace(this.drainTime);
+  }
+
+  private async end(timeout: number): Promise<void> {
+    const end = performance.now() + timeout;
+    const left = (): number => Math.max(0, end - performance.now());
+    this.server?.close();
+    for (const socket of this.waiting.splice(0)) socket.destroy();
+    await this.control?.close();
+    await this.front?.drain(timeout);
+    await this.remote?.close(left());
+    // Objects of one slot may still need those of another: all come to rest before any of them stops to listen.
+    const quiesce = { what: "quiesce", timeout: left() } as const;
+    const resting = this.slots.map(async (slot) => slot.serving?.ask(quiesce));
+    await Promise.allSettled(resting);
+    await Promise.all(this.slots.map((slot) => slot.drain(left())));
+    await this.store.close();
+  }
+
+  // -- Connections for the front -------------------------------------------------------------------------------------
+
+  private async openFront({ port, host = "127.0.0.1" }: { port: number; host?: string }) {
+    // Not the listening socket is handed over but each connection: none is refused while a front takes the place of another.
+    const server = net.createServer({ pauseOnConnect: true }, (socket) => {
+      this.waiting.push(socket);
+      if (this.waiting.length > MOST_WAITING) this.waiting.shift()!.destroy();
+      this.pass();
+    });
+    this.server = server;
+    const front = this.keep("front", null);
+    await front.start();
+    this.front = front;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (cause) => reject(listenFailed(`tcp://${host}:${port}`, cause)));
+      server.listen({ port, host }, resolve);
+    });
+  }
+
+  private pass(): void {
+    const child = this.front?.serving ?? null;
+    if (child === null) return;
+    for (const socket of this.waiting.splice(0)) child.accept(socket);
+  }
+}
+
+function ignore(): void {}

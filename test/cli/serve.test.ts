@@ -1,0 +1,322 @@
+// The command `capstan serve`, as a process: what it writes where, and how it ends.
+
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { compilePrograms, type Programs } from "../support/programs.js";
+
+const root = path.join(import.meta.dirname, "../..");
+
+let programs: Programs;
+let folder = "";
+beforeAll(() => {
+  const names = [
+    "index",
+    "workers.node",
+    "host/module/program.node",
+    "host/process/child-main.node",
+    "host/process/watchdog.node",
+  ];
+  const entries = names.map((name) => `src/${name}.ts`);
+  programs = compilePrograms(["src/cli/main.node.ts", ...entries]);
+});
+afterAll(() => programs.dispose());
+beforeEach(() => {
+  fs.mkdirSync(path.join(root, ".tmp"), { recursive: true });
+  folder = fs.mkdtempSync(path.join(root, ".tmp", "serve-"));
+  return () => fs.rmSync(folder, { recursive: true, force: true });
+});
+
+function put(name: string, text: string): string {
+  const file = path.join(folder, name);
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, text);
+  return file;
+}
+
+function command(args: string[]): string[] {
+  return [programs.file("src/cli/main.node.ts"), "serve", ...args];
+}
+
+/** Runs it to its end. */
+function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const done = spawnSync(process.execPath, command(args), {
+    cwd: folder,
+    encoding: "utf8",
+    timeout: 120_000,
+  });
+  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+}
+
+interface Served {
+  readonly url: string;
+  /** What it has told with --json. */
+  readonly events: Record<string, unknown>[];
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves when this was written to stderr. */
+  said(text: string): Promise<void>;
+  /** @returns the exit status and what was written until then. */
+  end(signal: NodeJS.Signals): Promise<{ status: number | null; stdout: string; stderr: string }>;
+}
+
+/** Runs it until it serves. */
+async function serve(...args: string[]): Promise<Served> {
+  const child = spawn(process.execPath, command(args), { cwd: folder });
+  const said = { stdout: "", stderr: "" };
+  child.stderr.on("data", (data: Buffer) => (said.stderr += data.toString()));
+  const events: Record<string, unknown>[] = [];
+  const url = await new Promise<string>((resolve, reject) => {
+    createInterface(child.stdout).on("line", (line) => {
+      said.stdout += `${line}\n`;
+      if (!args.includes("--json")) return resolve(line);
+      const event = JSON.parse(line) as Record<string, unknown>;
+      events.push(event);
+      if (event["event"] === "serving") resolve(event["url"] as string);
+    });
+    child.on("exit", (status) => reject(new Error(`it ended with ${status}: ${said.stderr}`)));
+  });
+  return {
+    url,
+    events,
+    kill: (signal) => void child.kill(signal),
+    async said(text) {
+      while (!said.stderr.includes(text)) await once(child.stderr, "data");
+    },
+    async end(signal) {
+      const closed = once(child, "close");
+      child.kill(signal);
+      const [status] = (await closed) as [number | null];
+      return { status, ...said };
+    },
+  };
+}
+
+const get = (url: string): Promise<Response> => fetch(url, { headers: { connection: "close" } });
+
+const COUNTER = `import { DurableObject, env } from "cloudflare:workers";
+import page from "./page.html";
+export class Counter extends DurableObject {
+  async increment(): Promise<number> {
+    const count = ((await this.ctx.storage.get<number>("count")) ?? 0) + 1;
+    void this.ctx.storage.put("count", count);
+    return count;
+  }
+}
+console.log("loaded with", Object.keys(env).join());
+export default {
+  async fetch(request: Request, env: Record<string, any>): Promise<Response> {
+    if (request.url.endsWith("/throw")) throw new Error("the password is 1234");
+    const namespace = env.COUNTERS ?? env.Counter;
+    return new Response(\`\${env.GREETING ?? "hello"} \${await namespace.getByName("a").increment()} \${page}\`);
+  },
+};
+`;
+
+describe("capstan serve", { timeout: 300_000 }, () => {
+  it("helps on stdout, in lines that fit a terminal", () => {
+    const { status, stdout, stderr } = run("--help");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(/^usage: capstan serve \[MODULE\] \[options\]\n/);
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(120);
+  });
+
+  it("ends with 2 when it is called wrongly", () => {
+    for (const [args, message] of [
+      [[], "name a MODULE: there is no configuration that names one"],
+      [["a.ts", "b.ts"], "one MODULE is served, and no more"],
+      [["a.ts", "--port", "70000"], "--port takes a whole number from 0 to 65535, not 70000"],
+      [["a.ts", "--port", "1e3"], "--port takes a whole number from 0 to 65535, not 1e3"],
+      [["a.ts", "--bind", "ROOMS"], "--bind takes NAME=CLASS, not ROOMS"],
+      [["a.ts", "--var", "1=2"], "--var takes NAME=TEXT, not 1=2"],
+      [["a.ts", "--no-config", "--config", "x"], "--config and --no-config contradict each other"],
+    ] as const)
+      expect(run(...args)).toEqual({
+        status: 2,
+        stdout: "",
+        stderr: `capstan: ${message}\ntry capstan --help\n`,
+      });
+    expect(run("a.ts", "--nonsense")).toMatchObject({ status: 2, stdout: "" });
+  });
+
+  it("ends with 1 when something is wrong, and says what", () => {
+    put("page.html", "");
+    put("syntax.ts", "export default {\n  fetch: =>\n};");
+    put("throws.ts", `type A = 1;\nthrow new Error("not today");`);
+    put(
+      "name.ts",
+      `import { WorkflowEntrypoint } from "cloudflare:workers";\nexport default WorkflowEntrypoint;`,
+    );
+    put("bad/wrangler.toml", "main = 1");
+    put("counter.ts", COUNTER);
+    const failed = (...args: string[]): string => {
+      const { status, stdout, stderr } = run(...args);
+      expect({ args, status, stdout }).toEqual({ args, status: 1, stdout: "" });
+      return stderr;
+    };
+    expect(failed("none.ts")).toBe("capstan: there is no module none.ts\n");
+    expect(failed("syntax.ts")).toBe("capstan: syntax.ts:2:10: Unexpected token\n");
+    const thrown = failed("throws.ts");
+    expect(thrown).toMatch(/^.*Error: not today\n +at .*throws\.ts:2:7/ms);
+    expect(thrown).toMatch(/\ncapstan: the module threw while it was loaded: not today\n$/);
+    expect(failed("name.ts")).toMatch(
+      /\ncapstan: the module imports WorkflowEntrypoint, which is not there: .+\n$/,
+    );
+    expect(failed("--config", "bad/wrangler.toml")).toBe(
+      "capstan: bad/wrangler.toml: main must be a string, not a number\n",
+    );
+    expect(failed("counter.ts", "--bind", "A=Nope")).toMatch(
+      /capstan: the module does not export Nope, the class of a binding; it exports Counter\n$/,
+    );
+  });
+
+  it("serves a module without a configuration, with its objects by their own names", async () => {
+    put("page.html", "<p>");
+    put("counter.ts", COUNTER);
+    const served = await serve("counter.ts", "--port", "0");
+    expect(served.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+    expect(await (await get(served.url)).text()).toBe("hello 1 <p>");
+    const failure = await get(`${served.url}throw`);
+    expect([failure.status, await failure.text()]).toEqual([500, "500 Internal Server Error\n"]);
+    const { status, stdout, stderr } = await served.end("SIGTERM");
+    expect([status, stdout]).toEqual([0, `${served.url}\n`]);
+    expect(stderr).toMatch(
+      /^loaded with \nloaded with \ncapstan: GET \/throw: Error: the password is 1234\n +at .*counter\.ts:13:/,
+    );
+    // The same objects again.
+    const again = await serve("counter.ts", "--port", "0", "--data", ".capstan");
+    expect(await (await get(again.url)).text()).toBe("hello 2 <p>");
+    expect((await again.end("SIGINT")).status).toBe(0);
+  });
+
+  it("takes a configuration, and flags before it", async () => {
+    put("src/page.html", "<p>");
+    put("src/counter.ts", COUNTER);
+    put(
+      "wrangler.toml",
+      `name = "counter"
+      main = "src/counter.ts"
+      kv_namespaces = [{ binding = "KV", id = "x" }]
+      [vars]
+      GREETING = "good day"
+      [[durable_objects.bindings]]
+      name = "COUNTERS"
+      class_name = "Counter"
+      [dev]
+      port = 1
+      `,
+    );
+    const served = await serve("--port", "0", "--data", "data");
+    expect(await (await get(served.url)).text()).toBe("good day 1 <p>");
+    const { status, stderr } = await served.end("SIGTERM");
+    expect([status, stderr]).toEqual([
+      0,
+      `capstan: wrangler.toml: kv_namespaces is not understood: the module does without it\n${"loaded with GREETING\n".repeat(2)}`,
+    ]);
+    const flags = [
+      "--port",
+      "0",
+      "--data",
+      "data",
+      "--var",
+      "GREETING=a=b",
+      "--bind",
+      "OTHERS=Counter",
+    ];
+    const again = await serve("src/counter.ts", ...flags);
+    expect(await (await get(again.url)).text()).toBe("a=b 2 <p>");
+    expect((await again.end("SIGTERM")).status).toBe(0);
+  });
+
+  it("says that a port or the data is taken", async () => {
+    put("page.html", "<p>");
+    put("counter.ts", COUNTER);
+    const served = await serve("counter.ts", "--port", "0", "--data", "one");
+    const { port } = new URL(served.url);
+    expect(run("counter.ts", "--port", port, "--data", "two")).toMatchObject({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringMatching(
+        new RegExp(
+          `\ncapstan: cannot listen at tcp://127.0.0.1:${port}: somebody listens there already`,
+        ),
+      ),
+    });
+    expect(run("counter.ts", "--port", "0", "--data", "one")).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^capstan: .*one.* is in use by another process/),
+    });
+    expect((await served.end("SIGTERM")).status).toBe(0);
+  });
+
+  it("tells of its processes, as many as it was told to have", async () => {
+    put("page.html", "<p>");
+    put("counter.ts", COUNTER);
+    const served = await serve("counter.ts", "--port", "0", "--json", "--processes", "2");
+    const pids = served.events.filter(({ event }) => event === "process").map(({ pid }) => pid);
+    expect(new Set(pids).size).toBe(3);
+    const told = served.events.map(({ pid: _pid, url: _url, ...rest }) => rest);
+    expect(told).toContainEqual({ event: "process", role: "objects", slot: 0 });
+    expect(told).toContainEqual({ event: "process", role: "objects", slot: 1 });
+    expect(told.slice(-2)).toEqual([{ event: "process", role: "front" }, { event: "serving" }]);
+    expect(served.events.at(-1)).toMatchObject({ url: served.url, pid: expect.any(Number) });
+    expect(await (await get(served.url)).text()).toBe("hello 1 <p>");
+    expect((await served.end("SIGTERM")).status).toBe(0);
+    const alone = await serve("counter.ts", "--port", "0", "--json", "--processes", "0");
+    expect(alone.events.map(({ event }) => event)).toEqual(["serving"]);
+    expect(await (await get(alone.url)).text()).toBe("hello 2 <p>");
+    const { status, stderr } = await alone.end("SIGTERM");
+    expect([status, stderr]).toEqual([0, "loaded with \n"]);
+  });
+
+  it("has a new version take over at SIGHUP, if it is good", async () => {
+    put("page.html", "<p>");
+    put("counter.ts", COUNTER);
+    put("wrangler.toml", `vars = { GREETING = "good day" }`);
+    const served = await serve("counter.ts", "--port", "0");
+    expect(await (await get(served.url)).text()).toBe("good day 1 <p>");
+    put("page.html", "<b>");
+    put("wrangler.toml", `vars = { GREETING = "good night" }`);
+    served.kill("SIGHUP");
+    await served.said("capstan: the new version has taken over\n");
+    expect(await (await get(served.url)).text()).toBe("good night 2 <b>");
+    put("counter.ts", "export default {");
+    served.kill("SIGHUP");
+    await served.said("capstan: the version before goes on: counter.ts:");
+    put("counter.ts", "export default {};");
+    served.kill("SIGHUP");
+    await served.said(
+      "capstan: the version before goes on: the default export of the module has no fetch\n",
+    );
+    put("wrangler.toml", "vars = 1");
+    served.kill("SIGHUP");
+    await served.said("capstan: the version before goes on: wrangler.toml: vars must be a table");
+    expect(await (await get(served.url)).text()).toBe("good night 3 <b>");
+    expect((await served.end("SIGTERM")).status).toBe(0);
+  });
+
+  it("ends at the second signal, whatever is under way", async () => {
+    put(
+      "never.ts",
+      `export default { fetch: () => new Response(new ReadableStream({ start: (body) => body.enqueue(new Uint8Array(1)) })) };`,
+    );
+    const served = await serve("never.ts", "--port", "0", "--grace", "3600");
+    const { hostname, port } = new URL(served.url);
+    const socket = net.connect(Number(port), hostname);
+    socket.write(`GET / HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`);
+    await once(socket, "data");
+    const refused = async (): Promise<void> => {
+      // From the first signal on it does not listen.
+      while ((await get(served.url).catch(() => null)) !== null)
+        await new Promise((resolve) => void setTimeout(resolve, 10));
+    };
+    const first = served.end("SIGTERM");
+    await refused();
+    void served.end("SIGINT");
+    expect((await first).status).toBe(1);
+    socket.destroy();
+  });
+});

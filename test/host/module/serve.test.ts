@@ -1,0 +1,206 @@
+// A module being served in this process: objects, pages, WebSockets, addresses, and the end of it.
+
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { readConfig } from "../../../src/host/module/config.js";
+import { type Serving, serveModule } from "../../../src/host/module/serve.node.js";
+import { HttpResponse } from "../../../src/http.js";
+import { RpcError } from "../../../src/index.js";
+import { cleaningUp } from "../../support/residue.js";
+import { failureOf, moduleFolder } from "./kit.js";
+
+const MODULE = `
+import { DurableObject, env, waitUntil } from "cloudflare:workers";
+export class Counter extends DurableObject {
+  async increment() {
+    const count = ((await this.ctx.storage.get("count")) ?? 0) + 1;
+    waitUntil(this.ctx.storage.put("count", count));
+    return count;
+  }
+  others() { return [Object.keys(env), env === this.env, env.COUNTERS.idFromName("a").name]; }
+}
+export default {
+  async fetch(request, env) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/count") return new Response(await env.COUNTERS.getByName("a").increment());
+    if (pathname === "/others") return Response.json(await env.COUNTERS.getByName("a").others());
+    if (pathname === "/address") return Response.json([...request.headers].filter(([name]) => name.startsWith("cf-")));
+    if (pathname === "/throw") throw new Error("the password is 1234");
+    if (pathname === "/globals") return Response.json([
+      new Response() instanceof Response, Response.error() instanceof Response, {} instanceof Response,
+      Response.name, typeof CloseEvent, new (class Mine extends Response {})() instanceof Response,
+    ]);
+    if (pathname === "/slow") return new Response(new ReadableStream({
+      start(body) {
+        body.enqueue(new TextEncoder().encode("slow"));
+        setTimeout(() => body.close(), 50);
+      },
+    }));
+    if (pathname === "/never") return new Response(new ReadableStream({
+      start: (body) => body.enqueue(new Uint8Array(1)),
+    }));
+    if (pathname === "/socket") {
+      const { 0: client, 1: server } = new WebSocketPair();
+      server.accept();
+      server.addEventListener("message", ({ data }) => server.send(env.PREFIX + data));
+      return new Response(null, { status: 101, webSocket: client });
+    }
+    return new Response("none", { status: 404 });
+  },
+};`;
+
+const TREE = {
+  vars: { PREFIX: "you said " },
+  durable_objects: { bindings: [{ name: "COUNTERS", class_name: "Counter" }] },
+};
+
+describe("a module that is served", () => {
+  const later = cleaningUp();
+  const folder = moduleFolder();
+
+  async function serve(options: { tree?: unknown; addressHeader?: string } = {}): Promise<{
+    serving: Serving;
+    reports: string[];
+    get(path: string, headers?: Record<string, string>): Promise<Response>;
+  }> {
+    const reports: string[] = [];
+    const serving = await serveModule({
+      main: folder.put("worker.js", MODULE),
+      config: readConfig(options.tree ?? TREE, "w"),
+      data: path.join(folder.path, "data"),
+      address: "127.0.0.1",
+      port: 0,
+      addressHeader: options.addressHeader ?? null,
+      processes: 0,
+      report: (error, what) => reports.push(`${what}: ${(error as Error).message}`),
+      warn: (line) => reports.push(line),
+    });
+    later(() => serving.close(0));
+    // Without a connection that is kept.
+    const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(new URL(path, serving.url), { headers: { connection: "close", ...headers } });
+    return { serving, reports, get };
+  }
+
+  it("counts in an object, also after it was closed and served again", async () => {
+    const first = await serve();
+    expect(await (await first.get("count")).text()).toBe("1");
+    expect(await (await first.get("count")).text()).toBe("2");
+    await first.serving.close(1000);
+    const second = await serve();
+    expect(await (await second.get("count")).text()).toBe("3");
+    expect([...first.reports, ...second.reports]).toEqual([]);
+  });
+
+  it("finds a renamed class's objects", async () => {
+    const first = await serve();
+    expect(await (await first.get("count")).text()).toBe("1");
+    await first.serving.close(1000);
+    const renamed = {
+      ...TREE,
+      migrations: [{ tag: "1", renamed_classes: [{ from: "Counter", to: "Clicks" }] }],
+      durable_objects: { bindings: [{ name: "COUNTERS", class_name: "Clicks" }] },
+    };
+    const reports: string[] = [];
+    const serving = await serveModule({
+      main: folder.put("next.js", MODULE.replace("class Counter", "class Clicks")),
+      config: readConfig(renamed, "w"),
+      data: path.join(folder.path, "data"),
+      address: "127.0.0.1",
+      port: 0,
+      processes: 0,
+      addressHeader: null,
+      report: (error, what) => reports.push(`${what}: ${String(error)}`),
+      warn: (line) => reports.push(line),
+    });
+    later(() => serving.close(0));
+    const answer = await fetch(new URL("count", serving.url), { headers: { connection: "close" } });
+    expect(await answer.text()).toBe("2");
+    expect(reports).toEqual([]);
+  });
+
+  it("has each object find its own env by import", async () => {
+    const { get } = await serve();
+    expect(await (await get("others")).json()).toEqual([["PREFIX", "COUNTERS"], false, "a"]);
+  });
+
+  it("hears the address of the client from the connection alone", async () => {
+    const { get } = await serve();
+    expect(await (await get("address", { "CF-Connecting-IP": "6.6.6.6" })).json()).toEqual([
+      ["cf-connecting-ip", "127.0.0.1"],
+    ]);
+  });
+
+  it("or from the proxy that it is told to believe: the last that this one added", async () => {
+    const { get } = await serve({ addressHeader: "X-Forwarded-For" });
+    expect(await (await get("address", { "X-Forwarded-For": "6.6.6.6, 10.0.0.7" })).json()).toEqual(
+      [["cf-connecting-ip", "10.0.0.7"]],
+    );
+    expect(await (await get("address")).json()).toEqual([["cf-connecting-ip", "127.0.0.1"]]);
+  });
+
+  it("fails without telling why to whoever asked", async () => {
+    const { get, reports } = await serve();
+    const answer = await get("throw");
+    expect([answer.status, await answer.text()]).toEqual([500, "500 Internal Server Error\n"]);
+    expect(reports).toEqual(["GET /throw: the password is 1234"]);
+  });
+
+  it("has the globals of Workers", async () => {
+    const { get } = await serve();
+    expect(await (await get("globals")).json()).toEqual([
+      true,
+      true,
+      false,
+      "Response",
+      "function",
+      true,
+    ]);
+    expect(globalThis.Response.prototype).toBeInstanceOf(HttpResponse);
+  });
+
+  it("answers WebSockets", async () => {
+    const { serving } = await serve();
+    const socket = new WebSocket(new URL("socket", serving.url.replace("http", "ws")));
+    const heard = new Promise((resolve) =>
+      socket.once("message", (data: Buffer) => resolve(data.toString())),
+    );
+    socket.once("open", () => socket.send("hello"));
+    expect(await heard).toBe("you said hello");
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    await serving.close(1000);
+    await closed;
+  });
+
+  it("ends when what is under way has ended, or when its time is over", async () => {
+    const { serving, get } = await serve();
+    const slow = await get("slow");
+    await serving.close(60_000);
+    expect(await slow.text()).toBe("slow");
+    const second = await serve();
+    // Node 20 takes a body that was cut off for whole when it has asked for the connection to be closed.
+    const never = await second.get("never", { connection: "keep-alive" });
+    await second.serving.close(1);
+    await expect(never.text()).rejects.toThrow("terminated");
+  });
+
+  it("is not served at a port that is taken, and leaves nothing open", async () => {
+    const { serving } = await serve();
+    const port = Number(new URL(serving.url).port);
+    const failure = failureOf(
+      serveModule({
+        main: folder.put("worker.js", MODULE),
+        config: readConfig(TREE, "w"),
+        data: path.join(folder.path, "other"),
+        address: "127.0.0.1",
+        port,
+        processes: 0,
+        addressHeader: null,
+        report: () => {},
+        warn: () => {},
+      }),
+    );
+    expect(RpcError.of(await failure)?.code).toBe("listen-failed");
+  });
+});

@@ -1,0 +1,145 @@
+// The front of a host: requests that reach objects, also while it, or what is behind it, is not there; and what signals mean.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { expect, it } from "vitest";
+import {
+  dataFolder,
+  hostsOfProcesses,
+  programUrl,
+  startTestHost,
+  supervisorFile,
+  type TestHost,
+  until,
+  vanished,
+} from "./kit.js";
+
+hostsOfProcesses();
+
+interface Answer {
+  readonly version: number;
+  readonly pid: number;
+  readonly count: number;
+}
+
+async function ask(port: number, path: string): Promise<Answer> {
+  const headers = { connection: "close" };
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers });
+  if (response.status !== 200) throw new Error(await response.text());
+  return (await response.json()) as Answer;
+}
+
+const portOf = (host: TestHost): number => host.server.address!.port;
+
+it("answers by objects, and is started again when it dies; requests wait meanwhile", async () => {
+  const host = await startTestHost({ listen: { port: 0 }, processes: 2 });
+  const port = portOf(host);
+  expect(await ask(port, "/a")).toMatchObject({ pid: host.server.processes.front, count: 1 });
+  await expect(ask(port, "/exit")).rejects.toThrow();
+  await until(() => host.reports.length === 1, "the end was not noticed");
+  expect(await ask(port, "/a")).toMatchObject({ count: 2 });
+  expect(host.reports).toEqual([expect.stringContaining("front: the process ended: exit code 4")]);
+  process.kill(host.server.processes.objects[0]!, "SIGKILL");
+  process.kill(host.server.processes.objects[1]!, "SIGKILL");
+  await until(() => host.reports.length === 3, "the ends were not noticed");
+  expect(await ask(port, "/a")).toMatchObject({ count: 3 });
+});
+
+it("a new version takes over without a request that is refused", async () => {
+  const host = await startTestHost({ listen: { port: 0 }, data: { version: 1 } });
+  const port = portOf(host);
+  let asking = true;
+  const versions: number[] = [];
+  const counts: number[] = [];
+  const failures: string[] = [];
+  const all = [0, 1].map(async (which) => {
+    while (asking)
+      try {
+        const { version, count } = await ask(port, `/${which}`);
+        versions.push(version);
+        if (which === 0) counts.push(count);
+      } catch (error) {
+        failures.push(String(error));
+      }
+  });
+  await until(() => versions.length > 5, "no answers");
+  const slow = ask(port, "/slow?wait=300");
+  await host.server.reload({ program: programUrl(), data: { version: 2 } });
+  expect((await slow).version).toBe(1);
+  await until(() => versions.at(-1) === 2, "no new version");
+  asking = false;
+  await Promise.all(all);
+  expect(counts).toEqual(counts.map((_, i) => i + 1));
+  expect(failures).toEqual([]);
+  expect(host.reports).toEqual([]);
+});
+
+interface Said {
+  readonly objects: (number | null)[];
+  readonly front: number | null;
+  readonly port: number;
+}
+
+/** A supervisor in a process of its own. */
+class Program {
+  readonly lines: Said[] = [];
+  readonly process: ChildProcess;
+  readonly ended: Promise<number | string | null>;
+  private text = "";
+
+  constructor(options: object) {
+    this.process = spawn(process.execPath, [supervisorFile(), JSON.stringify(options)], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    this.process.stdout!.on("data", (bytes: Buffer) => {
+      const lines = (this.text + String(bytes)).split("\n");
+      this.text = lines.pop()!;
+      this.lines.push(...lines.map((line) => JSON.parse(line) as Said));
+    });
+    this.ended = new Promise((resolve) => {
+      this.process.once("exit", (code, signal) => resolve(signal ?? code));
+    });
+  }
+
+  /** Waits until it has all its processes. */
+  async ready(after = 0): Promise<Said> {
+    const full = (said: Said): boolean => said.front !== null && !said.objects.includes(null);
+    await until(() => this.lines.slice(after).some(full), "it does not start");
+    return this.lines.slice(after).find(full)!;
+  }
+
+  pids(): number[] {
+    const all = this.lines.flatMap(({ objects, front }) => [...objects, front]);
+    return all.filter((pid) => pid !== null);
+  }
+}
+
+it("SIGHUP loads the program anew; SIGTERM lets what runs end, then exits with 0 and leaves no process", async () => {
+  const options = {
+    directory: dataFolder(),
+    program: programUrl(),
+    processes: 2,
+    listen: { port: 0 },
+  };
+  const program = new Program(options);
+  const first = await program.ready();
+  program.process.kill("SIGHUP");
+  await until(() => {
+    const { objects, front } = program.lines.at(-1)!;
+    const before = [...first.objects, first.front];
+    return [...objects, front].every((pid) => pid !== null && !before.includes(pid));
+  }, "they were not replaced");
+  const { port, objects, front } = program.lines.at(-1)!;
+  const slow = ask(port, "/slow?wait=300");
+  // A terminal, or a service manager, may tell all of them.
+  for (const pid of [...objects, front]) process.kill(pid!, "SIGTERM");
+  await new Promise((resolve) => {
+    setTimeout(resolve, 100);
+  });
+  program.process.kill("SIGTERM");
+  expect(await program.ended).toBe(0);
+  expect((await slow).count).toBe(1);
+  await vanished(program.pids());
+  const host = await startTestHost({ directory: options.directory });
+  using stub = host.counter("/slow");
+  expect(await stub.get()).toBe(1);
+});

@@ -1,0 +1,151 @@
+// `capstan objects`: against a host that runs and one that does not; nothing is activated by it.
+
+import { spawn } from "node:child_process";
+import { expect, it } from "vitest";
+import { Misuse } from "../../../src/cli/misuse.js";
+import { runObjects } from "../../../src/cli/objects.node.js";
+import { RpcError } from "../../../src/index.js";
+import { commandFile, dataFolder, failure, hostsOfProcesses, startTestHost } from "./kit.js";
+
+hostsOfProcesses();
+
+interface Done {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Not synchronously: the host that it asks is in this process. */
+function objects(directory: string, ...args: string[]): Promise<Done> {
+  const command = [commandFile(), "objects", ...args, "--data", directory];
+  const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (bytes: Buffer) => (stdout += String(bytes)));
+  child.stderr.on("data", (bytes: Buffer) => (stderr += String(bytes)));
+  return new Promise((resolve) => {
+    child.once("close", (status) => resolve({ status, stdout, stderr }));
+  });
+}
+
+const jsonLines = ({ stdout }: Done): unknown[] =>
+  stdout
+    .trim()
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as unknown);
+
+const NAMES = ["a", "b", "c", "d"];
+
+it("of a host that runs: what is active and what is stored; it evicts, and deletes", async () => {
+  const directory = dataFolder();
+  const host = await startTestHost({ directory, processes: 2 });
+  for (const [i, name] of NAMES.entries()) {
+    using stub = host.counter(name);
+    await stub.add(i + 1);
+  }
+  const waiting = failure(host.counter("busy").wait(600_000));
+  using busy = host.counter("busy");
+  await busy.get();
+  const listed = jsonLines(await objects(directory, "list", "--json"));
+  const found = new Map((listed as { name: string }[]).map((one) => [one.name, one]));
+  expect(new Set(found.keys())).toEqual(new Set([...NAMES, "busy"]));
+  expect(found.get("a")).toMatchObject({
+    namespace: "COUNTERS",
+    stored: true,
+    active: true,
+    idle: true,
+  });
+  expect(found.get("busy")).toMatchObject({ stored: true, idle: false });
+
+  expect(jsonLines(await objects(directory, "evict", "COUNTERS", "--name", "a", "--json"))).toEqual(
+    [expect.objectContaining({ outcome: "evicted" })],
+  );
+  expect((await objects(directory, "evict", "COUNTERS", "--name", "a")).stdout).toContain(
+    "inactive",
+  );
+  const refused = await objects(directory, "evict", "COUNTERS", "--name", "busy");
+  expect(refused).toMatchObject({ status: 1, stdout: expect.stringContaining("busy") as string });
+
+  const show = async (name: string) =>
+    jsonLines(await objects(directory, "show", "COUNTERS", "--name", name, "--json"))[0];
+  expect(await show("a")).toMatchObject({ active: false, values: 3, alarm: null });
+  expect(await show("b")).toMatchObject({ active: true, values: 3, name: "b" });
+  const values = jsonLines(await objects(directory, "export", "COUNTERS", "--name", "b", "--json"));
+  expect(values).toEqual([
+    expect.objectContaining({ key: "count", value: 2 }),
+    expect.objectContaining({ key: "migrations", value: [1] }),
+    expect.objectContaining({ key: "version", value: 1 }),
+  ]);
+  // It was not activated by any of these.
+  expect(await show("a")).toMatchObject({ active: false });
+
+  using old = host.counter("b");
+  expect(await old.get()).toBe(2);
+  for (const name of ["a", "b"])
+    expect((await objects(directory, "delete", "COUNTERS", "--name", name)).status).toBe(0);
+  expect((await objects(directory, "show", "COUNTERS", "--name", "a")).status).toBe(1);
+  expect(RpcError.of(await failure(old.get()))).toMatchObject({ code: "object-broken" });
+  for (const name of ["a", "b"]) {
+    using fresh = host.counter(name);
+    expect(await fresh.get()).toBe(0);
+  }
+  await host.server.close();
+  expect(RpcError.of(await waiting)).toMatchObject({ type: "disconnected" });
+});
+
+it("of a host that does not run: the same from the store, page by page", async () => {
+  const directory = dataFolder();
+  const host = await startTestHost({ directory });
+  for (const name of NAMES) {
+    using stub = host.counter(name);
+    await stub.add();
+    await stub.remind(3_600_000);
+  }
+  await host.server.close();
+  const first = jsonLines(await objects(directory, "list", "COUNTERS", "--limit", "3", "--json"));
+  expect(first).toHaveLength(3);
+  const last = first[2] as { namespace: string; id: string };
+  const after = `${last.namespace}/${last.id}`;
+  const rest = await objects(directory, "list", "--after", after);
+  expect(rest.stdout).toMatch(/^COUNTERS\/[0-9a-f]{64} {2}stored\n$/);
+  const id = rest.stdout.slice("COUNTERS/".length, "COUNTERS/".length + 64);
+  expect((await objects(directory, "show", "COUNTERS", id)).stdout).toMatch(/alarm: \d{4}-/);
+  expect((await objects(directory, "export", "COUNTERS", id)).stdout).toContain('"count": 1\n');
+  expect((await objects(directory, "evict", "COUNTERS", id)).stdout).toContain("inactive");
+  expect((await objects(directory, "delete", "COUNTERS", id)).status).toBe(0);
+  const left = jsonLines(await objects(directory, "list", "--json"));
+  expect(left).toHaveLength(3);
+  expect(left).not.toContainEqual(expect.objectContaining({ id }));
+});
+
+it("refuses what makes no sense, and what belongs to nobody", async () => {
+  const directory = dataFolder();
+  const nothing = await objects(directory, "list");
+  expect(nothing).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining("data.mdb") as string,
+  });
+  const host = await startTestHost({ directory });
+  await host.server.close();
+  const misuses = [
+    ["start"],
+    ["list", "COUNTERS", "id"],
+    ["show", "COUNTERS"],
+    ["show", "COUNTERS", "id", "--name", "n"],
+    ["list", "--limit", "none"],
+    ["list", "--after", "x"],
+    ["list", "--colour"],
+  ];
+  for (const args of misuses) {
+    const run = runObjects([...args, "--data", directory], () => {});
+    expect(await failure(run)).toBeInstanceOf(Misuse);
+  }
+  expect((await objects(directory)).status).toBe(2);
+  const forged = await objects(directory, "show", "COUNTERS", "0".repeat(64));
+  expect(forged).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining("is none of") as string,
+  });
+  expect((await objects(directory, "--help")).stdout).toContain("usage: capstan objects");
+});

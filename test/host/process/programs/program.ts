@@ -1,0 +1,154 @@
+// A program for hosts of several processes: counters that know where they run, and what goes wrong with objects.
+
+import http from "node:http";
+import type { Front, FrontContext } from "../../../../src/host/process/program.node.js";
+
+interface Storage {
+  get<T>(key: string): Promise<T | undefined>;
+  put(key: string, value: unknown): Promise<void>;
+  setAlarm(time: number): Promise<void>;
+}
+interface Ctx {
+  readonly storage: Storage;
+  readonly id: { readonly name?: string; toString(): string };
+  blockConcurrencyWhile<T>(callback: () => Promise<T>): Promise<T>;
+  abort(reason?: unknown): never;
+  waitUntil(promise: Promise<unknown>): void;
+}
+interface Stub {
+  add(by?: number): Promise<number>;
+  pid(): Promise<number>;
+}
+interface Env {
+  readonly COUNTERS: { getByName(name: string): Stub };
+}
+
+export interface Data {
+  readonly version?: number;
+  readonly fails?: string;
+}
+
+let version = 1;
+
+export class Counter {
+  readonly #ctx: Ctx;
+  readonly #env: Env;
+  readonly #log: string[] = [];
+
+  constructor(ctx: Ctx, env: Env) {
+    this.#ctx = ctx;
+    this.#env = env;
+    void ctx.blockConcurrencyWhile(async () => {
+      const known = (await ctx.storage.get<number>("version")) ?? 0;
+      if (known >= version) return;
+      const migrations = (await ctx.storage.get<number[]>("migrations")) ?? [];
+      void ctx.storage.put("migrations", [...migrations, version]);
+      void ctx.storage.put("version", version);
+    });
+  }
+  async add(by = 1): Promise<number> {
+    const count = ((await this.#ctx.storage.get<number>("count")) ?? 0) + by;
+    void this.#ctx.storage.put("count", count);
+    return count;
+  }
+  async get(): Promise<number> {
+    return (await this.#ctx.storage.get<number>("count")) ?? 0;
+  }
+  async migrations(): Promise<number[]> {
+    return (await this.#ctx.storage.get<number[]>("migrations")) ?? [];
+  }
+  version(): number {
+    return version;
+  }
+  pid(): number {
+    return process.pid;
+  }
+  note(text: string): void {
+    this.#log.push(text);
+  }
+  log(): string[] {
+    return this.#log;
+  }
+  /** By way of another object, wherever that is. */
+  async addAt(name: string, by: number): Promise<{ count: number; pid: number }> {
+    const other = this.#env.COUNTERS.getByName(name);
+    const [count, pid] = await Promise.all([other.add(by), other.pid()]);
+    return { count, pid };
+  }
+  async wait(ms: number): Promise<string> {
+    await new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
+    return "waited";
+  }
+  async waitAndTell(ms: number): Promise<number> {
+    await this.wait(ms);
+    return version;
+  }
+  /** Does something when it has answered, and something at another object. */
+  later(ms: number, name: string): void {
+    this.#ctx.waitUntil(
+      this.wait(ms).then(async () => {
+        await this.#env.COUNTERS.getByName(name).add(10);
+        await this.add();
+      }),
+    );
+  }
+  async each(times: number, told: (count: number) => Promise<unknown>): Promise<void> {
+    for (let i = 0; i < times; i++) await told(await this.add());
+  }
+  abort(): never {
+    return this.#ctx.abort(new Error("on purpose"));
+  }
+  async exit(): Promise<void> {
+    await this.#ctx.storage.get("count");
+    process.exit(3);
+  }
+  async spin(): Promise<void> {
+    // Not in the first turn: what was let in last is not what runs.
+    await this.wait(1);
+    for (;;);
+  }
+  remind(ms: number): void {
+    void this.#ctx.storage.setAlarm(Date.now() + ms);
+  }
+  async alarm(): Promise<void> {
+    void this.#ctx.storage.put("rung", ((await this.#ctx.storage.get<number>("rung")) ?? 0) + 1);
+  }
+  async rung(): Promise<number> {
+    return (await this.#ctx.storage.get<number>("rung")) ?? 0;
+  }
+}
+
+/** Answers `GET /NAME?wait=MS` with the version of the front, its process, and the count of a counter, by one more. */
+export function front({ namespaces }: FrontContext): Front {
+  const { COUNTERS } = namespaces as unknown as Env;
+  const server = http.createServer((request, response) => {
+    const url = new URL(request.url!, "http://front");
+    const answer = async (): Promise<void> => {
+      if (url.pathname === "/exit") process.exit(4);
+      const wait = Number(url.searchParams.get("wait") ?? 0);
+      await new Promise((resolve) => {
+        setTimeout(resolve, wait);
+      });
+      const count = await COUNTERS.getByName(url.pathname).add();
+      response.end(JSON.stringify({ version, pid: process.pid, count }));
+    };
+    answer().catch((error: unknown) => {
+      response.statusCode = 500;
+      response.end(String(error));
+    });
+  });
+  return {
+    accept: (socket) => void server.emit("connection", socket),
+    async drain() {
+      server.closeIdleConnections();
+    },
+  };
+}
+
+export function load(data: Data | null) {
+  if (data?.fails !== undefined) throw new Error(data.fails);
+  version = data?.version ?? 1;
+  return { classes: { COUNTERS: Counter } };
+}
