@@ -14,6 +14,8 @@ import { nodeRuntime } from "../host/object/runtime.node.js";
 import type { Control } from "../host/process/control.node.js";
 import {
   Inspector,
+  type ObjectSummary,
+  type StoredHolding,
   type StoredObject,
   type StoredValue,
   type Which,
@@ -30,16 +32,17 @@ Looks at the objects of a data directory, whether a host runs on it or not. No o
 
 actions:
   list [NAMESPACE]      all objects, or those of a namespace: what is stored, and what is active
-  show NAMESPACE ID     what is stored of one object, its alarm, whether it is active
+  show NAMESPACE ID     what is stored of one object, its alarm, whether it is active,
+                        whom it holds by stored references, and who holds it
   export NAMESPACE ID   its values, one a line
   delete NAMESPACE ID   deletes it with all that is stored of it; if it is active it breaks
   evict NAMESPACE ID    lets go of it, if it is idle; what is stored stays
 
 options:
-  --data DIR            the data directory; by default ./data
+  --data DIR            the data directory; by default .capstan
   --name NAME           the name that the id is made from, in the place of ID
   --json                JSON: one document, or one a line for list and export
-  --limit N             list at most so many
+  --limit N             list at most so many; of holders and held, show at most so many (1000)
   --after NAMESPACE/ID  begin behind this one
   -h, --help            this text
 
@@ -102,7 +105,7 @@ function parse(args: string[]): Job | null {
       args,
       allowPositionals: true,
       options: {
-        data: { type: "string", default: "data" },
+        data: { type: "string", default: ".capstan" },
         name: { type: "string" },
         json: { type: "boolean", default: false },
         limit: { type: "string" },
@@ -171,8 +174,12 @@ async function run(
   const found = active.find((one) => one.namespace === namespace && one.id === id);
   if (summary === undefined && found === undefined)
     throw new Error(`there is no object ${name}: nothing is stored of it`);
-  if (action === "show") show({ namespace, id }, summary, found, say);
-  else if (action === "delete") {
+  if (action === "show") {
+    const most = Math.min(job.limit, PAGE);
+    const holds = await inspector.held(namespace, { id }, most);
+    const heldBy = await inspector.holders(namespace, { id }, most);
+    show({ namespace, id }, { ...summary, holds, heldBy }, found, say);
+  } else if (action === "delete") {
     if (control === null) await inspector.erase(namespace, { id });
     else await control.delete(namespace, id);
     say({ namespace, id, outcome: "deleted" }, `${name}: deleted`);
@@ -228,11 +235,11 @@ async function list(
 
 function show(
   object: StoredObject,
-  summary: Awaited<ReturnType<Inspector["summary"]>>,
+  stored: Partial<ObjectSummary> & Record<"holds" | "heldBy", readonly StoredHolding[]>,
   active: ActiveObject | undefined,
   say: Say,
 ): void {
-  const { values = 0, bytes = 0, alarm = null } = summary ?? {};
+  const { values = 0, bytes = 0, alarm = null, holds, heldBy } = stored;
   const due = alarm === null ? null : new Date(alarm).toISOString();
   const view = {
     ...object,
@@ -244,7 +251,18 @@ function show(
     idle: active?.idle,
   };
   const lines = Object.entries(view).filter(([, value]) => value !== undefined);
-  say(view, lines.map(([key, value]) => `${key}: ${value}`).join("\n"));
+  const text = [
+    ...lines.map(([key, value]) => `${key}: ${value}`),
+    ...holds.map((one) => `holds: ${holdingText(one)}`),
+    ...heldBy.map((one) => `held by: ${holdingText(one)}`),
+  ];
+  say({ ...view, holds, heldBy }, text.join("\n"));
+}
+
+function holdingText({ type, namespace, id, count }: StoredHolding): string {
+  if (type === "saved") return `a saved reference, ${id}`;
+  const name = type === "namespace" ? `the namespace ${namespace}` : `${namespace}/${id}`;
+  return count === 1 ? name : `${name}, in ${count} values`;
 }
 
 function nameOf({ namespace, id }: StoredObject): string {

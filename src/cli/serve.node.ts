@@ -5,7 +5,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { type Binding, type ModuleConfig, NO_CONFIG } from "../host/module/config.js";
 import { findConfig, readConfigFile } from "../host/module/config-file.node.js";
-import { prepareProcess, report } from "../host/module/program.node.js";
+import { prepareProcess, report, surviveFaults } from "../host/module/program.node.js";
 import { type ServeOptions, serveModule } from "../host/module/serve.node.js";
 import { MOST_SLOTS } from "../host/process/slots.js";
 import { Misuse } from "./misuse.js";
@@ -24,7 +24,7 @@ options:
   --host ADDRESS        where to listen; by default 127.0.0.1, which nobody else can reach
   --bind NAME=CLASS     objects of the exported CLASS as env.NAME (may be repeated); without any, and without a
                         configuration of them, each exported class that extends DurableObject by its own name
-  --var NAME=TEXT       a text as env.NAME (may be repeated)
+  --var NAME[=TEXT]     a text as env.NAME (may be repeated); without TEXT that of the environment
   --address-header NAME the header in which a proxy before this tells the address of a client
   --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one
   --grace SECONDS       how long what is under way may take when it is to end; by default 10
@@ -62,7 +62,10 @@ export async function runServe(args: string[], stdout: (text: string) => void): 
     if (slot === null) tell({ event: "process", role: "front", pid });
     else tell({ event: "process", role: "objects", slot, pid });
   };
-  if (job.processes === 0) prepareProcess();
+  if (job.processes === 0) {
+    prepareProcess();
+    surviveFaults();
+  }
   const signals = new Signals();
   try {
     const serving = await serveModule({ ...job, report, warn: say, started });
@@ -144,7 +147,7 @@ function parse(args: string[]): Job | null {
   const port = number(values.port, "--port", 65_535);
   const grace = number(values.grace, "--grace", 86_400) ?? DEFAULT_GRACE;
   const bound = (values.bind ?? []).map((text) => pair(text, "--bind", "CLASS"));
-  const vars = (values.var ?? []).map((text) => pair(text, "--var", "TEXT"));
+  const vars = (values.var ?? []).map((text) => pair(fromEnvironment(text), "--var", "TEXT"));
   const file = values["no-config"] === true ? null : (values.config ?? configBeside(module));
   const found = file === null ? NO_CONFIG : readConfigFile(file);
   const main =
@@ -185,6 +188,14 @@ function withFlags(
     bindings: more.length === 0 ? config.bindings : [...others, ...more],
     vars: { ...config.vars, ...Object.fromEntries(vars) },
   };
+}
+
+/** What is secret need not be seen in a list of processes. */
+function fromEnvironment(text: string): string {
+  if (!/^[\w$]+$/.test(text)) return text;
+  const value = process.env[text];
+  if (value === undefined) throw new Misuse(`--var ${text} is not in the environment`);
+  return `${text}=${value}`;
 }
 
 function pair(text: string, flag: string, what: string): readonly [string, string] {

@@ -74,8 +74,12 @@ export function receiveCap(
   switch (reader.capKind(index)) {
     case DescriptorKind.none:
       return null;
-    case DescriptorKind.senderHosted:
-      return identified(state, reader, index, receiveImport(state, id as ImportId, false));
+    case DescriptorKind.senderHosted: {
+      const hook = receiveImport(state, id as ImportId, false);
+      const identity = reader.capIdentity(index);
+      if (identity !== null) state.identities!.note(hook, identity);
+      return hook;
+    }
     case DescriptorKind.senderPromise:
       return receiveImport(state, id as ImportId, true);
     case DescriptorKind.receiverHosted:
@@ -88,18 +92,6 @@ export function receiveCap(
     default:
       throw protocolError(`a capability descriptor of unknown kind ${reader.capKind(index)}`);
   }
-}
-
-/** Notes what a trusted peer says of its capability beside. */
-function identified(
-  state: ConnectionState,
-  reader: MessageReader,
-  index: number,
-  hook: Hook,
-): Hook {
-  const identity = reader.capIdentity(index);
-  if (identity !== null) state.identities!.note(hook, identity);
-  return hook;
 }
 
 /**

@@ -4,7 +4,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
-import { Frame, malformed, parseFrame, parseFrameAt, plainBytes } from "../wire/frame.js";
+import { Frame, malformed, parseFrame, parseFrameAt, plainBytes, trailing } from "../wire/frame.js";
 import { type FrameMemory, PLAIN_MEMORY } from "../wire/frame-memory.js";
 import type { Framer } from "../wire/framer.js";
 
@@ -108,19 +108,20 @@ export class Inlet {
     this.pump();
   }
 
-  /** Takes one unit, from `at` to `end` of `memory`, which may change as soon as this returns. @param view on `memory`. */
-  acceptUnit(memory: Uint8Array, view: DataView, at: number, end: number): void {
+  /**
+   * Takes one unit, from `at` to `end` of `memory`, which may change as soon as this returns.
+   * @param view on `memory`. @param from where `memory` came from when it is nobody else's, nor will be.
+   */
+  acceptUnit(
+    memory: Uint8Array,
+    view: DataView,
+    at: number,
+    end: number,
+    from: FrameMemory | null,
+  ): void {
     if (this.shut) return;
     if (this.holding) this.hold(memory.slice(at, end));
-    else this.cutting(() => this.cutMessages(memory, view, at, end, null));
-    this.pump();
-  }
-
-  /** Takes one unit, the first `end` bytes of `memory`, which came from `from` and is nobody else's. */
-  acceptOwn(memory: Uint8Array, end: number, from: FrameMemory): void {
-    if (this.shut) return;
-    if (this.holding) this.hold(memory.subarray(0, end));
-    else this.cutting(() => this.cutMessages(memory, new DataView(memory.buffer), 0, end, from));
+    else this.cutting(() => this.cutMessages(memory, view, at, end, from));
     this.pump();
   }
 
@@ -221,8 +222,7 @@ export class Inlet {
     if (begin === end) throw malformed("an empty unit holds no message");
     do {
       at = parseFrameAt(bytes, view, at, end, frame, limits);
-      if (at !== end && this.framing === Framing.single)
-        throw malformed(`${end - at} bytes after the frame: a message must hold exactly one`);
+      if (at !== end && this.framing === Framing.single) throw trailing(end - at);
       if (frame.length === end - begin) frame.memory = memory;
       this.onFrame(frame);
     } while (at < end);

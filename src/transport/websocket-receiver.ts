@@ -6,10 +6,11 @@ import { mask } from "./websocket-mask.js";
 
 /** What a receiver tells, in the order of the bytes. None of these may call the receiver, but for `discard`. */
 export interface ReceiverOwner {
-  /** A message of bytes, from `at` to `end` of `memory`, which may change as soon as this returns. */
-  unit(memory: Uint8Array, view: DataView, at: number, end: number): void;
-  /** A message of bytes, the first `end` of `memory`, which came from the receiver's memory and is the owner's now. */
-  ownUnit(memory: Uint8Array, end: number): void;
+  /**
+   * A message of bytes, from `at` to `end` of `memory`, which may change as soon as this returns.
+   * @param view on `memory`. @param own `memory` came from the receiver's {@link FrameMemory}, and is the owner's from now on.
+   */
+  unit(memory: Uint8Array, view: DataView, at: number, end: number, own: boolean): void;
   /** A message of text, which nobody here reads. */
   text(): void;
   /** @param payload as short-lived as the bytes of `unit`. */
@@ -228,7 +229,7 @@ export class WebSocketReceiver {
         this.unmask(bytes, at, to);
         this.left = 0;
         this.messageEnds();
-        this.owner.unit(bytes, view, at, to);
+        this.owner.unit(bytes, view, at, to, false);
         return to;
       }
       const from = this.filledTo;
@@ -265,13 +266,10 @@ export class WebSocketReceiver {
     } else if (!passing) this.handOver(memory, end);
   }
 
-  private handOver(memory: Uint8Array | null, end: number): void {
-    if (memory !== null && memory !== this.kept) {
-      this.owner.ownUnit(memory, end);
-      return;
-    }
-    const bytes = memory ?? new Uint8Array(0);
-    this.owner.unit(bytes, new DataView(bytes.buffer), 0, end);
+  private handOver(gathered: Uint8Array | null, end: number): void {
+    const memory = gathered ?? new Uint8Array(0);
+    const own = gathered !== null && gathered !== this.kept;
+    this.owner.unit(memory, new DataView(memory.buffer), 0, end, own);
   }
 
   private messageEnds(): void {

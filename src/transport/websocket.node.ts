@@ -38,10 +38,13 @@ export function maxPayload(settings: TransportSettings): number {
 }
 
 /**
- * Messages over an open `ws` WebSocket without extensions; owns it from now on, and nobody else hears of it but its end.
- * All frames of a batch leave in one write.
+ * Messages over an open `ws` WebSocket; owns it from now on, and nobody else hears of it but its end. All frames of a batch
+ * leave in one write.
+ *
+ * Make it in the `open` or `connection` event: what arrives before nobody holds.
  *
  * @param stream the connection below the WebSocket, as `request.socket` or `response.socket` of the upgrade.
+ * @throws RpcError invalid-argument when compression was agreed on: `perMessageDeflate: false` turns it off.
  * @example server.on("connection", (ws, request) => serve(new NodeWebSocketTransport("ws", ws, request.socket)));
  * Source: RFC 6455.
  */
@@ -70,6 +73,12 @@ export class NodeWebSocketTransport
   constructor(name: string, ws: WebSocket, stream: Duplex, options?: TransportOptions) {
     const framing = ws.protocol === BATCH_PROTOCOL ? Framing.batch : Framing.single;
     super(name, framing, transportSettings(options));
+    if (ws.extensions !== "")
+      throw new RpcError(
+        "failed",
+        "invalid-argument",
+        `${name}: the WebSocket was opened with ${ws.extensions}: give ws the option perMessageDeflate: false`,
+      );
     // Only a client's has a URL, and only clients mask.
     this.masks = (ws as { url?: string }).url !== undefined;
     this.receiver = new WebSocketReceiver(this, RAW_MEMORY, !this.masks, maxPayload(this.settings));
@@ -139,12 +148,8 @@ export class NodeWebSocketTransport
 
   // What the receiver says.
 
-  unit(memory: Uint8Array, view: DataView, at: number, end: number): void {
-    this.inlet.acceptUnit(memory, view, at, end);
-  }
-
-  ownUnit(memory: Uint8Array, end: number): void {
-    this.inlet.acceptOwn(memory, end, RAW_MEMORY);
+  unit(memory: Uint8Array, view: DataView, at: number, end: number, own: boolean): void {
+    this.inlet.acceptUnit(memory, view, at, end, own ? RAW_MEMORY : null);
   }
 
   text(): void {

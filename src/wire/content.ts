@@ -4,6 +4,9 @@
 import { type ErrorPolicy, RpcError } from "../base/errors.js";
 import { type FrameMemory, isPassedOn } from "./frame-memory.js";
 
+/** Where memory goes that nobody reads any more. */
+type Memory = Pick<FrameMemory, "recycle">;
+
 /**
  * The content of a Payload (params or results): ONE segment with near pointers only; word 0 is the root pointer.
  * Capability pointers are indexes into the Payload's own table. Never written after it was made.
@@ -33,7 +36,7 @@ export class Content {
   /** Whether `bytes` is scratch, valid only during the call it is handed to; who keeps it longer calls {@link own}. */
   readonly borrowed: boolean;
   /** Where the buffer came from that this content alone is in; of one with a tail, that of the tail. */
-  private memory: FrameMemory | null;
+  private memory: Memory | null;
 
   /**
    * @param bytes the segment; not copied. @param tail see {@link tail}; not copied. @param borrowed see {@link borrowed}.
@@ -44,7 +47,7 @@ export class Content {
     bytes: Uint8Array,
     tail: Uint8Array | null = null,
     borrowed = false,
-    memory: FrameMemory | null = null,
+    memory: Memory | null = null,
   ) {
     if ((bytes.length & 7) !== 0 || bytes.length === 0)
       throw new RpcError(
@@ -94,14 +97,6 @@ export class Content {
     this.memory = null;
     const { buffer } = this.tail ?? this.bytes;
     if (memory !== null && !isPassedOn(buffer)) memory.recycle(buffer);
-  }
-
-  /** The tail is sent, and read by nobody else: what to do with its memory once it has left, if anything. */
-  spend(): (() => void) | null {
-    const { memory, tail } = this;
-    if (memory === null || tail === null) return null;
-    this.memory = null;
-    return () => memory.recycle(tail.buffer);
   }
 
   private joined(): Uint8Array {

@@ -129,8 +129,7 @@ export function parseFrame(bytes: Uint8Array, frame: Frame, limits: Limits): voi
   const plain = plainBytes(bytes);
   const view = new DataView(plain.buffer, plain.byteOffset, plain.byteLength);
   const at = parseFrameAt(plain, view, 0, plain.length, frame, limits);
-  if (at !== plain.length)
-    throw malformed(`${plain.length - at} bytes after the frame: a message must hold exactly one`);
+  if (at !== plain.length) throw trailing(plain.length - at);
 }
 
 /**
@@ -156,6 +155,11 @@ export function parseFrameAt(
     throw malformed(`the message ends ${length - available} bytes before its frame does`);
   pointFrame(frame, bytes, view, at, segments, length);
   return at + length;
+}
+
+/** What there is behind the one frame that a message may hold. */
+export function trailing(bytes: number): RpcError {
+  return malformed(`${bytes} bytes after the frame: a message must hold exactly one`);
 }
 
 /** A peer's framing cannot be trusted any more. */

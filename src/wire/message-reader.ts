@@ -383,7 +383,10 @@ export class MessageReader {
     const caps = this.caps;
     const kind = p.u16(entry, 0);
     this.capUnknown[caps.count] = false;
-    const identity = this.identities && p.enterBytes(entry, 1) ? this.bytesFound() : null;
+    const identity =
+      this.identities && p.enterBytes(entry, 1)
+        ? p.frame.bytes.slice(p.pos, p.pos + p.count)
+        : null;
     if (kind === DescriptorKind.receiverAnswer) {
       p.enter(entry, entry, 0);
       const id = p.u32(entry, 0);
@@ -394,11 +397,6 @@ export class MessageReader {
       p.enter(entry, entry, 0);
       caps.add(kind, p.u32(entry, 0), EMPTY_PATH);
     } else caps.add(kind, p.u32(entry, 4), EMPTY_PATH, identity);
-  }
-
-  private bytesFound(): Uint8Array {
-    const { pos, count, frame } = this.p;
-    return frame.bytes.slice(pos, pos + count);
   }
 
   private contentIs(ref: StructRef, index: number): void {

@@ -376,9 +376,9 @@ export class MessageWriter {
     const bytes = apart.bytes;
     if (isCopied(apart)) {
       this.outbox.u8.set(bytes, this.outbox.at + head);
-      this.outbox.commit(head + bytes.length, apart.tail, null, canWait, apart.spend());
+      this.outbox.commit(head + bytes.length, apart.tail, null, canWait, apart);
     } else {
-      this.outbox.commit(head, bytes, apart.tail, canWait, apart.spend());
+      this.outbox.commit(head, bytes, apart.tail, canWait, apart);
     }
   }
 
@@ -564,8 +564,10 @@ function tableWords(caps: Descriptors): number {
   const n = caps.count;
   if (n === 0) return 0;
   let words = 1 + 2 * n;
-  for (let i = 0; i < n; i++) words += descriptorExtraWords(caps.kind[i]!, caps.path[i]!);
-  if (caps.identified) for (let i = 0; i < n; i++) words += 1 + dataWords(caps.identity[i]!);
+  for (let i = 0; i < n; i++) {
+    words += descriptorExtraWords(caps.kind[i]!, caps.path[i]!);
+    if (caps.identified) words += 1 + dataWords(caps.identity[i]!);
+  }
   return words;
 }
 

@@ -2,10 +2,13 @@
 // State: the open slab and the list of finished chunks; the process-wide pool of idle slabs.
 // Must not know: what a message says, or when the turn ends.
 
+import type { Content } from "./content.js";
+
 /** Bytes of a pooled slab. A message that does not fit in one gets a buffer of its own. */
 export const SLAB_BYTES = 64 * 1024;
 
 const NO_WORDS = new Int32Array(0);
+const NOTHING: readonly (() => void)[] = [];
 const PADDING: readonly Uint8Array[] = Array.from({ length: 8 }, (_, n) => new Uint8Array(n));
 
 /** A buffer with the two views that writing needs. Its bytes are stale: writers set every word. */
@@ -72,25 +75,19 @@ export class Batch {
   /** Number of messages. */
   readonly count: number;
   private readonly sizes: readonly number[];
-  private slabs: Slab[] | null;
-  private readonly spent: readonly (() => void)[];
-  private readonly pool: SlabPool;
+  private spent: readonly (() => void)[];
 
   constructor(
     chunks: readonly Uint8Array[],
     bytes: number,
     sizes: readonly number[],
-    slabs: Slab[],
-    pool: SlabPool,
-    spent: readonly (() => void)[] = [],
+    spent: readonly (() => void)[],
   ) {
     this.chunks = chunks;
     this.bytes = bytes;
     this.count = sizes.length;
     this.sizes = sizes;
-    this.slabs = slabs;
     this.spent = spent;
-    this.pool = pool;
   }
 
   /** Each message apart, as the pieces that make it up in order: for transports that carry whole messages (C-FRM-19). */
@@ -118,11 +115,9 @@ export class Batch {
 
   /** Gives the slabs back, and other memory that only waited for this. A second call does nothing. */
   release(): void {
-    const slabs = this.slabs;
-    if (slabs === null) return;
-    this.slabs = null;
-    for (let i = 0; i < slabs.length; i++) this.pool.give(slabs[i]!);
-    for (const give of this.spent) give();
+    const { spent } = this;
+    this.spent = NOTHING;
+    for (let i = 0; i < spent.length; i++) spent[i]!();
   }
 }
 
@@ -162,7 +157,7 @@ export class Outbox {
   private written = 0;
   private chunks: Uint8Array[] = [];
   private sizes: number[] = [];
-  private slabs: Slab[] = [];
+  /** What gives memory back once it has left. */
   private spent: (() => void)[] = [];
 
   constructor(pool: SlabPool = sharedPool) {
@@ -174,7 +169,7 @@ export class Outbox {
     if (this.u8.length - this.at >= maxBytes) return;
     this.closeRun();
     const slab = this.pool.take(maxBytes);
-    this.slabs.push(slab);
+    this.spent.push(() => this.pool.give(slab));
     this.u8 = slab.u8;
     this.i32 = slab.i32;
     this.at = 0;
@@ -186,16 +181,16 @@ export class Outbox {
    * are not copied and must not change until the batch is released.
    *
    * @param bytes what was written from {@link at} on: a multiple of 8. @param canWait see {@link wake}.
-   * @param spent called when the batch is released.
+   * @param sent what is referenced of it; with a tail, its memory serves again once the batch is released.
    */
   commit(
     bytes: number,
     tail: Uint8Array | null = null,
     second: Uint8Array | null = null,
     canWait = false,
-    spent: (() => void) | null = null,
+    sent: Content | null = null,
   ): void {
-    if (spent !== null) this.spent.push(spent);
+    if (sent !== null && sent.tail !== null) this.spent.push(() => sent.recycle());
     this.at += bytes;
     this.written += bytes;
     if (tail !== null || second !== null) {
@@ -227,8 +222,7 @@ export class Outbox {
     if (this.count === 0) return null;
     this.taken = this.committed;
     this.closeRun();
-    const { chunks, bytes, sizes, slabs, spent, pool } = this;
-    const batch = new Batch(chunks, bytes, sizes, slabs, pool, spent);
+    const batch = new Batch(this.chunks, this.bytes, this.sizes, this.spent);
     this.clear();
     return batch;
   }
@@ -243,7 +237,6 @@ export class Outbox {
   private clear(): void {
     this.chunks = [];
     this.sizes = [];
-    this.slabs = [];
     this.spent = [];
     this.bytes = 0;
     this.count = 0;

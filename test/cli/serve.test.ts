@@ -1,12 +1,12 @@
 // The command `capstan serve`, as a process: what it writes where, and how it ends.
 
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { compilePrograms, type Programs } from "../support/programs.js";
 
 const root = path.join(import.meta.dirname, "../..");
@@ -63,9 +63,18 @@ interface Served {
   end(signal: NodeJS.Signals): Promise<{ status: number | null; stdout: string; stderr: string }>;
 }
 
+/** Those that no test has ended, when one fails. */
+const running = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of running) child.kill("SIGKILL");
+  running.clear();
+});
+
 /** Runs it until it serves. */
 async function serve(...args: string[]): Promise<Served> {
   const child = spawn(process.execPath, command(args), { cwd: folder });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   const said = { stdout: "", stderr: "" };
   child.stderr.on("data", (data: Buffer) => (said.stderr += data.toString()));
   const events: Record<string, unknown>[] = [];
@@ -131,6 +140,7 @@ describe("capstan serve", { timeout: 300_000 }, () => {
       [["a.ts", "--port", "70000"], "--port takes a whole number from 0 to 65535, not 70000"],
       [["a.ts", "--port", "1e3"], "--port takes a whole number from 0 to 65535, not 1e3"],
       [["a.ts", "--bind", "ROOMS"], "--bind takes NAME=CLASS, not ROOMS"],
+      [["a.ts", "--var", "NOT_THERE"], "--var NOT_THERE is not in the environment"],
       [["a.ts", "--var", "1=2"], "--var takes NAME=TEXT, not 1=2"],
       [["a.ts", "--no-config", "--config", "x"], "--config and --no-config contradict each other"],
     ] as const)
@@ -231,6 +241,29 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     expect((await again.end("SIGTERM")).status).toBe(0);
   });
 
+  it("goes on when the module throws where nobody catches it", async () => {
+    put(
+      "stray.ts",
+      `export default {
+        fetch(request: Request, env: { HOME: string }): Response {
+          setTimeout(() => { throw new Error("a stray"); });
+          void Promise.reject(new Error("forgotten"));
+          return new Response(env.HOME);
+        },
+      };`,
+    );
+    for (const processes of ["1", "0"]) {
+      const flags = ["--port", "0", "--processes", processes, "--var", "HOME", "--json"];
+      const served = await serve("stray.ts", ...flags);
+      expect(await (await get(served.url)).text()).toBe(process.env["HOME"]);
+      await served.said("capstan: nobody caught: Error: a stray\n");
+      await served.said("capstan: nobody caught: Error: forgotten\n");
+      expect((await get(served.url)).status).toBe(200);
+      expect(served.events.filter(({ role }) => role === "front")).toHaveLength(Number(processes));
+      expect((await served.end("SIGTERM")).status).toBe(0);
+    }
+  });
+
   it("says that a port or the data is taken", async () => {
     put("page.html", "<p>");
     put("counter.ts", COUNTER);
@@ -282,6 +315,7 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     put("wrangler.toml", `vars = { GREETING = "good night" }`);
     served.kill("SIGHUP");
     await served.said("capstan: the new version has taken over\n");
+    expect(fs.readdirSync(path.join(folder, ".capstan/module"))).toHaveLength(1);
     expect(await (await get(served.url)).text()).toBe("good night 2 <b>");
     put("counter.ts", "export default {");
     served.kill("SIGHUP");

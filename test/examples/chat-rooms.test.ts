@@ -107,6 +107,56 @@ describe("the chat rooms", () => {
     expect(await handshake(good, { origin: url.slice(0, -1) })).toBe(101);
   });
 
+  it("take what is said once, in order, and tell who comes back", async () => {
+    const { url } = await serve();
+    type Heard = {
+      type: string;
+      id?: number;
+      last?: number;
+      said?: { text: string }[];
+      names?: string[];
+    };
+    const join = async (
+      query: string,
+    ): Promise<{ socket: WebSocket; heard: Heard[]; until(type: string): Promise<Heard> }> => {
+      const socket = new WebSocket(`${url.replace("http", "ws")}rooms/a/socket?${query}`);
+      const heard: Heard[] = [];
+      socket.on("message", (data: Buffer) => heard.push(JSON.parse(data.toString()) as Heard));
+      const until = async (type: string): Promise<Heard> => {
+        while (!heard.some((one) => one.type === type)) await once(socket, "message");
+        return heard.find((one) => one.type === type)!;
+      };
+      await until("welcome");
+      return { socket, heard, until };
+    };
+    const ada = await join("client=0123456789&name=Ada");
+    for (const [id, text] of [
+      [1, "one"],
+      [1, "one"],
+      [3, "three"],
+      [2, "two"],
+    ] as const)
+      ada.socket.send(JSON.stringify({ id, text }));
+    while (ada.heard.filter(({ type }) => type === "stored").length < 3)
+      await once(ada.socket, "message");
+    const told = ada.heard.filter(({ type }) => type === "stored" || type === "again");
+    expect(told.map(({ type, id }) => [type, id])).toEqual([
+      ["stored", 1],
+      ["stored", 1],
+      ["again", undefined],
+      ["stored", 2],
+    ]);
+    const left = once(ada.socket, "close");
+    // The same client again, before anybody has noticed that it was gone.
+    const again = await join("client=0123456789&name=Ada&after=1");
+    expect((await left)[0]).toBe(4000);
+    expect(again.heard[0]).toMatchObject({ type: "welcome", last: 2, said: [{ text: "two" }] });
+    const bob = await join("client=9876543210&name=Bob");
+    expect(bob.heard[0]).toMatchObject({ last: 0, said: [{ text: "one" }, { text: "two" }] });
+    expect((await bob.until("here")).names).toEqual(["Ada", "Bob"]);
+    for (const { socket } of [again, bob]) socket.close();
+  });
+
   it("let one address do so much, and no more", async () => {
     const { url } = await serve("--var", "RATE=0.001", "--var", "BURST=3");
     const socket = new WebSocket(

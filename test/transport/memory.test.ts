@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { memoryPair } from "../../src/transport/memory.js";
-import { Batch, SlabPool } from "../../src/wire/outbox.js";
+import { Batch } from "../../src/wire/outbox.js";
 import { listenTo, numbers, turn, Writer } from "../support/messages.js";
 import { transportSuite } from "../suites/transport.js";
 
@@ -21,7 +21,7 @@ transportSuite({
     listenTo(peer);
     return {
       transport,
-      send: (unit) => peer.write(new Batch([unit], unit.length, [unit.length], [], new SlabPool())),
+      send: (unit) => peer.write(new Batch([unit], unit.length, [unit.length], [])),
       end: () => peer.end(),
       received: () => peer.receivedBytes,
       dispose: () => peer.close(),

@@ -420,6 +420,20 @@ describe("websocket", () => {
     expect(await listener.ended()).toMatchObject({ code: "peer-unresponsive" });
   });
 
+  it("a WebSocket with compression is refused at once: no frame would be understood", async () => {
+    const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: true });
+    await once(server, "listening");
+    const { port } = server.address() as net.AddressInfo;
+    const ws = new WebSocket(`ws://127.0.0.1:${port}`);
+    let stream!: net.Socket;
+    ws.on("upgrade", (response) => (stream = response.socket));
+    await once(ws, "open");
+    expect(() => node(ws, stream)).toThrow(/perMessageDeflate: false/);
+    ws.terminate();
+    server.close();
+    await once(server, "close");
+  });
+
   it("keepAliveInterval 0 sends no ping and reports nobody", async () => {
     const { ws, transport } = await raw(undefined, { peerTimeout: 50, keepAliveInterval: 0 });
     const listener = listenTo(transport);

@@ -17,7 +17,7 @@ import { nodeTurnEnd } from "../../src/vat/turn.node.js";
 import { microtaskTurnEnd, type TurnEnd } from "../../src/vat/turn.js";
 import { MessageTag } from "../../src/wire/descriptors.js";
 import type { Frame } from "../../src/wire/frame.js";
-import { Batch, SlabPool } from "../../src/wire/outbox.js";
+import { Batch } from "../../src/wire/outbox.js";
 import { Listener, turn } from "../support/messages.js";
 import { payload } from "../support/objects.js";
 import { expectNoResidue, resources } from "../support/residue.js";
@@ -369,7 +369,7 @@ describe("session", () => {
     const hook = client.bootstrap();
     const waiting = failure(ask(hook, 0, 1));
     await turn();
-    far.write(new Batch([new Uint8Array(16).fill(0xff)], 16, [16], [], new SlabPool()));
+    far.write(new Batch([new Uint8Array(16).fill(0xff)], 16, [16], []));
     expect(await waiting).toMatchObject({ type: "disconnected", code: "malformed-frame" });
     const cause = await client.closed;
     expect(cause).toMatchObject({ type: "disconnected", code: "malformed-frame" });

@@ -70,8 +70,8 @@ export function bytesParams(data: Uint8Array, lent = false): Content {
   const bytes = new Uint8Array(large ? 16 : 16 + ((length + 7) & -8));
   putBytesHead(bytes, length);
   if (!large) bytes.set(data, 16);
-  else if (lent) return new Content(bytes, copyToSend(data), false, COPIES);
-  return new Content(bytes, large ? data : null);
+  const tail = lent && large ? copyToSend(data) : data;
+  return new Content(bytes, large ? tail : null, false, lent ? COPIES : null);
 }
 
 const view = /* @__PURE__ */ new ContentView();

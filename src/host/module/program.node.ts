@@ -40,6 +40,7 @@ export async function load(data: unknown): Promise<LoadedModule> {
 
 /** For {@link HostProgram}. */
 export function front({ data, loaded, namespaces }: FrontContext): Front {
+  surviveFaults();
   const { terms, addressHeader } = data as ModuleProgram;
   const { entryPoint, bindings = {} } = loaded as LoadedModule;
   const bound = Object.entries(bindings).map(([name, stored]) => [name, namespaces[stored]]);
@@ -65,6 +66,15 @@ export function prepareProcess(): void {
   process.setSourceMapsEnabled(true);
   // What it says is for people; stdout is for programs.
   globalThis.console = new Console(process.stderr);
+}
+
+/**
+ * From now on what the module throws where nobody catches it, in a timer or a forgotten promise, is told to people, and ends nothing: a front
+ * that ends cuts off everybody else's requests and WebSockets, and has no state that could be wrong afterwards.
+ */
+export function surviveFaults(): void {
+  process.on("uncaughtException", (error) => report(error, "nobody caught"));
+  process.on("unhandledRejection", (reason) => report(reason, "nobody caught"));
 }
 
 /** Told to people: what failed, and why. */

@@ -1,6 +1,7 @@
 // Role: a module being served: bundled, and run in processes of its own, or all in this one.
 // State: these parts. Must not know: the command line.
 
+import fs from "node:fs";
 import path from "node:path";
 import { Host } from "../object/host.js";
 import type { Reporter } from "../object/parts.js";
@@ -61,26 +62,39 @@ async function bundle(options: ServeOptions, { main, config }: ModuleSource): Pr
   return file;
 }
 
+/** Removes what was made of versions before. @param file that is served now. */
+function tidy({ data }: ServeOptions, file: string): void {
+  const into = path.join(data, "module");
+  for (const name of fs.readdirSync(into))
+    if (name !== path.basename(file)) fs.rmSync(path.join(into, name), { force: true });
+}
+
 async function serveInProcesses(options: ServeOptions): Promise<Serving> {
   const { data: directory, processes, address, port, report, started } = options;
-  const sourceOf = async (source: ModuleSource): Promise<ProgramSource> => {
+  const sourceOf = async (source: ModuleSource): Promise<ProgramSource & { file: string }> => {
     const file = await bundle(options, source);
     const { vars, bindings } = source.config;
     const { addressHeader } = options;
     const data: ModuleProgram = { file, terms: { vars, bindings }, addressHeader };
-    return { program: PROGRAM, data };
+    return { program: PROGRAM, data, file };
   };
+  const { file, ...first } = await sourceOf(options);
   const host = await HostServer.start({
-    ...(await sourceOf(options)),
+    ...first,
     directory,
     processes,
     listen: { host: address, port },
     report,
     ...(started === undefined ? {} : { started }),
   });
+  tidy(options, file);
   return {
     url: urlOf(host.address!, address),
-    reload: async (source) => host.reload(await sourceOf(source)),
+    async reload(source) {
+      const { file: next, ...version } = await sourceOf(source);
+      await host.reload(version);
+      tidy(options, next);
+    },
     close: (grace) => host.drain(grace),
   };
 }
@@ -93,7 +107,8 @@ const PROGRAM = new URL(
 
 async function serveHere(options: ServeOptions): Promise<Serving> {
   const { data, config, report } = options;
-  const module = await loadModule(await bundle(options, options), config);
+  const file = await bundle(options, options);
+  const module = await loadModule(file, config);
   const { classes, bindings, entryPoint } = module;
   const store = await openLmdbStore(data);
   const terms = { store, classes, bindings, env: { ...config.vars }, report };
@@ -108,6 +123,7 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
   };
   try {
     const url = await server.listen(options.address, options.port);
+    tidy(options, file);
     let closing: Promise<void> | null = null;
     return {
       url,

@@ -17,6 +17,7 @@ import { HttpService } from "../../http/server.js";
 import { type Frame, InputGate } from "../gates/input-gate.js";
 import type { GateEvent } from "../gates/section.js";
 import { OutputGate } from "../gates/output-gate.js";
+import { Restorer } from "../../persist/restorer.js";
 import { HoldingBook, READ_AT_START } from "../references/holdings.js";
 import { identify, referenceOf } from "../references/identity.js";
 import { lost, type ObjectReference, type Reference } from "../references/reference.js";
@@ -162,10 +163,13 @@ export class Activation implements Callee, Wrapping {
 
   /** Of its WebSockets those that outlive it. */
   get sockets(): ActivationSockets {
-    const { definition, id, output, parts } = this;
+    const { definition, id, output, parts, codecs } = this;
+    const { scheduler, limits } = parts;
     return (this.held ??= new ActivationSockets(parts.sockets.of(definition, id), {
-      ...parts,
+      scheduler,
+      limits,
       output,
+      codecs,
     }));
   }
 
@@ -280,6 +284,7 @@ export class Activation implements Callee, Wrapping {
           block: (callback) => this.section(callback),
           waitUntil: (promise) => this.waitUntil(promise),
           facet: (params) => this.newFacet(params),
+          restorer: () => new Restorer(this.take(parts.references.restorer()), parts.terms),
           abort: (reason) => this.abort(reason),
           sockets: () => this.sockets,
         });

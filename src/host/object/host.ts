@@ -9,6 +9,7 @@ import { RpcStub } from "../../cap/dynamic/stub.js";
 import type { Fetcher } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
+import { HOLD } from "../../hook/holder.js";
 import { lost, type ObjectReference, type Reference } from "../references/reference.js";
 import { SavedReferences } from "../references/saved.js";
 import { metaKey, namespaceBytes } from "../storage/keys.js";
@@ -138,6 +139,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
         hook: (reference) => this.find(reference),
         value: (reference, inside) => this.revive(reference, inside),
         saver: (reference) => this.saved._saver(reference),
+        restorer: () => this.saved.restorer()[HOLD](true),
       },
       environment,
     };

@@ -105,6 +105,8 @@ export interface Referrals {
   value(reference: Reference, inside: Wrapping): object;
   /** Answers `Persistent.save` for what is found by it. */
   saver(reference: ObjectReference): Beside;
+  /** A new capability that redeems saved references. */
+  restorer(): Hook;
 }
 
 /** Takes capabilities into an object. */

@@ -3,6 +3,7 @@
 
 import type { RpcStub } from "../../cap/dynamic/stub.js";
 import type { PairedWebSocket } from "../../http/websocket.js";
+import type { Restorer } from "../../persist/restorer.js";
 import type { ActivationSockets } from "../sockets/activation-sockets.js";
 import type { WebSocketRequestResponsePair } from "../sockets/auto-response.js";
 import type { ObjectStorage } from "../storage/object-storage.js";
@@ -15,6 +16,7 @@ export interface StateBehind {
   block<T>(callback: () => Promise<T>): Promise<T>;
   waitUntil(promise: Promise<unknown>): void;
   facet(params: unknown): object;
+  restorer(): Restorer;
   abort(reason: unknown): never;
   sockets(): ActivationSockets;
 }
@@ -64,6 +66,20 @@ export class ObjectState {
    */
   facet<T extends object>(params: unknown): RpcStub<T> {
     return this.#behind.facet(params) as RpcStub<T>;
+  }
+
+  /**
+   * Redeems references that were saved of objects of this host, by `save(stub)` of `capstan/persist`: to be handed to those who have
+   * some, since theirs is a secret that cannot be guessed. While it is held the object stays active.
+   *
+   * @returns to be disposed, or returned to a caller.
+   * @example
+   * class Front extends DurableObject {
+   *   restorer() { return this.ctx.restorer(); }
+   * }
+   */
+  restorer(): Restorer {
+    return this.#behind.restorer();
   }
 
   /**

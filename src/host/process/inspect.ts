@@ -4,7 +4,9 @@
 import { RpcError } from "../../base/errors.js";
 import { type IdCrypto, IdMaker, type ObjectId } from "../object/ids.js";
 import { readAlarm } from "../storage/alarm.js";
-import { erasure } from "../references/holdings.js";
+import { erasure, type Held, heldByObject, holdersOfNode } from "../references/holdings.js";
+import type { Reference as AnyReference } from "../references/reference.js";
+import { ObjectReferences } from "../references/stored.js";
 import {
   ALL_OBJECTS,
   KIND_VALUE,
@@ -15,7 +17,7 @@ import {
   readObjectKey,
 } from "../storage/keys.js";
 import type { Bytes, Entry, Store } from "../storage/store.js";
-import { NO_STORED_REFERENCES, ValueCodecs } from "../storage/values.js";
+import { ValueCodecs } from "../storage/values.js";
 
 /** Which object: its id as text, or what the id is made from. */
 export type Which = { readonly id: string } | { readonly name: string };
@@ -35,6 +37,32 @@ export interface ObjectSummary extends StoredObject {
   readonly alarm: number | null;
 }
 
+/** One whom an object holds, or who holds it. */
+export interface StoredHolding {
+  /** Of what kind it is: an object, a namespace as a whole, or a reference that was saved for outside. */
+  readonly type: "object" | "namespace" | "saved";
+  /** Null of a saved reference. */
+  readonly namespace: string | null;
+  /** Of an object its id, of a saved reference what names it; null of a namespace. */
+  readonly id: string | null;
+  /** In how many values of the holder. */
+  readonly count: number;
+}
+
+/** What a reference is shown as in a value: nothing is reached by it. */
+class Reference {
+  readonly namespace: string;
+  readonly id: string | null;
+  /** Whether it is to a facet of the object. */
+  readonly facet: boolean;
+
+  constructor(reference: AnyReference) {
+    this.namespace = reference.namespace;
+    this.id = reference.id && hex(reference.id);
+    this.facet = reference.id !== null && reference.facet !== null;
+  }
+}
+
 /** One value of an object. */
 export interface StoredValue {
   readonly key: string;
@@ -49,7 +77,14 @@ export class Inspector {
   private readonly store: Store;
   private readonly secret: Bytes;
   private readonly crypto: IdCrypto;
-  private readonly codecs = new ValueCodecs(undefined, NO_STORED_REFERENCES, Infinity);
+  private readonly codecs = new ValueCodecs(
+    undefined,
+    new ObjectReferences(
+      (reference) => new Reference(reference),
+      () => null,
+    ),
+    Infinity,
+  );
 
   /** @param secret the host's, from which ids are made. */
   constructor(store: Store, secret: Bytes, crypto: IdCrypto) {
@@ -104,6 +139,18 @@ export class Inspector {
     return { namespace, id: id.toString(), values, bytes, alarm };
   }
 
+  /** Whom an object holds by what it has stored. @param most enough of them. @throws RpcError invalid-id (as a rejection). */
+  async held(namespace: string, which: Which, most: number): Promise<StoredHolding[]> {
+    const found = await heldByObject(this.store, this.keysOf(namespace, which), most);
+    return found.map(shownHolding);
+  }
+
+  /** Who holds an object. @param most enough of them. @throws RpcError invalid-id (as a rejection). */
+  async holders(namespace: string, which: Which, most: number): Promise<StoredHolding[]> {
+    const found = await holdersOfNode(this.store, this.keysOf(namespace, which).node, most);
+    return found.map(shownHolding);
+  }
+
   /** Its values, in the order of their keys. @throws RpcError invalid-id (as a rejection). */
   async *values(namespace: string, which: Which): AsyncGenerator<StoredValue> {
     const keys = this.keysOf(namespace, which);
@@ -143,4 +190,10 @@ export class Inspector {
 
 function hex(bytes: Bytes): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function shownHolding({ node: { namespace, id }, count }: Held): StoredHolding {
+  if (namespace === "") return { type: "saved", namespace: null, id: id && hex(id), count };
+  const type = id === null ? "namespace" : "object";
+  return { type, namespace, id: id && hex(id), count };
 }

@@ -203,24 +203,32 @@ export interface Held {
 /** So many are read at a time. */
 const PAGE = 1000;
 
-/** Whom an object holds. Reads no values, and activates nothing. */
-export async function heldByObject(store: Store, keys: ObjectKeys): Promise<Held[]> {
+/** Whom an object holds. Reads no values, and activates nothing. @param most enough of them. */
+export async function heldByObject(
+  store: Store,
+  keys: ObjectKeys,
+  most = Infinity,
+): Promise<Held[]> {
   const found = new Map<string, { readonly node: Node; count: number }>();
   for await (const { value } of pages(store, keys.allHeld))
     for (const bytes of nodesIn(value)) {
       const name = String.fromCharCode(...bytes);
       const known = found.get(name);
-      if (known === undefined) found.set(name, { node: readNode(bytes), count: 1 });
-      else known.count++;
+      if (known !== undefined) known.count++;
+      else if (found.size < most) found.set(name, { node: readNode(bytes), count: 1 });
     }
   return [...found.values()];
 }
 
-/** Who holds a node, saved references included: those are nodes of a namespace without a name. */
-export async function holdersOfNode(store: Store, node: Bytes): Promise<Held[]> {
+/**
+ * Who holds a node, saved references included: those are nodes of a namespace without a name. @param most enough of them.
+ */
+export async function holdersOfNode(store: Store, node: Bytes, most = Infinity): Promise<Held[]> {
   const found: Held[] = [];
-  for await (const { key, value } of pages(store, holdersOf(node)))
+  for await (const { key, value } of pages(store, holdersOf(node))) {
+    if (found.length >= most) break;
     found.push({ node: readNode(readHolderKey(key).holder), count: readCount(value) });
+  }
   return found;
 }
 

@@ -30,6 +30,7 @@ export class KeptSocket implements Receiver {
   readonly tags: readonly string[];
   /** What the client is joined to. */
   readonly outer: SocketEnd;
+  /** A stored value. */
   attachment: Bytes | null = null;
   /** When a message was last answered without the object: milliseconds since the epoch. */
   answeredAt: number | null = null;

@@ -79,6 +79,11 @@ export class Chat extends DurableObject<{ readonly ROOMS: Namespace<Chat> }> {
     if (verb === "tags") ws.send(this.ctx.getTags(ws).join());
     if (verb === "attach") ws.serializeAttachment({ text: rest });
     if (verb === "attached") ws.send(JSON.stringify(ws.deserializeAttachment()));
+    if (verb === "befriend") ws.serializeAttachment({ friend: this.env.ROOMS.getByName(rest) });
+    if (verb === "friend") {
+      const { friend } = ws.deserializeAttachment() as { friend: ObjectStub<Chat> };
+      ws.send(`${await friend.hello()} from ${await friend.name()}`);
+    }
     if (verb === "close") ws.close(4000, rest);
     if (verb === "fail") throw new Error(rest);
     if (verb === "abort") this.ctx.abort(new Error(rest));
@@ -149,6 +154,9 @@ export class Chat extends DurableObject<{ readonly ROOMS: Namespace<Chat> }> {
     void this.ctx.blockConcurrencyWhile(() => Chat.gate.promise);
   }
 
+  name(): string | undefined {
+    return this.ctx.id.name;
+  }
   hello(): string {
     return "hello";
   }

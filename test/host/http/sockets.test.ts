@@ -94,6 +94,18 @@ describe("a WebSocket that outlives the activation", () => {
     expect(Chat.starts).toBe(3);
   });
 
+  it("keeps a reference that was attached to it", async () => {
+    const { stub } = await room();
+    const client = await open(stub);
+    client.ws.send("befriend ann");
+    await settle();
+    expect(await evict(stub)).toBe(true);
+    client.ws.send("friend");
+    await settle(60);
+    expect(client.log).toEqual(["hello from ann"]);
+    expect(reports).toEqual([]);
+  });
+
   it("is evicted when it has been idle, by itself", async () => {
     const clock = new VirtualClock();
     const { stub, host } = await room({ clock });

@@ -18,7 +18,7 @@ export class Counter extends DurableObject {
     waitUntil(this.ctx.storage.put("count", count));
     return count;
   }
-  others() { return [Object.keys(env), env === this.env, env.COUNTERS.idFromName("a").name]; }
+  others() { return [Object.keys(env), env.COUNTERS === this.env.COUNTERS, env.COUNTERS.idFromName("a").name]; }
 }
 export default {
   async fetch(request, env) {
@@ -122,7 +122,7 @@ describe("a module that is served", () => {
 
   it("has each object find its own env by import", async () => {
     const { get } = await serve();
-    expect(await (await get("others")).json()).toEqual([["PREFIX", "COUNTERS"], false, "a"]);
+    expect(await (await get("others")).json()).toEqual([["PREFIX", "COUNTERS"], true, "a"]);
   });
 
   it("hears the address of the client from the connection alone", async () => {

@@ -27,6 +27,9 @@ class Account extends DurableObject<{ ACCOUNTS: Namespace<Account> }> {
     void this.ctx.storage.put("balance", balance);
     return balance;
   }
+  restorer(): Restorer {
+    return this.ctx.restorer();
+  }
   viewer(currency: string): RpcStub<Viewer> {
     return this.ctx.facet<Viewer>({ currency });
   }
@@ -187,6 +190,23 @@ it("an object of which one was saved is deleted, and its restorer says so", asyn
   const ref = await save(account);
   await bank.delete("ACCOUNTS", bank.env.ACCOUNTS.idFromName("ann"));
   await expect(balance(await restorer(), ref)).rejects.toThrow(/was deleted/);
+});
+
+it("an object hands out restorers, and is not kept active by those", async () => {
+  const { front } = await open(new MemoryStore());
+  using account = await front.account("ann");
+  await account.deposit(3);
+  const ref = await save(account);
+  using promise = account.restorer();
+  using restorer = Restorer.of(promise);
+  expect(await balance(restorer, ref)).toBe(3);
+
+  const host = await testHost({ ACCOUNTS: Account });
+  using other = host.env.ACCOUNTS.getByName("bob");
+  using kept = await other.restorer();
+  expect(await evict(other)).toBe(true);
+  using again = Restorer.of(kept);
+  await expect(balance(again, ref)).rejects.toThrow(/not accepted/);
 });
 
 it("there are no more of them than the limit says, and an idle object stays idle", async () => {

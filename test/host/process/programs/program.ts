@@ -14,6 +14,8 @@ interface Ctx {
   blockConcurrencyWhile<T>(callback: () => Promise<T>): Promise<T>;
   abort(reason?: unknown): never;
   waitUntil(promise: Promise<unknown>): void;
+  facet(params: unknown): object;
+  restorer(): object;
 }
 interface Stub {
   add(by?: number): Promise<number>;
@@ -96,6 +98,27 @@ export class Counter {
   }
   async each(times: number, told: (count: number) => Promise<unknown>): Promise<void> {
     for (let i = 0; i < times; i++) await told(await this.add());
+  }
+  /** Keeps an object or a facet, in whichever process that is. */
+  async keep(key: string, other: unknown): Promise<void> {
+    await this.#ctx.storage.put(key, { other });
+  }
+  async addAtKept(key: string, by: number): Promise<number> {
+    return (await this.#ctx.storage.get<{ other: Stub }>(key))!.other.add(by);
+  }
+  async callKept(key: string, times: number): Promise<number> {
+    type Adder = (times: number) => Promise<number>;
+    return (await this.#ctx.storage.get<{ other: Adder }>(key))!.other(times);
+  }
+  /** A facet: a function that adds. */
+  adder(by: number): object {
+    return this.#ctx.facet({ by });
+  }
+  [Symbol.for("capstan.restore")]({ by }: { by: number }): unknown {
+    return (times: number) => this.add(by * times);
+  }
+  restorer(): object {
+    return this.#ctx.restorer();
   }
   abort(): never {
     return this.#ctx.abort(new Error("on purpose"));
