@@ -280,8 +280,11 @@ describe("the classes of fetch", () => {
 
   it("a Blob, whose bytes come later", async () => {
     const blob = new Blob(["a", new Uint8Array([0, 255])], { type: "text/x" });
+    encode("x".repeat(500));
     const encoded = encodeV8({ blob, after: 1 }, NONE);
     expect(encoded.blobs.map(({ path }) => path)).toEqual(["value.blob"]);
+    // Nothing of what was encoded before stands in the place.
+    expect(hexOf(encoded.bytes)).toContain("06746578742f7803000000");
     await fillBlobs(encoded);
     expect(hexOf(encoded.bytes)).toContain("5c0f06746578742f78036100ff");
     const arrived = decodeV8(encoded.bytes, NONE) as { blob: Blob; after: number };

@@ -1,10 +1,12 @@
 // The decoder on bytes of a stranger: a value, or our error within the budget; never a crash, a polluted prototype or much memory.
 
+/* oxlint-disable no-sparse-arrays -- holes are values too */
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { RpcError } from "../../src/base/errors.js";
 import { decodeV8, DEFAULT_V8_LIMITS, encodeV8 } from "../../src/workerd/v8-value/index.js";
-import { bytesOf, difference, Externals, limits, nodeReads, nodeWrites } from "./help.js";
+import { bytesOf, difference, Externals, failure, limits, nodeReads, nodeWrites } from "./help.js";
 
 const KNOWN = new Set(["invalid-payload", "limit-exceeded"]);
 
@@ -232,6 +234,11 @@ describe("one by one", () => {
     unpolluted();
   });
 
+  it("what is wrong is said, and where", () => {
+    const { message } = failure(() => decodeV8(v15(0x41, 1, 0x63, 3, 0, 0, 0, 0x24, 0, 1), source));
+    expect(message).toBe("the value is malformed: a string has half a unit, at byte 6");
+  });
+
   it("names that lead to a prototype become own properties", () => {
     const evil = [tag("o"), text("polluted"), 0x54, tag("{"), 1];
     const object = decodeV8(
@@ -263,25 +270,6 @@ describe("one by one", () => {
     );
     expect(request).toBe("invalid-payload");
     unpolluted();
-  });
-
-  it("a prototype that a program froze, or made setters on, is not in the way", () => {
-    Object.defineProperty(Object.prototype, "capstanTrap", {
-      set: () => expect.fail("a setter ran"),
-      configurable: true,
-    });
-    try {
-      const value = decodeV8(
-        v15(tag("o"), text("capstanTrap"), 0x49, 2, tag("{"), 1),
-        source,
-      ) as object;
-      expect(Object.getOwnPropertyDescriptor(value, "capstanTrap")).toMatchObject({
-        value: 1,
-        writable: true,
-      });
-    } finally {
-      Reflect.deleteProperty(Object.prototype, "capstanTrap");
-    }
   });
 });
 
@@ -337,6 +325,11 @@ describe("budgets", () => {
     expect(attempt(v15(tag("~"), 0, varint(1 << 20)), limits({ nodes: 1000 }))).toBe(
       "limit-exceeded",
     );
+    const roomy = limits({ nodes: 1e9 });
+    expect(attempt(v15(tag("~"), 0, varint(33 << 20)), roomy)).toBe("limit-exceeded");
+    const headers = repeat([0xff, 15, 0x5c, 4, 3, 20], [16, 1, 0x61], 20);
+    expect(attempt(headers)).toBe("");
+    expect(attempt(headers, limits({ nodes: 100 }))).toBe("limit-exceeded");
     const held = process.memoryUsage().arrayBuffers;
     for (let i = 0; i < 100; i++) {
       expect(attempt(v15(tag("B"), varint(1 << 30)))).toBe("invalid-payload");
@@ -372,7 +365,7 @@ describe("fuzz", () => {
       [shared, shared, new Map<unknown, unknown>([[shared, new Set([1])]])],
       [new Uint8Array(buffer), new DataView(buffer, 2, 3), new Float64Array(2), buffer],
       [new Uint8Array(growing, 2), growing],
-      Object.assign([1, , 3], { name: "x" }), // oxlint-disable-line no-sparse-arrays
+      Object.assign([1, , 3], { name: "x" }),
       new AggregateError([new TypeError("a", { cause: shared })], "all"),
       [new Headers({ a: "b", "content-type": "c" }), new DOMException("a", "b"), new Blob(["abc"])],
       [new Response(null, { status: 204 }), new Request("http://a/", { headers: { a: "b" } })],
@@ -407,7 +400,7 @@ describe("fuzz", () => {
   });
 
   it("random tags in a row, so that more of them mean something", () => {
-    const tags = [..."-_0TFIUNZS\"c^o{aA@$Dyxnzs R;:',B~Vr\\?bBwWmcs."].map(tag);
+    const tags = Array.from("-_0TFIUNZS\"c^o{aA@$Dyxnzs R;:',B~Vr\\?bBwWmcs.", tag);
     const atom = fc.oneof(
       fc.constantFrom(...tags).map((byte) => [byte]),
       fc.nat(17).map((byte) => [byte]),

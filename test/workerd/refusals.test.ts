@@ -1,5 +1,7 @@
 // What cannot be carried is refused with its path, and nothing of it is altered.
 
+/* oxlint-disable no-sparse-arrays -- holes are values too */
+
 import { describe, expect, it } from "vitest";
 import { encodeV8 } from "../../src/workerd/v8-value/index.js";
 import { encode, Externals, failure, limits, NONE } from "./help.js";
@@ -35,7 +37,7 @@ describe("unsendable-value", () => {
       Object.assign([, 1], { x: new URL("http://a/") }),
       "value.x",
       "send its href",
-    ], // oxlint-disable-line no-sparse-arrays
+    ],
     [
       "a URL as a cause",
       new Error("x", { cause: new URL("http://a/") }),

@@ -1,5 +1,7 @@
 // The codec against the real workerd, by its debug port: values sent to a Durable Object and echoed, made there and described there.
 
+/* oxlint-disable no-sparse-arrays -- holes are values too */
+
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Hook } from "../../src/hook/hook.js";
@@ -123,7 +125,7 @@ describe.skipIf(missingWorkerd() !== null)("with workerd", () => {
       [
         "holes and names",
         [[, 1, ,], Object.assign([1, 2], { x: 3 }), Object.assign([, 1], { y: 1 })],
-      ], // oxlint-disable-line no-sparse-arrays
+      ],
       ["a long array of holes", Object.assign([], { 100_000: 1 })],
       ["dates", [new Date(1e12), new Date(Number.NaN)]],
       ["boxes", [Object(true), Object(-0), Object("\u0100"), Object(2n)]],
@@ -201,17 +203,16 @@ describe.skipIf(missingWorkerd() !== null)("with workerd", () => {
         new EvalError("e"),
         new URIError("u"),
         new ReferenceError("r"),
-        Object.assign(new Error("m"), { name: "Mine" }),
+        Object.defineProperty(new Error("m"), "name", { value: "Mine" }),
       ];
       const back = (await call(main, "echo", errors)) as Error[];
       back.forEach((error, i) => {
-        expect([error.name, error.message, error.cause, { ...error }]).toEqual(
-          [errors[i]!.name, errors[i]!.message, errors[i]!.cause, { ...errors[i] }].map((x, k) =>
-            k === 3 && i === 6 ? {} : x,
-          ),
-        );
-        expect(Object.getPrototypeOf(error)).toBe(Object.getPrototypeOf(errors[i]));
+        const sent = errors[i]!;
+        expect(error).toEqual(sent);
+        expect([error.name, error.cause]).toEqual([sent.name, sent.cause]);
+        expect(Object.getPrototypeOf(error)).toBe(Object.getPrototypeOf(sent));
       });
+      expect(back[0]).toMatchObject({ code: { n: 1 } });
       expect((back[1] as AggregateError).errors).toEqual([new RangeError("a"), 1]);
     });
 
@@ -431,7 +432,10 @@ describe.skipIf(missingWorkerd() !== null)("with workerd", () => {
     it.each(VECTORS)("%s", async (_, hex, taken) => {
       const bytes = bytesOf(hex);
       const answer = main.call("describe", { bytes, externals: [] });
-      if (!taken) return void (await expect(answer).rejects.toBeInstanceOf(RpcError));
+      if (!taken) {
+        await expect(answer).rejects.toBeInstanceOf(RpcError);
+        return;
+      }
       await answer;
       const echo = await main.call("echo", { bytes, externals: [] });
       expect(difference(decode(echo.bytes), (decode(bytes) as unknown[])[0])).toBeNull();

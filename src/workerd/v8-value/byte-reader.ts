@@ -3,7 +3,7 @@
 
 import type { RpcError } from "../../base/errors.js";
 import { invalidValue } from "../../cap/dynamic/values/failures.js";
-import { decodeText } from "../../wire/text.js";
+import { decodeName, decodeText } from "../../wire/text.js";
 import { Tag } from "./tags.js";
 
 /** So many units are made into a string at a time. */
@@ -94,15 +94,16 @@ export class ByteReader {
 
   /** A length and UTF-8, without a tag. Bytes that are none become U+FFFD, as in V8. */
   utf8(): string {
-    const { length, byteOffset, buffer } = this.sized();
-    return decodeText(new Uint8Array(buffer, byteOffset, length), 0, length);
+    const length = this.varint();
+    const at = this.advance(length);
+    return decodeText(this.bytes, at, length);
   }
 
   /** What follows the tag of a string. */
   stringOf(tag: number): string {
     switch (tag) {
       case Tag.oneByte:
-        return latin1(this.raw(this.uint32()));
+        return this.oneByteString(decodeText);
       case Tag.twoByte:
         return this.units();
       case Tag.utf8:
@@ -114,6 +115,28 @@ export class ByteReader {
 
   string(): string {
     return this.stringOf(this.tag());
+  }
+
+  /** The same for a name, of which a program has few: see decodeName. */
+  protected nameOf(tag: number): string {
+    return tag === Tag.oneByte ? this.oneByteString(decodeName) : this.stringOf(tag);
+  }
+
+  /** @param ascii makes the string where all its characters are ASCII. */
+  private oneByteString(ascii: (bytes: Uint8Array, at: number, length: number) => string): string {
+    const length = this.uint32();
+    const { bytes } = this;
+    const from = this.advance(length);
+    const end = from + length;
+    let high = 0;
+    let at = from;
+    for (; at + 4 <= end; at += 4) high |= this.view.getUint32(at);
+    for (; at < end; at++) high |= bytes[at]!;
+    if ((high & 0x80808080) === 0) return ascii(bytes, from, length);
+    let text = "";
+    for (at = from; at < end; at += CHUNK)
+      text += String.fromCharCode(...bytes.subarray(at, Math.min(at + CHUNK, end)));
+    return text;
   }
 
   private units(): string {
@@ -160,13 +183,3 @@ function hexOf(bytes: Uint8Array): string {
   return decodeText(digits, 0, digits.length);
 }
 const HEX = "0123456789abcdef";
-
-function latin1(bytes: Uint8Array): string {
-  let high = 0;
-  for (let i = 0; i < bytes.length; i++) high |= bytes[i]!;
-  if (high < 0x80) return decodeText(bytes, 0, bytes.length);
-  let text = "";
-  for (let at = 0; at < bytes.length; at += CHUNK)
-    text += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
-  return text;
-}

@@ -1,33 +1,49 @@
 // Role: the bytes of V8's format as they are written: numbers, strings, runs of bytes.
-// State: a growing buffer, never larger than the budget. Must not know: what the bytes mean to a value.
+// State: a growing buffer, never larger than the budget; one that nobody has now. Must not know: what the bytes mean to a value.
 
 import { overLimit } from "../../cap/dynamic/values/failures.js";
 import { Tag } from "./tags.js";
 
 const encoder = /* @__PURE__ */ new TextEncoder();
 
+/** Strings from here on are worth a call of the encoder. */
+const LONG = 64;
+/** The buffer that is kept from one value to the next has at most this length. */
+const SPARE = 64 * 1024;
+
+/** A buffer that no writer has now: most values are small, and making one costs as much as writing them. */
+let spare: Uint8Array<ArrayBuffer> | null = null;
+
 export class ByteWriter {
-  private bytes = new Uint8Array(128);
-  private view = new DataView(this.bytes.buffer);
+  private bytes: Uint8Array<ArrayBuffer>;
+  private view: DataView;
   private end = 0;
   readonly limit: number;
 
   /** @param limit how many bytes there may be. */
   constructor(limit: number) {
     this.limit = limit;
+    this.bytes = spare ?? new Uint8Array(1024);
+    this.view = new DataView(this.bytes.buffer);
+    spare = null;
   }
 
-  /** Where the next byte will be. */
-  get length(): number {
-    return this.end;
-  }
-
+  /** A copy of what was written. Nothing can be written after. */
   finish(): Uint8Array {
-    return this.bytes.slice(0, this.end);
+    const bytes = this.bytes.slice(0, this.end);
+    if (this.bytes.length <= SPARE) spare = this.bytes;
+    return bytes;
   }
 
-  /** Room for `count` bytes, of value 0, and where they begin. @throws RpcError limit-exceeded */
-  reserve(count: number): number {
+  /** Bytes of value 0, and where they begin. */
+  zeros(count: number): number {
+    const at = this.reserve(count);
+    this.bytes.fill(0, at, this.end);
+    return at;
+  }
+
+  /** Room for `count` bytes that are to be written, and where it begins. @throws RpcError limit-exceeded */
+  private reserve(count: number): number {
     const at = this.end;
     const end = at + count;
     if (end > this.limit) throw overLimit("bytes", this.limit, "the value");
@@ -42,7 +58,8 @@ export class ByteWriter {
   }
 
   byte(value: number): void {
-    const at = this.reserve(1);
+    // Growing takes another buffer, so it comes first.
+    const at = this.end < this.limit && this.end < this.bytes.length ? this.end++ : this.reserve(1);
     this.bytes[at] = value;
   }
 
@@ -89,6 +106,12 @@ export class ByteWriter {
     this.byte(Tag.oneByte);
     this.varint(length);
     const at = this.reserve(length);
+    if (length >= LONG) {
+      // As many bytes as characters, and all of them: it is ASCII.
+      const room = this.bytes.subarray(at, this.end);
+      const { read, written } = encoder.encodeInto(text, room);
+      if (read === length && written === length) return;
+    }
     for (let i = 0; i < length; i++) {
       const unit = text.charCodeAt(i);
       if (unit > 0xff) {

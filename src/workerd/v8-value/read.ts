@@ -178,8 +178,6 @@ export class Reading extends ByteReader implements ValueReader {
 
   private denseArray(): unknown[] {
     const length = this.uint32();
-    // Each element is a byte at least.
-    if (length > this.left) throw this.invalid("an array is longer than its bytes");
     const array: unknown[] = this.number([]);
     for (let i = 0; i < length; i++) {
       if (this.peek() === Tag.hole) {
@@ -236,7 +234,7 @@ export class Reading extends ByteReader implements ValueReader {
       case Tag.double:
         return String(this.double());
       default:
-        return this.stringOf(tag);
+        return this.nameOf(tag);
     }
   }
 

@@ -83,7 +83,7 @@ export const ERROR_CLASSES: ReadonlyMap<number, string> = /* @__PURE__ */ new Ma
 ]);
 
 /** The flags of a regular expression, by their bit. Bit 6 is one of V8's own. */
-export const REGEXP_FLAGS: readonly string[] = Object.freeze([..."gimyus", "", "d", "v"]);
+export const REGEXP_FLAGS: readonly string[] = Object.freeze("g i m y u s  d v".split(" "));
 
 /** Flags of a view. */
 export const FOLLOWS_LENGTH = 1;

@@ -23,7 +23,7 @@ export function writeCollected(writer: ValueWriter, index: number): void {
     out.varint(HostTag.blob);
     out.utf8(blob.type);
     out.varint(blob.size);
-    writer.blobs.push({ blob, path, at: out.reserve(blob.size) });
+    writer.blobs.push({ blob, path, at: out.zeros(blob.size) });
     return;
   }
   if ("reason" in found) {

@@ -2,7 +2,7 @@
 // State: none. Must not know: other kinds.
 
 import { overLimit } from "../../cap/dynamic/values/failures.js";
-import { GROWTH_SHIFT } from "../../cap/dynamic/values/kinds.js";
+import { GROWTH_SHIFT, VIEW_TYPES } from "../../cap/dynamic/values/kinds.js";
 import { growthOf } from "../../cap/dynamic/values/memory.js";
 import type { BufferPart, ViewPart } from "../../cap/dynamic/values/parts.js";
 import { FOLLOWS_LENGTH, OF_RESIZABLE, Tag, VIEW_TAGS } from "./tags.js";
@@ -14,7 +14,6 @@ export function writeBuffer(writer: ValueWriter, part: BufferPart): void {
   const { out } = writer;
   const bytes = memory(writer, () => new Uint8Array(part.buffer));
   const growth = growthOf(part.buffer);
-  writer.written.set(part, bytes.length);
   if (growth < 0) {
     out.byte(Tag.buffer);
     out.sized(bytes);
@@ -47,9 +46,8 @@ export function writeView(writer: ValueWriter, part: ViewPart): void {
   } else {
     writer.value(of);
     offset = bytes.byteOffset;
-    if (offset + length > writer.written.get(of)!) throw writer.refuse(GONE);
     if (growthOf(of.buffer) >= 0) flags = OF_RESIZABLE;
-    if (flags !== 0 && followsLength(view as ArrayBufferView<ArrayBuffer>, offset + length)) {
+    if (flags !== 0 && followsLength(part, of.buffer, bytes)) {
       flags |= FOLLOWS_LENGTH;
       length = 0;
     }
@@ -65,16 +63,15 @@ export function writeView(writer: ValueWriter, part: ViewPart): void {
  * Whether a view of a resizable buffer is as long as that is. No property says so, and the buffer is not ours to resize: so a
  * copy of both is shrunk below the view's end, where a view of a certain length is out of bounds.
  */
-function followsLength(view: ArrayBufferView<ArrayBuffer>, end: number): boolean {
-  const { buffer, byteOffset } = view;
-  const size = "BYTES_PER_ELEMENT" in view ? (view.BYTES_PER_ELEMENT as number) : 1;
-  if (end + size <= buffer.byteLength || end === byteOffset) return false;
-  const copy = structuredClone(view);
-  (copy.buffer as unknown as { resize(length: number): void }).resize(byteOffset);
+function followsLength({ view, type }: ViewPart, buffer: ArrayBuffer, bytes: Uint8Array): boolean {
+  const end = bytes.byteOffset + bytes.length;
+  if (end + VIEW_TYPES[type]!.size <= buffer.byteLength || bytes.length === 0) return false;
+  const copy = structuredClone(view) as Uint8Array | DataView;
+  (copy.buffer as unknown as { resize(length: number): void }).resize(bytes.byteOffset);
   try {
     if (copy instanceof DataView) return copy.byteLength === 0;
     // Throws for a view that is out of bounds, whose own properties are all 0.
-    (copy as unknown as Uint8Array).keys();
+    copy.keys();
     return true;
   } catch {
     return false;

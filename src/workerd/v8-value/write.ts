@@ -9,8 +9,8 @@ import type { ValueLimits } from "../../cap/dynamic/values/contract.js";
 import { overLimit, pathOf, type Step, unsendable } from "../../cap/dynamic/values/failures.js";
 import { Kind } from "../../cap/dynamic/values/kinds.js";
 import {
-  BufferPart,
-  ErrorPart,
+  type BufferPart,
+  type ErrorPart,
   Part,
   Utf16Part,
   ViewPart,
@@ -30,7 +30,6 @@ export class Writing implements ValueWriter {
   readonly found: readonly Collected[];
   readonly externals: number[] = [];
   readonly blobs: PendingBlob[] = [];
-  readonly written = new Map<BufferPart, number>();
   private readonly root: string;
   private readonly limits: ValueLimits;
   private readonly numbers = new Map<object, number>();
@@ -187,7 +186,6 @@ export class Writing implements ValueWriter {
     const { parts } = part;
     switch (part.kind) {
       case Kind.sparse:
-        this.charge(parts[0] as number);
         out.byte(Tag.sparseArray);
         out.varint(parts[0] as number);
         this.properties(parts.slice(1), Tag.sparseArrayEnd);

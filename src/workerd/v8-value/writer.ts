@@ -3,7 +3,6 @@
 
 import type { ErrorPolicy, RpcError } from "../../base/errors.js";
 import type { Step } from "../../cap/dynamic/values/failures.js";
-import type { BufferPart } from "../../cap/dynamic/values/parts.js";
 import type { ByteWriter } from "./byte-writer.js";
 import type { Collected } from "./collect.js";
 import type { PendingBlob } from "./contract.js";
@@ -15,8 +14,6 @@ export interface ValueWriter {
   readonly found: readonly Collected[];
   readonly externals: number[];
   readonly blobs: PendingBlob[];
-  /** The sizes of the buffers that were written. */
-  readonly written: Map<BufferPart, number>;
   /** A copy that stands one step below the one being written. */
   child(copy: unknown, step: Step): void;
   /** The same, at the same place. */
