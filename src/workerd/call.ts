@@ -190,7 +190,7 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
       const made = incoming.decode(value);
       const object = hasDisposer ? (payload.caps[pipeline]?.addRef() ?? null) : null;
       if (object !== null) {
-        const reach = new TargetReach(object, this.session?.addRef() ?? null, true);
+        const reach = new TargetReach(object, this.session?.addRef() ?? null);
         incoming.keep(() => reach.release());
       }
       this.received(made, incoming.holdsAny ? incoming : null);
@@ -294,7 +294,7 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
   private pending(): TargetReach {
     if (this.object === null) {
       const on = this.parked?.addRef() ?? this.results!.pipeline(CALL_PIPELINE);
-      this.object = new TargetReach(on, this.session?.addRef() ?? null, false);
+      this.object = new TargetReach(on, this.session?.addRef() ?? null);
       releaseWhenCollected(this, this.object);
     }
     return this.object;

@@ -86,7 +86,7 @@ export class Incoming implements ExternalSource {
   }
 
   private stub(cap: Hook): object {
-    const reach = new TargetReach(cap.addRef(), this.session?.addRef() ?? null, true);
+    const reach = new TargetReach(cap.addRef(), this.session?.addRef() ?? null);
     const { root, proxy } = makers.stub(reach, this.terms);
     this.lent.push(() => root.dispose());
     return proxy;

@@ -81,17 +81,12 @@ export class EntryReach extends Reach {
 export class TargetReach extends Reach {
   readonly on: Hook;
   readonly session: Hook | null;
-  private readonly arrived: boolean;
 
-  /**
-   * @param target a JsRpcTarget; both are taken over.
-   * @param arrived whether the call that it comes from was answered: otherwise to let go of the event is to cancel that.
-   */
-  constructor(target: Hook, session: Hook | null, arrived: boolean) {
+  /** @param target a JsRpcTarget; both are taken over. */
+  constructor(target: Hook, session: Hook | null) {
     super(target.scheduler);
     this.on = target;
     this.session = session;
-    this.arrived = arrived;
   }
 
   open(): Opened {
@@ -99,19 +94,7 @@ export class TargetReach extends Reach {
   }
 
   protected unreferenced(): void {
-    const { on, session } = this;
-    on.release();
-    if (session === null) return;
-    if (this.arrived) leave(session);
-    else session.release();
+    this.on.release();
+    this.session?.release();
   }
-}
-
-/**
- * Lets go of an event whose calls are answered, once it is over: what is disposed with its last stub is to have its turn. Then
- * workerd resolves the session by itself.
- */
-function leave(session: Hook): void {
-  if (!session.isPromise || session.next !== null || session.brokenBy !== null) session.release();
-  else session.watch({ hookResolved: () => session.release() });
 }
