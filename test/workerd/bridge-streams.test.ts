@@ -1,0 +1,210 @@
+// The bridge to the real workerd: streams, signals, requests and responses as values, and fetch.
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { RpcError, type RpcStub } from "../../src/node.js";
+import { connectWorkerd, type Workerd } from "../../src/workerd.node.js";
+import { missingWorkerd } from "../runtimes/workerd.js";
+import { expectNoResidue, resources } from "../support/residue.js";
+import { type Started, startBridge } from "./bridge/start.js";
+
+// oxlint-disable-next-line typescript/no-explicit-any -- what is called is JavaScript
+type Api = RpcStub<any>;
+
+function streamOf(chunks: number, size: number, pulled: { count: number }): ReadableStream {
+  return new ReadableStream(
+    {
+      pull(controller) {
+        if (pulled.count === chunks) return controller.close();
+        pulled.count++;
+        controller.enqueue(new Uint8Array(size).fill(pulled.count));
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+async function sizeOf(stream: ReadableStream<Uint8Array>): Promise<number> {
+  let size = 0;
+  for await (const chunk of stream) size += chunk.length;
+  return size;
+}
+
+// skip: where npm has no workerd; missingWorkerd prints the reason
+describe.skipIf(missingWorkerd() !== null)("streams to and from workerd", () => {
+  const before = resources();
+  let started: Started;
+  let workerd: Workerd;
+
+  beforeAll(async () => {
+    started = await startBridge("tcp");
+    workerd = await connectWorkerd(started.url);
+  });
+  afterAll(async () => {
+    await workerd.close();
+    await started.stop();
+    await expectNoResidue(before);
+  });
+
+  async function quiet(stubs = 1): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      const { questions, answers, imports, exports } = workerd.stats();
+      const left = { questions, answers, imports, exports };
+      const none = { questions: 0, answers: 0, imports: 1 + stubs, exports: 0 };
+      if (JSON.stringify(left) === JSON.stringify(none)) return;
+      if (tries === 300) expect(left).toEqual(none);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  const room = (): Api => workerd.getObject("main", "Room", "ab".repeat(32));
+  const desk = (): Api => workerd.getEntrypoint("main", "Desk");
+  const BOTH: [string, () => Api][] = [
+    ["a durable object", room],
+    ["an entry point", desk],
+  ];
+
+  describe.each(BOTH)("%s", (_, open) => {
+    it("reads a stream of ours", async () => {
+      using api = open();
+      expect(await api.size(streamOf(40, 5000, { count: 0 }))).toBe(200_000);
+      expect(await api.size(streamOf(0, 1, { count: 0 }))).toBe(0);
+      await quiet();
+    });
+
+    it("gives a stream", async () => {
+      using api = open();
+      expect(await sizeOf(await api.stream(200_000))).toBe(200_000);
+      await quiet();
+    });
+
+    it("holds back while nobody reads, and is let go of when nobody will", async () => {
+      using api = open();
+      const stream: ReadableStream<Uint8Array> = await api.stream(10_000_000, 10_000);
+      const reader = stream.getReader();
+      expect((await reader.read()).value).toHaveLength(10_000);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(workerd.session.connection.stats().incomingCallBytes).toBeLessThan(1_000_000);
+      await reader.cancel();
+      await quiet();
+    });
+
+    it("breaks a stream of ours that breaks", async () => {
+      using api = open();
+      const broken = new ReadableStream({
+        start(controller) {
+          controller.enqueue(new Uint8Array(10));
+          controller.error(new Error("the disk is gone"));
+        },
+      });
+      await expect(Promise.resolve(api.size(broken))).rejects.toThrow(RpcError);
+      await quiet();
+    });
+
+    it("writes into a stream of ours, and gives one to write into", async () => {
+      using api = open();
+      const chunks: number[] = [];
+      let ended = false;
+      const writable = new WritableStream<Uint8Array>({
+        write: (chunk) => void chunks.push(chunk.length),
+        close: () => void (ended = true),
+      });
+      await api.fill(writable, 5);
+      expect(chunks.reduce((a, b) => a + b)).toBe(5000);
+      expect(ended).toBe(true);
+      using made = await api.sink();
+      const writer = (made.writable as WritableStream<Uint8Array>).getWriter();
+      for (let i = 0; i < 10; i++) await writer.write(new Uint8Array(3000));
+      await writer.close();
+      expect(await made.size()).toBe(30_000);
+      made[Symbol.dispose]();
+      await quiet();
+    });
+
+    it("pipes the one into the other by a shorter way", async () => {
+      using api = open();
+      let size = 0;
+      const into = new WritableStream<Uint8Array>({ write: (chunk) => void (size += chunk.length) });
+      await api.copy(streamOf(30, 4000, { count: 0 }), into);
+      expect(size).toBe(120_000);
+      expect(await sizeOf(await api.echo(streamOf(30, 4000, { count: 0 })))).toBe(120_000);
+      await quiet();
+    });
+
+    it("follows a signal of ours", async () => {
+      using api = open();
+      const controller = new AbortController();
+      const reason = api.aborted(controller.signal);
+      reason.then(undefined, () => {});
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      controller.abort("enough");
+      expect(await reason).toBe("enough");
+      expect(await api.aborted(AbortSignal.abort("before"))).toBe("before");
+      // One that has not fired has nothing left behind when the call is over.
+      expect(await api.add.with({})(1, 2)).toBe(3);
+      await quiet();
+    });
+
+    it("takes a Request and gives a Response, with their bodies", async () => {
+      using api = open();
+      const request = new Request("http://any.name/path", {
+        method: "POST",
+        headers: { "x-ask": "why" },
+        body: "the body",
+      });
+      const response: Response = await api.answer(request);
+      expect(response.status).toBe(201);
+      expect(response.headers.get("x-answer")).toBe("why");
+      expect(await response.text()).toBe("POST /path the body");
+      await quiet();
+    });
+
+    it("takes Blobs, and calls through such a call", async () => {
+      using api = open();
+      const blob = new Blob(["hel", "lo"], { type: "text/x-test" });
+      expect(await api.describeBlob(blob)).toBe("text/x-test: hello");
+      using echoed = api.echo({ blob, list: [1, 2] });
+      expect(await echoed.list).toEqual([1, 2]);
+      echoed[Symbol.dispose]();
+      await quiet();
+    });
+
+    it("answers requests", async () => {
+      using api = open();
+      const hello = await api.fetch("http://any.name/there");
+      expect(await hello.text()).toBe("hello from /there");
+      const echo = await api.fetch("http://any.name/", {
+        method: "POST",
+        body: streamOf(20, 5000, { count: 0 }),
+        duplex: "half",
+      });
+      expect(await sizeOf(echo.body!)).toBe(100_000);
+      await expect(api.fetch("http://any.name/fails")).rejects.toThrow(/no such page/);
+      await quiet();
+    });
+
+    it("opens WebSockets", async () => {
+      using api = open();
+      const response = await api.fetch("http://any.name/", { headers: { upgrade: "websocket" } });
+      const socket = response.webSocket;
+      const message = new Promise((resolve) => {
+        socket.addEventListener("message", (event: { data: unknown }) => resolve(event.data));
+      });
+      socket.accept();
+      socket.send("hi");
+      expect(await message).toBe("got hi");
+      socket.close(1000, "done");
+      await quiet();
+    });
+  });
+
+  it("gives and takes the stub of an object as workerd does", async () => {
+    using api = desk();
+    using call = api.room("lobby");
+    // Through the promise it can be called.
+    expect(await call.add(1, 2)).toBe(3);
+    const token = await call;
+    expect(await api.token(token)).toBe(42);
+    call[Symbol.dispose]();
+    await quiet();
+  });
+});
