@@ -14,6 +14,7 @@ import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
 import { fetchBy, type FetchInit } from "../http/client.js";
 import { failedCall, noMap, startCall } from "./call.js";
+import { fromWorkerd } from "./errors.js";
 import { makers } from "./makers.js";
 import { foreign, type Reach } from "./reach.js";
 
@@ -65,8 +66,10 @@ class WorkerdStub extends Root {
   /** Of an entry point or an object `fetch` is a request, of any other stub a method like any other. */
   override fetcher(): object | undefined {
     if (this.reach?.serves !== true) return undefined;
-    this.fetch ??= async (input: RequestInfo | URL, init?: FetchInit): Promise<Response> =>
-      fetchBy((cf) => this.live.http(cf), input, init, this.terms);
+    this.fetch ??= (input: RequestInfo | URL, init?: FetchInit): Promise<Response> =>
+      fetchBy((cf) => this.live.http(cf), input, init, this.terms).catch((reason: unknown) => {
+        throw RpcError.is(reason) ? fromWorkerd(reason) : reason;
+      });
     return this.fetch;
   }
 
