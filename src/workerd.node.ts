@@ -2,6 +2,12 @@
 // Role: the entry `capstan/workerd`: the bridge to Cloudflare's open-source runtime.
 // State: none. Must not know: anything of its own.
 
-export { connectWorkerd, Workerd, type WorkerdOptions } from "./workerd/connect.node.js";
+export {
+  connectWorker,
+  connectWorkerd,
+  Workerd,
+  type WorkerdOptions,
+  WorkerSocket,
+} from "./workerd/connect.node.js";
 export { objectIdText, type WorkerdObjectId } from "./workerd/object-id.node.js";
 export { ServiceToken } from "./workerd/token.js";

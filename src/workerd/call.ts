@@ -17,7 +17,14 @@ import {
 } from "../cap/call-options.js";
 import { watchBroken } from "../cap/dynamic/broken.js";
 import { giveWith } from "../cap/dynamic/given.js";
-import { type OnError, type OnValue, type Place, placeOf, proxyOf, Root } from "../cap/dynamic/place.js";
+import {
+  type OnError,
+  type OnValue,
+  type Place,
+  placeOf,
+  proxyOf,
+  Root,
+} from "../cap/dynamic/place.js";
 import { type Lane, laneOf } from "../cap/dynamic/pressure.js";
 import { memberOf } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
@@ -154,7 +161,9 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
       return cap.release();
     }
     this.send(cap, path, undefined);
-    this.parked.resolve(this.results?.pipeline(CALL_PIPELINE) ?? brokenHook(this.failure!, this.scheduler));
+    this.parked.resolve(
+      this.results?.pipeline(CALL_PIPELINE) ?? brokenHook(this.failure!, this.scheduler),
+    );
     this.parked.release();
     this.parked = null;
   }
@@ -163,7 +172,13 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
   private send(cap: Hook, path: readonly string[], plain: undefined | null): void {
     try {
       const args: Value | undefined | null = this.outgoing?.take(cap, this.session) ?? plain;
-      const results = callMember(cap, path, args, pusherOf(this.scheduler, this.terms), this.origin);
+      const results = callMember(
+        cap,
+        path,
+        args,
+        pusherOf(this.scheduler, this.terms),
+        this.origin,
+      );
       this.results = results;
       results.observe(this);
     } finally {
@@ -269,7 +284,9 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
   }
 
   /** The stub in the value that `path` leads to, or through; or the part of the value; null for none. */
-  private valueAt(path: readonly string[]): Pick<Place, "root" | "path"> | { value: unknown } | null {
+  private valueAt(
+    path: readonly string[],
+  ): Pick<Place, "root" | "path"> | { value: unknown } | null {
     let { value } = this;
     for (let at = 0; ; at++) {
       const place = placeOf(value);

@@ -1,13 +1,16 @@
-// Role: a connection to a workerd by its debug port.
+// Role: a connection to a workerd: by its debug port, or to a socket of a Worker.
 // State: the session, and the capability that all stubs are asked from. Must not know: how calls are made.
 
+import type { NetConnectOpts } from "node:net";
 import type { RpcStub } from "../cap/dynamic/types.js";
 import { RpcError } from "../base/errors.js";
 import { type Terms, termsOf } from "../cap/dynamic/terms.js";
 import type { Hook } from "../hook/hook.js";
 import type { ConnectionStats } from "../rpc/audit.js";
-import { connect, type NodeConnectOptions } from "../vat/connect.node.js";
-import type { Session } from "../vat/session.js";
+import { parseAddress } from "../vat/address.js";
+import { connect, type NodeConnectOptions, nodeSession } from "../vat/connect.node.js";
+import { type Session, sessionSettings } from "../vat/session.js";
+import { connectThrough } from "./connect-host.node.js";
 import { objectIdText, type WorkerdObjectId } from "./object-id.node.js";
 import { askActor, askEntrypoint } from "./protocol.js";
 import { EntryReach } from "./reach.js";
@@ -18,9 +21,9 @@ import { stubOf } from "./stub.js";
 export type WorkerdOptions = Omit<NodeConnectOptions, "bootstrap">;
 
 /** A connection to one workerd. To close it breaks all stubs that came from it. */
-export class Workerd implements AsyncDisposable {
+abstract class Connected implements AsyncDisposable {
   readonly session: Session;
-  private readonly port: Hook;
+  protected readonly root: Hook;
   private readonly terms: Terms;
   private closed = false;
 
@@ -28,9 +31,33 @@ export class Workerd implements AsyncDisposable {
   constructor(session: Session, terms: Terms) {
     this.session = session;
     this.terms = terms;
-    this.port = session.bootstrap();
+    this.root = session.bootstrap();
   }
 
+  /** @param worker taken over. */
+  protected stub<T>(worker: Hook): RpcStub<T> {
+    return stubOf(new EntryReach(worker), this.terms).proxy as RpcStub<T>;
+  }
+
+  /** What the tables of the connection hold. */
+  stats(): ConnectionStats {
+    return this.session.connection.stats();
+  }
+
+  /** Ends the connection. Idempotent. */
+  async close(): Promise<void> {
+    if (!this.closed) this.root.release();
+    this.closed = true;
+    await this.session.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** A connection to the debug port of a workerd: it reaches everything in it. */
+export class Workerd extends Connected {
   /**
    * A stub of a Worker's entry point. Each call on it is an event of its own over there, and `fetch` is a request.
    *
@@ -42,8 +69,12 @@ export class Workerd implements AsyncDisposable {
   getEntrypoint<T>(service: string, name?: string, props?: unknown): RpcStub<T> {
     const json = props === undefined ? null : JSON.stringify(props);
     if (json === undefined)
-      throw new RpcError("failed", "invalid-argument", "props are given as JSON, and these cannot be");
-    return this.stub(askEntrypoint(this.port, service, name ?? null, json));
+      throw new RpcError(
+        "failed",
+        "invalid-argument",
+        "props are given as JSON, and these cannot be",
+      );
+    return this.stub(askEntrypoint(this.root, service, name ?? null, json));
   }
 
   /**
@@ -55,27 +86,24 @@ export class Workerd implements AsyncDisposable {
    * @example using room = workerd.getObject<Room>("main", "Room", { name: "lobby", uniqueKey: "room-key-1" });
    */
   getObject<T>(service: string, className: string, id: WorkerdObjectId): RpcStub<T> {
-    return this.stub(askActor(this.port, service, className, objectIdText(id)));
+    return this.stub(askActor(this.root, service, className, objectIdText(id)));
+  }
+}
+
+/** A connection to a socket of a workerd: it reaches the entry point that is served there. */
+export class WorkerSocket<T> extends Connected {
+  /** As stubs of {@link Workerd.getEntrypoint}. Ends with the connection. */
+  readonly entrypoint: RpcStub<T>;
+
+  /** @internal */
+  constructor(session: Session, terms: Terms) {
+    super(session, terms);
+    this.entrypoint = this.stub(this.root.addRef());
   }
 
-  private stub<T>(worker: Hook): RpcStub<T> {
-    return stubOf(new EntryReach(worker), this.terms).proxy as RpcStub<T>;
-  }
-
-  /** What the tables of the connection hold. */
-  stats(): ConnectionStats {
-    return this.session.connection.stats();
-  }
-
-  /** Ends the connection. Idempotent. */
-  async close(): Promise<void> {
-    if (!this.closed) this.port.release();
-    this.closed = true;
-    await this.session.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  override close(): Promise<void> {
+    this.entrypoint[Symbol.dispose]();
+    return super.close();
   }
 }
 
@@ -90,7 +118,34 @@ export class Workerd implements AsyncDisposable {
  * console.log(await room.members().count());
  */
 export async function connectWorkerd(url: string, options: WorkerdOptions = {}): Promise<Workerd> {
-  if (!/^(unix:|tcp:)/.test(url))
-    throw new RpcError("failed", "invalid-argument", `a debug port is unix: or tcp:, not ${url}`);
-  return new Workerd(await connect(url, options), termsOf({ limits: options.limits }));
+  addressOf(url);
+  return new Workerd(await connect(url, options), termsOf(options));
+}
+
+/**
+ * Connects to a socket of a workerd that has `http = (capnpConnectHost = "rpc.example")`, by HTTP's CONNECT, and so to the
+ * entry point that is served there, and no other.
+ *
+ * @param url `unix:/path` or `tcp://host:port`. @param host the same as in the configuration, to the letter.
+ * @throws RpcError invalid-argument; connect-failed; http-refused when the host is another.
+ * @example
+ * await using socket = await connectWorker<Greeter>("tcp://127.0.0.1:8080", "rpc.example");
+ * console.log(await socket.entrypoint.greet("world"));
+ */
+export async function connectWorker<T>(
+  url: string,
+  host: string,
+  options: WorkerdOptions = {},
+): Promise<WorkerSocket<T>> {
+  sessionSettings(options);
+  const where = addressOf(url);
+  const transport = await connectThrough(url, where, host, options);
+  return new WorkerSocket(nodeSession(transport, options), termsOf(options));
+}
+
+function addressOf(url: string): NetConnectOpts {
+  const address = parseAddress(url);
+  if (address.scheme === "unix") return { path: address.path };
+  if (address.scheme === "tcp") return { host: address.host, port: address.port };
+  throw new RpcError("failed", "invalid-argument", `workerd is at unix: or tcp:, not at ${url}`);
 }

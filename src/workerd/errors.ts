@@ -35,7 +35,8 @@ export function fromWorkerd(error: RpcError): RpcError {
   if (error.code !== "remote-exception") return error;
   const found = REASON.exec(error.message);
   const [, name = "", domName = "", text = error.message] = found ?? [];
-  const thrown = thrownIn(error) ?? (found === null ? undefined : { value: made(name, domName, text) });
+  const thrown =
+    thrownIn(error) ?? (found === null ? undefined : { value: made(name, domName, text) });
   const code = error.message.startsWith("broken.") ? "object-broken" : "remote-exception";
   const message = thrown?.value instanceof Error ? thrown.value.message : text;
   return new RpcError(error.type, code, message, {
@@ -63,7 +64,8 @@ function made(name: string, domName: string, message: string): Error {
   if (name === "DOMException") return new DOMException(message, domName) as Error;
   const Class = CLASSES.get(name) ?? Error;
   const error = new Class(message);
-  if (Class.name !== name) Object.defineProperty(error, "name", { value: name, configurable: true });
+  if (Class.name !== name)
+    Object.defineProperty(error, "name", { value: name, configurable: true });
   return error;
 }
 
@@ -72,7 +74,10 @@ export function toWorkerd(thrown: unknown): RpcError {
   const error = RpcError.from(thrown);
   const name = nameOf(thrown);
   const reason = `jsg.${name}: ${error.message}`;
-  return new RpcError(error.type, error.code, reason, { cause: thrown, details: detailsOf(thrown) });
+  return new RpcError(error.type, error.code, reason, {
+    cause: thrown,
+    details: detailsOf(thrown),
+  });
 }
 
 function nameOf(thrown: unknown): string {

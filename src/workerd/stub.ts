@@ -116,7 +116,10 @@ class WorkerdStub extends Root {
 }
 
 /** A new stub for `reach`, which it takes over. */
-export function stubOf(reach: Reach, terms: Terms): { readonly root: Root; readonly proxy: object } {
+export function stubOf(
+  reach: Reach,
+  terms: Terms,
+): { readonly root: Root; readonly proxy: object } {
   const root = new WorkerdStub(reach, terms);
   return { root, proxy: proxyOf(root) };
 }

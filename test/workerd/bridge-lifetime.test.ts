@@ -2,15 +2,13 @@
 
 import { describe, expect, it } from "vitest";
 import { RpcError, RpcTarget, type RpcStub } from "../../src/node.js";
-import { connectWorkerd } from "../../src/workerd.node.js";
+import { connectWorker, connectWorkerd } from "../../src/workerd.node.js";
 import { missingWorkerd } from "../runtimes/workerd.js";
 import { cleaningUp } from "../support/residue.js";
+import type { Api, Desk, Guest as GuestApi } from "./bridge/api.js";
 import { startBridge } from "./bridge/start.js";
 
-// oxlint-disable-next-line typescript/no-explicit-any -- what is called is JavaScript
-type Api = RpcStub<any>;
-
-class Guest extends RpcTarget {
+class Guest extends RpcTarget implements GuestApi {
   get name(): string {
     return "guest";
   }
@@ -25,7 +23,7 @@ class Guest extends RpcTarget {
 }
 
 /** Five calls of each kind, a stub among them. */
-async function visit(api: Api): Promise<void> {
+async function visit(api: RpcStub<Api>): Promise<void> {
   using counter = await api.counter(1);
   using made = api.counter(2);
   const [sum, count, more, back] = await Promise.all([
@@ -53,7 +51,7 @@ describe.skipIf(missingWorkerd() !== null)("what is left", () => {
     cleanUp(() => started.stop());
     const workerd = await connectWorkerd(started.url);
     cleanUp(() => workerd.close());
-    const stubs: Api[] = [
+    const stubs: RpcStub<Api>[] = [
       workerd.getObject("main", "Room", "cd".repeat(32)),
       workerd.getEntrypoint("main", "Desk"),
     ];
@@ -77,7 +75,7 @@ describe.skipIf(missingWorkerd() !== null)("what is left", () => {
     cleanUp(() => started.stop());
     const workerd = await connectWorkerd(started.url);
     cleanUp(() => workerd.close());
-    const api: Api = workerd.getObject("main", "Room", "cd".repeat(32));
+    const api = workerd.getObject<Api>("main", "Room", "cd".repeat(32));
     const counter = await api.counter(1);
     const broken = new Promise((resolve) => counter.onRpcBroken(resolve));
     const waiting = Promise.resolve(api.never()).catch((error: unknown) => error);
@@ -90,6 +88,29 @@ describe.skipIf(missingWorkerd() !== null)("what is left", () => {
     expect(workerd.stats()).toMatchObject({ questions: 0, answers: 0, imports: 0, exports: 0 });
     counter[Symbol.dispose]();
     api[Symbol.dispose]();
+  });
+
+  it("is nothing of a connection by CONNECT, which reaches one entry point", async () => {
+    const started = await startBridge();
+    cleanUp(() => started.stop());
+    await using socket = await connectWorker<Desk>(started.deskUrl, "rpc.test");
+    const { entrypoint } = socket;
+    await visit(entrypoint);
+    // Of an object that it gives, what is called through the promise reaches that.
+    using call = entrypoint.room("lobby");
+    expect(await call.add(20, 22)).toBe(42);
+    expect(await (await entrypoint.fetch("http://any.name/x")).text()).toBe("hello from /x");
+    call[Symbol.dispose]();
+    await expect
+      .poll(() => socket.stats())
+      .toMatchObject({ questions: 0, answers: 0, imports: 1, exports: 0 });
+    await expect(connectWorker(started.deskUrl, "another.test")).rejects.toMatchObject({
+      code: "http-refused",
+      delivery: "not-sent",
+    });
+    await expect(connectWorker(started.deskUrl, "a host\r\n")).rejects.toMatchObject({
+      code: "invalid-argument",
+    });
   });
 
   it("is nothing when nobody answers, or the address is none", async () => {

@@ -5,21 +5,12 @@ import { RpcError, RpcStub, RpcTarget } from "../../src/node.js";
 import { connectWorkerd, objectIdText, type Workerd } from "../../src/workerd.node.js";
 import { missingWorkerd } from "../runtimes/workerd.js";
 import { expectNoResidue, resources } from "../support/residue.js";
+import type { Api, Counter, Desk, Guest, Room } from "./bridge/api.js";
 import { type Started, startBridge } from "./bridge/start.js";
-
-interface CounterApi extends RpcTarget {
-  readonly count: number;
-  add(by?: number): number;
-  fork(): CounterApi;
-  plus(other: unknown): number;
-}
-
-// oxlint-disable-next-line typescript/no-explicit-any -- what is called is JavaScript, and the tests ask for much that is not there
-type Api = RpcStub<any>;
 
 const KEY = "capstan-bridge-room";
 
-class Friend extends RpcTarget {
+class Friend extends RpcTarget implements Guest {
   readonly #name: string;
   disposed = 0;
 
@@ -85,10 +76,11 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
     }
   }
 
-  const room = (name = "one"): Api => workerd.getObject("main", "Room", { name, uniqueKey: KEY });
-  const desk = (props?: unknown): Api => workerd.getEntrypoint("main", "Desk", props);
+  const room = (name = "one"): RpcStub<Room> =>
+    workerd.getObject("main", "Room", { name, uniqueKey: KEY });
+  const desk = (props?: unknown): RpcStub<Desk> => workerd.getEntrypoint("main", "Desk", props);
   // An event of an entry point is over with its last stub: workerd runs no disposer then.
-  const BOTH: [string, number, () => Api][] = [
+  const BOTH: [string, number, () => RpcStub<Api>][] = [
     ["a durable object", 1, room],
     ["an entry point", 0, desk],
   ];
@@ -105,7 +97,7 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
     it("gives stubs, which have methods and properties and end with their disposal", async () => {
       using api = open();
       const noted = await api.disposals();
-      const counter: RpcStub<CounterApi> = await api.counter(5);
+      const counter: RpcStub<Counter> = await api.counter(5);
       expect(await counter.add(2)).toBe(7);
       expect(await counter.count).toBe(7);
       const second = counter.dup();
@@ -187,10 +179,10 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
     it("gives our stubs back, and takes its own", async () => {
       using api = open();
       using counter = await api.counter(3);
-      using back = await api.echo(counter);
+      using back = await api.echoCounter(counter);
       expect(await back.add(1)).toBe(4);
       expect(await counter.plus(counter)).toBe(8);
-      using ours = await api.echo((n: number) => n + 1);
+      using ours = await api.echoFunction((n) => n + 1);
       expect(await ours(1)).toBe(2);
     });
 
@@ -230,7 +222,7 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
     it("ends calls that are given up", async () => {
       using api = open();
       const controller = new AbortController();
-      const call = api.never.with({ signal: controller.signal })();
+      const call = api.with({ signal: controller.signal }).never();
       controller.abort(new Error("enough"));
       expect(await failure(call)).toMatchObject({ code: "call-canceled" });
       const disposed = api.never();
@@ -310,7 +302,7 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
     const id = await api.idOf("lobby");
     expect(objectIdText({ name: "lobby", uniqueKey: KEY })).toBe(id);
     expect(await api.id()).toBe(id);
-    using same = workerd.getObject<any>("main", "Room", id.toUpperCase()); // oxlint-disable-line typescript/no-explicit-any
+    using same = workerd.getObject<Room>("main", "Room", id.toUpperCase());
     expect(await same.id()).toBe(id);
     expect(() => workerd.getObject("main", "Room", "z".repeat(64))).toThrow(/64 hexadecimal/);
   });

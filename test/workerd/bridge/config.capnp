@@ -1,4 +1,4 @@
-# A Worker with a durable object and an entry point, both reachable by the debug port alone.
+# A Worker with a durable object and an entry point, reachable by the debug port; the entry point by a socket, too.
 
 using Workerd = import "/workerd/workerd.capnp";
 
@@ -12,5 +12,11 @@ const config :Workerd.Config = (
       durableObjectStorage = (inMemory = void),
       bindings = [(name = "ROOM", durableObjectNamespace = "Room")],
     ),
+  )],
+  sockets = [(
+    name = "desk",
+    address = "127.0.0.1:0",
+    http = (capnpConnectHost = "rpc.test"),
+    service = (name = "main", entrypoint = "Desk"),
   )],
 );

@@ -12,6 +12,8 @@ import { programPath } from "../../../interop/workerd/workerd.js";
 export interface Started {
   /** Of its debug port. */
   readonly url: string;
+  /** Of the socket where Desk is served, with the capnpConnectHost "rpc.test". */
+  readonly deskUrl: string;
   /** Kilobytes that it has in memory. */
   residentKb(): number;
   stop(): Promise<void>;
@@ -33,15 +35,20 @@ export async function startBridge(port: "unix" | "tcp" = "unix"): Promise<Starte
     await ended;
     fs.rmSync(folder, { recursive: true, force: true });
   };
-  const said = (await Promise.race([once(child.stdio[3] as Readable, "data"), ended])) as unknown[];
-  const line = String(said[0]);
-  if (!line.includes("debug-port")) {
-    await stop();
+  // One line of JSON for each socket that it listens on.
+  let said = "";
+  const control = child.stdio[3] as Readable;
+  control.on("data", (chunk) => (said += String(chunk)));
+  const portOf = (name: string): number =>
+    Number(new RegExp(`"socket":"${name}","port":(\\d+)`).exec(said)?.[1] ?? 0);
+  while (portOf("desk") === 0 || !said.includes("debug-port")) {
+    if ((await Promise.race([once(control, "data"), ended.then(() => null)])) !== null) continue;
+    fs.rmSync(folder, { recursive: true, force: true });
     throw new Error(`workerd did not start: ${complaint.trim()}`);
   }
-  const { port: number } = JSON.parse(line.split("\n")[0]!) as { port: number };
   return {
-    url: port === "unix" ? `unix:${socket}` : `tcp://127.0.0.1:${number}`,
+    url: port === "unix" ? `unix:${socket}` : `tcp://127.0.0.1:${portOf("debug-port")}`,
+    deskUrl: `tcp://127.0.0.1:${portOf("desk")}`,
     residentKb() {
       const status = fs.readFileSync(`/proc/${child.pid}/status`, "utf8");
       return Number(/VmRSS:\s+(\d+)/.exec(status)![1]);

@@ -41,9 +41,11 @@ class Refused extends Error {
 
 /** What both kinds have. */
 const METHODS = {
-  echo(value) {
-    return value;
-  },
+  echo: (value) => value,
+  echoCounter: (value) => value,
+  echoFunction: (value) => value,
+  echoStream: (value) => value,
+  echoParts: (value) => value,
   add(a, b) {
     return a + b;
   },
@@ -85,6 +87,7 @@ const METHODS = {
   fails(kind) {
     if (kind === "type") throw new TypeError("of type", { cause: new RangeError("the cause") });
     if (kind === "own") throw Object.assign(new Refused("not you"), { detail: { n: 1 } });
+    // oxlint-disable-next-line no-throw-literal -- it is allowed, so it happens
     if (kind === "object") throw { no: "error" };
     if (kind === "abort") throw new DOMException("dom", "AbortError");
     throw new Error("plain");
@@ -105,7 +108,7 @@ const METHODS = {
     this.ctx.waitUntil(write().catch(() => {}));
     return readable;
   },
-  async fill(writable, chunks) {
+  async writeInto(writable, chunks) {
     const writer = writable.getWriter();
     for (let i = 1; i <= chunks; i++) await writer.write(new Uint8Array(1000).fill(i));
     await writer.close();
@@ -119,6 +122,7 @@ const METHODS = {
     const size = METHODS.size(readable);
     return { writable, size: () => size };
   },
+  echoSignal: (signal) => signal.aborted,
   async aborted(signal) {
     if (!signal.aborted)
       await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
