@@ -6,7 +6,7 @@ import { runFor } from "../base/origin.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { CallContext, type Entered, entering, left } from "../cap/dynamic/context.js";
 import { type Place, placeOf } from "../cap/dynamic/place.js";
-import { isTarget, memberOf } from "../cap/dynamic/target.js";
+import { isTarget, memberOf, servedAs } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
 import { discard } from "../cap/stream/values.js";
@@ -35,7 +35,8 @@ function serve(target: object, scheduler: Scheduler, terms: Terms): Hook {
   const hook = new LocalHook(
     new Served(target, terms, () => {
       if (served.get(target) === hook) served.delete(target);
-      if (isTarget(target)) discard(target);
+      // Who is served to others beside workerd is not let go of by all.
+      if (isTarget(target) && servedAs(target) === undefined) discard(target);
     }),
     scheduler,
   );
@@ -58,10 +59,18 @@ class Served implements Server {
   }
 
   dispatch(call: LocalCall): void {
-    if (pushedHere(call, this.terms)) return;
-    if (methodOf(call.interfaceHi, call.interfaceLo, call.methodId) !== "call")
-      throw new RpcError("unimplemented", "method-unimplemented", "this is an object for workerd");
-    new Invocation(call, this.terms).walk(this.value, undefined, 0);
+    try {
+      if (pushedHere(call, this.terms)) return;
+      if (methodOf(call.interfaceHi, call.interfaceLo, call.methodId) !== "call")
+        throw new RpcError(
+          "unimplemented",
+          "method-unimplemented",
+          "this is an object for workerd",
+        );
+      new Invocation(call, this.terms).walk(this.value, undefined, 0);
+    } catch (thrown) {
+      call.fails(toWorkerd(thrown));
+    }
   }
 }
 
