@@ -5,8 +5,18 @@
 // What it knows beside that is in the type of the exception and in what the reason begins with.
 
 import { type ErrorDetail, RpcError } from "../base/errors.js";
-import { NOTHING_BESIDE } from "./pushed.js";
-import { decodeV8, encodeV8 } from "./v8-value/index.js";
+import { valuesUnder } from "../cap/dynamic/streams.js";
+import type { Terms } from "../cap/dynamic/terms.js";
+import type { Values } from "../cap/stream/values.js";
+import { decodeV8, encodeV8, type ExternalSource } from "./v8-value/index.js";
+
+/** What is beside the bytes of a value that has nothing beside them. */
+export const NOTHING_BESIDE: ExternalSource = {
+  left: 0,
+  take() {
+    throw new RpcError("failed", "invalid-payload", "nothing may go beside this value");
+  },
+};
 
 /** The thrown value, serialized. */
 const THROWN = 0xe8027292171b1646n;
@@ -102,4 +112,9 @@ function detailsOf(thrown: unknown): readonly ErrorDetail[] {
     // Something in it cannot travel: its class and message do.
     return [];
   }
+}
+
+/** What streams know of errors. Their chunks are bytes. */
+export function streamValues(terms: Terms): Values {
+  return { ...valuesUnder(terms), failure: toWorkerd, shown: fromWorkerd };
 }

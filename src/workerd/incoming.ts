@@ -2,11 +2,11 @@
 // State: the stubs and streams of one value, until they are handed on. Must not know: who calls whom.
 
 import { RpcError } from "../base/errors.js";
-import { valuesUnder } from "../cap/dynamic/streams.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import { receiveWritable } from "../cap/stream/writable.js";
 import type { Hook } from "../hook/hook.js";
 import type { Payload } from "../hook/payload.js";
+import { streamValues } from "./errors.js";
 import { makers } from "./makers.js";
 import {
   ABORT_SIGNAL,
@@ -18,7 +18,7 @@ import {
   WRITABLE,
 } from "./protocol.js";
 import { pushedBehind, PushedSignal, PushedStream } from "./pushed.js";
-import { TargetReach } from "./reach.js";
+import { KeptHook, TargetReach } from "./reach.js";
 import { ServiceToken } from "./token.js";
 import { decodeV8, type ExternalKind, type ExternalSource } from "./v8-value/index.js";
 
@@ -93,7 +93,9 @@ export class Incoming implements ExternalSource {
   }
 
   private writable(cap: Hook): WritableStream {
-    const received = receiveWritable(cap.addRef(), valuesUnder(this.terms));
+    const { session } = this;
+    const sink = session === null ? cap.addRef() : new KeptHook(cap.addRef(), session.addRef());
+    const received = receiveWritable(sink, streamValues(this.terms));
     this.streams.push(received);
     return received.stream;
   }

@@ -4,13 +4,13 @@
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { placeOf, type Root } from "../cap/dynamic/place.js";
-import { valuesUnder } from "../cap/dynamic/streams.js";
 import { isTarget } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import { sendWritable } from "../cap/stream/writable.js";
 import { ignore } from "../cap/stream/values.js";
 import type { Hook } from "../hook/hook.js";
 import { type BodySource, OutgoingBody } from "../http/outgoing-body.js";
+import { streamValues } from "./errors.js";
 import { makers } from "./makers.js";
 import {
   ABORT_SIGNAL,
@@ -152,7 +152,7 @@ export class Outgoing implements ExternalSink {
         const pushed = pushStream(pusher);
         const kept = session?.addRef() ?? null;
         const ended = (): void => kept?.release();
-        const body = new OutgoingBody(source, pushed.sink, valuesUnder(this.terms), null, ended);
+        const body = new OutgoingBody(source, pushed.sink, streamValues(this.terms), null, ended);
         this.streams.push((error) => body.cancel(error));
         return { tag: READABLE, hook: pushed.source, token: null };
       },
@@ -162,7 +162,7 @@ export class Outgoing implements ExternalSink {
 
   private writable(stream: WritableStream): Beside {
     try {
-      const sent = sendWritable(stream, this.scheduler, valuesUnder(this.terms));
+      const sent = sendWritable(stream, this.scheduler, streamValues(this.terms));
       return {
         entry: () => {
           this.streams.push(sent.giveUp);

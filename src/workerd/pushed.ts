@@ -3,23 +3,15 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { valuesUnder } from "../cap/dynamic/streams.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import type { Drain } from "../cap/stream/sink-server.js";
 import { droppedError } from "../cap/stream/values.js";
 import type { Hook } from "../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../hook/local.js";
 import { IncomingBody, type Inlet, inletInto } from "../http/incoming-body.js";
+import { NOTHING_BESIDE, streamValues } from "./errors.js";
 import { methodOf, readPush, readReason, writePair } from "./protocol.js";
-import { type ExternalSource, decodeV8 } from "./v8-value/index.js";
-
-/** What is beside the bytes of a value that has nothing beside them. */
-export const NOTHING_BESIDE: ExternalSource = {
-  left: 0,
-  take() {
-    throw new RpcError("failed", "invalid-payload", "nothing may go beside this value");
-  },
-};
+import { decodeV8 } from "./v8-value/index.js";
 
 function noMethod(): never {
   throw new RpcError("unimplemented", "method-unimplemented", "this has no methods");
@@ -57,7 +49,7 @@ export class PushedStream implements Server {
       },
     };
     this.body = body;
-    this.inlet = inletInto(drain, size, scheduler, valuesUnder(terms));
+    this.inlet = inletInto(drain, size, scheduler, streamValues(terms));
   }
 
   get sink(): Hook {

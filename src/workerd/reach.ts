@@ -2,7 +2,7 @@
 // State: references to both. Must not know: stubs, values.
 
 import { RpcError } from "../base/errors.js";
-import { type CallRequest, Hook } from "../hook/hook.js";
+import { type CallRequest, type FlowController, Hook, type Lifeline } from "../hook/hook.js";
 import { brokenHook, type Results } from "../hook/results.js";
 import { openHttp, openSession } from "./protocol.js";
 
@@ -96,5 +96,43 @@ export class TargetReach extends Reach {
   protected unreferenced(): void {
     this.on.release();
     this.session?.release();
+  }
+}
+
+/** A capability that keeps its event: for who knows nothing of events. It is called here, and not passed on. */
+export class KeptHook extends Hook {
+  private readonly on: Hook;
+  private readonly session: Hook;
+
+  /** Both are taken over. */
+  constructor(on: Hook, session: Hook) {
+    super(on.scheduler);
+    this.on = on;
+    this.session = session;
+  }
+
+  get brand(): object {
+    return BRAND;
+  }
+
+  call(request: CallRequest): Results {
+    return this.on.call(request);
+  }
+
+  override get flow(): FlowController | null {
+    return this.on.flow;
+  }
+
+  override get brokenBy(): RpcError | null {
+    return this.on.brokenBy;
+  }
+
+  override get lifeline(): Lifeline | null {
+    return this.on.resolved().lifeline;
+  }
+
+  protected unreferenced(): void {
+    this.on.release();
+    this.session.release();
   }
 }

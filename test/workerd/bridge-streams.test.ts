@@ -97,6 +97,16 @@ describe.skipIf(missingWorkerd() !== null)("streams to and from workerd", () => 
         },
       });
       await expect(Promise.resolve(api.size(broken))).rejects.toThrow(RpcError);
+      const full = new WritableStream({
+        write() {
+          throw new RangeError("the disk is full");
+        },
+      });
+      const error = await Promise.resolve(api.writeInto(full, 5)).catch(
+        (reason: unknown) => reason,
+      );
+      expect(error).toMatchObject({ message: "the disk is full" });
+      expect((error as RpcError).cause).toBeInstanceOf(RangeError);
       await quiet();
     });
 
@@ -117,6 +127,18 @@ describe.skipIf(missingWorkerd() !== null)("streams to and from workerd", () => 
       await writer.close();
       expect(await made.size()).toBe(30_000);
       made[Symbol.dispose]();
+      await quiet();
+    });
+
+    it("gives a stream to write into by itself, and keeps its event until the end", async () => {
+      using api = open();
+      const writer = (await api.sinkAlone()).getWriter();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      for (let i = 0; i < 3; i++) await writer.write(new Uint8Array(1000 + i));
+      await writer.close();
+      await expect.poll(() => api.lastSize()).toBe(3003);
+      const given = (await api.sinkAlone()).getWriter();
+      await given.abort(new Error("not today"));
       await quiet();
     });
 

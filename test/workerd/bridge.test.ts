@@ -245,6 +245,15 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
     });
   });
 
+  it("makes calls in the order in which they are written", async () => {
+    using api = room("order");
+    await api.notes();
+    using again = api.dup();
+    for (let n = 0; n < 200; n++) void (n % 2 === 0 ? api : again).note(n);
+    expect(await api.notes()).toEqual(Array.from({ length: 200 }, (_, n) => n));
+    await quiet(1);
+  });
+
   it("calls what was kept over there, in later calls", async () => {
     using api = room();
     const friend = new Friend("Al");

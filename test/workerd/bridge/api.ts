@@ -48,6 +48,10 @@ export interface Api extends RpcTarget {
   writeInto(writable: WritableStream, chunks: number): void;
   copy(from: ReadableStream, into: WritableStream): void;
   sink(): { writable: WritableStream<Uint8Array>; size: () => number };
+  sinkAlone(): WritableStream<Uint8Array>;
+  lastSize(): number;
+  note(n: number): void;
+  notes(): number[];
   echoSignal(signal: AbortSignal): boolean;
   aborted(signal: AbortSignal): unknown;
   answer(request: Request): Response;

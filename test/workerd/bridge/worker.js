@@ -122,6 +122,20 @@ const METHODS = {
     const size = METHODS.size(readable);
     return { writable, size: () => size };
   },
+  /** The same, without anything else that would keep the event. */
+  sinkAlone() {
+    const { readable, writable } = new IdentityTransformStream();
+    const counted = METHODS.size(readable).then((size) => (lastSize = size));
+    counted.catch(() => {});
+    return writable;
+  },
+  lastSize: () => lastSize,
+  note(n) {
+    noted.push(n);
+  },
+  notes() {
+    return noted.splice(0);
+  },
   echoSignal: (signal) => signal.aborted,
   async aborted(signal) {
     if (!signal.aborted)
@@ -153,6 +167,8 @@ const METHODS = {
 };
 
 let disposals = 0;
+let lastSize = 0;
+const noted = [];
 
 async function answered(request, ctx) {
   const url = new URL(request.url);
