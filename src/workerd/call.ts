@@ -190,14 +190,15 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
     if (this.results !== results) return results.cancel();
     this.results = null;
     results.dropPipeline();
-    this.outgoing?.over();
     if (results.error !== null) {
-      const { error } = results;
+      const error = fromWorkerd(results.error);
       results.cancel();
+      // Nobody over there says any more whether what went with it is used.
       this.outgoing?.giveUp(error);
-      this.fail(fromWorkerd(error));
+      this.fail(error);
       return this.leave();
     }
+    this.outgoing?.over();
     const payload = results.takePayload();
     try {
       const { value, pipeline, hasDisposer } = readResults(payload.content);

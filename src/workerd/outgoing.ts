@@ -150,10 +150,16 @@ export class Outgoing implements ExternalSink {
       entry: (pusher, session) => {
         if (pusher === null) throw noPusher("a stream");
         const pushed = pushStream(pusher);
-        const kept = session?.addRef() ?? null;
-        const ended = (): void => kept?.release();
+        let kept = session?.addRef() ?? null;
+        const ended = (): void => {
+          kept?.release();
+          kept = null;
+        };
         const body = new OutgoingBody(source, pushed.sink, streamValues(this.terms), null, ended);
-        this.streams.push((error) => body.cancel(error));
+        this.streams.push((error) => {
+          body.cancel(error);
+          ended();
+        });
         return { tag: READABLE, hook: pushed.source, token: null };
       },
       drop: () => reader.releaseLock(),

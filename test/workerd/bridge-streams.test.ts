@@ -110,6 +110,23 @@ describe.skipIf(missingWorkerd() !== null)("streams to and from workerd", () => 
       await quiet();
     });
 
+    it("lets go of a stream of ours with the call that it was for", async () => {
+      using api = open();
+      let canceled: unknown = null;
+      const endless = new ReadableStream({
+        pull: (controller) => controller.enqueue(new Uint8Array(1000)),
+        cancel: (reason) => void (canceled = reason),
+      });
+      const controller = new AbortController();
+      const call = api.with({ signal: controller.signal }).size(endless);
+      call.catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      controller.abort();
+      await expect(call).rejects.toMatchObject({ code: "call-canceled" });
+      await quiet();
+      expect(canceled).toMatchObject({ code: "call-canceled" });
+    });
+
     it("writes into a stream of ours, and gives one to write into", async () => {
       using api = open();
       const chunks: number[] = [];
@@ -221,6 +238,23 @@ describe.skipIf(missingWorkerd() !== null)("streams to and from workerd", () => 
       socket.close(1000, "done");
       await quiet();
     });
+  });
+
+  it("breaks streams of ours when the call that they went with fails", async () => {
+    // Of its own: a write that nobody reads is answered when the Worker's garbage is collected.
+    await using own = await connectWorkerd(started.url);
+    using api = own.getObject<Api>("main", "Room", "ab".repeat(32));
+    let canceled: unknown = null;
+    const endless = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(1000)),
+      cancel: (reason) => void (canceled = reason),
+    });
+    await expect(Promise.resolve(api.refuses(endless))).rejects.toThrow("no streams here");
+    await expect.poll(() => canceled).toMatchObject({ message: "no streams here" });
+    let aborted: unknown = null;
+    const writable = new WritableStream({ abort: (reason) => void (aborted = reason) });
+    await expect(Promise.resolve(api.refuses(writable))).rejects.toThrow("no streams here");
+    await expect.poll(() => aborted).toMatchObject({ message: "no streams here" });
   });
 
   it("gives and takes the stub of an object as workerd does", async () => {

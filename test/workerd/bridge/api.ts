@@ -43,6 +43,7 @@ export interface Api extends RpcTarget {
   visit(guest: Guest): string[];
   catches(callback: () => unknown): Caught;
   fails(kind: string): void;
+  refuses(stream: unknown): void;
   size(stream: ReadableStream): number;
   stream(size: number, chunk?: number): ReadableStream<Uint8Array>;
   writeInto(writable: WritableStream, chunks: number): void;

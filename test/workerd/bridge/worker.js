@@ -92,6 +92,9 @@ const METHODS = {
     if (kind === "abort") throw new DOMException("dom", "AbortError");
     throw new Error("plain");
   },
+  refuses(_stream) {
+    throw new TypeError("no streams here");
+  },
   async size(stream) {
     let size = 0;
     for await (const chunk of stream) size += chunk.length;
