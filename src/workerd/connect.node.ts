@@ -22,6 +22,7 @@ export type WorkerdOptions = Omit<NodeConnectOptions, "bootstrap">;
 
 /** A connection to one workerd. To close it breaks all stubs that came from it. */
 abstract class Connected implements AsyncDisposable {
+  /** What it stands on: its state, its end, its limits. */
   readonly session: Session;
   protected readonly root: Hook;
   private readonly terms: Terms;
