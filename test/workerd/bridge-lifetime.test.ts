@@ -6,7 +6,7 @@ import { connectWorker, connectWorkerd } from "../../src/workerd.node.js";
 import { missingWorkerd } from "../runtimes/workerd.js";
 import { cleaningUp } from "../support/residue.js";
 import type { Api, Desk, Guest as GuestApi } from "./bridge/api.js";
-import { startBridge } from "./bridge/start.js";
+import { SLOWLY, startBridge } from "./bridge/start.js";
 
 class Guest extends RpcTarget implements GuestApi {
   get name(): string {
@@ -64,13 +64,13 @@ describe.skipIf(missingWorkerd() !== null)("what is left", () => {
     const before = started.residentKb();
     await rounds(10_000);
     await expect
-      .poll(() => workerd.stats(), { timeout: 20_000 })
+      .poll(() => workerd.stats(), SLOWLY)
       .toMatchObject({ questions: 0, answers: 0, imports: 3, exports: 0, embargoes: 0 });
     const more = started.residentKb() - before;
     console.log(`workerd: ${more} KB more after 10,000 calls`);
     expect(more).toBeLessThan(MORE_KB);
     for (const stub of stubs) stub[Symbol.dispose]();
-    await expect.poll(() => workerd.stats().imports).toBe(1);
+    await expect.poll(() => workerd.stats().imports, SLOWLY).toBe(1);
   });
 
   it("is an error that says so, when workerd ends", async () => {
@@ -105,7 +105,7 @@ describe.skipIf(missingWorkerd() !== null)("what is left", () => {
     expect(await (await entrypoint.fetch("http://any.name/x")).text()).toBe("hello from /x");
     call[Symbol.dispose]();
     await expect
-      .poll(() => socket.stats())
+      .poll(() => socket.stats(), SLOWLY)
       .toMatchObject({ questions: 0, answers: 0, imports: 1, exports: 0 });
     await expect(connectWorker(started.deskUrl, "another.test")).rejects.toMatchObject({
       code: "http-refused",

@@ -6,7 +6,7 @@ import { connectWorkerd, type Workerd } from "../../src/workerd.node.js";
 import { missingWorkerd } from "../runtimes/workerd.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 import type { Api, Desk, Room } from "./bridge/api.js";
-import { type Started, startBridge } from "./bridge/start.js";
+import { SLOWLY, type Started, startBridge } from "./bridge/start.js";
 
 function streamOf(chunks: number, size: number, pulled: { count: number }): ReadableStream {
   return new ReadableStream(
@@ -49,7 +49,7 @@ describe.skipIf(missingWorkerd() !== null)("streams to and from workerd", () => 
       const left = { questions, answers, imports, exports };
       const none = { questions: 0, answers: 0, imports: 1 + stubs, exports: 0 };
       if (JSON.stringify(left) === JSON.stringify(none)) return;
-      if (tries === 300) expect(left).toEqual(none);
+      if (tries === 1500) expect(left).toEqual(none);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
@@ -153,7 +153,7 @@ describe.skipIf(missingWorkerd() !== null)("streams to and from workerd", () => 
       await new Promise((resolve) => setTimeout(resolve, 30));
       for (let i = 0; i < 3; i++) await writer.write(new Uint8Array(1000 + i));
       await writer.close();
-      await expect.poll(() => api.lastSize()).toBe(3003);
+      await expect.poll(() => api.lastSize(), SLOWLY).toBe(3003);
       const given = (await api.sinkAlone()).getWriter();
       await given.abort(new Error("not today"));
       await quiet();
@@ -250,11 +250,11 @@ describe.skipIf(missingWorkerd() !== null)("streams to and from workerd", () => 
       cancel: (reason) => void (canceled = reason),
     });
     await expect(Promise.resolve(api.refuses(endless))).rejects.toThrow("no streams here");
-    await expect.poll(() => canceled).toMatchObject({ message: "no streams here" });
+    await expect.poll(() => canceled, SLOWLY).toMatchObject({ message: "no streams here" });
     let aborted: unknown = null;
     const writable = new WritableStream({ abort: (reason) => void (aborted = reason) });
     await expect(Promise.resolve(api.refuses(writable))).rejects.toThrow("no streams here");
-    await expect.poll(() => aborted).toMatchObject({ message: "no streams here" });
+    await expect.poll(() => aborted, SLOWLY).toMatchObject({ message: "no streams here" });
   });
 
   it("gives and takes the stub of an object as workerd does", async () => {

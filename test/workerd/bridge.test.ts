@@ -6,7 +6,7 @@ import { connectWorkerd, objectIdText, type Workerd } from "../../src/workerd.no
 import { missingWorkerd } from "../runtimes/workerd.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 import type { Api, Counter, Desk, Guest, Room } from "./bridge/api.js";
-import { type Started, startBridge } from "./bridge/start.js";
+import { SLOWLY, type Started, startBridge } from "./bridge/start.js";
 
 const KEY = "capstan-bridge-room";
 
@@ -71,7 +71,7 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
       // What was let go of last may still wait for the end of the turn.
       if (JSON.stringify(left) === JSON.stringify(none))
         return new Promise((resolve) => setImmediate(resolve));
-      if (tries === 300) expect(left).toEqual(none);
+      if (tries === 1500) expect(left).toEqual(none);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
@@ -108,7 +108,7 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
       expect(await second.add()).toBe(8);
       second[Symbol.dispose]();
       await quiet();
-      await expect.poll(() => api.disposals()).toBe(noted + disposes);
+      await expect.poll(() => api.disposals(), SLOWLY).toBe(noted + disposes);
     });
 
     it("takes calls on results that are not there yet, all in one write", async () => {
@@ -164,7 +164,7 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
         expect(await api.disposals()).toBe(noted);
       }
       await quiet();
-      await expect.poll(() => api.disposals()).toBe(noted + disposes);
+      await expect.poll(() => api.disposals(), SLOWLY).toBe(noted + disposes);
     });
 
     it("calls functions and objects of ours", async () => {

@@ -9,6 +9,9 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import { programPath } from "../../../interop/workerd/workerd.js";
 
+/** For what takes a moment, on a machine that is ten times slower. */
+export const SLOWLY = { timeout: 20_000 };
+
 export interface Started {
   /** Of its debug port. */
   readonly url: string;
