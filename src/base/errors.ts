@@ -154,6 +154,8 @@ export function stackSite(): Error | null {
  */
 export interface LeavingError {
   readonly type: RpcErrorType;
+  /** Its code; `method-failed` for what is no RpcError. Peers are not told. */
+  readonly code: ErrorCode;
   readonly message: string;
   /** The stack, or the one it came with; empty unless the session sends traces. */
   readonly trace: string;

@@ -439,7 +439,12 @@ export class Connection {
   private handleResolve(frame: Frame): void {
     const { reader, state } = this;
     if (reader.resolveTag === ResolveTag.exception) {
-      resolveImport(state, reader.id, brokenHook(reader.takeException(), state.scheduler), false);
+      resolveImport(
+        state,
+        reader.id,
+        brokenHook(state.heard(reader.takeException()), state.scheduler),
+        false,
+      );
       return;
     }
     if (reader.resolveTag !== ResolveTag.cap) {

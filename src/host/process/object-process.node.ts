@@ -5,7 +5,6 @@ import { RpcError } from "../../base/errors.js";
 import { connect } from "../../vat/connect.node.js";
 import { type Listener, listen } from "../../vat/listen.node.js";
 import { Host } from "../object/host.js";
-import { HOST_IDENTITIES } from "../references/identity.js";
 import { nodeRuntime } from "../object/runtime.node.js";
 import type { Runtime } from "../object/host.js";
 import type { DirectoryLock } from "../storage/directory-lock.node.js";
@@ -17,6 +16,7 @@ import { lockSlot, slotAddress } from "./paths.node.js";
 import { SlotPlacement } from "./placement.js";
 import type { LoadedProgram } from "./program.node.js";
 import { slotOf } from "./slots.js";
+import { HOST_SESSION } from "./trusted.js";
 
 /** So long a process waits for the one before it to be gone, in milliseconds. */
 const LOCK_TIME = 30_000;
@@ -28,8 +28,7 @@ export function placementOf(facts: HostFacts, own: number | null, runtime: Runti
     own,
     slot: (slot) => ({
       name: `slot ${slot}`,
-      dial: (signal) =>
-        connect(slotAddress(facts.directory, slot), { signal, identities: HOST_IDENTITIES }),
+      dial: (signal) => connect(slotAddress(facts.directory, slot), { signal, ...HOST_SESSION }),
       clock: runtime.clock,
       reachTime: facts.reachTime,
     }),
@@ -91,9 +90,7 @@ export class ObjectProcess {
     const servers = new ObjectServers(objects);
     const listener = await listen(address, {
       bootstrap: () => servers.offer(),
-      identities: HOST_IDENTITIES,
-      // Only processes of this host are there.
-      sendTrace: true,
+      ...HOST_SESSION,
     });
     return new ObjectProcess({ host, placement, servers, listener, lock });
   }
