@@ -71,6 +71,7 @@ export const ERROR_CODES = [
   "object-refused",
   "process-lost",
   "object-deleted",
+  "object-collected",
   "reference-lost",
   "gate-cycle",
   "invalid-id",
