@@ -123,6 +123,11 @@ export class Collector {
     this.arm(PAUSE);
   }
 
+  /** A process has ended: nobody knows whom it held. Everybody is looked at, soon. */
+  processEnded(): void {
+    this.passAt = -Infinity;
+  }
+
   stop(): void {
     this.stopped = true;
     this.stopTimer();

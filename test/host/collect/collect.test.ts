@@ -177,7 +177,7 @@ describe("a private object", () => {
     }
     await pass();
     expect(await left()).toBe(0);
-    expect(Part.disposed.toSorted()).toEqual(["I am a", "I am alone", "I am b", "I am c"]);
+    expect(Part.disposed.sort()).toEqual(["I am a", "I am alone", "I am b", "I am c"]);
     expect(host.collection).toMatchObject({ collected: 4, disposed: 4 });
     expect(host.collection.joint).toBeGreaterThan(0);
   });
@@ -314,7 +314,7 @@ describe("a private object", () => {
 
   it("has an id that leads nowhere, and a namespace that has no way to it but what it creates", async () => {
     const { env, part, inside } = await parts();
-    expect(Object.getOwnPropertyNames(Object.getPrototypeOf(env.PARTS)).toSorted()).toEqual([
+    expect(Object.getOwnPropertyNames(Object.getPrototypeOf(env.PARTS)).sort()).toEqual([
       "constructor",
       "create",
     ]);
@@ -373,7 +373,7 @@ describe("a [dispose] hook", () => {
       "unstorable-value",
       "I am good",
     ]);
-    expect(Part.disposed.toSorted()).toEqual(["I am a", "I am b"]);
+    expect(Part.disposed.sort()).toEqual(["I am a", "I am b"]);
     expect(await left()).toBe(1);
     expect(await owner().ask("good")).toBe("I am good");
     let note: unknown;
@@ -396,7 +396,7 @@ describe("a [dispose] hook", () => {
     await pass();
     expect(await left()).toBe(0);
     expect(host.collection).toMatchObject({ collected: 2, disposed: 0, disposeFailed: 2 });
-    const told = reports.splice(0).toSorted();
+    const told = reports.splice(0).sort();
     expect(told[0]).toMatch(/PARTS\/[0-9a-f]{8}: dispose: .*(not so|longer than 30000 ms)/);
     expect(told).toHaveLength(2);
   });
@@ -440,8 +440,8 @@ describe("a host", () => {
     expect(later.collected).toEqual([]);
     expect(later.unreachable).toHaveLength(2);
     const done = await host.collect({ grace: 0 });
-    expect(done.collected.map(({ id }) => id).toSorted()).toEqual(
-      dry.unreachable.map(({ id }) => id).toSorted(),
+    expect(done.collected.map(({ id }) => id).sort()).toEqual(
+      dry.unreachable.map(({ id }) => id).sort(),
     );
     expect(done.unreachable).toEqual([]);
     expect(await left()).toBe(0);
