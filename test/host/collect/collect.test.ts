@@ -6,10 +6,12 @@ import {
   MemoryStore,
   type Namespace,
   type ObjectState,
+  type ObjectStub,
   type PrivateNamespace,
   restore,
   type Store,
 } from "../../../src/host.node.js";
+import { HttpResponse, type PairedWebSocket, WebSocketPair } from "../../../src/http.js";
 import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
 import { evict, VirtualClock } from "../../../src/host/testing.js";
 import { RpcError, RpcStub, RpcTarget } from "../../../src/index.js";
@@ -67,6 +69,19 @@ class Part extends Coded {
   [restore](params: { of: string; beside?: RpcStub<Part> }): View {
     return new View(params);
   }
+  attach: RpcStub<Part> | null = null;
+  fetch(): Response {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    server.serializeAttachment({ held: this.attach });
+    this.attach?.[Symbol.dispose]();
+    return new HttpResponse(null, { status: 101, webSocket: client });
+  }
+  async webSocketMessage(ws: PairedWebSocket): Promise<void> {
+    const { held } = ws.deserializeAttachment() as { held: RpcStub<Part> };
+    ws.send(await held.tell());
+    held[Symbol.dispose]();
+  }
   alarm(): void {
     this.rings++;
   }
@@ -102,7 +117,7 @@ async function parts(store: Store = new MemoryStore()) {
     env,
     owner,
     /** A part that has a name, and whatever is put in it. */
-    async part(name: string, held: Record<string, unknown> = {}): Promise<RpcStub<Part>> {
+    async part(name: string, held: Record<string, unknown> = {}): Promise<ObjectStub<Part>> {
       const stub = env.PARTS.create();
       using same = await stub.call(name);
       for (const [key, value] of Object.entries(held)) await same.put(key, value);
@@ -267,6 +282,39 @@ describe("a private object", () => {
     expect(await left()).toBe(2);
     expect(await owner().ask("view")).toBe("I am beside");
     await owner().delete("view");
+    await pass();
+    expect(await left()).toBe(0);
+  });
+
+  it("is held by the WebSockets that it has accepted, and by what is attached to those of others", async () => {
+    const { part, pass, left, inside } = await parts();
+    const sockets: PairedWebSocket[] = [];
+    {
+      using attached = await part("attached");
+      using room = await part("room");
+      await inside(
+        room,
+        (self, held: RpcStub<Part>) => {
+          (self as Part).attach = held.dup();
+          return undefined;
+        },
+        attached,
+      );
+      const response = (await room.fetch("http://room.test/", {
+        headers: { Upgrade: "websocket" },
+      })) as unknown as { webSocket: PairedWebSocket };
+      response.webSocket.accept();
+      sockets.push(response.webSocket);
+    }
+    await pass();
+    await pass();
+    expect(await left()).toBe(2);
+    const heard = new Promise((resolve) =>
+      sockets[0]!.addEventListener("message", ({ data }) => resolve(data)),
+    );
+    sockets[0]!.send("who");
+    expect(await heard).toBe("I am attached");
+    sockets[0]!.close(1000, "");
     await pass();
     expect(await left()).toBe(0);
   });

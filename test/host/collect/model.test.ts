@@ -1,14 +1,14 @@
 // The model of collection: random graphs of objects in several processes, everybody at work while the collector is, power failing
-// and processes ending at any moment. See model/.
+// and processes ending at any moment. See model/. CAPSTAN_COLLECT_SEEDS is how many runs there are.
 
 import { describe, expect, it } from "vitest";
 import { addCounts, EVENTS, noCounts } from "./model/counts.js";
 import { type Fault, FAULTS } from "./model/faults.js";
 import { run } from "./model/run.js";
 
-const SEEDS = Number(process.env["CAPSTAN_COLLECT_SEEDS"] ?? 150);
+const SEEDS = Number(process.env["CAPSTAN_COLLECT_SEEDS"] ?? 200);
 /** A planted fault is found within so many. */
-const SEEDS_OF_A_FAULT = 400;
+const SEEDS_OF_A_FAULT = 1000;
 const PATIENCE = 600_000;
 
 describe("collection, by a model", () => {

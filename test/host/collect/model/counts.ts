@@ -27,6 +27,7 @@ export const EVENTS = [
   "crashes at disposing",
   "crashes at gone",
   "rounds",
+  "rescues",
   "rounds lost to a holder",
   "rounds lost to the second look",
   "rounds lost to a touch",

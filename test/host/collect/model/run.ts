@@ -54,6 +54,8 @@ export class Run {
   private idle = 0;
   private crashAt: EventName | null = null;
   private inRound = false;
+  /** Whether everybody is looked at often: then there are many rounds, and nothing depends on who is noted. */
+  private readonly passes: boolean;
   /** Answers in this round. */
   private unheld = 0;
   private confirms = 0;
@@ -62,6 +64,7 @@ export class Run {
   private gone = new Set<NodeName>();
 
   constructor(seed: number, fault: Fault | null) {
+    this.passes = seed % 2 === 0;
     this.rng = new Rng(seed);
     this.fault = fault;
     const disk = new FaultyStore();
@@ -75,14 +78,15 @@ export class Run {
     const { rng, world } = this;
     for (let i = 0; i < STEPS && world.violations.length === 0; i++) {
       world.now += rng.below(4);
+      world.slow--;
       const what = rng.below(100);
       if (this.crashAt !== null) await this.crash(this.crashAt);
       else if (what < 50) this.goOn();
-      else if (what < 57) world.disk.commit(1 + rng.below(3));
+      else if (what < 57 && world.slow <= 0) world.disk.commit(1 + rng.below(3));
       else if (what < 62) world.disk.flush(1 + rng.below(3));
       else if (what < 63 && rng.chance(6)) await this.crash("crashes between steps");
       else if (what < 64 && rng.chance(12)) this.kill();
-      else if (what < 65 && rng.chance(40)) this.collector.processEnded();
+      else if (what < 66 && this.passes) this.collector.processEnded();
       else {
         world.act();
         if (this.inRound && world.disk.pending.uncommitted > 0)
@@ -149,8 +153,9 @@ export class Run {
     const store = new CollectorStore(disk, fault, {
       point: () => this.point(),
       writes: (step) => {
-        const percent = step === "crashes at candidates" ? 1 : 10;
-        if (step !== null && isCurrent() && this.rng.chance(percent)) this.crashAt = step;
+        if (step === null || !isCurrent()) return;
+        const percent = { "crashes at candidates": 1, "crashes at dying": 8 }[step as string] ?? 25;
+        if (this.rng.chance(percent)) this.crashAt = step;
       },
       dying: (node, view) => isCurrent() && this.isDying(node, view),
       gone: (node, view) => isCurrent() && this.isGone(node, view),
@@ -168,7 +173,7 @@ export class Run {
       grace: GRACE,
       isPrivate: (node) => world.processes[0]!.roots.isPrivate(node),
       // It only saves rounds that would be lost.
-      isHeld: (name) => this.rng.chance(30) && world.processes[0]!.roots.isHeld(name),
+      isHeld: (name) => this.rng.chance(10) && world.processes[0]!.roots.isHeld(name),
       placeOf: (name) => this.participant(world.processOf(nodeNamed(name)).index),
       hasHook,
       sweep: async () => {

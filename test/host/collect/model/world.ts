@@ -35,7 +35,7 @@ export const PROCESSES = 3;
 export const PRIVATE = "X";
 export const PUBLIC = "P";
 const KEYS = ["a", "b", "c"];
-const MOST_PRIVATE = 14;
+const MOST_PRIVATE = 24;
 const encoder = new TextEncoder();
 const ALL = { from: new Uint8Array(), to: Uint8Array.of(0xff) };
 
@@ -106,6 +106,8 @@ export class World {
   now = 1_000_000;
   /** About whom the collector asks just now: what is done to them matters most. */
   condemned: ReadonlySet<NodeName> = new Set();
+  /** For so many steps the disk commits nothing. */
+  slow = 0;
   disk: FaultyStore;
   processes: Process[] = [];
   private readonly objects: Bytes[];
@@ -296,7 +298,7 @@ export class World {
   /** Somebody does something. */
   act(): void {
     const { rng } = this;
-    if (this.condemned.size > 0 && rng.chance(50) && this.rescue()) return;
+    if (this.condemned.size > 0 && rng.chance(80) && this.rescue()) return;
     const holder = rng.chance(50) ? this.pick(this.holders)! : rng.recent(this.holders);
     const stub = this.pick(holder.stubs);
     const inside = holder.node === null ? null : holder;
@@ -349,16 +351,42 @@ export class World {
     const holder = this.pick(this.holders.filter(({ stubs }) => stubs.some(isOne)));
     const stub = holder?.stubs.find(isOne);
     if (holder === undefined || stub === undefined) return false;
-    if (this.rng.chance(60)) {
-      this.counts.puts++;
-      const near = this.objects.find((node) => this.processOf(node) === holder.process)!;
-      void this.write(this.activate(near), this.pick(KEYS)!, [stub.reference]);
-      if (this.rng.chance(70)) this.disk.commit();
-    } else {
-      this.send(holder, this.publicReference(), stub);
-      // All the way at once: it is held there before it is let go here.
-      const message = this.messages.at(-1)!;
-      if (this.rng.chance(70)) for (let i = 0; i < 2; i++) this.arrive(message);
+    this.counts.rescues++;
+    if (this.rng.chance(70)) this.condemned = new Set();
+    const near = this.activate(
+      this.objects.find((node) => this.processOf(node) === holder.process)!,
+    );
+    switch (this.rng.below(6)) {
+      case 0:
+        this.send(holder, this.publicReference(), stub);
+        // All the way at once: it is held there before it is let go here.
+        for (const message = this.messages.at(-1)!; this.messages.includes(message);)
+          this.arrive(message);
+        break;
+      case 1:
+        this.send(holder, this.publicReference(), stub);
+        break;
+      case 2:
+        this.counts.puts++;
+        void this.write(near, this.pick(KEYS)!, [stub.reference]);
+        if (this.rng.chance(50)) this.disk.commit();
+        else this.slow = 60;
+        break;
+      case 3:
+        this.attach(near, stub);
+        break;
+      case 4:
+        this.makeFacet(holder, this.publicReference(), stub);
+        break;
+      default: {
+        // It is stored, read, and removed while the read is under way.
+        const key = this.pick(KEYS)!;
+        void this.write(near, key, [stub.reference]);
+        this.disk.commit();
+        this.beginRead(near, key);
+        void this.put(near, key, null);
+        this.disk.commit();
+      }
     }
     if (holder.stubs.includes(stub)) this.drop(holder, stub);
     return true;
@@ -373,6 +401,9 @@ export class World {
     const node = nodeOfReference(reference);
     this.made.set(nameOfNode(node), node);
     holder.stubs.push(this.stub(holder.process, reference));
+    // From then on it has something stored.
+    this.send(holder, reference, null);
+    this.arrive(this.messages.at(-1));
   }
 
   /** Somebody outside calls a public object. */
@@ -450,11 +481,15 @@ export class World {
 
   /** What is read is there now; whoever reads has it later. */
   private read(holder: Holder): void {
+    const key = this.pick(KEYS)!;
+    this.beginRead(holder, key);
+    if (this.rng.chance(40)) void this.put(holder, key, null);
+  }
+
+  private beginRead(holder: Holder, key: string): void {
     this.counts.reads++;
     const { process } = holder;
-    const key = this.pick(KEYS)!;
     const value = this.view.get(keysOfNode(holder.node!).value(encoder.encode(key)));
-    if (this.rng.chance(40)) void this.put(holder, key, null);
     const nodes = value === undefined ? [] : heldBy(value);
     const isKnown = this.fault !== "reads under way";
     const end = isKnown ? process.roots.reading() : () => {};
@@ -471,13 +506,13 @@ export class World {
   }
 
   private evict(holder: Holder): void {
-    if (holder.busy > 0) return;
+    if (holder.busy > 0 || this.rng.chance(50)) return;
     this.counts.evictions++;
     this.end(holder);
   }
 
   private loseClient(holder: Holder): void {
-    if (this.rng.chance(50)) return;
+    if (this.rng.chance(75)) return;
     this.counts["lost clients"]++;
     for (const stub of [...holder.stubs]) this.drop(holder, stub);
   }
@@ -558,19 +593,8 @@ export class World {
 
   private attachments(holder: Holder | null, stub: Stub | undefined): void {
     if (holder !== null && stub !== undefined && this.rng.chance(60)) {
-      this.counts.attached++;
-      const counted = this.fault !== "attachments";
-      const release = joinReleases([
-        this.hold(holder.process, [holder.node!]),
-        this.hold(holder.process, heldByReference(stub.reference), counted),
-      ]);
+      this.attach(holder, stub);
       if (this.rng.chance(60)) this.drop(holder, stub);
-      this.sockets.push({
-        node: holder.node!,
-        process: holder.process,
-        attached: stub.reference,
-        release,
-      });
       return;
     }
     const socket = this.pick(this.sockets);
@@ -583,14 +607,33 @@ export class World {
     socket.release();
   }
 
-  /** A facet of the stub's object, with parameters that hold another. */
+  private attach(holder: Holder, stub: Stub): void {
+    this.counts.attached++;
+    const counted = this.fault !== "attachments";
+    const release = joinReleases([
+      this.hold(holder.process, [holder.node!]),
+      this.hold(holder.process, heldByReference(stub.reference), counted),
+    ]);
+    this.sockets.push({
+      node: holder.node!,
+      process: holder.process,
+      attached: stub.reference,
+      release,
+    });
+  }
+
   private facet(holder: Holder, stub: Stub | undefined): void {
     const other = this.pick(holder.stubs);
     if (stub === undefined || other === undefined || other.reference.facet !== null) return;
-    this.counts.facets++;
-    const facet = joined([other.reference], Uint8Array.of(0xc0));
-    holder.stubs.push(this.stub(holder.process, { ...stub.reference, facet }));
+    this.makeFacet(holder, stub.reference, other);
     if (this.rng.chance(60)) this.drop(holder, other);
+  }
+
+  /** A facet of an object, with parameters that hold another. */
+  private makeFacet(holder: Holder, of: ObjectReference, held: Stub): void {
+    this.counts.facets++;
+    const facet = joined([held.reference], Uint8Array.of(0xc0));
+    holder.stubs.push(this.stub(holder.process, { ...of, facet }));
   }
 
   // -- Ends ----------------------------------------------------------------------------------------------------------
