@@ -253,7 +253,7 @@ describe("a private object", () => {
     expect(await left()).toBe(2);
     using restorer = host.saved.restorer();
     {
-      using again = await restorer.restore(first, RpcStub<View>);
+      using again = restorer.restore(first, RpcStub<View>);
       expect(await again.tell()).toBe("I am a");
     }
     await host.saved.revoke(first);

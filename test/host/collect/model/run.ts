@@ -14,7 +14,8 @@ import { auditHoldings } from "../../references/audit.js";
 import type { Counts, EventName } from "./counts.js";
 import type { Fault } from "./faults.js";
 import { CollectorStore } from "./stores.js";
-import { PRIVATE, PROCESSES, type Process, World } from "./world.js";
+import { PRIVATE, type Process } from "./process.js";
+import { PROCESSES, World } from "./world.js";
 
 const STEPS = 1500;
 const GRACE = 10;
@@ -42,7 +43,7 @@ class ModelCollector extends Collector {
   }
 }
 
-export class Run {
+class Run {
   private readonly rng: Rng;
   private readonly fault: Fault | null;
   private readonly world: World;

@@ -1,7 +1,7 @@
 // The store as the objects and the collector of a run have it: some writes are left out by planted faults, those of the collector are
 // looked at when they are made, and each of its reads takes a time that the run decides.
 
-import { FaultyStore } from "../../../../src/host/storage/faulty-store.js";
+import type { FaultyStore } from "../../../../src/host/storage/faulty-store.js";
 import {
   type Bytes,
   type Commit,

@@ -2,7 +2,6 @@
 // what is held; and what is reachable, as it really is.
 
 import {
-  LiveRoots,
   type NodeName,
   nameOfNode,
   type Release,
@@ -21,7 +20,6 @@ import type { FaultyStore } from "../../../../src/host/storage/faulty-store.js";
 import {
   KIND_VALUE,
   keysOfNode,
-  namespaceBytes,
   type ObjectKeys,
   savedKey,
 } from "../../../../src/host/storage/keys.js";
@@ -29,72 +27,25 @@ import type { Bytes, Store, View } from "../../../../src/host/storage/store.js";
 import type { Rng } from "../../../model/rng.js";
 import { type Counts, noCounts } from "./counts.js";
 import type { Fault } from "./faults.js";
+import {
+  type Holder,
+  idOf,
+  joinReleases,
+  type Message,
+  outsider,
+  PRIVATE,
+  Process,
+  type Socket,
+  type Stub,
+} from "./process.js";
 import { withoutFaulty } from "./stores.js";
 
 export const PROCESSES = 3;
-export const PRIVATE = "X";
-export const PUBLIC = "P";
+const PUBLIC = "P";
 const KEYS = ["a", "b", "c"];
 const MOST_PRIVATE = 24;
 const encoder = new TextEncoder();
 const ALL = { from: new Uint8Array(), to: Uint8Array.of(0xff) };
-
-/** A reference that somebody has in a process. */
-interface Stub {
-  readonly reference: ObjectReference;
-  readonly release: Release;
-}
-
-/** Whoever has stubs: an activation, or somebody outside of all objects. */
-export interface Holder {
-  readonly process: Process;
-  /** Null outside. */
-  readonly node: Bytes | null;
-  readonly stubs: Stub[];
-  readonly root: Release | null;
-  /** What keeps it from being evicted. */
-  busy: number;
-  isOver: boolean;
-}
-
-export class Process {
-  readonly index: number;
-  readonly roots: LiveRoots;
-  readonly active = new Map<NodeName, Holder>();
-  isOver = false;
-  /** Resolves when it has ended. */
-  readonly over: Promise<void>;
-  private readonly told: () => void;
-
-  constructor(index: number) {
-    let told!: () => void;
-    this.over = new Promise((resolve) => (told = resolve));
-    this.told = told;
-    this.index = index;
-    this.roots = new LiveRoots([namespaceBytes(PRIVATE)]);
-  }
-
-  end(): void {
-    this.isOver = true;
-    this.told();
-  }
-}
-
-/** A call on its way, and afterwards the news that it has arrived. */
-interface Message {
-  readonly from: Process;
-  readonly to: ObjectReference;
-  readonly passed: ObjectReference | null;
-  readonly release: Release;
-  arrived: boolean;
-}
-
-interface Socket {
-  readonly node: Bytes;
-  readonly process: Process;
-  readonly attached: ObjectReference;
-  readonly release: Release;
-}
 
 export class World {
   readonly rng: Rng;
@@ -228,7 +179,7 @@ export class World {
     };
     process.active.set(name, holder);
     if (this.disk.get(keysOfNode(node).value(encoder.encode("made"))) === undefined)
-      this.write(holder, "made", []);
+      void this.write(holder, "made", []);
     return holder;
   }
 
@@ -514,7 +465,7 @@ export class World {
   private loseClient(holder: Holder): void {
     if (this.rng.chance(75)) return;
     this.counts["lost clients"]++;
-    for (const stub of [...holder.stubs]) this.drop(holder, stub);
+    while (holder.stubs.length > 0) this.drop(holder, holder.stubs[0]!);
   }
 
   private alarms(holder: Holder | null): void {
@@ -671,7 +622,7 @@ export class World {
     for (const holder of this.holders) {
       if (holder.busy > 0) over = false;
       else if (holder.node !== null) this.end(holder);
-      else for (const stub of [...holder.stubs]) this.drop(holder, stub);
+      else while (holder.stubs.length > 0) this.drop(holder, holder.stubs[0]!);
     }
     return over && this.held.size === 0;
   }
@@ -700,20 +651,4 @@ export class World {
     }
     for (const { release } of holder.stubs.splice(0)) release();
   }
-}
-
-function outsider(process: Process): Holder {
-  return { process, node: null, stubs: [], root: null, busy: 0, isOver: false };
-}
-
-function joinReleases(releases: readonly Release[]): Release {
-  return () => {
-    for (const release of releases) release();
-  };
-}
-
-function idOf(n: number): Bytes {
-  const id = new Uint8Array(32).fill(0xee);
-  new DataView(id.buffer).setUint32(28, n);
-  return id;
 }
