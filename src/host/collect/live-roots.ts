@@ -106,11 +106,6 @@ export class LiveRoots {
     };
   }
 
-  /** It may have become garbage, for reasons that are not counted here. */
-  suspect(node: Bytes): void {
-    if (this.isPrivate(node)) this.dropped.add(nameOfNode(node));
-  }
-
   /** Whether it is being collected: nothing leads to it any more. */
   isDoomed(node: Bytes): boolean {
     return this.doomed.size > 0 && this.doomed.has(nameOfNode(node));

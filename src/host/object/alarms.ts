@@ -153,7 +153,7 @@ export class AlarmClock {
 
   /** Has the alarm of an object that is broken tried again later. */
   private async postpone(definition: Definition, id: ObjectId): Promise<void> {
-    const { store, clock, roots } = this.parts;
+    const { store, clock } = this.parts;
     await this.directory().settled(definition, id);
     // Whoever has activated it since has the alarm in his own hands.
     if (this.directory().find(definition, id) !== undefined) return;
@@ -161,7 +161,5 @@ export class AlarmClock {
     const record: AlarmRecord | null = readAlarm(await store.get(keys.alarm));
     if (record === null || record.time > clock.now) return;
     await store.write(alarmWrites(keys, record, retryOf(record, clock.now))).committed;
-    // If it was given up, it holds the object no more.
-    roots.suspect(keys.node);
   }
 }

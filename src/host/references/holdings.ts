@@ -188,11 +188,7 @@ export function erasure(keys: ObjectKeys): DerivedWrite {
 /** The same, for good: those who hold it go on to, and find that it was deleted. */
 export function deletion(keys: ObjectKeys): DerivedWrite {
   return {
-    derive: (view) => [
-      erasure(keys),
-      { key: keys.deleted, value: NOTHING },
-      ...candidateWrites(keys.node, view),
-    ],
+    derive: () => [erasure(keys), { key: keys.deleted, value: NOTHING }],
   };
 }
 

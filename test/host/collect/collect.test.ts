@@ -12,11 +12,14 @@ import {
   type Store,
 } from "../../../src/host.node.js";
 import { HttpResponse, type PairedWebSocket, WebSocketPair } from "../../../src/http.js";
+import { LiveRoots, nameOfNode } from "../../../src/host/collect/live-roots.js";
+import { SavedStore } from "../../../src/host/references/saved-store.js";
+import { namespaceBytes, nodeOf } from "../../../src/host/storage/keys.js";
 import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
 import { evict, VirtualClock } from "../../../src/host/testing.js";
 import { RpcError, RpcStub, RpcTarget } from "../../../src/index.js";
 import { KeyPair, save } from "../../../src/persist.js";
-import { later, reports, settle, testHost } from "../kit.js";
+import { awaited, later, reports, settle, testHost } from "../kit.js";
 
 const GRACE = 60_000;
 /** Until all that is due by then is done, eviction included. */
@@ -41,6 +44,9 @@ class Coded extends DurableObject<Env> {
   }
   put(key: string, value: unknown): Promise<void> {
     return this.ctx.storage.put(key, value);
+  }
+  async keep(stub: RpcStub<Part>): Promise<void> {
+    await save(stub);
   }
   delete(key: string): Promise<boolean> {
     return this.ctx.storage.delete(key);
@@ -319,34 +325,88 @@ describe("a private object", () => {
     expect(await left()).toBe(0);
   });
 
-  it("is held by what is written and not in the store yet", async () => {
-    const disk = new FaultyStore();
-    const { clock, host, owner, part, left, inside } = await parts(disk);
-    const stub = await part("a");
-    const go = later();
-    const done = inside(
-      owner(),
-      ({ state }, given: RpcStub<Part>) =>
+  it.each(["section", "transaction"])(
+    "is held by what is written in a %s that is not over",
+    async (kind) => {
+      const { clock, host, owner, left, inside } = await parts();
+      const go = later();
+      const done = inside(owner(), ({ state, bindings }) =>
         state.blockConcurrencyWhile(async () => {
-          await state.storage.put("part", given);
-          given[Symbol.dispose]();
-          await state.storage.transaction(async (txn) => {
-            await txn.put("again", await txn.get("part"));
+          const write = async (to: { put(key: string, value: unknown): Promise<void> }) => {
+            {
+              using part = bindings.PARTS.create();
+              using _same = await part.call("a");
+              await to.put("part", part);
+            }
             await go.promise;
-          });
+          };
+          await (kind === "section" ? write(state.storage) : state.storage.transaction(write));
         }),
-      stub,
-    );
-    await settle();
-    stub[Symbol.dispose]();
+      );
+      await clock.advance(25_000);
+      expect(host.activeObjects).toBe(1);
+      await host.collect({ grace: 0 });
+      expect(await left()).toBe(1);
+      go.resolve();
+      await done;
+      await clock.advance(LONG);
+      expect(await left()).toBe(1);
+      expect(await owner().ask("part")).toBe("I am a");
+    },
+  );
+
+  it("is held by the parameters of a facet that is called, when nobody holds the facet any more", async () => {
+    const { clock, host, part, inside } = await parts();
+    using of = await part("of");
+    const go = later();
+    let busy: Promise<unknown>;
+    let told: Promise<string>;
+    {
+      using beside = await part("beside");
+      using view = await of.view({ of: "x", beside });
+      busy = inside(of, ({ state }) => state.blockConcurrencyWhile(() => go.promise));
+      await settle();
+      told = awaited(view.tell());
+    }
     await clock.advance(25_000);
     await host.collect({ grace: 0 });
-    expect(await left()).toBe(1);
     go.resolve();
-    await done;
-    await clock.advance(LONG);
-    expect(await left()).toBe(1);
-    expect(await owner().ask("again")).toBe("I am a");
+    await busy;
+    expect(await told).toBe("I am beside");
+  });
+
+  it("is held by a token that is being stored, and by a read of the store that is not over", async () => {
+    const node = nodeOf(namespaceBytes("N"), new Uint8Array(32).fill(1));
+    const disk = new FaultyStore();
+    const roots = new LiveRoots([namespaceBytes("N")]);
+    disk.hold = { commits: true };
+    const saved = new SavedStore(disk, () => [node], 10, roots);
+    const put = saved.put("00".repeat(32), { record: node, owner: null, expires: null });
+    expect(roots.isHeld(nameOfNode(node))).toBe(true);
+    disk.commit();
+    await put;
+    expect(roots.size).toBe(0);
+
+    const store = new FaultyStore();
+    const { host, owner, inside } = await parts(store);
+    await inside(owner(), ({ state }) => state.storage.put("key", 1));
+    await evict(owner());
+    const { roots: ofHost } = host as unknown as { roots: LiveRoots };
+    const reading = inside(owner(), async ({ state }) => {
+      store.hold = { reads: true };
+      expect(await state.storage.get("key")).toBe(1);
+    });
+    await settle();
+    ofHost.condemn([]);
+    let confirmed = false;
+    const round = ofHost.confirm().then((answer) => (confirmed = answer));
+    await settle();
+    expect(confirmed).toBe(false);
+    store.hold = {};
+    store.releaseReads();
+    await reading;
+    expect(await round).toBe(true);
+    ofHost.endRound();
   });
 
   it("without anything stored is nothing to be collected", async () => {
@@ -401,6 +461,7 @@ describe("a [dispose] hook", () => {
       using other = env.OWNERS.getByName("other");
       await failure(() => other.put("b", b));
       await failure(() => other.put("self", self));
+      await failure(() => other.keep(self));
       await other.put("note", "a is gone");
       await storage.put("kept", (await storage.get("good"))!);
       seen.push(await self.ask("good"));
@@ -419,6 +480,7 @@ describe("a [dispose] hook", () => {
       "object-collected",
       "unstorable-value",
       "unstorable-value",
+      "not-persistent",
       "I am good",
     ]);
     expect(Part.disposed.sort()).toEqual(["I am a", "I am b"]);
