@@ -462,6 +462,7 @@ describe("a [dispose] hook", () => {
       await failure(() => other.put("b", b));
       await failure(() => other.put("self", self));
       await failure(() => other.keep(self));
+      await failure(() => storage.put("self", self));
       await other.put("note", "a is gone");
       await storage.put("kept", (await storage.get("good"))!);
       seen.push(await self.ask("good"));
@@ -481,6 +482,7 @@ describe("a [dispose] hook", () => {
       "unstorable-value",
       "unstorable-value",
       "not-persistent",
+      "unstorable-value",
       "I am good",
     ]);
     expect(Part.disposed.sort()).toEqual(["I am a", "I am b"]);
