@@ -57,7 +57,8 @@ export type Question =
   | { readonly what: "active" }
   | { readonly what: "quiesce"; readonly timeout: number }
   | {
-      readonly what: "evict" | "break" | "delete";
+      /** To clear one removes what is stored of it; to delete it does so for good. */
+      readonly what: "evict" | "break" | "clear" | "delete";
       readonly namespace: string;
       readonly id: string;
     };

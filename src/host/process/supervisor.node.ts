@@ -6,7 +6,7 @@ import net from "node:net";
 import { RpcError } from "../../base/errors.js";
 import { listenFailed } from "../../transport/connect-hints.js";
 import type { Listener } from "../../vat/listen.node.js";
-import { IdMaker } from "../object/ids.js";
+import { IdMaker, type ObjectId } from "../object/ids.js";
 import { prepareStore } from "../object/host.js";
 import type { HostLimits, Reporter } from "../object/parts.js";
 import { nodeRuntime } from "../object/runtime.node.js";
@@ -16,6 +16,7 @@ import { Blames, nameOf } from "./blames.js";
 import { Child, type ChildEnd } from "./child.node.js";
 import { type Controlled, listenForControl, type Processes } from "./control.node.js";
 import { inTime } from "./in-time.node.js";
+import { Inspector } from "./inspect.js";
 import { KeptProcess } from "./kept-process.node.js";
 import type { HostFacts, Question } from "./messages.js";
 import { placementOf } from "./object-process.node.js";
@@ -153,6 +154,43 @@ export class HostServer<E extends object = AnyNamespaces> {
     return this.close();
   }
 
+  /**
+   * Deletes an object, wherever it is, with all that it stored. Who calls it, by whatever reference, is told `object-deleted`; its id is
+   * not used again.
+   *
+   * @param namespace the name of its namespace. @returns resolves when that is on the disk.
+   * @throws RpcError invalid-argument when the program has no such namespace, invalid-id, process-lost, what the store fails with (as
+   *   rejections).
+   */
+  async delete(namespace: string, id: ObjectId): Promise<void> {
+    if (!this.namespaces.includes(namespace)) {
+      const message = `this host has no namespace ${namespace}`;
+      throw new RpcError("failed", "invalid-argument", message);
+    }
+    await this.remove(namespace, this.idsOf(namespace).verify(id), true);
+  }
+
+  private idsOf(namespace: string): IdMaker {
+    return new IdMaker(namespace, this.secret, nodeRuntime().crypto);
+  }
+
+  private slotOf(id: ObjectId): number {
+    return slotOf(id._bytes, this.slots.length);
+  }
+
+  /** @returns whether it was active. */
+  private async remove(namespace: string, id: ObjectId, forGood: boolean): Promise<boolean> {
+    const text = id.toString();
+    if (this.namespaces.includes(namespace)) {
+      const what = forGood ? "delete" : "clear";
+      return (await this.ask(this.slotOf(id), { what, namespace, id: text })) as boolean;
+    }
+    // Of a namespace that the program does not have any more: no process knows it, and none can have it active.
+    const inspector = new Inspector(this.store, this.secret, nodeRuntime().crypto);
+    await inspector.remove(namespace, { id: text }, forGood);
+    return false;
+  }
+
   /** Asks the process of a slot. @throws RpcError process-lost when it is not there (as a rejection). */
   private async ask(slot: number, question: Question): Promise<unknown> {
     const child = this.slots[slot]?.serving ?? null;
@@ -219,11 +257,11 @@ export class HostServer<E extends object = AnyNamespaces> {
   private get controlled(): Controlled {
     return {
       processes: () => this.processes,
-      slotOf: (namespace, id) => {
-        const ids = new IdMaker(namespace, this.secret, nodeRuntime().crypto);
-        return slotOf(ids.fromString(id)._bytes, this.slots.length);
-      },
+      has: (namespace) => this.namespaces.includes(namespace),
+      slotOf: (namespace, id) => this.slotOf(this.idsOf(namespace).fromString(id)),
       ask: (slot, question) => this.ask(slot, question),
+      remove: async (namespace, id, forGood) =>
+        this.remove(namespace, this.idsOf(namespace).fromString(id), forGood),
       reload: () => this.reload(),
     };
   }

@@ -174,13 +174,14 @@ export class HoldingBook {
   }
 }
 
-/** Removes all that an object has stored: its records, its alarm, what it holds. */
+/** Removes all that an object has stored: its records, its alarm, what it holds. That it was deleted for good stays known. */
 export function erasure(keys: ObjectKeys): DerivedWrite {
   return {
     derive: (view) => [
       ...alarmWrites(keys, readAlarm(view.get(keys.alarm)), null),
       holdingWrite(keys, [], keys.allHeld),
       keys.all,
+      { key: keys.deleted, value: view.get(keys.deleted) ?? null },
     ],
   };
 }

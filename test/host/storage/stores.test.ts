@@ -171,11 +171,8 @@ describe("LmdbStore", () => {
       ],
       { encoding: "utf8" },
     );
-    const { before, safe, codes } = JSON.parse(child.stdout) as {
-      before: number;
-      safe: number;
-      codes: string[];
-    };
+    const { before, safe, codes } = JSON.parse(child.stdout) as Filled;
+    expect(child.status).toBe(0);
     expect(before).toBeGreaterThan(5);
     expect(before).toBeLessThan(59);
     expect(safe).toBe(before);
@@ -187,4 +184,41 @@ describe("LmdbStore", () => {
     await store.close();
     cleanUp();
   });
+
+  it("says that the disk is full, and writes again when there is room", (context) => {
+    const { directory, cleanUp } = folder();
+    // A disk of its own, for this process alone. That needs what not every machine allows.
+    const mount = `mount -t tmpfs -o size=2m none "$0"`;
+    const isolated = (script: string, ...args: string[]) =>
+      spawnSync("unshare", ["-rm", "bash", "-c", script, directory, ...args], { encoding: "utf8" });
+    const tried = isolated(mount);
+    if (tried.status !== 0) {
+      cleanUp();
+      return context.skip(`no disk can be mounted here: ${tried.stderr || String(tried.error)}`);
+    }
+    const child = isolated(
+      `${mount} && head -c 1000000 /dev/zero > "$0/ballast" && exec "$@"`,
+      process.execPath,
+      programs.file(FILLER),
+      directory,
+      path.join(directory, "ballast"),
+    );
+    const { before, after, codes } = JSON.parse(child.stdout) as Filled;
+    expect(child.status).toBe(0);
+    expect(before).toBeGreaterThan(5);
+    expect(before).toBeLessThan(59);
+    expect(codes).toEqual(["storage-full"]);
+    expect(after).toBe(FILLER_AFTER);
+    cleanUp();
+  });
 });
+
+const FILLER_AFTER = 62;
+
+/** What FILLER says. */
+interface Filled {
+  readonly before: number;
+  readonly safe: number;
+  readonly after: number | null;
+  readonly codes: string[];
+}

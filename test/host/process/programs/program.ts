@@ -8,6 +8,8 @@ interface Storage {
   put(key: string, value: unknown): Promise<void>;
   list(options: { prefix: string }): Promise<Map<string, unknown>>;
   setAlarm(time: number): Promise<void>;
+  transactionSync(closure: () => void): void;
+  readonly sql: unknown;
 }
 interface Ctx {
   readonly storage: Storage;
@@ -21,6 +23,7 @@ interface Ctx {
 interface Stub {
   add(by?: number): Promise<number>;
   pid(): Promise<number>;
+  inside(names: string[]): Promise<number>;
   spin(): Promise<void>;
 }
 interface Env {
@@ -28,6 +31,8 @@ interface Env {
 }
 
 export interface Data {
+  /** The namespaces that there are; by default COUNTERS. */
+  readonly namespaces?: readonly string[];
   readonly version?: number;
   readonly fails?: string;
 }
@@ -122,6 +127,32 @@ export class Counter {
   restorer(): object {
     return this.#ctx.restorer();
   }
+  /** Calls the others one by another, each from a critical section. */
+  async inside([next, ...more]: string[]): Promise<number> {
+    if (next === undefined) return this.get();
+    return this.#ctx.blockConcurrencyWhile(() => this.#env.COUNTERS.getByName(next).inside(more));
+  }
+  async failInside(): Promise<void> {
+    await this.#ctx.blockConcurrencyWhile(async () => {
+      void this.#ctx.storage.put("count", 1000);
+      await this.wait(1);
+      throw new Error("the section failed");
+    });
+  }
+  throwLater(): void {
+    setTimeout(() => {
+      throw new Error("in a timer");
+    });
+  }
+  async fill(bytes: number): Promise<void> {
+    await this.#ctx.storage.put("filled", new Uint8Array(bytes));
+  }
+  sql(): unknown {
+    return this.#ctx.storage.sql;
+  }
+  transactionSync(): unknown {
+    return this.#ctx.storage.transactionSync(() => {});
+  }
   abort(): never {
     return this.#ctx.abort(new Error("on purpose"));
   }
@@ -182,5 +213,6 @@ export function front({ namespaces }: FrontContext): Front {
 export function load(data: Data | null) {
   if (data?.fails !== undefined) throw new Error(data.fails);
   version = data?.version ?? 1;
-  return { classes: { COUNTERS: Counter } };
+  const names = data?.namespaces ?? ["COUNTERS"];
+  return { classes: Object.fromEntries(names.map((name) => [name, Counter])) };
 }
