@@ -2,7 +2,7 @@
 // State: the activations there are, and those that the store has not done with. Must not know: what an activation does.
 
 import { RpcError } from "../../base/errors.js";
-import { deletion, erasure } from "../references/holdings.js";
+import { clearing, deletion } from "../references/holdings.js";
 import type { Release } from "../collect/live-roots.js";
 import { collectedError } from "../collect/participant.js";
 import { nodeOf, ObjectKeys } from "../storage/keys.js";
@@ -138,7 +138,7 @@ export class Directory implements ActivationOwner {
   /** The same, but that whoever calls it next finds it as if it had never stored anything. */
   clear(definition: Definition, id: ObjectId): Promise<void> {
     this.find(definition, id)?.break(new Error("what it had stored was cleared"));
-    return this.remove(definition, id, erasure);
+    return this.remove(definition, id, clearing);
   }
 
   private async remove(

@@ -5,8 +5,8 @@ import { RpcError } from "../../base/errors.js";
 import { type IdCrypto, IdMaker, type ObjectId } from "../object/ids.js";
 import { readAlarm } from "../storage/alarm.js";
 import {
+  clearing,
   deletion,
-  erasure,
   type Held,
   heldByObject,
   holdersOfNode,
@@ -183,7 +183,7 @@ export class Inspector {
    */
   async remove(namespace: string, which: Which, forGood: boolean): Promise<void> {
     const keys = this.keysOf(namespace, which);
-    await this.store.write([forGood ? deletion(keys) : erasure(keys)]).flushed;
+    await this.store.write([forGood ? deletion(keys) : clearing(keys)]).flushed;
   }
 
   private keysOf(namespace: string, which: Which): ObjectKeys {

@@ -174,15 +174,25 @@ export class HoldingBook {
   }
 }
 
-/** Removes all that an object has stored: its records, its alarm, what it holds. That it was deleted for good stays known. */
+/** Removes all that there is of an object: its records, its alarm, what it holds. */
 export function erasure(keys: ObjectKeys): DerivedWrite {
   return {
     derive: (view) => [
       ...alarmWrites(keys, readAlarm(view.get(keys.alarm)), null),
       holdingWrite(keys, [], keys.allHeld),
       keys.all,
-      { key: keys.deleted, value: view.get(keys.deleted) ?? null },
     ],
+  };
+}
+
+/** The same, but that an object was deleted for good stays known. */
+export function clearing(keys: ObjectKeys): DerivedWrite {
+  return {
+    derive(view) {
+      const deleted = view.get(keys.deleted);
+      const stays = deleted === undefined ? [] : [{ key: keys.deleted, value: deleted }];
+      return [erasure(keys), ...stays];
+    },
   };
 }
 
