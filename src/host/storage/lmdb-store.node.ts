@@ -59,6 +59,8 @@ export async function openLmdbStore(directory: string, options: LmdbOptions = {}
       encoding: "binary",
       keyEncoding: "binary",
       cache: false,
+      // Also in a directory that was there, and that others may read.
+      permissionsMode: 0o600,
     });
     return new LmdbStore(database, lock);
   } catch (thrown) {

@@ -29,4 +29,5 @@ export function open(options: {
   readonly encoding: "binary";
   readonly keyEncoding: "binary";
   readonly cache: boolean;
+  readonly permissionsMode: number;
 }): Database;
