@@ -70,14 +70,14 @@ export async function runServe(args: string[], stdout: (text: string) => void): 
   try {
     const serving = await serveModule({ ...job, report, warn: say, started });
     tell({ event: "serving", url: serving.url, pid: process.pid }, serving.url);
-    signals.onReload = () => {
-      const again = async (): Promise<void> => serving.reload(parse(args)!);
-      again().then(
-        () => say("the new version has taken over"),
-        (thrown: unknown) =>
-          say(`the version before goes on: ${(thrown as { message?: string }).message}`),
-      );
-    };
+    signals.onReload = oneByOne(async () => {
+      try {
+        await serving.reload(parse(args)!);
+        say("the new version has taken over");
+      } catch (thrown) {
+        say(`the version before goes on: ${(thrown as { message?: string }).message}`);
+      }
+    });
     await signals.ended;
     await serving.close(job.grace);
   } finally {
@@ -88,6 +88,24 @@ export async function runServe(args: string[], stdout: (text: string) => void): 
 
 function say(line: string): void {
   process.stderr.write(`capstan: ${line}\n`);
+}
+
+/** Does `job`, never rejecting, whenever it is called; once more, when it is called meanwhile, however often. */
+function oneByOne(job: () => Promise<void>): () => void {
+  let wanted = false;
+  let running = false;
+  const run = async (): Promise<void> => {
+    running = true;
+    while (wanted) {
+      wanted = false;
+      await job();
+    }
+    running = false;
+  };
+  return () => {
+    wanted = true;
+    if (!running) void run();
+  };
 }
 
 /** What the process is told from outside. */

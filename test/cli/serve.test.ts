@@ -332,6 +332,25 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     expect((await served.end("SIGTERM")).status).toBe(0);
   });
 
+  it("has the last of several versions take over", async () => {
+    const version = (text: string): string =>
+      `await new Promise((resolve) => { setTimeout(resolve, 1000); });
+       export default { fetch: () => new Response(${JSON.stringify(text)}) };`;
+    put("worker.ts", version("one"));
+    const served = await serve("worker.ts", "--port", "0");
+    const bundles = (): number => fs.readdirSync(path.join(folder, ".capstan/module")).length;
+    put("worker.ts", version("two"));
+    served.kill("SIGHUP");
+    while (bundles() < 2) await new Promise((resolve) => void setTimeout(resolve, 5));
+    put("worker.ts", version("three"));
+    for (let i = 0; i < 3; i++) served.kill("SIGHUP");
+    const taken = "capstan: the new version has taken over\n";
+    await served.said(taken + taken);
+    expect(await (await get(served.url)).text()).toBe("three");
+    const { status, stderr } = await served.end("SIGTERM");
+    expect([status, stderr]).toEqual([0, taken + taken]);
+  });
+
   it("ends at the second signal, whatever is under way", async () => {
     put(
       "never.ts",

@@ -1,7 +1,7 @@
 // Role: the HTTP server before a module's events.
 // State: the server, its upgraded connections. Must not know: the module, where objects are.
 
-import http, { type IncomingMessage } from "node:http";
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { httpFront } from "../../http/front.node.js";
@@ -19,6 +19,8 @@ export interface WebServerOptions {
   readonly addressHeader?: string | undefined;
 }
 
+/** So long a connection at which nothing was asked yet may take to begin when the server ends, in milliseconds. */
+const BEGIN_MS = 1000;
 /** The header that modules find the address of the client in. Source: Cloudflare's. */
 const ADDRESS = "CF-Connecting-IP";
 
@@ -32,6 +34,7 @@ export class WebServer {
   private readonly connections = new Set<Duplex>();
   /** Of the connections those that are WebSockets, or are to be. */
   private readonly upgraded = new Set<Duplex>();
+  private readonly answers = new Set<ServerResponse>();
   private readonly dispose: () => void;
   private isTracking = false;
   private onEmpty: (() => void) | null = null;
@@ -44,7 +47,12 @@ export class WebServer {
     this.dispose = () => front[Symbol.dispose]();
     this.server = http.createServer((request, response) => {
       tellAddress(request, header);
-      response.on("close", () => this.leftIdle());
+      this.answers.add(response);
+      if (this.onEmpty !== null) isLast(response);
+      response.on("close", () => {
+        this.answers.delete(response);
+        this.leftIdle();
+      });
       front.request(request, response);
     });
     this.server.on("connection", (socket) => {
@@ -94,16 +102,30 @@ export class WebServer {
    * @param grace milliseconds, after which it is cut off; WebSockets are at once.
    */
   async close(grace: number): Promise<void> {
-    const { connections, upgraded, server } = this;
+    const { connections, upgraded, answers, server } = this;
     const empty = new Promise<void>((resolve) => (this.onEmpty = resolve));
+    // Whoever is told so asks no more there, where it would be lost.
+    for (const answer of answers) isLast(answer);
+    // What was asked already, and not yet read, is read first.
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
     // Of a server that does not listen itself this says so, and ends its account all the same.
     server.close(() => {});
     server.closeIdleConnections();
     for (const socket of upgraded) socket.destroy();
+    // Browsers connect before they have something to ask.
+    const begun = setTimeout(
+      () => {
+        for (const socket of connections) if ((socket as Socket).bytesRead === 0) socket.destroy();
+      },
+      Math.min(BEGIN_MS, grace),
+    );
     const timer = setTimeout(() => {
       for (const socket of connections) socket.destroy();
     }, grace);
     if (connections.size > 0) await empty;
+    clearTimeout(begun);
     clearTimeout(timer);
     this.dispose();
   }
@@ -119,14 +141,29 @@ export function urlOf({ port }: AddressInfo, address: string): string {
   return `http://${address.includes(":") ? `[${address}]` : address}:${port}/`;
 }
 
-/** What the client itself says of its address is dropped. */
+/** Tells the client that the connection ends with this answer, if it still can be told. */
+function isLast(answer: ServerResponse): void {
+  if (!answer.headersSent) answer.shouldKeepAlive = false;
+}
+
+/** What the client itself says of its address is dropped, and that nobody but its next neighbour should hear of it. */
 function tellAddress(request: IncomingMessage, header: string | undefined): void {
   const told = header === undefined ? undefined : request.headers[header];
   const address =
     told === undefined ? request.socket.remoteAddress : String(told).split(",").at(-1)!.trim();
   const { rawHeaders } = request;
-  for (let i = rawHeaders.length - 2; i >= 0; i -= 2)
-    if (rawHeaders[i]!.toLowerCase() === ADDRESS.toLowerCase()) rawHeaders.splice(i, 2);
+  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
+    const name = rawHeaders[i]!.toLowerCase();
+    if (isAddress(name)) rawHeaders.splice(i, 2);
+    else if (name === "connection") {
+      const options = rawHeaders[i + 1]!.split(",").filter((option) => !isAddress(option));
+      rawHeaders[i + 1] = options.join(",");
+    }
+  }
   // An address of IPv4 is itself, also where the server listens for both kinds.
   if (address !== undefined) rawHeaders.push(ADDRESS, address.replace(/^::ffff:(?=\d+\.)/, ""));
+}
+
+function isAddress(name: string): boolean {
+  return name.trim().toLowerCase() === ADDRESS.toLowerCase();
 }

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { RpcError } from "../../base/errors.js";
 import { nodeRuntime } from "../object/runtime.node.js";
-import { accuse } from "./accuse.node.js";
+import { accuse, type Accuser } from "./accuse.node.js";
 import { answer } from "./answer.js";
 import type { FromProcess, HostFacts, RefusedObject, SaidError, ToProcess } from "./messages.js";
 import { ObjectProcess, placementOf } from "./object-process.node.js";
@@ -22,6 +22,7 @@ interface Running {
 }
 
 let facts: HostFacts;
+let accuser: Accuser;
 let slot: number | null;
 let program: HostProgram;
 let loaded: LoadedProgram;
@@ -54,6 +55,7 @@ async function heed(message: ToProcess, socket: Socket | undefined): Promise<voi
 async function load(which: number | null, all: HostFacts): Promise<void> {
   slot = which;
   facts = all;
+  accuser = accuse(facts.yieldTime);
   program = (await import(facts.program)) as HostProgram;
   if (typeof program.load !== "function")
     throw new RpcError("failed", "invalid-argument", `${facts.program} exports no function load`);
@@ -64,17 +66,13 @@ async function load(which: number | null, all: HostFacts): Promise<void> {
 
 async function start(refused: readonly RefusedObject[]): Promise<void> {
   running = slot === null ? await startFront() : await startObjects(slot, refused);
+  accuser.arm();
   say({ say: "ready" });
 }
 
 async function startObjects(slot: number, refused: readonly RefusedObject[]): Promise<Running> {
   const objects = await ObjectProcess.start(facts, slot, loaded, refused);
-  const pardon = accuse(facts.yieldTime);
-  const drain = async (timeout: number): Promise<void> => {
-    await objects.drain(timeout);
-    pardon();
-  };
-  return { drain, objects, front: null };
+  return { drain: (timeout) => objects.drain(timeout), objects, front: null };
 }
 
 async function startFront(): Promise<Running> {
@@ -112,6 +110,7 @@ function accept(socket: Socket | undefined): void {
 
 async function drain(timeout: number): Promise<void> {
   await running?.drain(timeout);
+  accuser.pardon();
   process.exit(0);
 }
 

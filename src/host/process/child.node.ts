@@ -21,6 +21,8 @@ import type {
 export interface ChildEnd {
   /** For people: the exit code or the signal. */
   readonly how: string;
+  /** Where its code was, if that is known. */
+  readonly stack: string;
   /** The object whose code ended it, if that is known. */
   readonly blame: Blame | null;
 }
@@ -52,7 +54,9 @@ export class Child {
   private readonly questions = new Map<number, Deferred<unknown>>();
   private lastNumber = 0;
   private started = false;
-  private blame: Blame | null = null;
+  private lastWords: Partial<Blame> = {};
+  /** Connections that are to be handed over, and what they are told. */
+  private readonly handing = new Map<Socket, (taken: boolean) => void>();
 
   /** @param entry the file of the program. @param slot whose objects it runs; null for the front. */
   constructor(entry: URL, slot: number | null, facts: HostFacts) {
@@ -93,10 +97,20 @@ export class Child {
     await this.ready.promise;
   }
 
-  /** Hands over a connection. */
-  accept(socket: Socket): void {
-    this.process.send({ say: "accept" } satisfies ToProcess, socket, {}, (error) => {
-      if (error !== null) socket.destroy();
+  /** Whether anything can be said to it. */
+  get isConnected(): boolean {
+    return this.process.connected;
+  }
+
+  /** Hands over a connection. @returns false when this ended before that, and the connection is still the caller's. */
+  accept(socket: Socket): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.handing.set(socket, resolve);
+      const message: ToProcess = { say: "accept" };
+      // Node neither closes nor gives back what it was to send to a process that has died. So it stays open here until it was sent.
+      this.process.send(message, socket, { keepOpen: true }, (error) => {
+        this.handed(socket, error === null);
+      });
     });
   }
 
@@ -126,7 +140,17 @@ export class Child {
     if (this.process.connected) this.process.send(message, () => {});
   }
 
+  private handed(socket: Socket, taken: boolean): void {
+    const told = this.handing.get(socket);
+    if (told === undefined) return;
+    this.handing.delete(socket);
+    if (taken) socket.destroy();
+    told(taken);
+  }
+
   private heard(message: FromProcess): void {
+    // The program may say something to whoever started it, too, as some packages do.
+    if (typeof message !== "object" || message === null) return;
     if (message.say === "loaded") this.load.resolve(message);
     else if (message.say === "ready") this.ready.resolve();
     else if (message.say === "failed") this.fail(errorOf(message.error));
@@ -152,14 +176,17 @@ export class Child {
       await inTime(ended, LAST_WORDS_MS);
       pipe.destroy();
       // A process names its object once; a thread that saw it stand still may have done so as well.
-      const line = text.split("\n")[0]!;
-      if (line !== "") this.blame = JSON.parse(line) as Blame;
+      this.lastWords = wordsOf(text.split("\n")[0]!);
     };
   }
 
-  private over(how: string): ChildEnd {
+  private over(signal: string): ChildEnd {
+    const { deed, stack, namespace, id, name } = this.lastWords;
+    const how = deed === undefined ? signal : `${signal}, since ${deed}`;
     this.fail(new RpcError("disconnected", "process-lost", `the process ended: ${how}`));
-    return { how, blame: this.blame };
+    for (const socket of this.handing.keys()) this.handed(socket, false);
+    const known = deed !== undefined && namespace !== undefined && id !== undefined;
+    return { how, stack: stack ?? "", blame: known ? { namespace, id, name, deed, stack } : null };
   }
 
   private fail(error: RpcError): void {
@@ -167,6 +194,16 @@ export class Child {
     this.ready.reject(error);
     for (const asked of this.questions.values()) asked.reject(error);
     this.questions.clear();
+  }
+}
+
+/** @param line nothing, or what accuse.node.ts writes; but the program may write there, too. */
+function wordsOf(line: string): Partial<Blame> {
+  try {
+    const words: unknown = JSON.parse(line);
+    return typeof words === "object" && words !== null ? words : {};
+  } catch {
+    return {};
   }
 }
 

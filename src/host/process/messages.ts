@@ -29,15 +29,19 @@ export interface RefusedObject {
   readonly reason: string;
 }
 
-/** An object whose code ended its process, or made that necessary. */
-export interface Blame {
-  readonly namespace: string;
-  readonly id: string;
-  readonly name: string | undefined;
+/** What ended a process, or made that necessary. */
+export interface Deed {
   /** What it did. */
   readonly deed: string;
   /** Where, if that is known. */
   readonly stack?: string | undefined;
+}
+
+/** An object whose code did that. */
+export interface Blame extends Deed {
+  readonly namespace: string;
+  readonly id: string;
+  readonly name: string | undefined;
 }
 
 /** An object that is active. */

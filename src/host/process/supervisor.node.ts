@@ -129,8 +129,9 @@ export class HostServer<E extends object = AnyNamespaces> {
    *
    * @throws RpcError what the new program fails with when it is loaded (as a rejection): then the old one stays.
    */
-  reload(source: ProgramSource = this.source): Promise<void> {
-    const done = this.replacing.then(() => this.takeOver(source));
+  reload(source?: ProgramSource): Promise<void> {
+    // The same as whichever is there by then.
+    const done = this.replacing.then(() => this.takeOver(source ?? this.source));
     this.replacing = done.catch(() => {});
     return done;
   }
@@ -279,9 +280,10 @@ export class HostServer<E extends object = AnyNamespaces> {
   }
 
   /** @returns whether an object is to blame, and not the process. */
-  private ended(name: string, { how, blame }: ChildEnd): boolean {
+  private ended(name: string, { how, stack, blame }: ChildEnd): boolean {
     if (blame === null) {
-      this.report(new RpcError("disconnected", "process-lost", `the process ended: ${how}`), name);
+      const message = `the process ended: ${how}`;
+      this.report(new RpcError("disconnected", "process-lost", message, { trace: stack }), name);
       return false;
     }
     const { times, refusal } = this.blames.note(blame, Date.now());
@@ -341,9 +343,7 @@ export class HostServer<E extends object = AnyNamespaces> {
     const server = net.createServer({ pauseOnConnect: true }, (socket) => {
       // Whoever hangs up while he waits concerns nobody.
       socket.on("error", ignore);
-      this.waiting.push(socket);
-      if (this.waiting.length > MOST_WAITING) this.waiting.shift()!.destroy();
-      this.pass();
+      this.wait(socket);
     });
     this.server = server;
     const front = this.keep("front", null);
@@ -359,10 +359,21 @@ export class HostServer<E extends object = AnyNamespaces> {
     );
   }
 
+  private wait(socket: net.Socket): void {
+    if (this.ending !== null) return void socket.destroy();
+    this.waiting.push(socket);
+    if (this.waiting.length > MOST_WAITING) this.waiting.shift()!.destroy();
+    this.pass();
+  }
+
   private pass(): void {
     const child = this.front?.serving ?? null;
-    if (child === null) return;
-    for (const socket of this.waiting.splice(0)) child.accept(socket);
+    // One that has just died is there until its end is known.
+    if (child === null || !child.isConnected) return;
+    for (const socket of this.waiting.splice(0))
+      void child.accept(socket).then((taken) => {
+        if (!taken) this.wait(socket);
+      });
   }
 }
 

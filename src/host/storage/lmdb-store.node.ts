@@ -74,6 +74,8 @@ export async function openLmdbStore(directory: string, options: LmdbOptions = {}
       cache: false,
       // Groups are made here. The promises of those that lmdb makes by itself cannot be listened to: one that failed would end the process.
       eventTurnBatching: false,
+      // Also in a directory that was there, and that others may read.
+      permissionsMode: 0o600,
     });
     return new LmdbStore(directory, database, lock);
   } catch (thrown) {

@@ -30,4 +30,5 @@ export function open(options: {
   readonly keyEncoding: "binary";
   readonly cache: boolean;
   readonly eventTurnBatching: boolean;
+  readonly permissionsMode: number;
 }): Database;

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { expect, it } from "vitest";
+import { RpcError } from "../../../src/index.js";
 import {
   dataFolder,
   hostsOfProcesses,
@@ -27,6 +28,9 @@ async function ask(port: number, path: string): Promise<Answer> {
   if (response.status !== 200) throw new Error(await response.text());
   return (await response.json()) as Answer;
 }
+
+const sockets = (): number =>
+  process.getActiveResourcesInfo().filter((what) => what === "TCPSocketWrap").length;
 
 const portOf = (host: TestHost): number => host.server.address!.port;
 
@@ -71,6 +75,73 @@ it("a new version takes over without a request that is refused", async () => {
   expect(counts).toEqual(counts.map((_, i) => i + 1));
   expect(failures).toEqual([]);
   expect(host.reports).toEqual([]);
+});
+
+it("connections that a front has not got when it dies are the next one's", async () => {
+  const host = await startTestHost({ listen: { port: 0 } });
+  const port = portOf(host);
+  const front = host.server.processes.front!;
+  process.kill(front, "SIGSTOP");
+  const asked = Array.from({ length: 10 }, (_, i) => ask(port, `/${i}`));
+  const outcomes = Promise.allSettled(asked);
+  // Both ends are in this process.
+  await until(() => sockets() >= 2 * asked.length - 2, "they do not connect");
+  process.kill(front, "SIGKILL");
+  const failed = (await outcomes).filter(({ status }) => status === "rejected");
+  // One was on its way.
+  expect(failed.length).toBeLessThanOrEqual(1);
+});
+
+it("a front that does not yield is replaced, and it is told where it was", async () => {
+  const traces: string[] = [];
+  const host = await startTestHost({
+    listen: { port: 0 },
+    yieldTime: 2000,
+    report: (error, what) =>
+      traces.push(`${what}: ${(error as Error).message}\n${RpcError.of(error)!.trace}`),
+  });
+  await expect(ask(portOf(host), "/spin")).rejects.toThrow();
+  await until(() => traces.length === 1, "the end was not noticed");
+  expect(await ask(portOf(host), "/a")).toMatchObject({ count: 1 });
+  expect(traces).toEqual([
+    expect.stringMatching(
+      /^front: the process ended: SIGKILL, since it did not yield for 2000 ms\n +at [^]*program/,
+    ),
+  ]);
+});
+
+it("a new front that dies while the old one is busy with its end is replaced, too", async () => {
+  const host = await startTestHost({ listen: { port: 0 }, drainTime: 600_000 });
+  const port = portOf(host);
+  const first = host.server.processes.front;
+  const slow = ask(port, "/slow?wait=600000").catch(String);
+  await ask(port, "/a");
+  const reloaded = host.server.reload();
+  const changed = (): boolean => ![first, null].includes(host.server.processes.front);
+  await until(changed, "no new front");
+  process.kill(host.server.processes.front!, "SIGKILL");
+  await until(() => host.reports.length === 1, "the end was not noticed");
+  expect(await ask(port, "/a")).toMatchObject({ count: 2 });
+  expect(await slow).toContain("fetch failed");
+  await reloaded;
+});
+
+it("a host that ends while a front takes over lets what runs end in both", async () => {
+  const host = await startTestHost({ listen: { port: 0 } });
+  const port = portOf(host);
+  const first = host.server.processes.front;
+  const old = ask(port, "/old?wait=3000");
+  await ask(port, "/a");
+  const reloaded = host.server.reload();
+  const changed = (): boolean => ![first, null].includes(host.server.processes.front);
+  await until(changed, "no new front");
+  const one = ask(port, "/one?wait=1000");
+  expect(await ask(port, "/a")).toMatchObject({ pid: host.server.processes.front });
+  const drained = host.server.drain(60_000);
+  expect((await old).pid).toBe(first);
+  expect((await one).count).toBe(1);
+  await drained;
+  await reloaded;
 });
 
 interface Said {

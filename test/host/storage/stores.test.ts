@@ -103,6 +103,16 @@ describe("LmdbStore", () => {
     cleanUp();
   });
 
+  it("is its owner's alone, also in a directory that others may read", async () => {
+    const { directory, cleanUp } = folder();
+    fs.chmodSync(directory, 0o755);
+    const store = await openLmdbStore(directory);
+    for (const name of ["data.mdb", "lock.mdb"])
+      expect(fs.statSync(path.join(directory, name)).mode & 0o077).toBe(0);
+    await store.close();
+    cleanUp();
+  });
+
   it("says what to install where lmdb is not", async () => {
     const { directory, cleanUp } = folder();
     const source = `

@@ -1,5 +1,6 @@
 // A program for hosts of several processes: counters that know where they run, and what goes wrong with objects.
 
+import fs from "node:fs";
 import http from "node:http";
 import type { Front, FrontContext } from "../../../../src/host/process/program.node.js";
 
@@ -35,6 +36,8 @@ export interface Data {
   readonly namespaces?: readonly string[];
   readonly version?: number;
   readonly fails?: string;
+  /** Milliseconds that it takes to load. */
+  readonly loads?: number;
 }
 
 let version = 1;
@@ -160,6 +163,12 @@ export class Counter {
     await this.#ctx.storage.get("count");
     process.exit(3);
   }
+  /** Says what its supervisor does not understand, wherever that listens. */
+  babble(): void {
+    for (const nonsense of [null, "ready", { say: "answer" }, { say: "nonsense" }])
+      process.send!(nonsense);
+    fs.writeSync(3, "ready\n");
+  }
   async spin(): Promise<void> {
     // Not in the first turn: what was let in last is not what runs.
     await this.wait(1);
@@ -180,7 +189,7 @@ export class Counter {
 
 /**
  * Answers `GET /NAME?wait=MS` with the version of the front, its process, the count of a counter, by one more, and where that is; has
- * the counter spin with `?spin`.
+ * the counter spin with `?spin`, and spins itself at `/spin`.
  */
 export function front({ namespaces }: FrontContext): Front {
   const { COUNTERS } = namespaces as unknown as Env;
@@ -188,6 +197,7 @@ export function front({ namespaces }: FrontContext): Front {
     const url = new URL(request.url!, "http://front");
     const answer = async (): Promise<void> => {
       if (url.pathname === "/exit") process.exit(4);
+      while (url.pathname === "/spin");
       const counter = COUNTERS.getByName(url.pathname);
       if (url.searchParams.has("spin")) await counter.spin();
       const wait = Number(url.searchParams.get("wait") ?? 0);
@@ -210,7 +220,10 @@ export function front({ namespaces }: FrontContext): Front {
   };
 }
 
-export function load(data: Data | null) {
+export async function load(data: Data | null) {
+  await new Promise((resolve) => {
+    setTimeout(resolve, data?.loads ?? 0);
+  });
   if (data?.fails !== undefined) throw new Error(data.fails);
   version = data?.version ?? 1;
   const names = data?.namespaces ?? ["COUNTERS"];
