@@ -179,19 +179,22 @@ export class Collector {
     for (const [name, since] of this.suspects) if (now - since >= grace) this.queue.add(name);
   }
 
-  /** @returns how many there were. */
-  private async takeNoted(): Promise<number> {
+  private async takeNoted(): Promise<void> {
     const { store } = this.around;
-    const before = this.queue.size;
     for (const names of await this.everywhere((one) => one.takeDropped()))
       for (const name of names) this.queue.add(name);
     for (const name of await takeCandidates(store, 4 * CHECKS)) this.queue.add(name);
-    return this.queue.size - before;
   }
 
   private async *everybody(): AsyncGenerator<NodeName> {
     const { store, namespaces } = this.around;
-    for (const namespace of namespaces) yield* objectsOf(store, namespace);
+    let seen = 0;
+    for (const namespace of namespaces)
+      for await (const name of objectsOf(store, namespace)) {
+        // A store that has its answers at hand lets nobody else run by itself.
+        if (++seen % CHECKS === 0) await this.around.breathe();
+        yield name;
+      }
   }
 
   // -- Whether it can be reached -------------------------------------------------------------------------------------
@@ -221,7 +224,7 @@ export class Collector {
   }
 
   private async unreachable(name: NodeName): Promise<Set<NodeName> | null> {
-    this.stats.checked++;
+    if (++this.stats.checked % CHECKS === 0) await this.around.breathe();
     if (this.collecting.has(name) || !(await hasRecords(this.around.store, name))) return null;
     return unreachableFrom(name, this.ways);
   }
@@ -313,14 +316,16 @@ export class Collector {
     } else {
       await this.around.sweep();
       for await (const name of this.everybody()) this.queue.add(name);
-      do {
+      for (let before = -1; before < collected.size && !this.stopped;) {
+        before = collected.size;
         for (const name of this.queue) {
           await this.check(name, grace ?? this.around.grace);
           for (const one of this.collecting.keys()) collected.add(one);
         }
         while (await this.goOn());
         // Whom they held may be unreachable now.
-      } while ((await this.takeNoted()) > 0 && !this.stopped);
+        await this.takeNoted();
+      }
       for (const name of this.suspects.keys()) unreachable.add(name);
     }
     return {

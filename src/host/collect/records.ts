@@ -83,8 +83,10 @@ export function goneWrite(members: readonly NodeName[]): DerivedWrite {
         const node = nodeNamed(name);
         // Who deletes a host's object from outside may have been faster; the collection of nobody else is ended by this.
         if (view.get(collectingKey(node)) === undefined) return [];
+        const keys = keysOfNode(node);
         return [
-          erasure(keysOfNode(node)),
+          erasure(keys),
+          { key: keys.deleted, value: null },
           { key: collectingKey(node), value: null },
           { key: candidateKey(node), value: null },
         ];

@@ -274,6 +274,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   /** @internal Delivers no alarm any more. @returns whether all that ran came to its end within `timeout` milliseconds. */
   async _quiesce(timeout: number): Promise<boolean> {
     this.alarms.stop();
+    this.collector?.stop();
     let late = false;
     const stopTimer = this.clock.after(timeout, () => (late = true));
     while (!late && !this.isQuiet) await pause(this.clock, DRAIN_MS);

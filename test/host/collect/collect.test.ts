@@ -559,6 +559,22 @@ describe("a host", () => {
     expect(await left()).toBe(0);
   });
 
+  it("collects a chain with one call", async () => {
+    const { host, clock, part, left } = await parts();
+    {
+      let next = await part("0");
+      for (let i = 1; i < 10; i++) {
+        const before = next;
+        next = await part(`${i}`, { next: before });
+        before[Symbol.dispose]();
+      }
+      next[Symbol.dispose]();
+    }
+    await clock.advance(11_000);
+    const { collected, unreachable } = await host.collect({ grace: 0 });
+    expect([collected.length, unreachable.length, await left()]).toEqual([10, 0, 0]);
+  });
+
   it("refuses to collect a namespace that has objects from when it was public", async () => {
     const store = new MemoryStore();
     const kept = Object.assign(Object.create(store) as Store, { close: async () => {} });
