@@ -6,7 +6,7 @@ import path from "node:path";
 import { Host } from "../object/host.js";
 import type { Reporter } from "../object/parts.js";
 import { nodeRuntime } from "../object/runtime.node.js";
-import { HostServer, type ProgramSource } from "../process/supervisor.node.js";
+import { DEFAULT_CONNECTIONS, HostServer, type ProgramSource } from "../process/supervisor.node.js";
 import { openLmdbStore } from "../storage/lmdb-store.node.js";
 import { runIn } from "./ambient.node.js";
 import { bundleModule } from "./bundle.node.js";
@@ -31,6 +31,8 @@ export interface ServeOptions extends ModuleSource {
   /** How many processes run objects, beside one for the front; 0: all is in this process. */
   readonly processes: number;
   readonly addressHeader: string | null;
+  /** How many connections there may be at a time. Default 10 000. */
+  readonly connections?: number | undefined;
   readonly report: Reporter;
   /** Told of what does not stop anything. */
   readonly warn: (line: string) => void;
@@ -71,6 +73,7 @@ function tidy({ data }: ServeOptions, file: string): void {
 
 async function serveInProcesses(options: ServeOptions): Promise<Serving> {
   const { data: directory, processes, address, port, report, started } = options;
+  const { connections = DEFAULT_CONNECTIONS } = options;
   const sourceOf = async (source: ModuleSource): Promise<ProgramSource & { file: string }> => {
     const file = await bundle(options, source);
     const { vars, bindings } = source.config;
@@ -83,6 +86,7 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
     ...first,
     directory,
     processes,
+    connections,
     listen: { host: address, port },
     report,
     ...(started === undefined ? {} : { started }),
@@ -115,7 +119,8 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
   const host = await Host.open(terms, nodeRuntime());
   const events = new Events({ entryPoint, env: host.env, report, run: runIn });
   const addressHeader = options.addressHeader ?? undefined;
-  const server = new WebServer({ handler: events.fetch, report, addressHeader });
+  const { connections = DEFAULT_CONNECTIONS } = options;
+  const server = new WebServer({ handler: events.fetch, report, addressHeader, connections });
   const end = async (grace: number): Promise<void> => {
     await server.close(grace);
     await events.settled(grace);

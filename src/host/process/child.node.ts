@@ -52,6 +52,7 @@ export class Child {
   private readonly questions = new Map<number, Deferred<unknown>>();
   private lastNumber = 0;
   private started = false;
+  private taken = (): void => {};
   private blame: Blame | null = null;
 
   /** @param entry the file of the program. @param slot whose objects it runs; null for the front. */
@@ -93,11 +94,23 @@ export class Child {
     await this.ready.promise;
   }
 
-  /** Hands over a connection. */
-  accept(socket: Socket): void {
-    this.process.send({ say: "accept" } satisfies ToProcess, socket, {}, (error) => {
-      if (error !== null) socket.destroy();
+  /** Hands over a connection, one at a time. @returns whether the process has it; if it ended before, it is still the caller's. */
+  async accept(socket: Socket): Promise<boolean> {
+    const taken = new Promise<boolean>((resolve) => {
+      this.taken = () => resolve(true);
+      // Kept until it is known to be there: what was sent to a process that ends would stay open here, and nobody would have it.
+      this.process.send(
+        { say: "accept" } satisfies ToProcess,
+        socket,
+        { keepOpen: true },
+        (error) => {
+          if (error !== null) resolve(false);
+        },
+      );
     });
+    const done = await Promise.race([taken, this.ended.then(() => false)]);
+    if (done) socket.destroy();
+    return done;
   }
 
   /** @throws RpcError what the question failed with; process-lost when it ends meanwhile (as a rejection). */
@@ -129,6 +142,7 @@ export class Child {
   private heard(message: FromProcess): void {
     if (message.say === "loaded") this.load.resolve(message);
     else if (message.say === "ready") this.ready.resolve();
+    else if (message.say === "accepted") this.taken();
     else if (message.say === "failed") this.fail(errorOf(message.error));
     else {
       const asked = this.questions.get(message.number);

@@ -40,6 +40,8 @@ export interface StartOptions extends ProgramSource {
   readonly processes?: number;
   /** Where connections for the front are accepted; by default there is no front. Port 0 takes any free one. */
   readonly listen?: { readonly port: number; readonly host?: string };
+  /** How many connections the front may have at a time; more are closed as they come. Default 10 000. */
+  readonly connections?: number;
   readonly limits?: Partial<HostLimits>;
   /** Milliseconds that calls wait for an object process that is not there. Default 30 000. */
   readonly reachTime?: number;
@@ -55,6 +57,8 @@ export interface StartOptions extends ProgramSource {
   readonly _entry?: URL;
 }
 
+/** How many connections are served at a time, where nothing else was said. */
+export const DEFAULT_CONNECTIONS = 10_000;
 /** Connections that wait while there is no front. */
 const MOST_WAITING = 1024;
 /** So long the processes of a supervisor that is gone may take to be gone too, in milliseconds. */
@@ -68,6 +72,7 @@ export class HostServer<E extends object = AnyNamespaces> {
   private readonly slots: KeptProcess[] = [];
   private readonly blames = new Blames();
   private readonly waiting: net.Socket[] = [];
+  private passing = false;
   /** The names of the program's. */
   private namespaces: readonly string[] = [];
   private source: ProgramSource;
@@ -214,6 +219,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       program: source.program,
       data: source.data ?? null,
       limits: options.limits ?? {},
+      connections: options.connections ?? DEFAULT_CONNECTIONS,
       reachTime: options.reachTime ?? 30_000,
       yieldTime: options.yieldTime ?? 10_000,
     };
@@ -249,7 +255,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       failed: (error) => this.report(error, name),
       serving: (child) => {
         this.options.started?.(slot, child.pid!);
-        if (slot === null) this.pass();
+        if (slot === null) void this.pass();
       },
     });
   }
@@ -343,7 +349,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       socket.on("error", ignore);
       this.waiting.push(socket);
       if (this.waiting.length > MOST_WAITING) this.waiting.shift()!.destroy();
-      this.pass();
+      void this.pass();
     });
     this.server = server;
     const front = this.keep("front", null);
@@ -359,10 +365,19 @@ export class HostServer<E extends object = AnyNamespaces> {
     );
   }
 
-  private pass(): void {
-    const child = this.front?.serving ?? null;
-    if (child === null) return;
-    for (const socket of this.waiting.splice(0)) child.accept(socket);
+  /** Hands over one connection after the other: those that a front has not taken when it ends are the next one's. */
+  private async pass(): Promise<void> {
+    if (this.passing) return;
+    this.passing = true;
+    while (this.waiting.length > 0) {
+      const child = this.front?.serving ?? null;
+      if (child === null) break;
+      const socket = this.waiting.shift()!;
+      if (await child.accept(socket)) continue;
+      if (this.ending === null) this.waiting.unshift(socket);
+      else socket.destroy();
+    }
+    this.passing = false;
   }
 }
 
