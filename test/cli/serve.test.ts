@@ -7,6 +7,8 @@ import net from "node:net";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { openLmdbStore } from "../../src/host.node.js";
+import { metaKey } from "../../src/host/storage/keys.js";
 import { compilePrograms, type Programs } from "../support/programs.js";
 
 const root = path.join(import.meta.dirname, "../..");
@@ -105,6 +107,13 @@ async function serve(...args: string[]): Promise<Served> {
 }
 
 const get = (url: string): Promise<Response> => fetch(url, { headers: { connection: "close" } });
+
+/** Has a data directory be of another format. */
+async function writeFormat(directory: string, format: number): Promise<void> {
+  const store = await openLmdbStore(directory);
+  await store.write([{ key: metaKey("format"), value: Uint8Array.of(format) }]).flushed;
+  await store.close();
+}
 
 const COUNTER = `import { DurableObject, env } from "cloudflare:workers";
 import page from "./page.html";
@@ -283,6 +292,73 @@ describe("capstan serve", { timeout: 300_000 }, () => {
       stderr: expect.stringMatching(/^capstan: .*one.* is in use by another process/),
     });
     expect((await served.end("SIGTERM")).status).toBe(0);
+  });
+
+  it("says that the data is damaged, or of another version, and leaves it as it is", async () => {
+    put("page.html", "<p>");
+    put("counter.ts", COUNTER);
+    const served = await serve("counter.ts", "--port", "0", "--data", "data");
+    expect(await (await get(served.url)).text()).toBe("hello 1 <p>");
+    expect((await served.end("SIGTERM")).status).toBe(0);
+    const file = path.join(folder, "data/data.mdb");
+    const good = fs.readFileSync(file);
+    const refused = (flags: string[], why: RegExp): void => {
+      const before = fs.readFileSync(file);
+      const { status, stdout, stderr } = run(
+        "counter.ts",
+        "--port",
+        "0",
+        "--data",
+        "data",
+        ...flags,
+      );
+      expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+      expect(stderr).toMatch(why);
+      expect(fs.readFileSync(file).equals(before)).toBe(true);
+    };
+    for (const flags of [[], ["--processes", "0"]]) {
+      fs.writeFileSync(file, Buffer.alloc(50_000, "no database"));
+      refused(flags, /^capstan: data\/data\.mdb cannot be opened: it is no LMDB database$/m);
+      fs.writeFileSync(file, good.subarray(0, -8192));
+      refused(flags, /^capstan: data\/data\.mdb cannot be opened: .* it was cut off$/m);
+      fs.writeFileSync(file, good);
+      await writeFormat(path.join(folder, "data"), 9);
+      refused(flags, /^capstan: the data is of format 9, and this version reads 1$/m);
+    }
+    fs.writeFileSync(file, good);
+    const again = await serve("counter.ts", "--port", "0", "--data", "data");
+    expect(await (await get(again.url)).text()).toBe("hello 2 <p>");
+    expect((await again.end("SIGTERM")).status).toBe(0);
+  });
+
+  it("names classes whose objects are stored and which the module does not have; they are there when it has them again", async () => {
+    put("page.html", "<p>");
+    put("counter.ts", COUNTER);
+    const other = COUNTER.replaceAll("Counter", "Other");
+    const warning =
+      "capstan: objects of Counter are stored, and the module has no such class: they stay as they are\n";
+    const served = await serve("counter.ts", "--port", "0");
+    expect(await (await get(served.url)).text()).toBe("hello 1 <p>");
+    put("counter.ts", other);
+    served.kill("SIGHUP");
+    await served.said(warning);
+    expect(await (await get(served.url)).text()).toBe("hello 1 <p>");
+    // A configuration that names it is no good without.
+    put(
+      "wrangler.toml",
+      `durable_objects.bindings = [{ name = "COUNTERS", class_name = "Counter" }]`,
+    );
+    served.kill("SIGHUP");
+    await served.said("the version before goes on: the module does not export Counter,");
+    expect(await (await get(served.url)).text()).toBe("hello 2 <p>");
+    expect((await served.end("SIGTERM")).stderr.split(warning)).toHaveLength(2);
+    fs.rmSync(path.join(folder, "wrangler.toml"));
+    const alone = await serve("counter.ts", "--port", "0", "--processes", "0");
+    expect((await alone.end("SIGTERM")).stderr).toContain(warning);
+    put("counter.ts", COUNTER);
+    const again = await serve("counter.ts", "--port", "0");
+    expect(await (await get(again.url)).text()).toBe("hello 2 <p>");
+    expect((await again.end("SIGTERM")).stderr).toContain("objects of Other are stored");
   });
 
   it("tells of its processes, as many as it was told to have", async () => {

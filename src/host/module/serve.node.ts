@@ -6,6 +6,7 @@ import path from "node:path";
 import { Host } from "../object/host.js";
 import type { Reporter } from "../object/parts.js";
 import { nodeRuntime } from "../object/runtime.node.js";
+import { strayNamespaces } from "../process/inspect.js";
 import { DEFAULT_CONNECTIONS, HostServer, type ProgramSource } from "../process/supervisor.node.js";
 import { openLmdbStore } from "../storage/lmdb-store.node.js";
 import { runIn } from "./ambient.node.js";
@@ -64,6 +65,12 @@ async function bundle(options: ServeOptions, { main, config }: ModuleSource): Pr
   return file;
 }
 
+/** Objects may have been given up, or a name be wrong: whoever serves the module knows. */
+function warnOfStray({ warn }: ServeOptions, namespaces: readonly string[]): void {
+  for (const name of namespaces)
+    warn(`objects of ${name} are stored, and the module has no such class: they stay as they are`);
+}
+
 /** Removes what was made of versions before. @param file that is served now. */
 function tidy({ data }: ServeOptions, file: string): void {
   const into = path.join(data, "module");
@@ -92,12 +99,15 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
     ...(started === undefined ? {} : { started }),
   });
   tidy(options, file);
+  const tellStray = async (): Promise<void> => warnOfStray(options, await host._strayNamespaces());
+  await tellStray();
   return {
     url: urlOf(host.address!, address),
     async reload(source) {
       const { file: next, ...version } = await sourceOf(source);
       await host.reload(version);
       tidy(options, next);
+      await tellStray();
     },
     close: (grace) => host.drain(grace),
   };
@@ -129,6 +139,7 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
   try {
     const url = await server.listen(options.address, options.port);
     tidy(options, file);
+    warnOfStray(options, await strayNamespaces(store, Object.keys(classes)));
     let closing: Promise<void> | null = null;
     return {
       url,

@@ -16,7 +16,7 @@ import { Blames, nameOf } from "./blames.js";
 import { Child, type ChildEnd } from "./child.node.js";
 import { type Controlled, listenForControl, type Processes } from "./control.node.js";
 import { inTime } from "./in-time.node.js";
-import { Inspector } from "./inspect.js";
+import { Inspector, strayNamespaces } from "./inspect.js";
 import { KeptProcess } from "./kept-process.node.js";
 import type { HostFacts, Question } from "./messages.js";
 import { placementOf } from "./object-process.node.js";
@@ -40,7 +40,7 @@ export interface StartOptions extends ProgramSource {
   readonly processes?: number;
   /** Where connections for the front are accepted; by default there is no front. Port 0 takes any free one. */
   readonly listen?: { readonly port: number; readonly host?: string };
-  /** How many connections the front may have at a time; more are closed as they come. Default 10 000. */
+  /** How many connections the front may have at a time, and how many may wait for it; more are closed as they come. Default 10 000. */
   readonly connections?: number;
   readonly limits?: Partial<HostLimits>;
   /** Milliseconds that calls wait for an object process that is not there. Default 30 000. */
@@ -59,8 +59,6 @@ export interface StartOptions extends ProgramSource {
 
 /** How many connections are served at a time, where nothing else was said. */
 export const DEFAULT_CONNECTIONS = 10_000;
-/** Connections that wait while there is no front. */
-const MOST_WAITING = 1024;
 /** So long the processes of a supervisor that is gone may take to be gone too, in milliseconds. */
 const LEFTOVER_TIME = 30_000;
 
@@ -173,6 +171,11 @@ export class HostServer<E extends object = AnyNamespaces> {
       throw new RpcError("failed", "invalid-argument", message);
     }
     await this.remove(namespace, this.idsOf(namespace).verify(id), true);
+  }
+
+  /** @internal Namespaces of which objects are stored, and which the program does not have. */
+  _strayNamespaces(): Promise<string[]> {
+    return strayNamespaces(this.store, this.namespaces);
   }
 
   private idsOf(namespace: string): IdMaker {
@@ -348,7 +351,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       // Whoever hangs up while he waits concerns nobody.
       socket.on("error", ignore);
       this.waiting.push(socket);
-      if (this.waiting.length > MOST_WAITING) this.waiting.shift()!.destroy();
+      if (this.waiting.length > this.facts.connections) this.waiting.shift()!.destroy();
       void this.pass();
     });
     this.server = server;
