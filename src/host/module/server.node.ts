@@ -12,6 +12,8 @@ import type { Reporter } from "../object/parts.js";
 export interface WebServerOptions {
   readonly handler: HttpHandler;
   readonly report: Reporter;
+  /** How many connections there may be at a time, if it listens by itself; more are closed as they come. */
+  readonly connections?: number | undefined;
   /**
    * The header that a server before this one tells the address of a client in; by default nobody is believed, and it is
    * the other end of the connection.
@@ -39,7 +41,7 @@ export class WebServer {
   private isTracking = false;
   private onEmpty: (() => void) | null = null;
 
-  constructor({ handler, report, addressHeader }: WebServerOptions) {
+  constructor({ handler, report, addressHeader, connections }: WebServerOptions) {
     const front = httpFront(serveHttp(handler), {
       onError: (error, request) => report(error, `${request.method} ${request.url}`),
     });
@@ -55,6 +57,7 @@ export class WebServer {
       });
       front.request(request, response);
     });
+    if (connections !== undefined) this.server.maxConnections = connections;
     this.server.on("connection", (socket) => {
       this.connections.add(socket);
       socket.on("close", () => {

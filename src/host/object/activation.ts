@@ -546,6 +546,8 @@ export class Activation implements Callee, Wrapping {
   private idleFor(time: number): void {
     const { clock, limits } = this.parts;
     this.stopIdling = clock.after(time, () => {
+      // The clock of the machine may have been set back.
+      this.usedAt = Math.min(this.usedAt, clock.now);
       const left = this.usedAt + limits.idleTime - clock.now;
       if (left > 0) this.idleFor(left);
       else if (!this.evict() && this.error === null) this.idleFor(limits.idleTime);

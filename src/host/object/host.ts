@@ -23,7 +23,7 @@ import {
   type Reference,
 } from "../references/reference.js";
 import { SavedReferences } from "../references/saved.js";
-import { metaKey, namespaceBytes, nodeOf, readNode } from "../storage/keys.js";
+import { ALL_OBJECTS, metaKey, namespaceBytes, nodeOf, readNode } from "../storage/keys.js";
 import { type SocketEvents, SocketTable } from "../sockets/socket-table.js";
 import { type DerivedWrite, type Store, storeFailure } from "../storage/store.js";
 import { NO_STORED_REFERENCES, ValueCodecs } from "../storage/values.js";
@@ -495,6 +495,12 @@ export async function prepareStore(store: Store, crypto: IdCrypto): Promise<Secr
     }
     const known = await secretsIn(store);
     if (format !== undefined && known !== null) return known;
+    // Others in their place, and nobody would find an object again.
+    if ((await store.range({ ...ALL_OBJECTS, limit: 1 })).length > 0) {
+      const message =
+        "the database is damaged: it has objects, but not the secret that their ids are made with";
+      throw new RpcError("failed", "storage-corrupt", message);
+    }
     const fresh = [
       { key: metaKey("format"), value: Uint8Array.of(FORMAT) },
       { key: metaKey("secret"), value: crypto.random(SECRET_BYTES) },

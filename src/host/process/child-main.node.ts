@@ -29,6 +29,7 @@ let loaded: LoadedProgram;
 let running: Running | null = null;
 /** Connections that the front has. */
 const accepted = new Set<Socket>();
+let saidFull = false;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 process.on("disconnect", () => process.exit(1));
@@ -99,13 +100,24 @@ async function startFront(): Promise<Running> {
 }
 
 function accept(socket: Socket | undefined): void {
+  say({ say: "accepted" });
   // It was closed on its way.
   if (socket === undefined) return;
   const front = running?.front ?? null;
-  if (front === null) return void socket.destroy();
+  if (front === null || isFull()) return void socket.destroy();
   accepted.add(socket);
   socket.once("close", () => accepted.delete(socket));
   front.accept(socket);
+}
+
+/** Says so once, until it was so no more for a while. */
+function isFull(): boolean {
+  const { connections } = facts;
+  const full = accepted.size >= connections;
+  if (full && !saidFull)
+    console.error(`capstan: front: there are ${connections} connections: more are closed`);
+  if (full || accepted.size < connections / 2) saidFull = full;
+  return full;
 }
 
 async function drain(timeout: number): Promise<void> {

@@ -54,9 +54,8 @@ export class Child {
   private readonly questions = new Map<number, Deferred<unknown>>();
   private lastNumber = 0;
   private started = false;
+  private taken = (): void => {};
   private lastWords: Partial<Blame> = {};
-  /** Connections that are to be handed over, and what they are told. */
-  private readonly handing = new Map<Socket, (taken: boolean) => void>();
 
   /** @param entry the file of the program. @param slot whose objects it runs; null for the front. */
   constructor(entry: URL, slot: number | null, facts: HostFacts) {
@@ -102,16 +101,23 @@ export class Child {
     return this.process.connected;
   }
 
-  /** Hands over a connection. @returns false when this ended before that, and the connection is still the caller's. */
-  accept(socket: Socket): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.handing.set(socket, resolve);
-      const message: ToProcess = { say: "accept" };
-      // Node neither closes nor gives back what it was to send to a process that has died. So it stays open here until it was sent.
-      this.process.send(message, socket, { keepOpen: true }, (error) => {
-        this.handed(socket, error === null);
-      });
+  /** Hands over a connection, one at a time. @returns whether the process has it; if it ended before, it is still the caller's. */
+  async accept(socket: Socket): Promise<boolean> {
+    const taken = new Promise<boolean>((resolve) => {
+      this.taken = () => resolve(true);
+      // Kept until it is known to be there: what was sent to a process that ends would stay open here, and nobody would have it.
+      this.process.send(
+        { say: "accept" } satisfies ToProcess,
+        socket,
+        { keepOpen: true },
+        (error) => {
+          if (error !== null) resolve(false);
+        },
+      );
     });
+    const done = await Promise.race([taken, this.ended.then(() => false)]);
+    if (done) socket.destroy();
+    return done;
   }
 
   /** @throws RpcError what the question failed with; process-lost when it ends meanwhile (as a rejection). */
@@ -140,19 +146,12 @@ export class Child {
     if (this.process.connected) this.process.send(message, () => {});
   }
 
-  private handed(socket: Socket, taken: boolean): void {
-    const told = this.handing.get(socket);
-    if (told === undefined) return;
-    this.handing.delete(socket);
-    if (taken) socket.destroy();
-    told(taken);
-  }
-
   private heard(message: FromProcess): void {
     // The program may say something to whoever started it, too, as some packages do.
     if (typeof message !== "object" || message === null) return;
     if (message.say === "loaded") this.load.resolve(message);
     else if (message.say === "ready") this.ready.resolve();
+    else if (message.say === "accepted") this.taken();
     else if (message.say === "failed") this.fail(errorOf(message.error));
     else {
       const asked = this.questions.get(message.number);
@@ -184,7 +183,6 @@ export class Child {
     const { deed, stack, namespace, id, name } = this.lastWords;
     const how = deed === undefined ? signal : `${signal}, since ${deed}`;
     this.fail(new RpcError("disconnected", "process-lost", `the process ended: ${how}`));
-    for (const socket of this.handing.keys()) this.handed(socket, false);
     const known = deed !== undefined && namespace !== undefined && id !== undefined;
     return { how, stack: stack ?? "", blame: known ? { namespace, id, name, deed, stack } : null };
   }

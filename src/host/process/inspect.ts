@@ -210,6 +210,18 @@ export class Inspector {
   }
 }
 
+/** Those namespaces of which objects are stored that are not among `known`. Takes one look into the store for each that is stored. */
+export async function strayNamespaces(store: Store, known: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (let { from } = ALL_OBJECTS; ;) {
+    const [first] = await store.range({ from, to: ALL_OBJECTS.to, limit: 1 });
+    if (first === undefined) return found;
+    const { namespace } = readObjectKey(first.key);
+    if (!known.includes(namespace)) found.push(namespace);
+    from = objectsOf(namespaceBytes(namespace)).to;
+  }
+}
+
 function hex(bytes: Bytes): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -15,6 +15,8 @@ export interface HostFacts {
   readonly program: string;
   readonly data: unknown;
   readonly limits: Partial<HostLimits>;
+  /** How many connections the front may have at a time. */
+  readonly connections: number;
   /** Milliseconds: how long calls wait for a process that is not there; after how long one that does not yield is ended, 0: never. */
   readonly reachTime: number;
   readonly yieldTime: number;
@@ -84,6 +86,7 @@ export type ToProcess =
 export type FromProcess =
   | { readonly say: "loaded"; readonly namespaces: readonly string[]; readonly front: boolean }
   | { readonly say: "ready" }
+  | { readonly say: "accepted" }
   | { readonly say: "failed"; readonly error: SaidError }
   | {
       readonly say: "answer";

@@ -16,7 +16,7 @@ import { Blames, nameOf } from "./blames.js";
 import { Child, type ChildEnd } from "./child.node.js";
 import { type Controlled, listenForControl, type Processes } from "./control.node.js";
 import { inTime } from "./in-time.node.js";
-import { Inspector } from "./inspect.js";
+import { Inspector, strayNamespaces } from "./inspect.js";
 import { KeptProcess } from "./kept-process.node.js";
 import type { HostFacts, Question } from "./messages.js";
 import { placementOf } from "./object-process.node.js";
@@ -40,6 +40,8 @@ export interface StartOptions extends ProgramSource {
   readonly processes?: number;
   /** Where connections for the front are accepted; by default there is no front. Port 0 takes any free one. */
   readonly listen?: { readonly port: number; readonly host?: string };
+  /** How many connections the front may have at a time, and how many may wait for it; more are closed as they come. Default 10 000. */
+  readonly connections?: number;
   readonly limits?: Partial<HostLimits>;
   /** Milliseconds that calls wait for an object process that is not there. Default 30 000. */
   readonly reachTime?: number;
@@ -55,8 +57,8 @@ export interface StartOptions extends ProgramSource {
   readonly _entry?: URL;
 }
 
-/** Connections that wait while there is no front. */
-const MOST_WAITING = 1024;
+/** How many connections are served at a time, where nothing else was said. */
+export const DEFAULT_CONNECTIONS = 10_000;
 /** So long the processes of a supervisor that is gone may take to be gone too, in milliseconds. */
 const LEFTOVER_TIME = 30_000;
 
@@ -68,6 +70,7 @@ export class HostServer<E extends object = AnyNamespaces> {
   private readonly slots: KeptProcess[] = [];
   private readonly blames = new Blames();
   private readonly waiting: net.Socket[] = [];
+  private passing = false;
   /** The names of the program's. */
   private namespaces: readonly string[] = [];
   private source: ProgramSource;
@@ -171,6 +174,11 @@ export class HostServer<E extends object = AnyNamespaces> {
     await this.remove(namespace, this.idsOf(namespace).verify(id), true);
   }
 
+  /** @internal Namespaces of which objects are stored, and which the program does not have. */
+  _strayNamespaces(): Promise<string[]> {
+    return strayNamespaces(this.store, this.namespaces);
+  }
+
   private idsOf(namespace: string): IdMaker {
     return new IdMaker(namespace, this.secret, nodeRuntime().crypto);
   }
@@ -215,6 +223,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       program: source.program,
       data: source.data ?? null,
       limits: options.limits ?? {},
+      connections: options.connections ?? DEFAULT_CONNECTIONS,
       reachTime: options.reachTime ?? 30_000,
       yieldTime: options.yieldTime ?? 10_000,
     };
@@ -250,7 +259,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       failed: (error) => this.report(error, name),
       serving: (child) => {
         this.options.started?.(slot, child.pid!);
-        if (slot === null) this.pass();
+        if (slot === null) void this.pass();
       },
     });
   }
@@ -343,7 +352,9 @@ export class HostServer<E extends object = AnyNamespaces> {
     const server = net.createServer({ pauseOnConnect: true }, (socket) => {
       // Whoever hangs up while he waits concerns nobody.
       socket.on("error", ignore);
-      this.wait(socket);
+      this.waiting.push(socket);
+      if (this.waiting.length > this.facts.connections) this.waiting.shift()!.destroy();
+      void this.pass();
     });
     this.server = server;
     const front = this.keep("front", null);
@@ -359,21 +370,20 @@ export class HostServer<E extends object = AnyNamespaces> {
     );
   }
 
-  private wait(socket: net.Socket): void {
-    if (this.ending !== null) return void socket.destroy();
-    this.waiting.push(socket);
-    if (this.waiting.length > MOST_WAITING) this.waiting.shift()!.destroy();
-    this.pass();
-  }
-
-  private pass(): void {
-    const child = this.front?.serving ?? null;
-    // One that has just died is there until its end is known.
-    if (child === null || !child.isConnected) return;
-    for (const socket of this.waiting.splice(0))
-      void child.accept(socket).then((taken) => {
-        if (!taken) this.wait(socket);
-      });
+  /** Hands over one connection after the other: those that a front has not taken when it ends are the next one's. */
+  private async pass(): Promise<void> {
+    if (this.passing) return;
+    this.passing = true;
+    while (this.waiting.length > 0) {
+      const child = this.front?.serving ?? null;
+      // One that has just died is there until its end is known.
+      if (child === null || !child.isConnected) break;
+      const socket = this.waiting.shift()!;
+      if (await child.accept(socket)) continue;
+      if (this.ending === null) this.waiting.unshift(socket);
+      else socket.destroy();
+    }
+    this.passing = false;
   }
 }
 
