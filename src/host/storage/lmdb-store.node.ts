@@ -27,6 +27,8 @@ import {
 export interface LmdbOptions {
   /** Whether this process alone may have the directory; true by default. Who says false has another way to make sure. */
   readonly lock?: boolean;
+  /** Told once when a write fails: so will every later one, until the store is opened anew. */
+  readonly failed?: (error: RpcError) => void;
 }
 
 interface Group {
@@ -62,7 +64,7 @@ export async function openLmdbStore(directory: string, options: LmdbOptions = {}
       // Also in a directory that was there, and that others may read.
       permissionsMode: 0o600,
     });
-    return new LmdbStore(database, lock);
+    return new LmdbStore(database, lock, options.failed);
   } catch (thrown) {
     await lock?.release();
     throw storeFailure(thrown);
@@ -84,13 +86,15 @@ class LmdbStore implements Store {
   private readonly lock: DirectoryLock | null;
   private group: Group | null = null;
   private committing = false;
-  private readonly flushes = new Set<Promise<void>>();
+  private readonly unflushed = new Set<Group>();
+  private readonly onFailed: LmdbOptions["failed"];
   private failure: RpcError | null = null;
   private closing: Promise<void> | null = null;
   private readonly view: View;
 
-  constructor(database: Database, lock: DirectoryLock | null) {
+  constructor(database: Database, lock: DirectoryLock | null, onFailed: LmdbOptions["failed"]) {
     this.database = database;
+    this.onFailed = onFailed;
     this.view = {
       get: (key) => database.get(key),
       range: (range) => entriesOf(database, range),
@@ -124,8 +128,10 @@ class LmdbStore implements Store {
   }
 
   private async end(): Promise<void> {
-    while (this.group !== null || this.committing || this.flushes.size > 0)
-      await Promise.allSettled([this.group?.flushed.promise, ...this.flushes]);
+    while (this.group !== null || this.committing || this.unflushed.size > 0) {
+      const all = [...this.unflushed, ...(this.group === null ? [] : [this.group])];
+      await Promise.allSettled(all.map(({ flushed }) => flushed.promise));
+    }
     await this.database.close();
     await this.lock?.release();
   }
@@ -144,11 +150,11 @@ class LmdbStore implements Store {
       () => {
         this.committing = false;
         group.committed.resolve();
-        const flushed = flush.then(() => {
-          this.flushes.delete(flushed);
+        this.unflushed.add(group);
+        void flush.then(() => {
+          this.unflushed.delete(group);
           group.flushed.resolve();
         });
-        this.flushes.add(flushed);
         this.commit();
       },
       (thrown: unknown) => this.failed(group, thrown),
@@ -191,11 +197,14 @@ class LmdbStore implements Store {
     const error = storeFailure(thrown);
     this.failure = error;
     this.committing = false;
-    for (const lost of [group, this.group]) {
+    // Whether those before it are on the disk is never told then.
+    for (const lost of [group, this.group, ...this.unflushed]) {
       lost?.committed.reject(error);
       lost?.flushed.reject(error);
     }
     this.group = null;
+    this.unflushed.clear();
+    this.onFailed?.(error);
   }
 
   private read<T>(read: () => T): T {
