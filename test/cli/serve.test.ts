@@ -317,7 +317,7 @@ describe("capstan serve", { timeout: 300_000 }, () => {
        export default { fetch: () => new Response(${JSON.stringify(text)}) };`;
     put("worker.ts", version("one"));
     const served = await serve("worker.ts", "--port", "0");
-    const bundles = (): number => fs.readdirSync(path.join(folder, ".capstan/module")).length;
+    const bundles = (): number => fs.readdirSync(path.join(testFolder(), ".capstan/module")).length;
     put("worker.ts", version("two"));
     served.kill("SIGHUP");
     while (bundles() < 2) await new Promise((resolve) => void setTimeout(resolve, 5));

@@ -4,6 +4,8 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { RpcError } from "../../base/errors.js";
+import { Refusal } from "../../http/front-head.node.js";
 import { httpFront } from "../../http/front.node.js";
 import { type HttpHandler, serveHttp } from "../../http/server.js";
 import { listenFailed } from "../../transport/connect-hints.js";
@@ -43,7 +45,9 @@ export class WebServer {
 
   constructor({ handler, report, addressHeader, connections }: WebServerOptions) {
     const front = httpFront(serveHttp(handler), {
-      onError: (error, request) => report(error, `${request.method} ${request.url}`),
+      onError(error, request) {
+        if (!isClients(error, request)) report(error, `${request.method} ${request.url}`);
+      },
     });
     const header = addressHeader?.toLowerCase();
     this.dispose = () => front[Symbol.dispose]();
@@ -142,6 +146,12 @@ export class WebServer {
 /** @param address as it was written. */
 export function urlOf({ port }: AddressInfo, address: string): string {
   return `http://${address.includes(":") ? `[${address}]` : address}:${port}/`;
+}
+
+/** Whether it is of the client's making, who might fill a log by it: a request that makes no sense, or going away. */
+function isClients(error: unknown, { socket }: IncomingMessage): boolean {
+  const lost = socket.destroyed && RpcError.of(error)?.code === "connection-lost";
+  return lost || (error instanceof Refusal && error.status < 500);
 }
 
 /** Tells the client that the connection ends with this answer, if it still can be told. */

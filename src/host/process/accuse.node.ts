@@ -51,6 +51,8 @@ function say(blame: Deed): void {
 export interface Accuser {
   /** From now on what does not yield is told, and the process is killed. */
   arm(): void;
+  /** Says why, and ends the process. */
+  end(deed: string): never;
   /** Ends it all: what ends this process now is nobody's fault. */
   pardon(): void;
 }
@@ -76,6 +78,10 @@ export function accuse(yieldTime: number): Accuser {
   const beat = setInterval(() => Atomics.add(counter, BEATS, 1), Math.max(10, yieldTime / 40));
   beat.unref();
   return {
+    end(deed) {
+      say({ deed });
+      process.exit(1);
+    },
     arm: () => void Atomics.store(counter, ARMED, 1),
     pardon() {
       process.off("exit", onExit);

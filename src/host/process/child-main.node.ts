@@ -21,6 +21,9 @@ interface Running {
   readonly front: Front | null;
 }
 
+/** So long callers may take to be told why, before this process ends for it, in milliseconds. */
+const LAST_WORDS_MS = 100;
+
 let facts: HostFacts;
 let accuser: Accuser;
 let slot: number | null;
@@ -72,7 +75,10 @@ async function start(refused: readonly RefusedObject[]): Promise<void> {
 }
 
 async function startObjects(slot: number, refused: readonly RefusedObject[]): Promise<Running> {
-  const objects = await ObjectProcess.start(facts, slot, loaded, refused);
+  const objects = await ObjectProcess.start(facts, slot, loaded, refused, (error) => {
+    // Its objects are broken, and whoever called them is told so first. What is started anew opens the store anew.
+    setTimeout(() => accuser.end(error.message), LAST_WORDS_MS);
+  });
   return { drain: (timeout) => objects.drain(timeout), objects, front: null };
 }
 

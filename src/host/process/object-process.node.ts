@@ -54,12 +54,16 @@ export class ObjectProcess {
     return this.parts.host;
   }
 
-  /** @throws RpcError storage-locked, storage-corrupt, storage-failed, storage-version, listen-failed (as a rejection). */
+  /**
+   * @param failed told when the storage fails: then this is of no use any more.
+   * @throws RpcError storage-locked, storage-corrupt, storage-failed, storage-version, listen-failed (as a rejection).
+   */
   static async start(
     facts: HostFacts,
     slot: number,
     loaded: LoadedProgram,
     refused: readonly RefusedObject[],
+    failed: (error: RpcError) => void,
   ): Promise<ObjectProcess> {
     const { directory, slots } = facts;
     const lock = await lockSlot(directory, slot, LOCK_TIME);
@@ -67,7 +71,7 @@ export class ObjectProcess {
     const placement = placementOf(facts, slot, runtime);
     for (const one of refused) refuse(placement, one, runtime);
     // The supervisor has the lock of the directory.
-    const store = await openLmdbStore(directory, { lock: false });
+    const store = await openLmdbStore(directory, { lock: false, failed });
     const host = await Host.open(
       {
         store,

@@ -27,6 +27,8 @@ import {
 export interface LmdbOptions {
   /** Whether this process alone may have the directory; true by default. Who says false has another way to make sure. */
   readonly lock?: boolean;
+  /** Told when a transaction fails. */
+  readonly failed?: (error: RpcError) => void;
 }
 
 /** For so long after a transaction has failed every other fails as well, in milliseconds. */
@@ -77,7 +79,7 @@ export async function openLmdbStore(directory: string, options: LmdbOptions = {}
       // Also in a directory that was there, and that others may read.
       permissionsMode: 0o600,
     });
-    return new LmdbStore(directory, database, lock);
+    return new LmdbStore(directory, database, lock, options.failed);
   } catch (thrown) {
     await lock?.release();
     throw storeFailure(thrown);
@@ -100,14 +102,21 @@ class LmdbStore implements Store {
   private readonly lock: DirectoryLock | null;
   private group: Group | null = null;
   private committing = false;
-  private readonly flushes = new Set<Promise<void>>();
+  private readonly unflushed = new Set<Group>();
+  private readonly onFailed: LmdbOptions["failed"];
   private failure: Failure | null = null;
   private closing: Promise<void> | null = null;
   private readonly view: View;
 
-  constructor(directory: string, database: Database, lock: DirectoryLock | null) {
+  constructor(
+    directory: string,
+    database: Database,
+    lock: DirectoryLock | null,
+    onFailed: LmdbOptions["failed"],
+  ) {
     this.directory = directory;
     this.database = database;
+    this.onFailed = onFailed;
     this.view = {
       get: (key) => database.get(key),
       range: (range) => entriesOf(database, range),
@@ -141,8 +150,10 @@ class LmdbStore implements Store {
   }
 
   private async end(): Promise<void> {
-    while (this.group !== null || this.committing || this.flushes.size > 0)
-      await Promise.allSettled([this.group?.flushed.promise, ...this.flushes]);
+    while (this.group !== null || this.committing || this.unflushed.size > 0) {
+      const all = [...this.unflushed, ...(this.group === null ? [] : [this.group])];
+      await Promise.allSettled(all.map(({ flushed }) => flushed.promise));
+    }
     const closed = this.database.close();
     // All that was written is safe or was refused; lmdb may wait for a flush of what failed, which never comes.
     await (this.failure === null ? closed : Promise.race([closed, pause(CLOSE_MS)]));
@@ -166,11 +177,11 @@ class LmdbStore implements Store {
       () => {
         this.committing = false;
         group.committed.resolve();
-        const flushed = flush.then(() => {
-          this.flushes.delete(flushed);
+        this.unflushed.add(group);
+        void flush.then(() => {
+          this.unflushed.delete(group);
           group.flushed.resolve();
         });
-        this.flushes.add(flushed);
         this.commit();
       },
       (thrown: unknown) => this.failed(group, thrown),
@@ -213,11 +224,14 @@ class LmdbStore implements Store {
     const error = this.failureOf(thrown);
     this.failure = { error, at: performance.now() };
     this.committing = false;
-    for (const lost of [group, this.group]) {
+    // Whether those before it are on the disk is never told then.
+    for (const lost of [group, this.group, ...this.unflushed]) {
       lost?.committed.reject(error);
       lost?.flushed.reject(error);
     }
     this.group = null;
+    this.unflushed.clear();
+    this.onFailed?.(error);
   }
 
   /** LMDB calls it an error of input and output when a disk has room for less than it is to write. */

@@ -163,6 +163,20 @@ describe("a module that is served", () => {
     expect(reports).toEqual(["GET /throw: the password is 1234"]);
   });
 
+  it("does not tell of what clients do wrong", async () => {
+    const { serving, get, reports } = await serve();
+    const { port, hostname } = new URL(serving.url);
+    for (const target of ["ftp://a.test/", "/never"]) {
+      const socket = net.connect(Number(port), hostname);
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      await once(socket, "data");
+      socket.resetAndDestroy();
+      await once(socket, "close");
+    }
+    await get("throw");
+    expect(reports).toEqual(["GET /throw: the password is 1234"]);
+  });
+
   it("has the globals of Workers", async () => {
     const { get } = await serve();
     expect(await (await get("globals")).json()).toEqual([

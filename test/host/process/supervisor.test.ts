@@ -148,6 +148,22 @@ it("what a program says to whoever started it, and where accusations go, ends no
   expect(await again.add()).toBe(1);
 });
 
+it("a process whose storage has failed is replaced, and it is told why", async () => {
+  const host = await startTestHost();
+  using stub = host.counter("a");
+  expect(await stub.add()).toBe(1);
+  await stub.fillDisk();
+  expect(RpcError.of(await failure(stub.add()))).toMatchObject({ type: "disconnected" });
+  await until(() => host.reports.length === 1, "the end was not noticed");
+  expect(host.reports).toEqual([
+    expect.stringMatching(
+      /^slot 0: the process ended: exit code 1, since there is no room left on the disk: /,
+    ),
+  ]);
+  using again = host.counter("a");
+  expect(await again.add()).toBe(2);
+});
+
 it("a process that cannot be started again is tried again, while others work", async () => {
   const host = await startTestHost({ processes: 2 });
   const names = await nameInEachSlot(host);

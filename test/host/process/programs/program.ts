@@ -163,6 +163,17 @@ export class Counter {
     await this.#ctx.storage.get("count");
     process.exit(3);
   }
+  /** Has the disk be full for this process. */
+  fillDisk(): void {
+    const fds = fs.readdirSync("/proc/self/fd").map((fd) => `/proc/self/fd/${fd}`);
+    const isData = (fd: string): boolean =>
+      fs.existsSync(fd) && fs.readlinkSync(fd).endsWith("data.mdb");
+    for (const fd of fds.filter(isData)) {
+      // The number of the one that was closed is the next one's.
+      fs.closeSync(Number(fd.slice("/proc/self/fd/".length)));
+      fs.openSync("/dev/full", "r+");
+    }
+  }
   /** Says what its supervisor does not understand, wherever that listens. */
   babble(): void {
     for (const nonsense of [null, "ready", { say: "answer" }, { say: "nonsense" }])
