@@ -305,6 +305,84 @@ export const WIRE_FACTS: Readonly<Record<string, FileFact>> = {
       },
     },
   },
+  // What was seen on the wire, of workerd 1.20261117.1. Ids of structs are the compiler's: they never travel.
+  "workerd.capnp": {
+    id: "0xe6d1f0a94c3b7258",
+    structs: {
+      Props: struct(
+        "0xbda77b589f65e040",
+        1,
+        1,
+        [
+          ["empty", 0, "void", 0],
+          ["json", 1, "p0", 1],
+        ],
+        { "": "0-15" },
+      ),
+      CallParams: struct(
+        "0xc2d765a7d034fb6b",
+        1,
+        3,
+        [
+          ["methodName", 0, "p0", 0],
+          ["methodPath", 1, "p0", 1],
+          ["operation.callWithArgs", 2, "p1", 0],
+          ["operation.getProperty", 3, "void", 1],
+          ["resultsStreamHandler.obsolete", 4, "p2", 0],
+          ["resultsStreamHandler.externalPusher", 5, "p2", 1],
+        ],
+        { "": "0-15", operation: "16-31", resultsStreamHandler: "32-47" },
+      ),
+      CallResults: struct("0xd6ce15a38a8d9852", 1, 3, [
+        ["result", 0, "p0"],
+        ["callPipeline", 1, "p1"],
+        ["hasDisposer", 2, "0-0"],
+        ["obsolete", 3, "p2"],
+      ]),
+      JsValue: struct("0x80475e37ad0617dd", 0, 2, [
+        ["v8Serialized", 0, "p0"],
+        ["externals", 1, "p1"],
+      ]),
+      External: struct(
+        "0x9a1a5248d66b8051",
+        1,
+        1,
+        [
+          ["invalid", 0, "void", 0],
+          ["rpcTarget.cap", 1, "p0"],
+          ["rpcTarget.tokenKind", 2, "16-31"],
+          ["writableStream.byteStream", 3, "p0"],
+          ["writableStream.encoding", 4, "16-31"],
+          ["readableStream.stream", 5, "p0"],
+          ["readableStream.encoding", 6, "16-31"],
+          ["obsolete", 7, "void", 4],
+          ["subrequestChannelToken", 8, "p0", 5],
+          ["actorClassChannelToken", 9, "p0", 6],
+          ["abortSignal", 10, "p0", 7],
+          ["delayedSubrequestChannelToken", 11, "p0", 8],
+          ["delayedActorClassChannelToken", 12, "p0", 9],
+          ["socket", 13, "p0", 10],
+        ],
+        { "": "0-15" },
+      ),
+    },
+    others: {
+      DebugPort: { id: "0xea5b0b487aea7327", methods: ["getEntrypoint", "getActor"] },
+      WorkerBootstrap: { id: "0x878048cda334ade3", methods: ["startEvent"] },
+      EventDispatcher: {
+        id: "0xf20697475ec1752d",
+        methods: [
+          "getHttpService",
+          ...[1, 2, 3, 4, 5, 6, 7, 8].map((n) => `unused${n}`),
+          "jsRpcSession",
+        ],
+      },
+      JsRpcSession: { id: "0xbbfec607777f1620" },
+      ExternalPusher: { id: "0xee2eb0d2e1aad430", methods: ["pushByteStream", "pushAbortSignal"] },
+      AbortTrigger: { id: "0x8dec253e6cb36e31", methods: ["abort"] },
+      JsRpcTarget: { id: "0xa1a96525142a9d98", methods: ["call"] },
+    },
+  },
   "http.capnp": {
     id: "0xb665280aaff2e632",
     structs: {

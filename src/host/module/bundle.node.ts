@@ -38,6 +38,7 @@ export const ENTRY_FILES: Readonly<Record<string, string>> = {
   persist: "persist",
   testing: "testing",
   typed: "typed",
+  workerd: "workerd.node",
   workers: "workers.node",
 };
 

@@ -1,0 +1,13 @@
+/// <reference types="node" preserve="true" />
+// Role: the entry `capstan/workerd`: the bridge to Cloudflare's open-source runtime.
+// State: none. Must not know: anything of its own.
+
+export {
+  connectWorker,
+  connectWorkerd,
+  Workerd,
+  type WorkerdOptions,
+  WorkerSocket,
+} from "./workerd/connect.node.js";
+export { objectIdText, type WorkerdObjectId } from "./workerd/object-id.node.js";
+export { ServiceToken } from "./workerd/token.js";

@@ -1,0 +1,128 @@
+// Role: a stub of something in workerd: an RpcStub as any other, whose calls go out as workerd wants them.
+// State: one reference, until it is disposed. Must not know: how calls travel.
+//
+// Of the dynamic layer this takes what users see, places and proxies, and the terms. How a call is made, what its result is, and how
+// long either lives is so different that a common call would ask everywhere which of both it is.
+
+import { RpcError } from "../base/errors.js";
+import type { CallOptions } from "../cap/call-options.js";
+import { watchBroken } from "../cap/dynamic/broken.js";
+import { proxyOf, Root } from "../cap/dynamic/place.js";
+import { type Lane, laneOf } from "../cap/dynamic/pressure.js";
+import type { Terms } from "../cap/dynamic/terms.js";
+import { disposed, releaseWhenCollected } from "../hook/collect.js";
+import type { Hook, Lifeline } from "../hook/hook.js";
+import { fetchBy, type FetchInit } from "../http/client.js";
+import { failedCall, noMap, startCall } from "./call.js";
+import { fromWorkerd } from "./errors.js";
+import { makers } from "./makers.js";
+import { foreign, type Reach } from "./reach.js";
+
+class WorkerdStub extends Root {
+  readonly terms: Terms;
+  private reach: Reach | null;
+  private watches: (() => void)[] = [];
+  private fetch: object | undefined;
+
+  /** Takes `reach` over. */
+  constructor(reach: Reach, terms: Terms) {
+    super();
+    this.reach = reach;
+    this.terms = terms;
+    releaseWhenCollected(this, reach);
+  }
+
+  get isPromise(): boolean {
+    return false;
+  }
+
+  /** @throws RpcError capability-disposed */
+  get live(): Reach {
+    if (this.reach !== null) return this.reach;
+    const message = "this stub was disposed before";
+    throw new RpcError("failed", "capability-disposed", message, { delivery: "not-sent" });
+  }
+
+  get lane(): Lane {
+    return laneOf(this.live.on);
+  }
+
+  get lifeline(): Lifeline | null {
+    return this.reach?.on.resolved().lifeline ?? null;
+  }
+
+  start(
+    path: readonly string[],
+    args: readonly unknown[] | null,
+    options: CallOptions | undefined,
+  ): object {
+    return startCall(this.live, path, args, options, this.terms);
+  }
+
+  startMap(path: readonly string[]): object {
+    return failedCall(this.live, path, noMap(), this.terms);
+  }
+
+  /** Of an entry point or an object `fetch` is a request, of any other stub a method like any other. */
+  override fetcher(): object | undefined {
+    if (this.reach?.serves !== true) return undefined;
+    this.fetch ??= (input: RequestInfo | URL, init?: FetchInit): Promise<Response> =>
+      fetchBy((cf) => this.live.http(cf), input, init, this.terms).catch((reason: unknown) => {
+        throw RpcError.is(reason) ? fromWorkerd(reason) : reason;
+      });
+    return this.fetch;
+  }
+
+  then(): Promise<unknown> {
+    return Promise.reject(new RpcError("failed", "invalid-state", "a stub is no promise"));
+  }
+
+  dup(): object {
+    return stubOf(this.live.addRef(), this.terms).proxy;
+  }
+
+  onBroken(listener: (error: RpcError) => void): () => void {
+    const stop = watchBroken(this.live.on, listener);
+    this.watches.push(stop);
+    return () => {
+      stop();
+      this.watches = this.watches.filter((one) => one !== stop);
+    };
+  }
+
+  dispose(): void {
+    const { reach, watches } = this;
+    if (reach === null) return;
+    this.reach = null;
+    this.watches = [];
+    for (const stop of watches) stop();
+    disposed(this);
+    reach.release();
+  }
+
+  // To another peer it cannot go: what speaks there is not what speaks here.
+
+  hold(): Hook {
+    throw foreign();
+  }
+
+  refer(): Hook {
+    throw foreign();
+  }
+
+  lent(): void {
+    throw foreign();
+  }
+}
+
+/** A new stub for `reach`, which it takes over. */
+export function stubOf(
+  reach: Reach,
+  terms: Terms,
+): { readonly root: Root; readonly proxy: object } {
+  const root = new WorkerdStub(reach, terms);
+  return { root, proxy: proxyOf(root) };
+}
+
+makers.stub = stubOf;
+makers.reachOf = (root) => (root instanceof WorkerdStub ? root.live.addRef() : undefined);

@@ -1,0 +1,58 @@
+// Role: the workerd that the tests of the bridge call.
+// State: the process. Must not know: the bridge.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import type { Readable } from "node:stream";
+import { programPath } from "../../../interop/workerd/workerd.js";
+
+export interface Started {
+  /** Of its debug port. */
+  readonly url: string;
+  /** Of the socket where Desk is served, with the capnpConnectHost "rpc.test". */
+  readonly deskUrl: string;
+  /** Kilobytes that it has in memory. */
+  residentKb(): number;
+  stop(): Promise<void>;
+}
+
+/** @param port `unix`, or `tcp` for any free one of loopback. */
+export async function startBridge(port: "unix" | "tcp" = "unix"): Promise<Started> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "capstan-bridge-"));
+  const socket = path.join(folder, "debug-port");
+  const at = port === "unix" ? `unix:${socket}` : "127.0.0.1:0";
+  const config = path.join(import.meta.dirname, "config.capnp");
+  const args = ["serve", config, `--debug-port=${at}`, "--control-fd=3"];
+  const child = spawn(programPath(), args, { stdio: ["ignore", "inherit", "pipe", "pipe"] });
+  let complaint = "";
+  child.stderr!.on("data", (chunk) => (complaint = (complaint + String(chunk)).slice(-4000)));
+  const ended = once(child, "close");
+  const stop = async (): Promise<void> => {
+    child.kill("SIGKILL");
+    await ended;
+    fs.rmSync(folder, { recursive: true, force: true });
+  };
+  // One line of JSON for each socket that it listens on.
+  let said = "";
+  const control = child.stdio[3] as Readable;
+  control.on("data", (chunk) => (said += String(chunk)));
+  const portOf = (name: string): number =>
+    Number(new RegExp(`"socket":"${name}","port":(\\d+)`).exec(said)?.[1] ?? 0);
+  while (portOf("desk") === 0 || !said.includes("debug-port")) {
+    if ((await Promise.race([once(control, "data"), ended.then(() => null)])) !== null) continue;
+    fs.rmSync(folder, { recursive: true, force: true });
+    throw new Error(`workerd did not start: ${complaint.trim()}`);
+  }
+  return {
+    url: port === "unix" ? `unix:${socket}` : `tcp://127.0.0.1:${portOf("debug-port")}`,
+    deskUrl: `tcp://127.0.0.1:${portOf("desk")}`,
+    residentKb() {
+      const status = fs.readFileSync(`/proc/${child.pid}/status`, "utf8");
+      return Number(/VmRSS:\s+(\d+)/.exec(status)![1]);
+    },
+    stop,
+  };
+}
