@@ -13,6 +13,7 @@ import { cpus, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, program } from "../interop/cxx/build.js";
+import { hostRows } from "./host/run.js";
 import { inProcessRows, stubRows } from "./in-process.js";
 import { ROWS } from "./rows.js";
 import { table } from "./table.js";
@@ -150,6 +151,8 @@ async function main() {
     results.push(...(await inProcessRows()));
   if (options.only === undefined || options.only.includes("stubs"))
     results.push(...stubRows(options.rounds, options.seconds));
+  if (options.only === undefined || options.only.includes("host"))
+    results.push(...(await hostRows(options.rounds, options.seconds)));
   if (options.only === undefined || options.only.includes("type-check"))
     results.push(...typeCheckRows(Math.min(options.rounds, TYPE_CHECK_ROUNDS)));
   const report = {

@@ -38,16 +38,23 @@ export function startHost<E extends object = AnyNamespaces>(
   return HostServer.start<E>(options);
 }
 
+export type {
+  CollectedObject,
+  CollectionReport,
+  CollectOptions,
+} from "./host/collect/collector.js";
+export type { CollectionStats } from "./host/collect/stats.js";
 export {
   type AlarmInfo,
   DurableObject,
   type EventHandlers,
   type ObjectClass,
+  type PrivateClass,
 } from "./host/object/durable-object.js";
 export { restore, type Restores } from "./host/object/facets.js";
 export type { Classes, EnvOf, Host, HostOptions } from "./host/object/host.js";
 export type { ObjectId } from "./host/object/ids.js";
-export type { Namespace, ObjectStub } from "./host/object/namespace.js";
+export type { Namespace, ObjectStub, PrivateNamespace } from "./host/object/namespace.js";
 export { DEFAULT_HOST_LIMITS, type HostLimits, type Reporter } from "./host/object/parts.js";
 export type { Fetch } from "./host/object/requests.js";
 export type { ObjectState } from "./host/object/state.js";

@@ -71,6 +71,7 @@ export const ERROR_CODES = [
   "object-refused",
   "process-lost",
   "object-deleted",
+  "object-collected",
   "reference-lost",
   "gate-cycle",
   "invalid-id",
@@ -154,6 +155,8 @@ export function stackSite(): Error | null {
  */
 export interface LeavingError {
   readonly type: RpcErrorType;
+  /** Its code; `method-failed` for what is no RpcError. Peers are not told. */
+  readonly code: ErrorCode;
   readonly message: string;
   /** The stack, or the one it came with; empty unless the session sends traces. */
   readonly trace: string;

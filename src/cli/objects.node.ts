@@ -14,6 +14,7 @@ import { nodeRuntime } from "../host/object/runtime.node.js";
 import type { Control } from "../host/process/control.node.js";
 import {
   Inspector,
+  type ListedObject,
   type ObjectSummary,
   type StoredHolding,
   type StoredObject,
@@ -35,13 +36,15 @@ actions:
   show NAMESPACE ID     what is stored of one object, its alarm, whether it is active,
                         whom it holds by stored references, and who holds it
   export NAMESPACE ID   its values, one a line
-  delete NAMESPACE ID   deletes it with all that is stored of it; if it is active it breaks
+  delete NAMESPACE ID   removes all that is stored of it; if it is active it breaks. Who calls it next finds it new,
+                        or with --for-good is told that it was deleted
   evict NAMESPACE ID    lets go of it, if it is idle; what is stored stays
 
 options:
   --data DIR            the data directory; by default .capstan
   --name NAME           the name that the id is made from, in the place of ID
   --json                JSON: one document, or one a line for list and export
+  --for-good            delete it so that its id is never used again
   --limit N             list at most so many; of holders and held, show at most so many (1000)
   --after NAMESPACE/ID  begin behind this one
   -h, --help            this text
@@ -57,6 +60,7 @@ interface Job {
   readonly namespace: string | undefined;
   readonly which: Which | undefined;
   readonly directory: string;
+  readonly forGood: boolean;
   readonly json: boolean;
   readonly limit: number;
   readonly after: StoredObject | null;
@@ -108,6 +112,7 @@ function parse(args: string[]): Job | null {
         data: { type: "string", default: ".capstan" },
         name: { type: "string" },
         json: { type: "boolean", default: false },
+        "for-good": { type: "boolean", default: false },
         limit: { type: "string" },
         after: { type: "string" },
         help: { type: "boolean", short: "h" },
@@ -129,8 +134,11 @@ function parse(args: string[]): Job | null {
   if (id !== undefined && name !== undefined) throw new Misuse("give an ID or --name, not both");
   const limit = values.limit === undefined ? Infinity : Number(values.limit);
   if (!(limit > 0)) throw new Misuse("--limit takes a number of at least 1");
+  const forGood = values["for-good"];
+  if (forGood && action !== "delete") throw new Misuse("--for-good goes with delete alone");
   return {
     action: action as Action,
+    forGood,
     namespace,
     which,
     directory: values.data,
@@ -180,9 +188,11 @@ async function run(
     const heldBy = await inspector.holders(namespace, { id }, most);
     show({ namespace, id }, { ...summary, holds, heldBy }, found, say);
   } else if (action === "delete") {
-    if (control === null) await inspector.erase(namespace, { id });
-    else await control.delete(namespace, id);
-    say({ namespace, id, outcome: "deleted" }, `${name}: deleted`);
+    const { forGood } = job;
+    if (control === null) await inspector.remove(namespace, { id }, forGood);
+    else if (forGood) await control.delete(namespace, id);
+    else await control.clear(namespace, id);
+    say({ namespace, id, forGood, outcome: "deleted" }, `${name}: deleted`);
   } else
     for await (const value of inspector.values(namespace, { id }))
       say(exported(value), textOf(value));
@@ -204,10 +214,16 @@ async function list(
   const active = new Map<string, ActiveObject>();
   for (const one of (await control?.active()) ?? [])
     if (namespace === null || one.namespace === namespace) active.set(nameOf(one), one);
-  const tell = (object: StoredObject, stored: boolean): void => {
+  const tell = (object: ListedObject, stored: boolean): void => {
     const found = active.get(nameOf(object));
     active.delete(nameOf(object));
-    const state = found === undefined ? "stored" : found.idle ? "idle" : "busy";
+    const state = object.deleted
+      ? "deleted"
+      : found === undefined
+        ? "stored"
+        : found.idle
+          ? "idle"
+          : "busy";
     const view = {
       ...object,
       name: found?.name,
@@ -229,7 +245,7 @@ async function list(
   // Those of which nothing is stored yet.
   if (job.after === null)
     for (const object of [...active.values()].slice(0, left))
-      tell({ namespace: object.namespace, id: object.id }, false);
+      tell({ namespace: object.namespace, id: object.id, deleted: false }, false);
   return 0;
 }
 
@@ -239,7 +255,7 @@ function show(
   active: ActiveObject | undefined,
   say: Say,
 ): void {
-  const { values = 0, bytes = 0, alarm = null, holds, heldBy } = stored;
+  const { values = 0, bytes = 0, alarm = null, deleted = false, holds, heldBy } = stored;
   const due = alarm === null ? null : new Date(alarm).toISOString();
   const view = {
     ...object,
@@ -247,6 +263,7 @@ function show(
     values,
     bytes,
     alarm: due,
+    deleted,
     active: active !== undefined,
     idle: active?.idle,
   };

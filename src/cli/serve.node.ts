@@ -27,6 +27,7 @@ options:
   --var NAME[=TEXT]     a text as env.NAME (may be repeated); without TEXT that of the environment
   --address-header NAME the header in which a proxy before this tells the address of a client
   --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one
+  --connections N       how many connections there may be at a time; by default 10000
   --grace SECONDS       how long what is under way may take when it is to end; by default 10
   --json                print events on stdout, one JSON text a line: serving, process
   -h, --help            this text
@@ -70,14 +71,14 @@ export async function runServe(args: string[], stdout: (text: string) => void): 
   try {
     const serving = await serveModule({ ...job, report, warn: say, started });
     tell({ event: "serving", url: serving.url, pid: process.pid }, serving.url);
-    signals.onReload = () => {
-      const again = async (): Promise<void> => serving.reload(parse(args)!);
-      again().then(
-        () => say("the new version has taken over"),
-        (thrown: unknown) =>
-          say(`the version before goes on: ${(thrown as { message?: string }).message}`),
-      );
-    };
+    signals.onReload = oneByOne(async () => {
+      try {
+        await serving.reload(parse(args)!);
+        say("the new version has taken over");
+      } catch (thrown) {
+        say(`the version before goes on: ${(thrown as { message?: string }).message}`);
+      }
+    });
     await signals.ended;
     await serving.close(job.grace);
   } finally {
@@ -88,6 +89,24 @@ export async function runServe(args: string[], stdout: (text: string) => void): 
 
 function say(line: string): void {
   process.stderr.write(`capstan: ${line}\n`);
+}
+
+/** Does `job`, never rejecting, whenever it is called; once more, when it is called meanwhile, however often. */
+function oneByOne(job: () => Promise<void>): () => void {
+  let wanted = false;
+  let running = false;
+  const run = async (): Promise<void> => {
+    running = true;
+    while (wanted) {
+      wanted = false;
+      await job();
+    }
+    running = false;
+  };
+  return () => {
+    wanted = true;
+    if (!running) void run();
+  };
 }
 
 /** What the process is told from outside. */
@@ -130,6 +149,7 @@ function parse(args: string[]): Job | null {
         var: { type: "string", multiple: true },
         "address-header": { type: "string" },
         grace: { type: "string" },
+        connections: { type: "string" },
         processes: { type: "string" },
         json: { type: "boolean" },
         help: { type: "boolean", short: "h" },
@@ -162,6 +182,7 @@ function parse(args: string[]): Job | null {
     address: values.host ?? config.address ?? "127.0.0.1",
     addressHeader: values["address-header"] ?? null,
     processes: number(values.processes, "--processes", MOST_SLOTS) ?? 1,
+    connections: number(values.connections, "--connections", 1_000_000),
     json: values.json === true,
     grace: grace * 1000,
   };

@@ -6,6 +6,7 @@
 // is said anew for each connection, by what the capability is there, so nothing of it gets past a membrane or to a stranger; and
 // of a stranger nothing is taken.
 
+import type { RpcError } from "../base/errors.js";
 import type { Hook } from "./hook.js";
 
 /** One for each connection between vats that trust each other. */
@@ -14,4 +15,6 @@ export interface Identities {
   of(hook: Hook): Uint8Array | null;
   /** The peer says this of a capability that it hosts; the hook stays the connection's. Whatever comes of it, it does not throw. */
   note(hook: Hook, identity: Uint8Array): void;
+  /** What a failure that came from the peer is here. It does not throw. */
+  heard?(error: RpcError): RpcError;
 }

@@ -11,7 +11,7 @@ import { ObjectHook } from "./object/object-hook.js";
 const PATIENCE = 1000;
 
 interface Timer {
-  readonly at: number;
+  at: number;
   readonly run: () => void;
 }
 
@@ -68,8 +68,9 @@ export class VirtualClock implements Clock {
     await turns();
   }
 
-  /** The clock of the machine is set to another time: nothing happens by itself. */
+  /** The clock of the machine is set to another time: nothing happens by itself, and timers take as long as they would have. */
   jump(to: number): void {
+    for (const timer of this.timers) timer.at += to - this.time;
     this.time = to;
   }
 

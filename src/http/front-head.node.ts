@@ -53,10 +53,12 @@ function pairsOf(raw: readonly string[]): HeaderList {
   return Array.from({ length: raw.length / 2 }, (_, i) => [raw[2 * i]!, raw[2 * i + 1]!] as const);
 }
 
-function urlOf({ url = "", headers, socket }: IncomingMessage): URL {
+function urlOf({ url = "", headers, rawHeaders, socket }: IncomingMessage): URL {
   const scheme = (socket as Partial<TLSSocket>).encrypted === true ? "https" : "http";
   const host = headers.host ?? "localhost";
-  if (!AUTHORITY.test(host)) throw new Refusal(400);
+  // Of two, a proxy before this may have believed the other.
+  const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host");
+  if (hosts.length > 1 || !AUTHORITY.test(host)) throw new Refusal(400);
   const text = url.startsWith("/") ? `${scheme}://${host}${url}` : url;
   if (!URL.canParse(text)) throw new Refusal(400);
   const parsed = new URL(text);

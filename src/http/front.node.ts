@@ -88,7 +88,10 @@ export function httpFront(service: ServiceSource, options: HttpFrontOptions = {}
         response.detachSocket(socket as never);
         return handshakes.accept(request, socket, head, headers, opened);
       };
-      serve(new Visit(request, response, report, accept));
+      // Who asks for another protocol is answered in this one; but Node would not read a body.
+      const { upgrade = "", "content-length": size, "transfer-encoding": coding } = request.headers;
+      const other = upgrade.toLowerCase() !== "websocket" && !size && coding === undefined;
+      serve(new Visit(request, response, report, other ? null : accept));
     },
     [Symbol.dispose]: () => reference.release(),
   };

@@ -439,7 +439,8 @@ export class Connection {
   private handleResolve(frame: Frame): void {
     const { reader, state } = this;
     if (reader.resolveTag === ResolveTag.exception) {
-      resolveImport(state, reader.id, brokenHook(reader.takeException(), state.scheduler), false);
+      const broken = brokenHook(state.heard(reader.takeException()), state.scheduler);
+      resolveImport(state, reader.id, broken, false);
       return;
     }
     if (reader.resolveTag !== ResolveTag.cap) {

@@ -42,7 +42,7 @@ function conclude(
       returnResults(state, question, reader);
       return;
     case ReturnTag.exception: {
-      const error = reader.takeException();
+      const error = state.heard(reader.takeException());
       error.delivery = "started";
       if (question.isTail) question.tailFailed(error, reader.noFinishNeeded);
       else question.returnedError(error, reader.noFinishNeeded);

@@ -122,6 +122,11 @@ export class ConnectionState implements Lifeline {
     this.gate = new FlowGate(options.limits, options.scheduler);
   }
 
+  /** What a failure that came from the peer is here. */
+  heard(error: RpcError): RpcError {
+    return this.identities?.heard?.(error) ?? error;
+  }
+
   /** What the streams to the peer share; most connections have none. */
   get streamPath(): StreamPath {
     return (this.streams ??= new StreamPath());

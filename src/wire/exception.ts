@@ -56,11 +56,11 @@ export function encodeException(
 
 /** What `redact` leaves of `error`. Never throws. */
 export function redacted(error: RpcError, redact: ErrorRedactor, sendTrace: boolean): RpcError {
-  const { type, message, details, wireType, cause } = error;
+  const { type, code, message, details, wireType, cause } = error;
   const trace = sendTrace ? traceOf(error) : "";
-  const left = redactedBy(redact, { type, message, trace, details, properties: [], cause });
-  if (left === null) return new RpcError(type, error.code, WITHHELD, { wireType });
-  return new RpcError(type, error.code, left.message ?? message, {
+  const left = redactedBy(redact, { type, code, message, trace, details, properties: [], cause });
+  if (left === null) return new RpcError(type, code, WITHHELD, { wireType });
+  return new RpcError(type, code, left.message ?? message, {
     trace: left.trace ?? trace,
     details: left.details ?? details,
     wireType,

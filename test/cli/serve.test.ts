@@ -1,110 +1,22 @@
 // The command `capstan serve`, as a process: what it writes where, and how it ends.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
-import { createInterface } from "node:readline";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { compilePrograms, type Programs } from "../support/programs.js";
+import { describe, expect, it } from "vitest";
+import { openLmdbStore } from "../../src/host.node.js";
+import { metaKey } from "../../src/host/storage/keys.js";
+import { get, put, run, serve, serveCommands, testFolder } from "./serve-kit.js";
 
-const root = path.join(import.meta.dirname, "../..");
+serveCommands();
 
-let programs: Programs;
-let folder = "";
-beforeAll(() => {
-  const names = [
-    "index",
-    "workers.node",
-    "host/module/program.node",
-    "host/process/child-main.node",
-    "host/process/watchdog.node",
-  ];
-  const entries = names.map((name) => `src/${name}.ts`);
-  programs = compilePrograms(["src/cli/main.node.ts", ...entries]);
-});
-afterAll(() => programs.dispose());
-beforeEach(() => {
-  fs.mkdirSync(path.join(root, ".tmp"), { recursive: true });
-  folder = fs.mkdtempSync(path.join(root, ".tmp", "serve-"));
-  return () => fs.rmSync(folder, { recursive: true, force: true });
-});
-
-function put(name: string, text: string): string {
-  const file = path.join(folder, name);
-  fs.mkdirSync(path.dirname(file), { recursive: true });
-  fs.writeFileSync(file, text);
-  return file;
+/** Has a data directory be of another format. */
+async function writeFormat(directory: string, format: number): Promise<void> {
+  const store = await openLmdbStore(directory);
+  await store.write([{ key: metaKey("format"), value: Uint8Array.of(format) }]).flushed;
+  await store.close();
 }
-
-function command(args: string[]): string[] {
-  return [programs.file("src/cli/main.node.ts"), "serve", ...args];
-}
-
-/** Runs it to its end. */
-function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const done = spawnSync(process.execPath, command(args), {
-    cwd: folder,
-    encoding: "utf8",
-    timeout: 120_000,
-  });
-  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
-}
-
-interface Served {
-  readonly url: string;
-  /** What it has told with --json. */
-  readonly events: Record<string, unknown>[];
-  kill(signal: NodeJS.Signals): void;
-  /** Resolves when this was written to stderr. */
-  said(text: string): Promise<void>;
-  /** @returns the exit status and what was written until then. */
-  end(signal: NodeJS.Signals): Promise<{ status: number | null; stdout: string; stderr: string }>;
-}
-
-/** Those that no test has ended, when one fails. */
-const running = new Set<ChildProcess>();
-afterEach(() => {
-  for (const child of running) child.kill("SIGKILL");
-  running.clear();
-});
-
-/** Runs it until it serves. */
-async function serve(...args: string[]): Promise<Served> {
-  const child = spawn(process.execPath, command(args), { cwd: folder });
-  running.add(child);
-  child.once("exit", () => running.delete(child));
-  const said = { stdout: "", stderr: "" };
-  child.stderr.on("data", (data: Buffer) => (said.stderr += data.toString()));
-  const events: Record<string, unknown>[] = [];
-  const url = await new Promise<string>((resolve, reject) => {
-    createInterface(child.stdout).on("line", (line) => {
-      said.stdout += `${line}\n`;
-      if (!args.includes("--json")) return resolve(line);
-      const event = JSON.parse(line) as Record<string, unknown>;
-      events.push(event);
-      if (event["event"] === "serving") resolve(event["url"] as string);
-    });
-    child.on("exit", (status) => reject(new Error(`it ended with ${status}: ${said.stderr}`)));
-  });
-  return {
-    url,
-    events,
-    kill: (signal) => void child.kill(signal),
-    async said(text) {
-      while (!said.stderr.includes(text)) await once(child.stderr, "data");
-    },
-    async end(signal) {
-      const closed = once(child, "close");
-      child.kill(signal);
-      const [status] = (await closed) as [number | null];
-      return { status, ...said };
-    },
-  };
-}
-
-const get = (url: string): Promise<Response> => fetch(url, { headers: { connection: "close" } });
 
 const COUNTER = `import { DurableObject, env } from "cloudflare:workers";
 import page from "./page.html";
@@ -285,6 +197,73 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     expect((await served.end("SIGTERM")).status).toBe(0);
   });
 
+  it("says that the data is damaged, or of another version, and leaves it as it is", async () => {
+    put("page.html", "<p>");
+    put("counter.ts", COUNTER);
+    const served = await serve("counter.ts", "--port", "0", "--data", "data");
+    expect(await (await get(served.url)).text()).toBe("hello 1 <p>");
+    expect((await served.end("SIGTERM")).status).toBe(0);
+    const file = path.join(testFolder(), "data/data.mdb");
+    const good = fs.readFileSync(file);
+    const refused = (flags: string[], why: RegExp): void => {
+      const before = fs.readFileSync(file);
+      const { status, stdout, stderr } = run(
+        "counter.ts",
+        "--port",
+        "0",
+        "--data",
+        "data",
+        ...flags,
+      );
+      expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+      expect(stderr).toMatch(why);
+      expect(fs.readFileSync(file).equals(before)).toBe(true);
+    };
+    for (const flags of [[], ["--processes", "0"]]) {
+      fs.writeFileSync(file, Buffer.alloc(50_000, "no database"));
+      refused(flags, /^capstan: data\/data\.mdb cannot be opened: it is no LMDB database$/m);
+      fs.writeFileSync(file, good.subarray(0, -8192));
+      refused(flags, /^capstan: data\/data\.mdb cannot be opened: .* it was cut off$/m);
+      fs.writeFileSync(file, good);
+      await writeFormat(path.join(testFolder(), "data"), 9);
+      refused(flags, /^capstan: the data is of format 9, and this version reads 1$/m);
+    }
+    fs.writeFileSync(file, good);
+    const again = await serve("counter.ts", "--port", "0", "--data", "data");
+    expect(await (await get(again.url)).text()).toBe("hello 2 <p>");
+    expect((await again.end("SIGTERM")).status).toBe(0);
+  });
+
+  it("names classes whose objects are stored and which the module does not have; they are there when it has them again", async () => {
+    put("page.html", "<p>");
+    put("counter.ts", COUNTER);
+    const other = COUNTER.replaceAll("Counter", "Other");
+    const warning =
+      "capstan: objects of Counter are stored, and the module has no such class: they stay as they are\n";
+    const served = await serve("counter.ts", "--port", "0");
+    expect(await (await get(served.url)).text()).toBe("hello 1 <p>");
+    put("counter.ts", other);
+    served.kill("SIGHUP");
+    await served.said(warning);
+    expect(await (await get(served.url)).text()).toBe("hello 1 <p>");
+    // A configuration that names it is no good without.
+    put(
+      "wrangler.toml",
+      `durable_objects.bindings = [{ name = "COUNTERS", class_name = "Counter" }]`,
+    );
+    served.kill("SIGHUP");
+    await served.said("the version before goes on: the module does not export Counter,");
+    expect(await (await get(served.url)).text()).toBe("hello 2 <p>");
+    expect((await served.end("SIGTERM")).stderr.split(warning)).toHaveLength(2);
+    fs.rmSync(path.join(testFolder(), "wrangler.toml"));
+    const alone = await serve("counter.ts", "--port", "0", "--processes", "0");
+    expect((await alone.end("SIGTERM")).stderr).toContain(warning);
+    put("counter.ts", COUNTER);
+    const again = await serve("counter.ts", "--port", "0");
+    expect(await (await get(again.url)).text()).toBe("hello 2 <p>");
+    expect((await again.end("SIGTERM")).stderr).toContain("objects of Other are stored");
+  });
+
   it("tells of its processes, as many as it was told to have", async () => {
     put("page.html", "<p>");
     put("counter.ts", COUNTER);
@@ -315,7 +294,7 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     put("wrangler.toml", `vars = { GREETING = "good night" }`);
     served.kill("SIGHUP");
     await served.said("capstan: the new version has taken over\n");
-    expect(fs.readdirSync(path.join(folder, ".capstan/module"))).toHaveLength(1);
+    expect(fs.readdirSync(path.join(testFolder(), ".capstan/module"))).toHaveLength(1);
     expect(await (await get(served.url)).text()).toBe("good night 2 <b>");
     put("counter.ts", "export default {");
     served.kill("SIGHUP");
@@ -330,6 +309,25 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     await served.said("capstan: the version before goes on: wrangler.toml: vars must be a table");
     expect(await (await get(served.url)).text()).toBe("good night 3 <b>");
     expect((await served.end("SIGTERM")).status).toBe(0);
+  });
+
+  it("has the last of several versions take over", async () => {
+    const version = (text: string): string =>
+      `await new Promise((resolve) => { setTimeout(resolve, 1000); });
+       export default { fetch: () => new Response(${JSON.stringify(text)}) };`;
+    put("worker.ts", version("one"));
+    const served = await serve("worker.ts", "--port", "0");
+    const bundles = (): number => fs.readdirSync(path.join(testFolder(), ".capstan/module")).length;
+    put("worker.ts", version("two"));
+    served.kill("SIGHUP");
+    while (bundles() < 2) await new Promise((resolve) => void setTimeout(resolve, 5));
+    put("worker.ts", version("three"));
+    for (let i = 0; i < 3; i++) served.kill("SIGHUP");
+    const taken = "capstan: the new version has taken over\n";
+    await served.said(taken + taken);
+    expect(await (await get(served.url)).text()).toBe("three");
+    const { status, stderr } = await served.end("SIGTERM");
+    expect([status, stderr]).toEqual([0, taken + taken]);
   });
 
   it("ends at the second signal, whatever is under way", async () => {

@@ -302,6 +302,7 @@ describe("requests", () => {
     expect(await status(get("/", "Host: a/b"))).toBe("400");
     expect(await status(get("/", "Host: u@a"))).toBe("400");
     expect(await status(get("/", "Host: a:b:c"))).toBe("400");
+    expect(await status(get("/", "Host: a.test\r\nhost: b.test"))).toBe("400");
     expect(await status(get("ftp://a.test/"))).toBe("400");
     expect(await status(get("http://u:p@a.test/"))).toBe("400");
     expect(await status(get("*"))).toBe("400");
@@ -499,7 +500,10 @@ describe("WebSockets", () => {
     const key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
     expect(await upgrade("Upgrade: websocket", "Sec-WebSocket-Version: 13")).toContain(" 400 ");
     expect(await upgrade("Upgrade: websocket", key)).toContain(" 426 ");
-    expect(await upgrade("Upgrade: h2c", key, "Sec-WebSocket-Version: 13")).toContain(" 400 ");
+    expect(await upgrade("Upgrade: h2c", "Content-Length: 3")).toContain(" 400 ");
+    expect(
+      await raw("GET /no HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: h2c", "", ""),
+    ).toContain(" 404 ");
     expect(
       await upgrade(
         "Upgrade: websocket",

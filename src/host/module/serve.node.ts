@@ -6,7 +6,8 @@ import path from "node:path";
 import { Host } from "../object/host.js";
 import type { Reporter } from "../object/parts.js";
 import { nodeRuntime } from "../object/runtime.node.js";
-import { HostServer, type ProgramSource } from "../process/supervisor.node.js";
+import { strayNamespaces } from "../process/inspect.js";
+import { DEFAULT_CONNECTIONS, HostServer, type ProgramSource } from "../process/supervisor.node.js";
 import { openLmdbStore } from "../storage/lmdb-store.node.js";
 import { runIn } from "./ambient.node.js";
 import { bundleModule } from "./bundle.node.js";
@@ -31,6 +32,8 @@ export interface ServeOptions extends ModuleSource {
   /** How many processes run objects, beside one for the front; 0: all is in this process. */
   readonly processes: number;
   readonly addressHeader: string | null;
+  /** How many connections there may be at a time. Default 10 000. */
+  readonly connections?: number | undefined;
   readonly report: Reporter;
   /** Told of what does not stop anything. */
   readonly warn: (line: string) => void;
@@ -62,6 +65,12 @@ async function bundle(options: ServeOptions, { main, config }: ModuleSource): Pr
   return file;
 }
 
+/** Objects may have been given up, or a name be wrong: whoever serves the module knows. */
+function warnOfStray({ warn }: ServeOptions, namespaces: readonly string[]): void {
+  for (const name of namespaces)
+    warn(`objects of ${name} are stored, and the module has no such class: they stay as they are`);
+}
+
 /** Removes what was made of versions before. @param file that is served now. */
 function tidy({ data }: ServeOptions, file: string): void {
   const into = path.join(data, "module");
@@ -71,6 +80,7 @@ function tidy({ data }: ServeOptions, file: string): void {
 
 async function serveInProcesses(options: ServeOptions): Promise<Serving> {
   const { data: directory, processes, address, port, report, started } = options;
+  const { connections = DEFAULT_CONNECTIONS } = options;
   const sourceOf = async (source: ModuleSource): Promise<ProgramSource & { file: string }> => {
     const file = await bundle(options, source);
     const { vars, bindings } = source.config;
@@ -83,17 +93,21 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
     ...first,
     directory,
     processes,
+    connections,
     listen: { host: address, port },
     report,
     ...(started === undefined ? {} : { started }),
   });
   tidy(options, file);
+  const tellStray = async (): Promise<void> => warnOfStray(options, await host._strayNamespaces());
+  await tellStray();
   return {
     url: urlOf(host.address!, address),
     async reload(source) {
       const { file: next, ...version } = await sourceOf(source);
       await host.reload(version);
       tidy(options, next);
+      await tellStray();
     },
     close: (grace) => host.drain(grace),
   };
@@ -115,7 +129,8 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
   const host = await Host.open(terms, nodeRuntime());
   const events = new Events({ entryPoint, env: host.env, report, run: runIn });
   const addressHeader = options.addressHeader ?? undefined;
-  const server = new WebServer({ handler: events.fetch, report, addressHeader });
+  const { connections = DEFAULT_CONNECTIONS } = options;
+  const server = new WebServer({ handler: events.fetch, report, addressHeader, connections });
   const end = async (grace: number): Promise<void> => {
     await server.close(grace);
     await events.settled(grace);
@@ -124,6 +139,7 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
   try {
     const url = await server.listen(options.address, options.port);
     tidy(options, file);
+    warnOfStray(options, await strayNamespaces(store, Object.keys(classes)));
     let closing: Promise<void> | null = null;
     return {
       url,

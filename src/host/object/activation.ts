@@ -14,6 +14,7 @@ import type { CallRequest, Hook } from "../../hook/hook.js";
 import type { Membrane } from "../../hook/membrane.js";
 import type { Results } from "../../hook/results.js";
 import { HttpService } from "../../http/server.js";
+import { collectedError } from "../collect/participant.js";
 import { type Frame, InputGate } from "../gates/input-gate.js";
 import type { GateEvent } from "../gates/section.js";
 import { OutputGate } from "../gates/output-gate.js";
@@ -102,14 +103,22 @@ export class Activation implements Callee, Wrapping {
   private usedAt: number;
   private stopIdling: () => void = () => {};
 
-  /** @param after what must be over before it starts: the end of the activation before it. */
+  /** Whether the object is being collected, and this runs its hook: it gives no reference to itself to anybody. */
+  private readonly isLast: boolean;
+
+  /**
+   * @param after what must be over before it starts: the end of the activation before it.
+   * @param isLast whether the object is being collected.
+   */
   constructor(
     parts: HostParts,
     owner: ActivationOwner,
     definition: Definition,
     id: ObjectId,
     after: Promise<void> | null,
+    isLast = false,
   ) {
+    this.isLast = isLast;
     this.parts = parts;
     this.owner = owner;
     this.definition = definition;
@@ -183,6 +192,7 @@ export class Activation implements Callee, Wrapping {
     this.facets ??= new Facets({
       membrane: this.membrane,
       scheduler: this.scheduler,
+      holdParams: (params) => this.parts.roots.holdValue(params),
       used: () => (this.usedAt = this.parts.clock.now),
       make: (wanted, origin) => this.makeFacet(wanted, origin),
     });
@@ -255,7 +265,8 @@ export class Activation implements Callee, Wrapping {
     if (this.state !== "starting") return;
     const recordOf = (kind: number): Bytes | undefined =>
       found.find(({ key }) => keys.kindAt(key) === kind)?.value;
-    if (recordOf(KIND_DELETED) !== undefined) return this.break(deletedError(this.name));
+    const deleted = recordOf(KIND_DELETED);
+    if (deleted !== undefined && !this.isLast) return this.break(goneError(this.name, deleted));
     const { parts, definition, scheduler, input, output } = this;
     const storage = new ObjectStorage({
       store: parts.store,
@@ -265,6 +276,8 @@ export class Activation implements Callee, Wrapping {
       turns: parts.turns,
       codecs: this.codecs,
       holdings: new HoldingBook(keys, found),
+      roots: parts.roots,
+      isLast: this.isLast,
       cacheBytes: parts.limits.cacheBytes,
       alarm: readAlarm(recordOf(KIND_ALARM)),
       section: (body) => this.section(body),
@@ -279,7 +292,7 @@ export class Activation implements Callee, Wrapping {
     try {
       const instance = runFor(frame, scheduler, () => {
         const ctx = new ObjectState({
-          id: this.id,
+          id: definition.collect ? definition.ids.shown(this.id) : this.id,
           storage,
           block: (callback) => this.section(callback),
           waitUntil: (promise) => this.waitUntil(promise),
@@ -293,7 +306,7 @@ export class Activation implements Callee, Wrapping {
         return new definition.type(ctx as never, env as never);
       });
       makeTarget(instance, EVENT_NAMES);
-      serveBeside(instance, parts.references.saver(this.referenceTo(null)));
+      if (!this.isLast) serveBeside(instance, parts.references.saver(this.referenceTo(null)));
       this.instance = instance;
       this.become(instance);
     } catch (thrown) {
@@ -316,7 +329,7 @@ export class Activation implements Callee, Wrapping {
 
   /** The object itself, or a namespace. */
   private own(value: object): Reference | null {
-    if (value === this.instance) return this.referenceTo(null);
+    if (value === this.instance) return this.isLast ? null : this.referenceTo(null);
     const namespace = namespaceOf(value);
     return namespace === undefined ? null : { namespace, id: null };
   }
@@ -329,6 +342,7 @@ export class Activation implements Callee, Wrapping {
 
   /** Of `ctx.facet`. */
   private newFacet(params: unknown): object {
+    if (this.isLast) throw collectedError(this.name);
     const { type } = this.definition;
     if (typeof (type.prototype as Partial<Restores>)[restore] !== "function") {
       const message = `${type.name} has no method [restore], by which facets are made`;
@@ -520,6 +534,7 @@ export class Activation implements Callee, Wrapping {
     this.state = state;
     this.error = error;
     this.stopIdling();
+    this.facets?.end();
     this.held?.end();
     this.stored?._break(error);
   }
@@ -531,6 +546,8 @@ export class Activation implements Callee, Wrapping {
   private idleFor(time: number): void {
     const { clock, limits } = this.parts;
     this.stopIdling = clock.after(time, () => {
+      // The clock of the machine may have been set back.
+      this.usedAt = Math.min(this.usedAt, clock.now);
       const left = this.usedAt + limits.idleTime - clock.now;
       if (left > 0) this.idleFor(left);
       else if (!this.evict() && this.error === null) this.idleFor(limits.idleTime);
@@ -541,9 +558,16 @@ export class Activation implements Callee, Wrapping {
 /** Records that an activation reads at its start, beside those of what the object holds. */
 const BESIDE_HELD = 2 + 1;
 
+const GONE: ReadonlySet<string> = new Set(["object-deleted", "object-collected"]);
+
 /** What becomes of those who call an object that is no more. */
 export function deletedError(name: string): RpcError {
   return new RpcError("failed", "object-deleted", `the object ${name} was deleted`);
+}
+
+/** @param record what says that it is no more. */
+function goneError(name: string, record: Bytes): RpcError {
+  return record.length === 0 ? deletedError(name) : collectedError(name);
 }
 
 function tooLong(time: number): RpcError {
@@ -556,7 +580,7 @@ function brokenError(
   cause: unknown,
   code: "object-broken" | "object-closed",
 ): RpcError {
-  if (RpcError.is(cause) && cause.code === "object-deleted") return cause;
+  if (RpcError.is(cause) && GONE.has(cause.code)) return cause;
   const why = RpcError.from(cause).message;
   const message = `the object ${name} is broken: ${why}; get a new stub to reach it again`;
   return new RpcError("disconnected", code, message, { cause });

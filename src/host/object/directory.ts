@@ -1,9 +1,12 @@
 // Role: finds the one activation of each object, and makes it when there is none.
 // State: the activations there are, and those that the store has not done with. Must not know: what an activation does.
 
-import type { RpcError } from "../../base/errors.js";
-import { deletion, erasure } from "../references/holdings.js";
-import { ObjectKeys } from "../storage/keys.js";
+import { RpcError } from "../../base/errors.js";
+import { clearing, deletion } from "../references/holdings.js";
+import type { Release } from "../collect/live-roots.js";
+import { collectedError } from "../collect/participant.js";
+import { nodeOf, ObjectKeys } from "../storage/keys.js";
+import type { Disposes } from "./durable-object.js";
 import type { Write } from "../storage/store.js";
 import { Activation, type ActivationOwner, deletedError } from "./activation.js";
 import type { ObjectId } from "./ids.js";
@@ -23,6 +26,7 @@ export class Directory implements ActivationOwner {
   private readonly active = new Map<string, Activation>();
   /** The ends of activations whose last writes the store still has in its hands. */
   private readonly leaving = new Map<string, Promise<void>>();
+  private readonly roots = new Map<Activation, Release>();
   private closedBy: RpcError | null = null;
 
   constructor(parts: HostParts, alarms: AlarmListener) {
@@ -52,16 +56,60 @@ export class Directory implements ActivationOwner {
     if (this.closedBy !== null) throw this.closedBy;
     const refusal = this.parts.placement.refusal(definition, id);
     if (refusal !== null) throw refusal.error;
-    const made = new Activation(this.parts, this, definition, id, this.leaving.get(key) ?? null);
+    if (this.parts.roots.isDoomed(nodeOf(definition.bytes, id._bytes)))
+      throw collectedError(`${definition.name}/${id.toString().slice(0, 8)}`);
+    return this.make(key, definition, id, false);
+  }
+
+  /**
+   * Activates an object for the last time, and runs its `[dispose]` hook.
+   *
+   * @returns resolves when the store has done with what it wrote. @throws RpcError what the hook fails with, or kept it from running.
+   */
+  async dispose(definition: Definition, id: ObjectId): Promise<void> {
+    await this.settled(definition, id);
+    if (this.closedBy !== null) throw this.closedBy;
+    const activation = this.make(keyOf(definition, id), definition, id, true);
+    const { clock, limits } = this.parts;
+    const stopTimer = clock.after(limits.disposeTime, () => {
+      const message = `the [dispose] hook of ${activation.name} took longer than ${limits.disposeTime} ms`;
+      activation.break(new RpcError("failed", "deadline-exceeded", message));
+    });
+    try {
+      await activation.deliver({
+        kind: "dispose",
+        run: (instance: Disposes) => disposeOf(instance),
+      });
+      await activation.flushed();
+    } finally {
+      stopTimer();
+      activation.break(collectedError(activation.name));
+      await this.settled(definition, id);
+    }
+  }
+
+  private make(key: string, definition: Definition, id: ObjectId, isLast: boolean): Activation {
+    const after = this.leaving.get(key) ?? null;
+    const made = new Activation(this.parts, this, definition, id, after, isLast);
     // What cannot even be read is broken before it is there.
-    if (made.brokenBy === null) this.active.set(key, made);
+    if (made.brokenBy !== null) return made;
+    this.active.set(key, made);
+    // Whatever it comes to do, nobody else need hold it meanwhile.
+    const root = this.parts.roots.hold([nodeOf(definition.bytes, id._bytes)]);
+    if (root !== null) this.roots.set(made, root);
     return made;
   }
 
   ended(activation: Activation, settled: Promise<void> | null): void {
     const key = keyOf(activation.definition, activation.id);
     if (this.active.get(key) === activation) this.active.delete(key);
-    if (settled !== null) this.leave(key, settled);
+    const root = this.roots.get(activation);
+    this.roots.delete(activation);
+    if (settled === null) root?.();
+    else {
+      this.leave(key, settled);
+      void settled.then(root);
+    }
   }
 
   private leave(key: string, settled: Promise<void>): void {
@@ -90,7 +138,7 @@ export class Directory implements ActivationOwner {
   /** The same, but that whoever calls it next finds it as if it had never stored anything. */
   clear(definition: Definition, id: ObjectId): Promise<void> {
     this.find(definition, id)?.break(new Error("what it had stored was cleared"));
-    return this.remove(definition, id, erasure);
+    return this.remove(definition, id, clearing);
   }
 
   private async remove(
@@ -123,6 +171,10 @@ export class Directory implements ActivationOwner {
     for (const activation of this.active.values()) activation.break(error, "object-closed");
     await Promise.all(this.leaving.values());
   }
+}
+
+function disposeOf(instance: Disposes): unknown {
+  return instance[Symbol.asyncDispose]?.() ?? instance[Symbol.dispose]?.();
 }
 
 function keyOf(definition: Definition, id: ObjectId): string {

@@ -45,6 +45,23 @@ export interface EventHandlers extends SocketHandlers {
 /** The class of an object. Its constructor is given an {@link ObjectState} and `env`, whatever it calls their types. */
 export type ObjectClass<T extends object = object> = new (ctx: never, env: never) => T;
 
+/**
+ * A class whose namespace is private: an object of it is there as long as somebody can reach it, and is collected then. A method
+ * `[Symbol.asyncDispose]` or `[Symbol.dispose]` of the class is run once before that.
+ *
+ * @example const host = await createHost({ store, classes: { PARTS: { class: Part, collect: true } } });
+ */
+export interface PrivateClass<T extends object = object> {
+  readonly class: ObjectClass<T>;
+  readonly collect: true;
+}
+
+/** The hook that is run before an object is collected. */
+export interface Disposes {
+  [Symbol.asyncDispose]?(): unknown;
+  [Symbol.dispose]?(): unknown;
+}
+
 /** What a host delivers in its own way: no method to be called from afar, whoever has a stub. */
 export const EVENT_NAMES: ReadonlySet<string> = new Set([
   "fetch",

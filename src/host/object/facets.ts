@@ -39,6 +39,8 @@ export interface FacetSurroundings {
   readonly scheduler: Scheduler;
   /** Told of every call. */
   used(): void;
+  /** @returns lets go of whom the parameters hold; null for nobody. */
+  holdParams(params: Bytes): (() => void) | null;
   /** Has the object make a facet. @param origin who needs it. @returns a reference to it, as the object holds it. */
   make(params: Bytes, origin: Origin | null): Promise<Hook>;
 }
@@ -70,6 +72,11 @@ export class Facets {
     return facet;
   }
 
+  /** The activation is over. */
+  end(): void {
+    for (const facet of this.made.values()) facet.letGo();
+  }
+
   /** All who have called a facet. */
   *callers(): Generator<ObjectHook> {
     for (const { callers } of this.made.values()) yield* callers;
@@ -91,11 +98,13 @@ class Facet implements Callee {
   private readonly around: FacetSurroundings;
   private readonly failed: () => void;
   private inner: PromiseHook | null = null;
+  private readonly roots: (() => void) | null;
 
   constructor(params: Bytes, around: FacetSurroundings, failed: () => void) {
     this.params = params;
     this.around = around;
     this.failed = failed;
+    this.roots = around.holdParams(params);
   }
 
   get callers(): ReadonlySet<ObjectHook> {
@@ -123,6 +132,11 @@ class Facet implements Callee {
 
   release(): void {
     this.inner?.release();
+    this.letGo();
+  }
+
+  letGo(): void {
+    this.roots?.();
   }
 
   private make(origin: Origin | null): PromiseHook {
@@ -131,6 +145,7 @@ class Facet implements Callee {
       (hook) => promise.resolve(hook),
       (thrown: unknown) => {
         this.failed();
+        this.letGo();
         promise.reject(RpcError.from(thrown));
       },
     );

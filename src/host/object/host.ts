@@ -10,17 +10,28 @@ import type { Fetcher } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
 import { HOLD } from "../../hook/holder.js";
-import { lost, type ObjectReference, type Reference } from "../references/reference.js";
+import { type BrokenHook, brokenHook } from "../../hook/results.js";
+import { Collector, type CollectionReport, type CollectOptions } from "../collect/collector.js";
+import { LiveRoots, nodeNamed } from "../collect/live-roots.js";
+import { collectedError, LocalParticipant } from "../collect/participant.js";
+import { declarePrivate } from "../collect/records.js";
+import { type CollectionStats, newStats } from "../collect/stats.js";
+import {
+  lost,
+  nodeOfReference,
+  type ObjectReference,
+  type Reference,
+} from "../references/reference.js";
 import { SavedReferences } from "../references/saved.js";
-import { metaKey, namespaceBytes } from "../storage/keys.js";
+import { ALL_OBJECTS, metaKey, namespaceBytes, nodeOf, readNode } from "../storage/keys.js";
 import { type SocketEvents, SocketTable } from "../sockets/socket-table.js";
 import { type DerivedWrite, type Store, storeFailure } from "../storage/store.js";
 import { NO_STORED_REFERENCES, ValueCodecs } from "../storage/values.js";
 import { AlarmClock } from "./alarms.js";
 import { Directory } from "./directory.js";
-import type { ObjectClass } from "./durable-object.js";
+import type { Disposes, ObjectClass, PrivateClass } from "./durable-object.js";
 import { type IdCrypto, IdMaker, ObjectId } from "./ids.js";
-import { Namespace } from "./namespace.js";
+import { Namespace, PrivateNamespace } from "./namespace.js";
 import { type Finder, ObjectHook } from "./object-hook.js";
 import { fetcherUnder } from "./requests.js";
 import {
@@ -35,11 +46,15 @@ import {
 } from "./parts.js";
 
 /** Names to classes. */
-export type Classes = Readonly<Record<string, ObjectClass>>;
+export type Classes = Readonly<Record<string, ObjectClass | PrivateClass>>;
 
 /** What objects and their host find in `env`: a namespace for each class, and whatever else was given. */
 export type EnvOf<C extends Classes, V extends object> = V & {
-  readonly [K in keyof C]: C[K] extends ObjectClass<infer T> ? Namespace<T> : never;
+  readonly [K in keyof C]: C[K] extends ObjectClass<infer T>
+    ? Namespace<T>
+    : C[K] extends PrivateClass<infer T>
+      ? PrivateNamespace<T>
+      : never;
 };
 
 export interface HostOptions<C extends Classes, V extends object> {
@@ -93,6 +108,8 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private readonly definitions = new Map<string, Definition>();
   private readonly stubs: StubOptions;
   private readonly directory: Directory;
+  private readonly roots: LiveRoots;
+  private readonly collector: Collector | null;
   private readonly alarms: AlarmClock;
   private readonly placement: Placement;
   private readonly clock: Clock;
@@ -112,10 +129,13 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     const limits = { ...DEFAULT_HOST_LIMITS, ...options.limits };
     this.stubs = types === undefined ? {} : { types };
     const { definitions } = this;
-    for (const [name, type] of Object.entries(options.classes)) {
+    for (const [name, given] of Object.entries(options.classes)) {
       const ids = new IdMaker(name, secrets.ids, runtime.crypto);
-      definitions.set(name, { name, type, ids, bytes: namespaceBytes(name) });
+      const collect = typeof given === "object";
+      const type = collect ? given.class : given;
+      definitions.set(name, { name, type, ids, bytes: namespaceBytes(name), collect });
     }
+    this.roots = new LiveRoots(privateNamespaces(options.classes));
     this.placement = placement;
     const environment = (inside: Wrapping | null): EnvOf<C, V> => {
       const env: Record<string, unknown> = { ...options.env };
@@ -134,6 +154,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       scheduler: processScheduler(),
       placement,
       sockets: new SocketTable(this.socketEvents(() => parts)),
+      roots: this.roots,
       report: options.report ?? ((error, what) => console.error(`capstan: ${what}:`, error)),
       references: {
         hook: (reference) => this.find(reference),
@@ -147,6 +168,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       store,
       secretKey: secrets.saved,
       most: limits.savedReferences,
+      roots: this.roots,
       now: () => parts.clock.now,
       find: (reference) => this.find(reference),
     });
@@ -158,6 +180,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     this.alarms = new AlarmClock(parts, () => this.directory, definitions);
     this.directory = new Directory(parts, this.alarms);
     this.env = environment(null);
+    this.collector = this.roots.isWatching ? this.makeCollector(parts) : null;
   }
 
   /** @internal See createHost. @param placement where objects are, if the host is one process of several. */
@@ -167,7 +190,9 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     placement = ALL_HERE,
   ): Promise<Host<C, V>> {
     const secrets = await prepareStore(options.store, runtime.crypto);
+    await checkPrivate(options, placement);
     const host = new Host(options, runtime, secrets, placement);
+    await host.collector?.start();
     await host.alarms.scan();
     return host;
   }
@@ -182,7 +207,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   /** @internal A new reference to what `reference` leads to. @throws RpcError invalid-id for an id that no namespace has made. */
   _reach(reference: ObjectReference): ObjectHook {
     this._definition(reference.namespace).ids.fromBytes(reference.id);
-    return this.find(reference);
+    return this.find(reference) as ObjectHook;
   }
 
   /** @internal */
@@ -215,6 +240,22 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     return this.sockets.size;
   }
 
+  /**
+   * Looks for objects of private namespaces that nobody can reach, and collects those that have been so for the grace period. A host
+   * does so by itself from time to time.
+   *
+   * @returns what was found, and what is gone. @throws RpcError what the store fails with (as a rejection).
+   * @example const { unreachable } = await host.collect({ dryRun: true });
+   */
+  async collect(options: CollectOptions = {}): Promise<CollectionReport> {
+    return (await this.collector?.collect(options)) ?? NOTHING_COLLECTED;
+  }
+
+  /** What was collected since the host was opened. */
+  get collection(): Readonly<CollectionStats> {
+    return { ...(this.collector?.stats ?? newStats()) };
+  }
+
   /** Ends: writes what objects have written, then calls under way fail, as `object-closed`, and the store is closed. */
   close(): Promise<void> {
     return (this.closing ??= this.end());
@@ -233,6 +274,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   /** @internal Delivers no alarm any more. @returns whether all that ran came to its end within `timeout` milliseconds. */
   async _quiesce(timeout: number): Promise<boolean> {
     this.alarms.stop();
+    this.collector?.stop();
     let late = false;
     const stopTimer = this.clock.after(timeout, () => (late = true));
     while (!late && !this.isQuiet) await pause(this.clock, DRAIN_MS);
@@ -251,14 +293,53 @@ export class Host<C extends Classes = Classes, V extends object = object> {
 
   private async end(): Promise<void> {
     this.alarms.stop();
+    this.collector?.stop();
     await this.directory.close(new RpcError("disconnected", "object-closed", "the host is closed"));
     this.sockets.close();
     await this.store.close();
     this.letGo();
   }
 
-  private namespace(definition: Definition, inside: Wrapping | null): Namespace<object> {
-    return new Namespace({
+  private makeCollector(parts: HostParts): Collector {
+    const { directory, definitions, roots } = this;
+    const found = (node: Uint8Array): { definition: Definition; id: ObjectId } | null => {
+      const { namespace, id } = readNode(node);
+      const definition = definitions.get(namespace);
+      return definition === undefined || id === null ? null : { definition, id: new ObjectId(id) };
+    };
+    const here = new LocalParticipant(roots, {
+      breakCollected(node) {
+        const object = found(node);
+        const active = object === null ? undefined : directory.find(object.definition, object.id);
+        active?.break(collectedError(active.name));
+      },
+      async runDispose(node) {
+        const object = found(node);
+        if (object !== null) await directory.dispose(object.definition, object.id);
+      },
+    });
+    return new Collector({
+      store: parts.store,
+      clock: parts.clock,
+      namespaces: [...definitions.values()].filter((one) => one.collect).map(({ bytes }) => bytes),
+      participants: [here],
+      grace: parts.limits.collectGrace,
+      isPrivate: (node) => roots.isPrivate(node),
+      isHeld: (name) => roots.isHeld(name),
+      placeOf: () => here,
+      hasHook: (name) => hasDisposeHook(found(nodeNamed(name))?.definition.type),
+      sweep: () => this.saved.sweep(),
+      breathe: () => new Promise((resolve) => parts.turns.after(resolve)),
+      report: parts.report,
+    });
+  }
+
+  private namespace(
+    definition: Definition,
+    inside: Wrapping | null,
+  ): Namespace<object> | PrivateNamespace<object> {
+    const Kind = definition.collect ? PrivateNamespace : Namespace;
+    return new Kind<object>({
       ids: definition.ids,
       name: definition.name,
       options: this.stubs,
@@ -275,6 +356,8 @@ export class Host<C extends Classes = Classes, V extends object = object> {
         return parts().clock.now;
       },
       report: (error, what) => parts().report(error, what),
+      hold: (definition, id) => this.roots.hold([nodeOf(definition.bytes, id._bytes)]),
+      holdValue: (value) => this.roots.holdValue(value),
       deliver: (definition, id, socket, event, taken) => {
         const activation = this.directory.activate(definition, id);
         return activation.deliver({
@@ -299,13 +382,17 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       },
       find: () => this.directory.find(definition, id),
     };
-    return new ObjectHook(processScheduler(), finder, facet === null ? this.fetcher : null);
+    const root = this.roots.holdReference(reference);
+    return new ObjectHook(processScheduler(), finder, facet === null ? this.fetcher : null, root);
   }
 
   /** What was stored is found without a proof that its id is of the namespace: it was when it was stored. */
-  private find(reference: ObjectReference): ObjectHook {
+  private find(reference: ObjectReference): ObjectHook | BrokenHook {
     const { namespace, id, name, facet } = reference;
     const definition = this.definitions.get(namespace);
+    // What is read of it by another that is collected with it must not become a reference: it would be one to nothing.
+    if (definition !== undefined && this.roots.isDoomed(nodeOfReference(reference)))
+      return brokenHook(collectedError(namespace), processScheduler());
     if (definition !== undefined) return this.reach(definition, new ObjectId(id, name), facet);
     const nowhere: Finder = {
       reference,
@@ -314,7 +401,8 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       },
       find: () => undefined,
     };
-    return new ObjectHook(processScheduler(), nowhere, this.fetcher);
+    const root = this.roots.holdReference(reference);
+    return new ObjectHook(processScheduler(), nowhere, this.fetcher, root);
   }
 
   private revive(reference: Reference, inside: Wrapping): object {
@@ -324,6 +412,35 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       ? lostNamespace(reference.namespace)
       : this.namespace(definition, inside);
   }
+}
+
+const NOTHING_COLLECTED: CollectionReport = { checked: 0, collected: [], unreachable: [] };
+
+function privateNamespaces(classes: Classes): Uint8Array[] {
+  const names = Object.keys(classes).filter((name) => typeof classes[name] === "object");
+  return names.map(namespaceBytes);
+}
+
+function hasDisposeHook(type: ObjectClass | undefined): boolean {
+  const prototype = (type?.prototype ?? {}) as Disposes;
+  return [prototype[Symbol.asyncDispose], prototype[Symbol.dispose]].some(Boolean);
+}
+
+/** @throws RpcError invalid-argument for a namespace that is to be private and cannot be. */
+async function checkPrivate(
+  { store, classes }: Pick<HostOptions<Classes, object>, "store" | "classes">,
+  placement: Placement,
+): Promise<void> {
+  const namespaces = privateNamespaces(classes);
+  const nameOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(1));
+  if (namespaces.length > 0 && placement !== ALL_HERE) {
+    const message = `the namespace ${nameOf(namespaces[0]!)} is private: its objects are collected by a host of one process alone`;
+    throw new RpcError("failed", "invalid-argument", message);
+  }
+  const refused = await declarePrivate(store, namespaces);
+  if (refused === null) return;
+  const message = `the namespace ${nameOf(refused)} has objects from when it was not private: whoever knows their ids would lose them`;
+  throw new RpcError("failed", "invalid-argument", message);
 }
 
 function noNamespace(name: string): RpcError {
@@ -378,6 +495,12 @@ export async function prepareStore(store: Store, crypto: IdCrypto): Promise<Secr
     }
     const known = await secretsIn(store);
     if (format !== undefined && known !== null) return known;
+    // Others in their place, and nobody would find an object again.
+    if ((await store.range({ ...ALL_OBJECTS, limit: 1 })).length > 0) {
+      const message =
+        "the database is damaged: it has objects, but not the secret that their ids are made with";
+      throw new RpcError("failed", "storage-corrupt", message);
+    }
     const fresh = [
       { key: metaKey("format"), value: Uint8Array.of(FORMAT) },
       { key: metaKey("secret"), value: crypto.random(SECRET_BYTES) },

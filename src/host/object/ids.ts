@@ -65,6 +65,11 @@ export class IdMaker {
     return new ObjectId(this.sealed(this.crypto.random(HALF)));
   }
 
+  /** What an object whose id must not be known is given in the place of it: always the same, and no way to anything. */
+  shown(id: ObjectId): ObjectId {
+    return new ObjectId(this.hash(3, id._bytes));
+  }
+
   /** @throws RpcError invalid-id for what this namespace has not made. */
   fromString(text: string): ObjectId {
     if (typeof text !== "string" || !/^[0-9a-fA-F]{64}$/.test(text))

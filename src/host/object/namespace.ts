@@ -20,10 +20,11 @@ export interface NamespaceBehind {
 }
 
 let nameOf: (value: object) => string | undefined;
+let privateNameOf: (value: object) => string | undefined;
 
 /** The name of a namespace; undefined for what is none. */
 export function namespaceOf(value: object): string | undefined {
-  return nameOf(value);
+  return nameOf(value) ?? privateNameOf(value);
 }
 
 /**
@@ -70,5 +71,34 @@ export class Namespace<T extends object> {
   /** The same as `get(idFromName(name))`. */
   getByName(name: string): ObjectStub<T> {
     return this.get(this.idFromName(name));
+  }
+}
+
+/**
+ * The objects of one class that a host has under one name, and collects: the only way to one is a reference to it. Each is there as
+ * long as something leads to it: a stub that is held, a public object that stores a reference, a saved reference that was not revoked,
+ * an alarm of its own, a WebSocket that it has accepted; or another private object that is there.
+ *
+ * @example
+ * using part = env.PARTS.create();
+ * await part.paint("red");
+ * await this.ctx.storage.put("part", part); // without that, it is collected some time after it was disposed
+ */
+export class PrivateNamespace<T extends object> {
+  readonly #behind: NamespaceBehind;
+
+  static {
+    privateNameOf = (value) => (#behind in value ? value.#behind.name : undefined);
+  }
+
+  /** @internal Only a host makes these. */
+  constructor(behind: NamespaceBehind) {
+    this.#behind = behind;
+  }
+
+  /** A stub of a new object, to be disposed. Nothing happens before its first call. */
+  create(): ObjectStub<T> {
+    const { ids, options, reach } = this.#behind;
+    return new RpcStub<T>(reach(ids.unique()), options) as ObjectStub<T>;
   }
 }

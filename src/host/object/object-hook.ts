@@ -5,6 +5,7 @@ import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import type { CallRequest, Fetcher, HookWatcher } from "../../hook/hook.js";
 import { failedResults, type Results } from "../../hook/results.js";
+import type { Release } from "../collect/live-roots.js";
 import { IdentifiedHook } from "../references/identity.js";
 import type { ObjectReference } from "../references/reference.js";
 
@@ -35,13 +36,23 @@ export class ObjectHook extends IdentifiedHook {
   /** Told at once when this breaks. Runs no user code, and makes no call on this. */
   onBroken: ((error: RpcError) => void) | null = null;
   private readonly asks: Fetcher | null;
+  private readonly letGo: Release | null;
   private callee: Callee | null = null;
   private closedBy: RpcError | null = null;
   private watchers: HookWatcher[] = [];
 
-  /** @param asks what `fetch` of its stubs does; null where that is a method like others. */
-  constructor(scheduler: Scheduler, finder: Finder, asks: Fetcher | null) {
+  /**
+   * @param asks what `fetch` of its stubs does; null where that is a method like others.
+   * @param letGo told when nobody holds this any more.
+   */
+  constructor(
+    scheduler: Scheduler,
+    finder: Finder,
+    asks: Fetcher | null,
+    letGo: Release | null = null,
+  ) {
     super(scheduler);
+    this.letGo = letGo;
     this.finder = finder;
     this.asks = asks;
   }
@@ -110,6 +121,7 @@ export class ObjectHook extends IdentifiedHook {
   protected unreferenced(): void {
     this.callee?.detach(this);
     this.callee = null;
+    this.letGo?.();
   }
 
   private refuse(request: CallRequest, error: RpcError): Results {

@@ -8,6 +8,7 @@ import type { Beside } from "../../hook/beside.js";
 import type { Hook } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
+import type { LiveRoots } from "../collect/live-roots.js";
 import type { ObjectReference, Reference } from "../references/reference.js";
 import type { SocketTable } from "../sockets/socket-table.js";
 import type { Store } from "../storage/store.js";
@@ -32,6 +33,10 @@ export interface HostLimits {
   readonly sockets: number;
   /** Bytes of what is attached to one of those. */
   readonly attachmentBytes: number;
+  /** So long an object of a private namespace has to be unreachable before it is collected. */
+  readonly collectGrace: number;
+  /** So long a `[dispose]` hook may take. */
+  readonly disposeTime: number;
 }
 
 export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
@@ -42,6 +47,8 @@ export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
   savedReferences: 1_000_000,
   sockets: 32_768,
   attachmentBytes: 16 * 1024,
+  collectGrace: 60_000,
+  disposeTime: 30_000,
 });
 
 /** One namespace, and how its objects are known. */
@@ -55,6 +62,8 @@ export interface Definition extends NamespaceIds {
   readonly type: ObjectClass;
   /** The name as it is in keys. */
   readonly bytes: Uint8Array;
+  /** Whether its objects are collected when nobody can reach them. */
+  readonly collect: boolean;
 }
 
 /** Told of what nobody else hears of: a failed alarm, a rejected `waitUntil`. */
@@ -93,6 +102,8 @@ export interface HostParts {
   readonly report: Reporter;
   readonly placement: Placement;
   readonly references: Referrals;
+  /** What is held here of objects that are collected. */
+  readonly roots: LiveRoots;
   /** `env`, as an object sees it. @param wrap makes a stub's capability one of that object. */
   environment(activation: Wrapping): object;
 }

@@ -1,4 +1,4 @@
-// Role: names the object whose code ends its process, or never lets it go on.
+// Role: names the object whose code ends its process, or what of a process never lets it go on; ends a process with its supervisor.
 // State: the thread that watches this one. Must not know: what becomes of the object, who reads the accusation.
 //
 // What does not yield cannot be asked, so a thread of its own watches a counter in shared memory that the main thread moves on. When it
@@ -9,33 +9,37 @@
 import fs from "node:fs";
 import { Worker } from "node:worker_threads";
 import { runningObject } from "../object/runtime.node.js";
-import type { Blame } from "./messages.js";
+import type { Blame, Deed } from "./messages.js";
 
 /** The pipe to the supervisor, for what must be said although nothing runs any more. */
 export const BLAME_FD = 3;
 /** The name under which the interrupting thread finds what tells who runs. */
 export const WHO_RUNS = "capstan.running";
 
+/** Where in {@link WatchdogData.shared} the counter is, and whether it is looked at. */
+export const BEATS = 0;
+export const ARMED = 1;
+
 /** What the watching thread is given. */
 export interface WatchdogData {
-  readonly beats: SharedArrayBuffer;
+  readonly shared: SharedArrayBuffer;
   /** Milliseconds after which a process that does not yield is ended; 0: never. */
   readonly yieldTime: number;
   /** The process that started this one: when it is gone, this one ends, whatever it does. */
   readonly parent: number;
 }
 
-/** Who runs now, and where; null when no object does. */
-function accused(deed: string): Blame | null {
-  const activation = runningObject();
-  if (activation === undefined) return null;
-  const { definition, id } = activation;
+/** Where the code is that runs now, and for which object, if it does for one. */
+function accused(deed: string): Deed | Blame {
   const stack = new Error(deed).stack?.split("\n").slice(1, 12).join("\n");
+  const activation = runningObject();
+  if (activation === undefined) return { deed, stack };
+  const { definition, id } = activation;
   return { namespace: definition.name, id: id.toString(), name: id.name, deed, stack };
 }
 
 /** Says it at once: the process may not live to the end of this turn. */
-function say(blame: Blame): void {
+function say(blame: Deed): void {
   try {
     fs.writeSync(BLAME_FD, `${JSON.stringify(blame)}\n`);
   } catch {
@@ -43,32 +47,46 @@ function say(blame: Blame): void {
   }
 }
 
+/** What {@link accuse} gives. */
+export interface Accuser {
+  /** From now on what does not yield is told, and the process is killed. */
+  arm(): void;
+  /** Says why, and ends the process. */
+  end(deed: string): never;
+  /** Ends it all: what ends this process now is nobody's fault. */
+  pardon(): void;
+}
+
 /**
- * From now on the supervisor is told which object ends this process by `process.exit`, and which one did not yield for `yieldTime`
- * milliseconds, whereupon the process is killed.
- *
- * @returns ends it: what ends this process now is nobody's fault.
+ * From now on the supervisor is told which object ends this process by `process.exit`; once it is armed also what did not yield for
+ * `yieldTime` milliseconds. When the supervisor is gone the process is killed, whatever it does.
  */
-export function accuse(yieldTime: number): () => void {
+export function accuse(yieldTime: number): Accuser {
   const onExit = (code: number): void => {
-    const blame = accused(`it called process.exit(${code})`);
-    if (blame !== null) say(blame);
+    if (runningObject() !== undefined) say(accused(`it called process.exit(${code})`));
   };
   process.on("exit", onExit);
   Object.defineProperty(globalThis, Symbol.for(WHO_RUNS), {
     configurable: true,
     value: () => accused(`it did not yield for ${yieldTime} ms`),
   });
-  const beats = new SharedArrayBuffer(4);
-  const counter = new Int32Array(beats);
-  const data: WatchdogData = { beats, yieldTime, parent: process.ppid };
+  const shared = new SharedArrayBuffer(8);
+  const counter = new Int32Array(shared);
+  const data: WatchdogData = { shared, yieldTime, parent: process.ppid };
   const worker = new Worker(new URL("./watchdog.node.js", import.meta.url), { workerData: data });
   worker.unref();
-  const beat = setInterval(() => Atomics.add(counter, 0, 1), Math.max(10, yieldTime / 40));
+  const beat = setInterval(() => Atomics.add(counter, BEATS, 1), Math.max(10, yieldTime / 40));
   beat.unref();
-  return () => {
-    process.off("exit", onExit);
-    clearInterval(beat);
-    void worker.terminate();
+  return {
+    end(deed) {
+      say({ deed });
+      process.exit(1);
+    },
+    arm: () => void Atomics.store(counter, ARMED, 1),
+    pardon() {
+      process.off("exit", onExit);
+      clearInterval(beat);
+      void worker.terminate();
+    },
   };
 }

@@ -21,7 +21,8 @@ export async function answer(host: Host | null, question: Question): Promise<unk
   const id = definition.ids.fromString(question.id);
   const active = host._directory.find(definition, id);
   if (question.what === "evict") return evict(active);
-  if (question.what === "delete") await host._directory.clear(definition, id);
+  if (question.what === "clear") await host._directory.clear(definition, id);
+  else if (question.what === "delete") await host._directory.delete(definition, id);
   else active?.break(new Error("whoever manages the host has broken it"));
   return active !== undefined;
 }

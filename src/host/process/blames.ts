@@ -37,14 +37,17 @@ export class Blames {
   refused(now: number): RefusedObject[] {
     this.forget(now);
     const all = Array.from(this.records.values());
-    return all
-      .filter(({ until }) => until > now)
-      .map(({ blame, times, until }) => ({
-        namespace: blame.namespace,
-        id: blame.id,
-        until,
-        reason: `the object ${nameOf(blame)} has ended its process ${times} times, last because ${blame.deed}; it is not started until ${new Date(until).toISOString()}`,
-      }));
+    return (
+      all
+        // One that is refused for longer than any is since the clock was set back.
+        .filter(({ until }) => until > now && until - now <= LONGEST_REFUSAL)
+        .map(({ blame, times, until }) => ({
+          namespace: blame.namespace,
+          id: blame.id,
+          until,
+          reason: `the object ${nameOf(blame)} has ended its process ${times} times, last because ${blame.deed}; it is not started until ${new Date(until).toISOString()}`,
+        }))
+    );
   }
 
   private forget(now: number): void {

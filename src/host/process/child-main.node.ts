@@ -7,7 +7,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { RpcError } from "../../base/errors.js";
 import { nodeRuntime } from "../object/runtime.node.js";
-import { accuse } from "./accuse.node.js";
+import { accuse, type Accuser } from "./accuse.node.js";
 import { answer } from "./answer.js";
 import type { FromProcess, HostFacts, RefusedObject, SaidError, ToProcess } from "./messages.js";
 import { ObjectProcess, placementOf } from "./object-process.node.js";
@@ -21,13 +21,18 @@ interface Running {
   readonly front: Front | null;
 }
 
+/** So long callers may take to be told why, before this process ends for it, in milliseconds. */
+const LAST_WORDS_MS = 100;
+
 let facts: HostFacts;
+let accuser: Accuser;
 let slot: number | null;
 let program: HostProgram;
 let loaded: LoadedProgram;
 let running: Running | null = null;
 /** Connections that the front has. */
 const accepted = new Set<Socket>();
+let saidFull = false;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 process.on("disconnect", () => process.exit(1));
@@ -54,6 +59,7 @@ async function heed(message: ToProcess, socket: Socket | undefined): Promise<voi
 async function load(which: number | null, all: HostFacts): Promise<void> {
   slot = which;
   facts = all;
+  accuser = accuse(facts.yieldTime);
   program = (await import(facts.program)) as HostProgram;
   if (typeof program.load !== "function")
     throw new RpcError("failed", "invalid-argument", `${facts.program} exports no function load`);
@@ -64,17 +70,16 @@ async function load(which: number | null, all: HostFacts): Promise<void> {
 
 async function start(refused: readonly RefusedObject[]): Promise<void> {
   running = slot === null ? await startFront() : await startObjects(slot, refused);
+  accuser.arm();
   say({ say: "ready" });
 }
 
 async function startObjects(slot: number, refused: readonly RefusedObject[]): Promise<Running> {
-  const objects = await ObjectProcess.start(facts, slot, loaded, refused);
-  const pardon = accuse(facts.yieldTime);
-  const drain = async (timeout: number): Promise<void> => {
-    await objects.drain(timeout);
-    pardon();
-  };
-  return { drain, objects, front: null };
+  const objects = await ObjectProcess.start(facts, slot, loaded, refused, (error) => {
+    // Its objects are broken, and whoever called them is told so first. What is started anew opens the store anew.
+    setTimeout(() => accuser.end(error.message), LAST_WORDS_MS);
+  });
+  return { drain: (timeout) => objects.drain(timeout), objects, front: null };
 }
 
 async function startFront(): Promise<Running> {
@@ -101,17 +106,29 @@ async function startFront(): Promise<Running> {
 }
 
 function accept(socket: Socket | undefined): void {
+  say({ say: "accepted" });
   // It was closed on its way.
   if (socket === undefined) return;
   const front = running?.front ?? null;
-  if (front === null) return void socket.destroy();
+  if (front === null || isFull()) return void socket.destroy();
   accepted.add(socket);
   socket.once("close", () => accepted.delete(socket));
   front.accept(socket);
 }
 
+/** Says so once, until it was so no more for a while. */
+function isFull(): boolean {
+  const { connections } = facts;
+  const full = accepted.size >= connections;
+  if (full && !saidFull)
+    console.error(`capstan: front: there are ${connections} connections: more are closed`);
+  if (full || accepted.size < connections / 2) saidFull = full;
+  return full;
+}
+
 async function drain(timeout: number): Promise<void> {
   await running?.drain(timeout);
+  accuser.pardon();
   process.exit(0);
 }
 

@@ -21,6 +21,8 @@ import type {
 export interface ChildEnd {
   /** For people: the exit code or the signal. */
   readonly how: string;
+  /** Where its code was, if that is known. */
+  readonly stack: string;
   /** The object whose code ended it, if that is known. */
   readonly blame: Blame | null;
 }
@@ -52,7 +54,8 @@ export class Child {
   private readonly questions = new Map<number, Deferred<unknown>>();
   private lastNumber = 0;
   private started = false;
-  private blame: Blame | null = null;
+  private taken = (): void => {};
+  private lastWords: Partial<Blame> = {};
 
   /** @param entry the file of the program. @param slot whose objects it runs; null for the front. */
   constructor(entry: URL, slot: number | null, facts: HostFacts) {
@@ -93,11 +96,28 @@ export class Child {
     await this.ready.promise;
   }
 
-  /** Hands over a connection. */
-  accept(socket: Socket): void {
-    this.process.send({ say: "accept" } satisfies ToProcess, socket, {}, (error) => {
-      if (error !== null) socket.destroy();
+  /** Whether anything can be said to it. */
+  get isConnected(): boolean {
+    return this.process.connected;
+  }
+
+  /** Hands over a connection, one at a time. @returns whether the process has it; if it ended before, it is still the caller's. */
+  async accept(socket: Socket): Promise<boolean> {
+    const taken = new Promise<boolean>((resolve) => {
+      this.taken = () => resolve(true);
+      // Kept until it is known to be there: what was sent to a process that ends would stay open here, and nobody would have it.
+      this.process.send(
+        { say: "accept" } satisfies ToProcess,
+        socket,
+        { keepOpen: true },
+        (error) => {
+          if (error !== null) resolve(false);
+        },
+      );
     });
+    const done = await Promise.race([taken, this.ended.then(() => false)]);
+    if (done) socket.destroy();
+    return done;
   }
 
   /** @throws RpcError what the question failed with; process-lost when it ends meanwhile (as a rejection). */
@@ -127,8 +147,11 @@ export class Child {
   }
 
   private heard(message: FromProcess): void {
+    // The program may say something to whoever started it, too, as some packages do.
+    if (typeof message !== "object" || message === null) return;
     if (message.say === "loaded") this.load.resolve(message);
     else if (message.say === "ready") this.ready.resolve();
+    else if (message.say === "accepted") this.taken();
     else if (message.say === "failed") this.fail(errorOf(message.error));
     else {
       const asked = this.questions.get(message.number);
@@ -152,14 +175,16 @@ export class Child {
       await inTime(ended, LAST_WORDS_MS);
       pipe.destroy();
       // A process names its object once; a thread that saw it stand still may have done so as well.
-      const line = text.split("\n")[0]!;
-      if (line !== "") this.blame = JSON.parse(line) as Blame;
+      this.lastWords = wordsOf(text.split("\n")[0]!);
     };
   }
 
-  private over(how: string): ChildEnd {
+  private over(signal: string): ChildEnd {
+    const { deed, stack, namespace, id, name } = this.lastWords;
+    const how = deed === undefined ? signal : `${signal}, since ${deed}`;
     this.fail(new RpcError("disconnected", "process-lost", `the process ended: ${how}`));
-    return { how, blame: this.blame };
+    const known = deed !== undefined && namespace !== undefined && id !== undefined;
+    return { how, stack: stack ?? "", blame: known ? { namespace, id, name, deed, stack } : null };
   }
 
   private fail(error: RpcError): void {
@@ -167,6 +192,16 @@ export class Child {
     this.ready.reject(error);
     for (const asked of this.questions.values()) asked.reject(error);
     this.questions.clear();
+  }
+}
+
+/** @param line nothing, or what accuse.node.ts writes; but the program may write there, too. */
+function wordsOf(line: string): Partial<Blame> {
+  try {
+    const words: unknown = JSON.parse(line);
+    return typeof words === "object" && words !== null ? words : {};
+  } catch {
+    return {};
   }
 }
 

@@ -18,9 +18,13 @@ export interface Processes {
 /** What a control socket is in front of. */
 export interface Controlled {
   processes(): Processes;
+  /** Whether the program has a namespace: objects of another may be stored, but none is active. */
+  has(namespace: string): boolean;
   /** The slot of an object. @throws RpcError invalid-id. */
   slotOf(namespace: string, id: string): number;
   ask(slot: number, question: Question): Promise<unknown>;
+  /** Removes what is stored of an object, for good or not. @returns whether it was active. @throws RpcError invalid-id (as a rejection). */
+  remove(namespace: string, id: string, forGood: boolean): Promise<boolean>;
   reload(): Promise<void>;
 }
 
@@ -45,18 +49,23 @@ export class Control extends RpcTarget {
   }
 
   /** Lets go of an object that is idle. */
-  evict(namespace: string, id: string): Promise<Eviction> {
-    return this.#ask("evict", namespace, id) as Promise<Eviction>;
+  async evict(namespace: string, id: string): Promise<Eviction> {
+    return ((await this.#ask("evict", namespace, id)) as Eviction | null) ?? "inactive";
   }
 
   /** Breaks an object that is active: calls under way fail. @returns whether it was. */
-  break(namespace: string, id: string): Promise<boolean> {
-    return this.#ask("break", namespace, id) as Promise<boolean>;
+  async break(namespace: string, id: string): Promise<boolean> {
+    return (await this.#ask("break", namespace, id)) === true;
   }
 
-  /** Deletes an object with all that is stored of it; if it is active it breaks. @returns whether it was. */
+  /** Removes all that is stored of an object; if it is active it breaks. Who calls it next finds it new. @returns whether it was. */
+  clear(namespace: string, id: string): Promise<boolean> {
+    return this.#host.remove(namespace, id, false);
+  }
+
+  /** The same for good: who calls it is told `object-deleted`. @returns whether it was active. */
   delete(namespace: string, id: string): Promise<boolean> {
-    return this.#ask("delete", namespace, id) as Promise<boolean>;
+    return this.#host.remove(namespace, id, true);
   }
 
   /** Has the program loaded anew, as on SIGHUP. */
@@ -64,7 +73,8 @@ export class Control extends RpcTarget {
     return this.#host.reload();
   }
 
-  async #ask(what: "evict" | "break" | "delete", namespace: string, id: string): Promise<unknown> {
+  async #ask(what: "evict" | "break", namespace: string, id: string): Promise<unknown> {
+    if (!this.#host.has(namespace)) return null;
     return this.#host.ask(this.#host.slotOf(namespace, id), { what, namespace, id });
   }
 }

@@ -4,11 +4,18 @@
 import { RpcError } from "../../base/errors.js";
 import { type IdCrypto, IdMaker, type ObjectId } from "../object/ids.js";
 import { readAlarm } from "../storage/alarm.js";
-import { erasure, type Held, heldByObject, holdersOfNode } from "../references/holdings.js";
+import {
+  clearing,
+  deletion,
+  type Held,
+  heldByObject,
+  holdersOfNode,
+} from "../references/holdings.js";
 import type { Reference as AnyReference } from "../references/reference.js";
 import { ObjectReferences } from "../references/stored.js";
 import {
   ALL_OBJECTS,
+  KIND_DELETED,
   KIND_VALUE,
   join,
   namespaceBytes,
@@ -28,6 +35,12 @@ export interface StoredObject {
   readonly id: string;
 }
 
+/** One of a list of them. */
+export interface ListedObject extends StoredObject {
+  /** Whether it was deleted for good. */
+  readonly deleted: boolean;
+}
+
 /** What is stored of an object. */
 export interface ObjectSummary extends StoredObject {
   /** How many values, and the bytes of all of its records. */
@@ -35,6 +48,8 @@ export interface ObjectSummary extends StoredObject {
   readonly bytes: number;
   /** When its alarm is due, in milliseconds since the epoch; null without one. */
   readonly alarm: number | null;
+  /** Whether it was deleted for good: then nothing else is stored of it. */
+  readonly deleted: boolean;
 }
 
 /** One whom an object holds, or who holds it. */
@@ -110,15 +125,16 @@ export class Inspector {
     namespace: string | null,
     from: StoredObject | null,
     limit: number,
-  ): Promise<StoredObject[]> {
+  ): Promise<ListedObject[]> {
     const range = namespace === null ? ALL_OBJECTS : objectsOf(namespaceBytes(namespace));
-    const found: StoredObject[] = [];
+    const found: ListedObject[] = [];
     let at = from === null ? range.from : this.keysOf(from.namespace, { id: from.id }).all.to;
     while (found.length < limit) {
       const [first] = await this.store.range({ from: at, to: range.to, limit: 1 });
       if (first === undefined) break;
-      const { namespace, id } = readObjectKey(first.key);
-      found.push({ namespace, id: hex(id) });
+      const { namespace, id, kind } = readObjectKey(first.key);
+      // Of one that was deleted for good nothing else is there.
+      found.push({ namespace, id: hex(id), deleted: kind === KIND_DELETED });
       at = new ObjectKeys(namespaceBytes(namespace), id).all.to;
     }
     return found;
@@ -136,7 +152,8 @@ export class Inspector {
     }
     if (bytes === 0) return undefined;
     const alarm = readAlarm(await this.store.get(keys.alarm))?.time ?? null;
-    return { namespace, id: id.toString(), values, bytes, alarm };
+    const deleted = (await this.store.get(keys.deleted)) !== undefined;
+    return { namespace, id: id.toString(), values, bytes, alarm, deleted };
   }
 
   /** Whom an object holds by what it has stored. @param most enough of them. @throws RpcError invalid-id (as a rejection). */
@@ -159,9 +176,14 @@ export class Inspector {
         yield { key: keys.nameOf(key).name, bytes: value, value: this.decode(value) };
   }
 
-  /** Deletes an object that is not active. @throws RpcError invalid-id (as a rejection). */
-  erase(namespace: string, which: Which): Promise<void> {
-    return this.store.write([erasure(this.keysOf(namespace, which))]).flushed;
+  /**
+   * Removes what is stored of an object that is not active.
+   *
+   * @param forGood whether who calls it is told from then on that it was deleted. @throws RpcError invalid-id (as a rejection).
+   */
+  async remove(namespace: string, which: Which, forGood: boolean): Promise<void> {
+    const keys = this.keysOf(namespace, which);
+    await this.store.write([forGood ? deletion(keys) : clearing(keys)]).flushed;
   }
 
   private keysOf(namespace: string, which: Which): ObjectKeys {
@@ -185,6 +207,18 @@ export class Inspector {
       if (RpcError.is(thrown)) return undefined;
       throw thrown;
     }
+  }
+}
+
+/** Those namespaces of which objects are stored that are not among `known`. Takes one look into the store for each that is stored. */
+export async function strayNamespaces(store: Store, known: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (let { from } = ALL_OBJECTS; ;) {
+    const [first] = await store.range({ from, to: ALL_OBJECTS.to, limit: 1 });
+    if (first === undefined) return found;
+    const { namespace } = readObjectKey(first.key);
+    if (!known.includes(namespace)) found.push(namespace);
+    from = objectsOf(namespaceBytes(namespace)).to;
   }
 }
 

@@ -67,7 +67,7 @@ export class KeptProcess {
    * @throws RpcError why the new one is no good (as a rejection): then the old one stays.
    */
   async replace(timeout: number): Promise<void> {
-    const { options, current } = this;
+    const { options } = this;
     const next = options.launch();
     try {
       await next.loaded;
@@ -78,39 +78,36 @@ export class KeptProcess {
       throw thrown;
     }
     if (this.stopped) return next.kill();
+    // Meanwhile it may have become another one.
+    const { current } = this;
     this.next = next;
     if (this.works === current) this.works = null;
     if (!options.exclusive) this.works = next;
     this.wake();
+    // While the old one is busy with its end nobody would put another in the place of one that has died.
+    if (!options.exclusive)
+      void next.ended.then(() => {
+        if (this.next === next && !this.stopped) current?.kill();
+      });
     await current?.drain(timeout);
     await next.whenReady;
   }
 
   /** Ends it gently, and starts no other. @param timeout milliseconds that it may take. */
   async drain(timeout: number): Promise<void> {
-    this.stop();
-    await this.current?.drain(timeout);
-    await this.keeping;
-  }
-
-  /** Ends it at once. */
-  async kill(): Promise<void> {
-    this.stop();
-    this.current?.kill();
-    await this.keeping;
-  }
-
-  private stop(): void {
     this.stopped = true;
     this.works = null;
-    this.next?.kill();
     this.wake();
+    // The one that is to follow may do its work already.
+    await Promise.all([this.current?.drain(timeout), this.next?.drain(timeout)]);
+    await this.keeping;
   }
 
   private async begin(child: Child): Promise<void> {
     await child.loaded;
     await child.start(this.options.refused());
-    if (this.stopped) return;
+    // Another may have been put in its place meanwhile.
+    if (this.stopped || (this.next !== null && this.next !== child)) return;
     this.works = child;
     this.options.serving(child);
   }
@@ -124,7 +121,8 @@ export class KeptProcess {
       try {
         if (!child.isStarted) await this.begin(child);
       } catch (thrown) {
-        this.options.failed(RpcError.from(thrown));
+        // One in whose place another was put meanwhile is no failure.
+        if (this.next === null) this.options.failed(RpcError.from(thrown));
         child.kill();
       }
       const end = await child.ended;

@@ -15,6 +15,8 @@ export interface HostFacts {
   readonly program: string;
   readonly data: unknown;
   readonly limits: Partial<HostLimits>;
+  /** How many connections the front may have at a time. */
+  readonly connections: number;
   /** Milliseconds: how long calls wait for a process that is not there; after how long one that does not yield is ended, 0: never. */
   readonly reachTime: number;
   readonly yieldTime: number;
@@ -29,15 +31,19 @@ export interface RefusedObject {
   readonly reason: string;
 }
 
-/** An object whose code ended its process, or made that necessary. */
-export interface Blame {
-  readonly namespace: string;
-  readonly id: string;
-  readonly name: string | undefined;
+/** What ended a process, or made that necessary. */
+export interface Deed {
   /** What it did. */
   readonly deed: string;
   /** Where, if that is known. */
   readonly stack?: string | undefined;
+}
+
+/** An object whose code did that. */
+export interface Blame extends Deed {
+  readonly namespace: string;
+  readonly id: string;
+  readonly name: string | undefined;
 }
 
 /** An object that is active. */
@@ -57,7 +63,8 @@ export type Question =
   | { readonly what: "active" }
   | { readonly what: "quiesce"; readonly timeout: number }
   | {
-      readonly what: "evict" | "break" | "delete";
+      /** To clear one removes what is stored of it; to delete it does so for good. */
+      readonly what: "evict" | "break" | "clear" | "delete";
       readonly namespace: string;
       readonly id: string;
     };
@@ -79,6 +86,7 @@ export type ToProcess =
 export type FromProcess =
   | { readonly say: "loaded"; readonly namespaces: readonly string[]; readonly front: boolean }
   | { readonly say: "ready" }
+  | { readonly say: "accepted" }
   | { readonly say: "failed"; readonly error: SaidError }
   | {
       readonly say: "answer";

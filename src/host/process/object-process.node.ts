@@ -5,7 +5,6 @@ import { RpcError } from "../../base/errors.js";
 import { connect } from "../../vat/connect.node.js";
 import { type Listener, listen } from "../../vat/listen.node.js";
 import { Host } from "../object/host.js";
-import { HOST_IDENTITIES } from "../references/identity.js";
 import { nodeRuntime } from "../object/runtime.node.js";
 import type { Runtime } from "../object/host.js";
 import type { DirectoryLock } from "../storage/directory-lock.node.js";
@@ -17,6 +16,7 @@ import { lockSlot, slotAddress } from "./paths.node.js";
 import { SlotPlacement } from "./placement.js";
 import type { LoadedProgram } from "./program.node.js";
 import { slotOf } from "./slots.js";
+import { HOST_SESSION } from "./trusted.js";
 
 /** So long a process waits for the one before it to be gone, in milliseconds. */
 const LOCK_TIME = 30_000;
@@ -28,8 +28,7 @@ export function placementOf(facts: HostFacts, own: number | null, runtime: Runti
     own,
     slot: (slot) => ({
       name: `slot ${slot}`,
-      dial: (signal) =>
-        connect(slotAddress(facts.directory, slot), { signal, identities: HOST_IDENTITIES }),
+      dial: (signal) => connect(slotAddress(facts.directory, slot), { signal, ...HOST_SESSION }),
       clock: runtime.clock,
       reachTime: facts.reachTime,
     }),
@@ -55,12 +54,16 @@ export class ObjectProcess {
     return this.parts.host;
   }
 
-  /** @throws RpcError storage-locked, storage-corrupt, storage-failed, storage-version, listen-failed (as a rejection). */
+  /**
+   * @param failed told when the storage fails: then this is of no use any more.
+   * @throws RpcError storage-locked, storage-corrupt, storage-failed, storage-version, listen-failed (as a rejection).
+   */
   static async start(
     facts: HostFacts,
     slot: number,
     loaded: LoadedProgram,
     refused: readonly RefusedObject[],
+    failed: (error: RpcError) => void,
   ): Promise<ObjectProcess> {
     const { directory, slots } = facts;
     const lock = await lockSlot(directory, slot, LOCK_TIME);
@@ -68,7 +71,7 @@ export class ObjectProcess {
     const placement = placementOf(facts, slot, runtime);
     for (const one of refused) refuse(placement, one, runtime);
     // The supervisor has the lock of the directory.
-    const store = await openLmdbStore(directory, { lock: false });
+    const store = await openLmdbStore(directory, { lock: false, failed });
     const host = await Host.open(
       {
         store,
@@ -91,9 +94,7 @@ export class ObjectProcess {
     const servers = new ObjectServers(objects);
     const listener = await listen(address, {
       bootstrap: () => servers.offer(),
-      identities: HOST_IDENTITIES,
-      // Only processes of this host are there.
-      sendTrace: true,
+      ...HOST_SESSION,
     });
     return new ObjectProcess({ host, placement, servers, listener, lock });
   }

@@ -6,7 +6,7 @@ import net from "node:net";
 import { RpcError } from "../../base/errors.js";
 import { listenFailed } from "../../transport/connect-hints.js";
 import type { Listener } from "../../vat/listen.node.js";
-import { IdMaker } from "../object/ids.js";
+import { IdMaker, type ObjectId } from "../object/ids.js";
 import { prepareStore } from "../object/host.js";
 import type { HostLimits, Reporter } from "../object/parts.js";
 import { nodeRuntime } from "../object/runtime.node.js";
@@ -16,6 +16,7 @@ import { Blames, nameOf } from "./blames.js";
 import { Child, type ChildEnd } from "./child.node.js";
 import { type Controlled, listenForControl, type Processes } from "./control.node.js";
 import { inTime } from "./in-time.node.js";
+import { Inspector, strayNamespaces } from "./inspect.js";
 import { KeptProcess } from "./kept-process.node.js";
 import type { HostFacts, Question } from "./messages.js";
 import { placementOf } from "./object-process.node.js";
@@ -39,6 +40,8 @@ export interface StartOptions extends ProgramSource {
   readonly processes?: number;
   /** Where connections for the front are accepted; by default there is no front. Port 0 takes any free one. */
   readonly listen?: { readonly port: number; readonly host?: string };
+  /** How many connections the front may have at a time, and how many may wait for it; more are closed as they come. Default 10 000. */
+  readonly connections?: number;
   readonly limits?: Partial<HostLimits>;
   /** Milliseconds that calls wait for an object process that is not there. Default 30 000. */
   readonly reachTime?: number;
@@ -54,8 +57,8 @@ export interface StartOptions extends ProgramSource {
   readonly _entry?: URL;
 }
 
-/** Connections that wait while there is no front. */
-const MOST_WAITING = 1024;
+/** How many connections are served at a time, where nothing else was said. */
+export const DEFAULT_CONNECTIONS = 10_000;
 /** So long the processes of a supervisor that is gone may take to be gone too, in milliseconds. */
 const LEFTOVER_TIME = 30_000;
 
@@ -67,6 +70,7 @@ export class HostServer<E extends object = AnyNamespaces> {
   private readonly slots: KeptProcess[] = [];
   private readonly blames = new Blames();
   private readonly waiting: net.Socket[] = [];
+  private passing = false;
   /** The names of the program's. */
   private namespaces: readonly string[] = [];
   private source: ProgramSource;
@@ -128,8 +132,9 @@ export class HostServer<E extends object = AnyNamespaces> {
    *
    * @throws RpcError what the new program fails with when it is loaded (as a rejection): then the old one stays.
    */
-  reload(source: ProgramSource = this.source): Promise<void> {
-    const done = this.replacing.then(() => this.takeOver(source));
+  reload(source?: ProgramSource): Promise<void> {
+    // The same as whichever is there by then.
+    const done = this.replacing.then(() => this.takeOver(source ?? this.source));
     this.replacing = done.catch(() => {});
     return done;
   }
@@ -151,6 +156,48 @@ export class HostServer<E extends object = AnyNamespaces> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /**
+   * Deletes an object, wherever it is, with all that it stored. Who calls it, by whatever reference, is told `object-deleted`; its id is
+   * not used again.
+   *
+   * @param namespace the name of its namespace. @returns resolves when that is on the disk.
+   * @throws RpcError invalid-argument when the program has no such namespace, invalid-id, process-lost, what the store fails with (as
+   *   rejections).
+   */
+  async delete(namespace: string, id: ObjectId): Promise<void> {
+    if (!this.namespaces.includes(namespace)) {
+      const message = `this host has no namespace ${namespace}`;
+      throw new RpcError("failed", "invalid-argument", message);
+    }
+    await this.remove(namespace, this.idsOf(namespace).verify(id), true);
+  }
+
+  /** @internal Namespaces of which objects are stored, and which the program does not have. */
+  _strayNamespaces(): Promise<string[]> {
+    return strayNamespaces(this.store, this.namespaces);
+  }
+
+  private idsOf(namespace: string): IdMaker {
+    return new IdMaker(namespace, this.secret, nodeRuntime().crypto);
+  }
+
+  private slotOf(id: ObjectId): number {
+    return slotOf(id._bytes, this.slots.length);
+  }
+
+  /** @returns whether it was active. */
+  private async remove(namespace: string, id: ObjectId, forGood: boolean): Promise<boolean> {
+    const text = id.toString();
+    if (this.namespaces.includes(namespace)) {
+      const what = forGood ? "delete" : "clear";
+      return (await this.ask(this.slotOf(id), { what, namespace, id: text })) as boolean;
+    }
+    // Of a namespace that the program does not have any more: no process knows it, and none can have it active.
+    const inspector = new Inspector(this.store, this.secret, nodeRuntime().crypto);
+    await inspector.remove(namespace, { id: text }, forGood);
+    return false;
   }
 
   /** Asks the process of a slot. @throws RpcError process-lost when it is not there (as a rejection). */
@@ -176,6 +223,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       program: source.program,
       data: source.data ?? null,
       limits: options.limits ?? {},
+      connections: options.connections ?? DEFAULT_CONNECTIONS,
       reachTime: options.reachTime ?? 30_000,
       yieldTime: options.yieldTime ?? 10_000,
     };
@@ -211,7 +259,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       failed: (error) => this.report(error, name),
       serving: (child) => {
         this.options.started?.(slot, child.pid!);
-        if (slot === null) this.pass();
+        if (slot === null) void this.pass();
       },
     });
   }
@@ -219,11 +267,11 @@ export class HostServer<E extends object = AnyNamespaces> {
   private get controlled(): Controlled {
     return {
       processes: () => this.processes,
-      slotOf: (namespace, id) => {
-        const ids = new IdMaker(namespace, this.secret, nodeRuntime().crypto);
-        return slotOf(ids.fromString(id)._bytes, this.slots.length);
-      },
+      has: (namespace) => this.namespaces.includes(namespace),
+      slotOf: (namespace, id) => this.slotOf(this.idsOf(namespace).fromString(id)),
       ask: (slot, question) => this.ask(slot, question),
+      remove: async (namespace, id, forGood) =>
+        this.remove(namespace, this.idsOf(namespace).fromString(id), forGood),
       reload: () => this.reload(),
     };
   }
@@ -241,9 +289,10 @@ export class HostServer<E extends object = AnyNamespaces> {
   }
 
   /** @returns whether an object is to blame, and not the process. */
-  private ended(name: string, { how, blame }: ChildEnd): boolean {
+  private ended(name: string, { how, stack, blame }: ChildEnd): boolean {
     if (blame === null) {
-      this.report(new RpcError("disconnected", "process-lost", `the process ended: ${how}`), name);
+      const message = `the process ended: ${how}`;
+      this.report(new RpcError("disconnected", "process-lost", message, { trace: stack }), name);
       return false;
     }
     const { times, refusal } = this.blames.note(blame, Date.now());
@@ -304,8 +353,8 @@ export class HostServer<E extends object = AnyNamespaces> {
       // Whoever hangs up while he waits concerns nobody.
       socket.on("error", ignore);
       this.waiting.push(socket);
-      if (this.waiting.length > MOST_WAITING) this.waiting.shift()!.destroy();
-      this.pass();
+      if (this.waiting.length > this.facts.connections) this.waiting.shift()!.destroy();
+      void this.pass();
     });
     this.server = server;
     const front = this.keep("front", null);
@@ -321,10 +370,20 @@ export class HostServer<E extends object = AnyNamespaces> {
     );
   }
 
-  private pass(): void {
-    const child = this.front?.serving ?? null;
-    if (child === null) return;
-    for (const socket of this.waiting.splice(0)) child.accept(socket);
+  /** Hands over one connection after the other: those that a front has not taken when it ends are the next one's. */
+  private async pass(): Promise<void> {
+    if (this.passing) return;
+    this.passing = true;
+    while (this.waiting.length > 0) {
+      const child = this.front?.serving ?? null;
+      // One that has just died is there until its end is known.
+      if (child === null || !child.isConnected) break;
+      const socket = this.waiting.shift()!;
+      if (await child.accept(socket)) continue;
+      if (this.ending === null) this.waiting.unshift(socket);
+      else socket.destroy();
+    }
+    this.passing = false;
   }
 }
 

@@ -1,10 +1,10 @@
-// Role: the thread that watches the main thread of an object process: ends the process when that does not yield, or when its supervisor
+// Role: the thread that watches the main thread of a process: ends the process when that does not yield, or when its supervisor
 // is gone. State: what the counter was. Must not know: objects. See accuse.node.ts.
 
 import fs from "node:fs";
 import { type Runtime, Session } from "node:inspector";
 import { workerData } from "node:worker_threads";
-import { BLAME_FD, WHO_RUNS, type WatchdogData } from "./accuse.node.js";
+import { ARMED, BEATS, BLAME_FD, WHO_RUNS, type WatchdogData } from "./accuse.node.js";
 
 /** So often in `yieldTime` the counter is looked at. What counts is looks, not time: a machine that sleeps does not look. */
 const LOOKS = 10;
@@ -13,16 +13,16 @@ const PARENT_MS = 1000;
 /** So long the main thread may take to say who runs: what blocks it outside of JavaScript is never interrupted. */
 const ANSWER_MS = 2000;
 
-const { beats, yieldTime, parent } = workerData as WatchdogData;
-const counter = new Int32Array(beats);
+const { shared, yieldTime, parent } = workerData as WatchdogData;
+const counter = new Int32Array(shared);
 let known = -1;
 let still = 0;
 
 const looking = setInterval(
   () => {
     if (process.ppid !== parent) end();
-    const now = Atomics.load(counter, 0);
-    still = now === known ? still + 1 : 0;
+    const now = Atomics.load(counter, BEATS);
+    still = now === known && Atomics.load(counter, ARMED) === 1 ? still + 1 : 0;
     known = now;
     if (yieldTime === 0 || still < LOOKS) return;
     clearInterval(looking);

@@ -9,21 +9,22 @@
 // not even ask: an activation knows from its start which values hold somebody, and one that does not, before and after, is
 // written as ever.
 //
-// The collector that is to come needs three things of this. To walk from an object that lost a holder backwards to a root: holders
-// of a node are one range, and saved references are among them, as nodes of the host. To hear which objects lost one: a pair whose number
-// comes to nothing is seen in `derive`, in the transaction that makes it so, and can be noted there. To delete what nobody
-// reaches although others write meanwhile: the last look at the holders and the deletion (`deletion`) are one derived write.
+// The collector walks from an object that lost a holder backwards to a root: the holders of a node are one range, and saved references
+// are among them, as nodes of the host. Which objects lost one is noted in the transaction that takes the pair away.
 
 import {
+  candidateKey,
   HOST_NAMESPACE,
   join,
   joinAll,
   holderKey,
   holdersOf,
   KIND_VALUE,
+  namespaceOfNode,
   type Node,
   nodesIn,
   ObjectKeys,
+  privateKey,
   readHolderKey,
   readNode,
 } from "../storage/keys.js";
@@ -91,9 +92,17 @@ class Changes {
       const key = holderKey(node, holder);
       const count = readCount(view.get(key)) + by;
       this.writes.push({ key, value: count > 0 ? countBytes(count) : null });
+      if (count <= 0) this.writes.push(...candidateWrites(node, view));
     }
     return this.writes;
   }
+}
+
+/** What notes for the collector that an object has lost one who held it; nothing where its namespace is not collected. */
+function candidateWrites(node: Bytes, view: View): readonly Write[] {
+  return view.get(privateKey(namespaceOfNode(node))) === undefined
+    ? []
+    : [{ key: candidateKey(node), value: NOTHING }];
 }
 
 /** More values than so many are not known by their keys: then every write looks up what was held before. */
@@ -165,7 +174,7 @@ export class HoldingBook {
   }
 }
 
-/** Removes all that an object has stored: its records, its alarm, what it holds. */
+/** Removes all that there is of an object: its records, its alarm, what it holds. */
 export function erasure(keys: ObjectKeys): DerivedWrite {
   return {
     derive: (view) => [
@@ -176,20 +185,21 @@ export function erasure(keys: ObjectKeys): DerivedWrite {
   };
 }
 
-/**
- * The same, for good: those who hold it go on to, and find that it was deleted.
- *
- * @param isDue asked inside of the transaction; nothing is removed when it says no.
- */
-export function deletion(
-  keys: ObjectKeys,
-  isDue: (view: View) => boolean = () => true,
-): DerivedWrite {
+/** The same, but that an object was deleted for good stays known. */
+export function clearing(keys: ObjectKeys): DerivedWrite {
   return {
     derive(view) {
-      if (!isDue(view)) return [];
-      return [erasure(keys), { key: keys.deleted, value: NOTHING }];
+      const deleted = view.get(keys.deleted);
+      const stays = deleted === undefined ? [] : [{ key: keys.deleted, value: deleted }];
+      return [erasure(keys), ...stays];
     },
+  };
+}
+
+/** The same, for good: those who hold it go on to, and find that it was deleted. */
+export function deletion(keys: ObjectKeys): DerivedWrite {
+  return {
+    derive: () => [erasure(keys), { key: keys.deleted, value: NOTHING }],
   };
 }
 

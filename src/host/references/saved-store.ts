@@ -21,6 +21,7 @@ import {
   type View,
   type Write,
 } from "../storage/store.js";
+import type { LiveRoots } from "../collect/live-roots.js";
 import { holdingWrite, pages, savedHolder } from "./holdings.js";
 
 const ENTRIES = [1];
@@ -42,10 +43,12 @@ export class SavedStore implements TokenStore {
   private readonly store: Store;
   private readonly leads: Leads;
   private readonly most: number;
+  private readonly roots: LiveRoots;
 
   /** @param most entries; one more is refused. */
-  constructor(store: Store, leads: Leads, most: number) {
+  constructor(store: Store, leads: Leads, most: number, roots: LiveRoots) {
     this.store = store;
+    this.roots = roots;
     this.leads = leads;
     this.most = most;
   }
@@ -58,6 +61,7 @@ export class SavedStore implements TokenStore {
     const value = entryBytes(entry);
     const nodes = this.leads(entry.record);
     let full = false;
+    const held = this.roots.hold(nodes);
     await this.write({
       derive: (view) => {
         const old = view.get(entryKey(hash));
@@ -73,7 +77,7 @@ export class SavedStore implements TokenStore {
           holdingWrite(savedHolder(hash), [{ kind: KIND_VALUE, key: NOTHING, nodes }]),
         ];
       },
-    });
+    }).finally(() => held?.());
     if (!full) return;
     const message = `there are ${this.most} saved references: revoke some, or let them expire`;
     throw new RpcError("overloaded", "limit-exceeded", message);

@@ -8,6 +8,7 @@ import { KeyPair } from "../../persist/keys.js";
 import { Realm } from "../../persist/realm.js";
 import type { Restorer } from "../../persist/restorer.js";
 import type { SturdyRef } from "../../persist/sturdy-ref.js";
+import type { LiveRoots } from "../collect/live-roots.js";
 import type { Bytes, Store } from "../storage/store.js";
 import { type ObjectReference, readReference, referenceBytes } from "./reference.js";
 import { SavedStore } from "./saved-store.js";
@@ -34,6 +35,7 @@ export interface SavedOptions {
   readonly secretKey: Bytes;
   /** How many there may be. */
   readonly most: number;
+  readonly roots: LiveRoots;
   /** The time in milliseconds since the epoch. */
   now(): number;
   /** A new capability of what is found by it. */
@@ -52,9 +54,9 @@ export class SavedReferences {
   readonly #realm: Realm<Bytes>;
 
   /** @internal Only a host makes these. */
-  constructor({ store, secretKey, most, now, find }: SavedOptions) {
+  constructor({ store, secretKey, most, roots, now, find }: SavedOptions) {
     this.#realm = new Realm<Bytes>({
-      store: new SavedStore(store, leads, most),
+      store: new SavedStore(store, leads, most, roots),
       keys: KeyPair.fromSecretKey(secretKey),
       now,
       restore(record) {

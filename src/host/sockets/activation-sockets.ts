@@ -201,6 +201,7 @@ export class ActivationSockets {
   }
 
   private shelfOf(kept: KeptSocket): Shelf {
+    const { sockets } = this;
     const { codecs, limits } = this.behind;
     return {
       put(value) {
@@ -208,7 +209,7 @@ export class ActivationSockets {
         const most = limits.attachmentBytes;
         if (bytes.length > most)
           throw tooMuch(`what is attached to a WebSocket has at most ${most} bytes`);
-        kept.attachment = bytes;
+        sockets.attach(kept, bytes);
       },
       get: () => (kept.attachment === null ? null : codecs.decode(kept.attachment)),
     };

@@ -32,6 +32,8 @@ export class KeptSocket implements Receiver {
   readonly outer: SocketEnd;
   /** A stored value. */
   attachment: Bytes | null = null;
+  /** Lets go of whom the attachment holds. */
+  root: (() => void) | null = null;
   /** When a message was last answered without the object: milliseconds since the epoch. */
   answeredAt: number | null = null;
   /** Whether the object has closed it. */

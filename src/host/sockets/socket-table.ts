@@ -4,8 +4,10 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { Message } from "../../http/socket-end.js";
+import type { Release } from "../collect/live-roots.js";
 import type { ObjectId } from "../object/ids.js";
 import type { Definition, Reporter } from "../object/parts.js";
+import type { Bytes } from "../storage/store.js";
 import type { WebSocketRequestResponsePair } from "./auto-response.js";
 import { KeptSocket, type SocketOver, type SocketOwner } from "./kept-socket.js";
 
@@ -24,6 +26,10 @@ export interface SocketEvents {
   /** Milliseconds since the epoch. */
   readonly now: number;
   readonly report: Reporter;
+  /** Keeps an object from being collected that has sockets. @returns lets go of it; null where it is not collected anyway. */
+  hold(definition: Definition, id: ObjectId): Release | null;
+  /** The same of those whom a stored value holds. */
+  holdValue(value: Bytes): Release | null;
   /**
    * Delivers an event, waking the object if need be. @param taken told when it has come to the object's code.
    * @returns settles when that is over. @throws RpcError, also as a rejection, when the object does not get it, or what its code throws.
@@ -68,7 +74,16 @@ export class ObjectSockets implements SocketOwner {
 
   /** It is none of the object's any more. */
   remove(socket: KeptSocket): void {
-    if (this.all.delete(socket) && this.all.size === 0) this.changed();
+    this.forget(socket);
+    letGo(socket);
+  }
+
+  /** @param attachment a stored value. */
+  attach(socket: KeptSocket, attachment: Bytes): void {
+    const before = socket.root;
+    socket.attachment = attachment;
+    socket.root = this.all.has(socket) ? this.events.holdValue(attachment) : null;
+    before?.();
   }
 
   /** Closes all without the object. */
@@ -81,21 +96,27 @@ export class ObjectSockets implements SocketOwner {
 
   message(socket: KeptSocket, message: Message): Promise<void> {
     return new Promise((taken) => {
-      this.deliver(socket, { kind: "webSocketMessage", message }, taken);
+      void this.deliver(socket, { kind: "webSocketMessage", message }, taken);
     });
   }
 
   over(socket: KeptSocket, over: SocketOver): void {
-    this.remove(socket);
+    this.forget(socket);
     const kind = "error" in over ? "webSocketError" : "webSocketClose";
-    this.deliver(socket, { kind, over }, () => {});
+    // The object may still ask for what is attached.
+    void this.deliver(socket, { kind, over }, () => {}).then(() => letGo(socket));
   }
 
-  private deliver(socket: KeptSocket, event: SocketEvent, taken: () => void): void {
+  private forget(socket: KeptSocket): void {
+    if (this.all.delete(socket) && this.all.size === 0) this.changed();
+  }
+
+  private deliver(socket: KeptSocket, event: SocketEvent, taken: () => void): Promise<void> {
     const { definition, id, events } = this;
     const delivered = async (): Promise<unknown> =>
       events.deliver(definition, id, socket, event, taken);
-    delivered()
+    return delivered()
+      .then(() => {})
       .catch((thrown: unknown) => {
         // Of a broken object its sockets hear by themselves.
         const { code } = RpcError.from(thrown);
@@ -132,9 +153,15 @@ export class SocketTable {
     const key = keyOf(definition, id);
     const known = this.objects.get(key);
     if (known !== undefined) return known;
+    let root: Release | null = null;
     const changed = (): void => {
-      if (made.all.size > 0) this.objects.set(key, made);
-      else this.objects.delete(key);
+      if (made.all.size > 0) {
+        this.objects.set(key, made);
+        root = this.events.hold(definition, id);
+      } else {
+        this.objects.delete(key);
+        root?.();
+      }
     };
     const made = new ObjectSockets(this.events, definition, id, changed);
     return made;
@@ -144,6 +171,11 @@ export class SocketTable {
   close(): void {
     for (const sockets of this.objects.values()) sockets.drop(1001, "the host is closed");
   }
+}
+
+function letGo(socket: KeptSocket): void {
+  socket.root?.();
+  socket.root = null;
 }
 
 function keyOf(definition: Definition, id: ObjectId): string {

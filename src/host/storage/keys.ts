@@ -9,6 +9,9 @@
 //   02 time length namespace id      one for each alarm, so that the next one is the first of them
 //   03 node node                     whom anybody holds and who does: in how many of the holder's records
 //   04 ...                           saved references, for outside of the host: references/saved.ts
+//   05 01 node                       objects that lost one who held them, for the collector
+//   05 02 node                       objects that are being collected, and how far that is
+//   05 03 length namespace           the namespaces whose objects are collected
 // So all of one object is one range, as is all of a namespace, and the bytes of values' keys are in the order of UTF-8.
 //
 // A node is one of those who hold and are held: the length of a namespace, the namespace and an id; of a namespace as a whole, an
@@ -22,6 +25,7 @@ const OBJECTS = 1;
 const ALARMS = 2;
 const HOLDERS = 3;
 const SAVED = 4;
+const COLLECTION = 5;
 
 /** Kinds of records of an object. A new kind takes a number of its own: nothing else looks at what it does not know. */
 export const KIND_VALUE = 1;
@@ -118,6 +122,57 @@ export function readHolderKey(key: Bytes): { held: Bytes; holder: Bytes } {
 /** A key of the table of saved references. */
 export function savedKey(...parts: ArrayLike<number>[]): Bytes {
   return join([SAVED], ...parts);
+}
+
+const CANDIDATES = 1;
+const COLLECTING = 2;
+const PRIVATE = 3;
+
+/** Where it is written that an object lost one who held it. */
+export function candidateKey(node: Bytes): Bytes {
+  return join([COLLECTION, CANDIDATES], node);
+}
+
+/** Where it is written how far the collection of an object is. */
+export function collectingKey(node: Bytes): Bytes {
+  return join([COLLECTION, COLLECTING], node);
+}
+
+/** Where it is written that the objects of a namespace are collected. @param namespace by {@link namespaceBytes}. */
+export function privateKey(namespace: Bytes): Bytes {
+  return join([COLLECTION, PRIVATE], namespace);
+}
+
+/** All objects that lost one who held them. */
+export const ALL_CANDIDATES = { from: candidateKey(NO_BYTES), to: collectingKey(NO_BYTES) };
+/** All objects that are being collected. */
+export const ALL_COLLECTING = { from: collectingKey(NO_BYTES), to: privateKey(NO_BYTES) };
+
+/** Whose record a key of {@link ALL_CANDIDATES} or {@link ALL_COLLECTING} is: the node. */
+export function readCollectionKey(key: Bytes): Bytes {
+  return key.slice(2);
+}
+
+/** The namespace of a node, by {@link namespaceBytes}. */
+export function namespaceOfNode(node: Bytes): Bytes {
+  return node.subarray(0, 1 + node[0]!);
+}
+
+/** Where the records of a node are, which is an object. */
+export function keysOfNode(node: Bytes): ObjectKeys {
+  const namespace = namespaceOfNode(node);
+  return new ObjectKeys(namespace, node.slice(namespace.length));
+}
+
+/** The records of all objects of a namespace. */
+export function recordsOf(namespace: Bytes): { from: Bytes; to: Bytes } {
+  const prefix = join([OBJECTS], namespace);
+  return { from: prefix, to: after(prefix) };
+}
+
+/** The object that a record of {@link recordsOf} belongs to: its node. */
+export function nodeOfRecord(key: Bytes): Bytes {
+  return key.slice(1, 2 + key[1]! + ID_BYTES);
 }
 
 /** Where one object's records are. @param namespace by {@link namespaceBytes}. */

@@ -27,6 +27,21 @@ import {
 export interface LmdbOptions {
   /** Whether this process alone may have the directory; true by default. Who says false has another way to make sure. */
   readonly lock?: boolean;
+  /** Told when a transaction fails. */
+  readonly failed?: (error: RpcError) => void;
+}
+
+/** For so long after a transaction has failed every other fails as well, in milliseconds. */
+const FAILURE_MS = 1000;
+
+/** So long closing may take after a failure, in milliseconds. */
+const CLOSE_MS = 500;
+/** A disk with so few bytes left is full: that is no more than the pages of a large transaction. */
+const LITTLE_ROOM = 4 << 20;
+
+interface Failure {
+  readonly error: RpcError;
+  readonly at: number;
 }
 
 interface Group {
@@ -59,8 +74,12 @@ export async function openLmdbStore(directory: string, options: LmdbOptions = {}
       encoding: "binary",
       keyEncoding: "binary",
       cache: false,
+      // Groups are made here. The promises of those that lmdb makes by itself cannot be listened to: one that failed would end the process.
+      eventTurnBatching: false,
+      // Also in a directory that was there, and that others may read.
+      permissionsMode: 0o600,
     });
-    return new LmdbStore(database, lock);
+    return new LmdbStore(directory, database, lock, options.failed);
   } catch (thrown) {
     await lock?.release();
     throw storeFailure(thrown);
@@ -78,17 +97,26 @@ async function loadLmdb(): Promise<typeof openLmdb> {
 }
 
 class LmdbStore implements Store {
+  private readonly directory: string;
   private readonly database: Database;
   private readonly lock: DirectoryLock | null;
   private group: Group | null = null;
   private committing = false;
-  private readonly flushes = new Set<Promise<void>>();
-  private failure: RpcError | null = null;
+  private readonly unflushed = new Set<Group>();
+  private readonly onFailed: LmdbOptions["failed"];
+  private failure: Failure | null = null;
   private closing: Promise<void> | null = null;
   private readonly view: View;
 
-  constructor(database: Database, lock: DirectoryLock | null) {
+  constructor(
+    directory: string,
+    database: Database,
+    lock: DirectoryLock | null,
+    onFailed: LmdbOptions["failed"],
+  ) {
+    this.directory = directory;
     this.database = database;
+    this.onFailed = onFailed;
     this.view = {
       get: (key) => database.get(key),
       range: (range) => entriesOf(database, range),
@@ -106,7 +134,7 @@ class LmdbStore implements Store {
 
   write(writes: readonly Write[]): Commit {
     if (this.closing !== null) throw closedError();
-    if (this.failure !== null) throw this.failure;
+    this.checkFailure();
     if (this.group === null) {
       this.group = { writes: [], committed: milestone(), flushed: milestone() };
       // With what else is written in this turn, by other objects too.
@@ -122,9 +150,13 @@ class LmdbStore implements Store {
   }
 
   private async end(): Promise<void> {
-    while (this.group !== null || this.committing || this.flushes.size > 0)
-      await Promise.allSettled([this.group?.flushed.promise, ...this.flushes]);
-    await this.database.close();
+    while (this.group !== null || this.committing || this.unflushed.size > 0) {
+      const all = [...this.unflushed, ...(this.group === null ? [] : [this.group])];
+      await Promise.allSettled(all.map(({ flushed }) => flushed.promise));
+    }
+    const closed = this.database.close();
+    // All that was written is safe or was refused; lmdb may wait for a flush of what failed, which never comes.
+    await (this.failure === null ? closed : Promise.race([closed, pause(CLOSE_MS)]));
     await this.lock?.release();
   }
 
@@ -134,19 +166,22 @@ class LmdbStore implements Store {
     this.group = null;
     this.committing = true;
     const made = this.make(group.writes);
-    // It never settles when the commit fails.
+    // When the commit fails, it may never settle, or fail as well.
     const flush = new Promise<void>((resolve) => {
-      void database.flushed.then(() => resolve());
+      database.flushed.then(
+        () => resolve(),
+        () => {},
+      );
     });
     made.then(
       () => {
         this.committing = false;
         group.committed.resolve();
-        const flushed = flush.then(() => {
-          this.flushes.delete(flushed);
+        this.unflushed.add(group);
+        void flush.then(() => {
+          this.unflushed.delete(group);
           group.flushed.resolve();
         });
-        this.flushes.add(flushed);
         this.commit();
       },
       (thrown: unknown) => this.failed(group, thrown),
@@ -184,16 +219,41 @@ class LmdbStore implements Store {
     else void database.put(write.key, write.value);
   }
 
-  /** For good: what was to come after a transaction that is not there must not be there either. */
+  /** What was to come after a transaction that is not there must not be there either. */
   private failed(group: Group, thrown: unknown): void {
-    const error = storeFailure(thrown);
-    this.failure = error;
+    const error = this.failureOf(thrown);
+    this.failure = { error, at: performance.now() };
     this.committing = false;
-    for (const lost of [group, this.group]) {
+    // Whether those before it are on the disk is never told then.
+    for (const lost of [group, this.group, ...this.unflushed]) {
       lost?.committed.reject(error);
       lost?.flushed.reject(error);
     }
     this.group = null;
+    this.unflushed.clear();
+    this.onFailed?.(error);
+  }
+
+  /** LMDB calls it an error of input and output when a disk has room for less than it is to write. */
+  private failureOf(thrown: unknown): RpcError {
+    const error = storeFailure(thrown);
+    if (error.code !== "storage-failed") return error;
+    try {
+      const { bavail, bsize } = fs.statfsSync(this.directory);
+      if (bavail * bsize >= LITTLE_ROOM) return error;
+      const text = `no space but ${bavail * bsize} bytes (${error.message})`;
+      return storeFailure(new Error(text, { cause: thrown }));
+    } catch {
+      return error;
+    }
+  }
+
+  /** @throws the failure of a transaction, until everybody who wrote in it has long heard of that. Then the disk may have room again. */
+  private checkFailure(): void {
+    const { failure } = this;
+    if (failure === null) return;
+    if (performance.now() - failure.at < FAILURE_MS) throw failure.error;
+    this.failure = null;
   }
 
   private read<T>(read: () => T): T {
@@ -217,6 +277,12 @@ function entriesOf(
   const found: Entry[] = [];
   for (const { key, value } of database.getRange(options)) found.push({ key, value });
   return found;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }
 
 function closedError(): RpcError {

@@ -29,4 +29,6 @@ export function open(options: {
   readonly encoding: "binary";
   readonly keyEncoding: "binary";
   readonly cache: boolean;
+  readonly eventTurnBatching: boolean;
+  readonly permissionsMode: number;
 }): Database;

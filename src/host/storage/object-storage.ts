@@ -13,7 +13,7 @@ import { KeyValues, type Named, overlay } from "./key-values.js";
 import { type Bytes, type Soon, type Store, storeFailure, type Write } from "./store.js";
 import { Transaction, type TransactionBase } from "./transaction.js";
 import type { ValueCodecs } from "./values.js";
-import { type HoldingWriter, WriteQueue } from "./write-queue.js";
+import { type HoldingWriter, type ValueRoots, WriteQueue } from "./write-queue.js";
 
 /** What is around the storage of one object. */
 export interface StorageSurroundings {
@@ -24,6 +24,9 @@ export interface StorageSurroundings {
   readonly turns: Turns;
   readonly codecs: ValueCodecs;
   readonly holdings: HoldingWriter;
+  readonly roots: ValueRoots;
+  /** Whether the object is being collected: it can do nothing that would wake it again. */
+  readonly isLast: boolean;
   /** Bytes of the cache; and, once more, of what waits for the disk. */
   readonly cacheBytes: number;
   /** The alarm as it was when the object was activated. */
@@ -54,6 +57,7 @@ export class ObjectStorage extends KeyValues {
   /** Changes with every write: what is read meanwhile from the store may be old when it comes. */
   #epoch = 0;
   #broken: RpcError | null = null;
+  readonly #transactions = new Set<Transaction>();
 
   constructor(around: StorageSurroundings) {
     super();
@@ -61,12 +65,13 @@ export class ObjectStorage extends KeyValues {
     this.codecs = around.codecs;
     this.#cache = new ByteCache(around.cacheBytes);
     this.#alarm = new AlarmSlot(around.keys, around.alarm);
-    const { store, keys, output, holdings, turns } = around;
+    const { store, keys, output, holdings, roots, turns } = around;
     this.#queue = new WriteQueue({
       store,
       keys,
       output,
       holdings,
+      roots,
       bound: around.cacheBytes,
       soon: (run) => turns.soon(run),
       isTentative: () => around.isTentative(),
@@ -107,6 +112,7 @@ export class ObjectStorage extends KeyValues {
     this.#use();
     const outcome = await this.#around.section(async () => {
       const txn = new Transaction(this.#base());
+      this.#transactions.add(txn);
       try {
         const value = await closure(txn);
         txn.commit();
@@ -114,6 +120,8 @@ export class ObjectStorage extends KeyValues {
       } catch (thrown) {
         txn.abandon();
         return { thrown };
+      } finally {
+        this.#transactions.delete(txn);
       }
     });
     if ("thrown" in outcome) throw outcome.thrown;
@@ -162,6 +170,7 @@ export class ObjectStorage extends KeyValues {
   _break(error: RpcError): void {
     this.#broken ??= error;
     this.#queue.break(error);
+    for (const txn of this.#transactions) txn.abandon();
   }
 
   /** @internal Resolves when the store has nothing of this object in its hands any more. */
@@ -236,6 +245,10 @@ export class ObjectStorage extends KeyValues {
 
   protected changeAlarm(time: number | null, options: PutOptions): void {
     this.#use();
+    if (time !== null && this.#around.isLast) {
+      const message = "an object that is being collected cannot set an alarm";
+      throw new RpcError("failed", "object-collected", message);
+    }
     const writes = this.#alarm.change(time);
     if (writes.length > 0)
       this.#queue.add(writes, writeOptions(options), this.#around.alarmChanged);
@@ -251,7 +264,13 @@ export class ObjectStorage extends KeyValues {
   #asked<T>(ask: () => Soon<T>): Soon<T> {
     try {
       const soon = ask();
-      return soon instanceof Promise ? soon.catch((thrown: unknown) => this.#failed(thrown)) : soon;
+      if (!(soon instanceof Promise)) return soon;
+      const { roots, turns } = this.#around;
+      const read = roots.reading();
+      // Whoever reads has what was read before this turn is over.
+      const end = (): void => turns.after(read);
+      soon.then(end, end);
+      return soon.catch((thrown: unknown) => this.#failed(thrown));
     } catch (thrown) {
       return this.#failed(thrown);
     }
@@ -273,6 +292,7 @@ export class ObjectStorage extends KeyValues {
       load,
       loadRange,
       held,
+      holdValue: (value) => this.#around.roots.holdValue(value),
       get alarm() {
         return shown();
       },

@@ -67,7 +67,8 @@ export type Soon<T> = T | Promise<T>;
  *
  * - `write` makes all of its writes, in their order, or none; after all transactions of earlier calls.
  * - What is derived sees what was written before it, by whomever, and is made as a part of the same transaction.
- * - Once one has failed, every later one fails: what depends on it must not be there without it.
+ * - When one has failed, every later one fails until all who wrote in it have heard of that: what depends on it must not be there
+ *   without it.
  * - A read gives what was committed when it was called, of one moment, or later; never less, never half of a transaction.
  * - Whoever has given bytes to `write` does not change them; those that a read gave are the reader's own.
  *

@@ -14,6 +14,8 @@ export interface TransactionBase {
   loadRange(range: KeyRange): Soon<readonly Named[]>;
   held<T>(soon: Soon<T>, options: ReadOptions): Soon<T>;
   readonly alarm: number | null;
+  /** @returns lets go of whom the value holds; null for nobody. */
+  holdValue(value: Bytes): (() => void) | null;
   /** All of these are there together, or none. */
   saveAll(writes: Iterable<{ readonly named: Named; readonly options: PutOptions }>): void;
   changeAlarm(time: number | null, options: PutOptions): void;
@@ -27,6 +29,7 @@ export class Transaction extends KeyValues {
     string,
     { readonly named: Named; readonly options: PutOptions }
   >();
+  private readonly roots: (() => void)[] = [];
   private alarmChange: { readonly time: number | null; readonly options: PutOptions } | null = null;
   private state: "open" | "rolled back" | "over" = "open";
 
@@ -40,6 +43,7 @@ export class Transaction extends KeyValues {
   rollback(): void {
     this.check();
     this.state = "rolled back";
+    this.letGo();
   }
 
   /** The closure has ended: what it wrote is written, unless it rolled back. */
@@ -49,11 +53,13 @@ export class Transaction extends KeyValues {
     this.base.saveAll(this.writes.values());
     if (this.alarmChange !== null)
       this.base.changeAlarm(this.alarmChange.time, this.alarmChange.options);
+    this.letGo();
   }
 
   /** The closure has failed. */
   abandon(): void {
     this.state = "over";
+    this.letGo();
   }
 
   protected load(name: string, key: Bytes, options: ReadOptions): Soon<Bytes | null> {
@@ -74,6 +80,8 @@ export class Transaction extends KeyValues {
 
   protected save(named: Named, options: PutOptions): void {
     this.check();
+    const root = named.value === null ? null : this.base.holdValue(named.value);
+    if (root !== null) this.roots.push(root);
     this.writes.set(named.name, { named, options });
   }
 
@@ -93,6 +101,10 @@ export class Transaction extends KeyValues {
   protected changeAlarm(time: number | null, options: PutOptions): void {
     this.check();
     this.alarmChange = { time, options };
+  }
+
+  private letGo(): void {
+    for (const release of this.roots.splice(0)) release();
   }
 
   private check(): void {

@@ -26,12 +26,21 @@ export interface HoldingWriter {
   writeFor(clears: boolean, values: ReadonlyMap<string, PendingValue>): Write | null;
 }
 
+/** Whom values hold that the store does not show yet. */
+export interface ValueRoots {
+  /** @returns to be called when the value is in the store, or never will be; null where there is nothing to be let go. */
+  holdValue(value: Bytes): (() => void) | null;
+  /** A read of the store that takes time has begun. @returns to be called when what it gave was taken. */
+  reading(): () => void;
+}
+
 /** What is around a queue. */
 export interface QueueSurroundings {
   readonly store: Store;
   readonly keys: ObjectKeys;
   readonly output: OutputGate;
   readonly holdings: HoldingWriter;
+  readonly roots: ValueRoots;
   /** Bytes that may wait to be written before writers wait. */
   readonly bound: number;
   /** Calls `run` when the code that runs now has come to its next `await`. */
@@ -57,6 +66,8 @@ class Batch {
   readonly values = new Map<string, PendingValue>();
   readonly others: Write[] = [];
   readonly onCommitted: (() => void)[] = [];
+  /** What lets go of whom the values hold, those written over included: they may be seen for a moment. */
+  readonly roots: (() => void)[] = [];
   unlock: (() => void) | null = null;
   bytes = 0;
 }
@@ -88,6 +99,8 @@ export class WriteQueue {
     const batch = this.batchFor(options);
     const pending = { key, value, keep: options.keep };
     const cost = costOf(name, value);
+    const root = value === null ? null : this.around.roots.holdValue(value);
+    if (root !== null) batch.roots.push(root);
     batch.values.set(name, pending);
     batch.bytes += cost;
     this.unsaved += cost;
@@ -142,11 +155,12 @@ export class WriteQueue {
       if (holdings !== null) writes.push(holdings);
       commit = around.store.write(writes);
     } catch (thrown) {
+      letGo(open);
       return around.failed(storeFailure(thrown));
     }
     commit.committed.then(
       () => this.committed(open),
-      () => {},
+      () => letGo(open),
     );
     const flushed: Promise<void> = commit.flushed.then(
       () => this.flushed(open, flushed),
@@ -181,6 +195,7 @@ export class WriteQueue {
   /** For good: what is not handed over never will be. */
   break(error: RpcError): void {
     this.broken ??= error;
+    if (this.open !== null) letGo(this.open);
     this.open = null;
     this.letIn();
   }
@@ -213,6 +228,7 @@ export class WriteQueue {
       this.around.committed(name, pending);
     }
     for (const listener of batch.onCommitted) listener();
+    letGo(batch);
   }
 
   private flushed(batch: Batch, flush: Promise<void>): void {
@@ -226,6 +242,10 @@ export class WriteQueue {
     if (this.unsaved > this.around.bound && this.broken === null) return;
     for (const go of this.waitingForRoom.splice(0)) go();
   }
+}
+
+function letGo(batch: Batch): void {
+  for (const release of batch.roots.splice(0)) release();
 }
 
 const NO_BYTES = new Uint8Array();

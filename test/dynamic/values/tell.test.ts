@@ -85,6 +85,7 @@ describe("the redaction of errors in values", () => {
     expect(seen).toHaveLength(2);
     expect(seen[0]).toEqual({
       type: "failed",
+      code: "method-failed",
       message: "outer",
       trace: "place",
       details: [],

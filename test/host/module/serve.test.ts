@@ -1,5 +1,8 @@
 // A module being served in this process: objects, pages, WebSockets, addresses, and the end of it.
 
+import { once } from "node:events";
+import http, { type IncomingMessage } from "node:http";
+import net from "node:net";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -37,6 +40,7 @@ export default {
         setTimeout(() => body.close(), 50);
       },
     }));
+    if (pathname === "/late") await new Promise(globalThis.late);
     if (pathname === "/never") return new Response(new ReadableStream({
       start: (body) => body.enqueue(new Uint8Array(1)),
     }));
@@ -132,6 +136,18 @@ describe("a module that is served", () => {
     ]);
   });
 
+  it("also when the client would have it go no further", async () => {
+    const { serving } = await serve();
+    const headers = { connection: "close, CF-Connecting-IP" };
+    const [answer] = (await once(
+      http.get(new URL("address", serving.url), { headers }),
+      "response",
+    )) as [IncomingMessage];
+    let text = "";
+    for await (const part of answer) text += String(part);
+    expect(JSON.parse(text)).toEqual([["cf-connecting-ip", "127.0.0.1"]]);
+  });
+
   it("or from the proxy that it is told to believe: the last that this one added", async () => {
     const { get } = await serve({ addressHeader: "X-Forwarded-For" });
     expect(await (await get("address", { "X-Forwarded-For": "6.6.6.6, 10.0.0.7" })).json()).toEqual(
@@ -144,6 +160,20 @@ describe("a module that is served", () => {
     const { get, reports } = await serve();
     const answer = await get("throw");
     expect([answer.status, await answer.text()]).toEqual([500, "500 Internal Server Error\n"]);
+    expect(reports).toEqual(["GET /throw: the password is 1234"]);
+  });
+
+  it("does not tell of what clients do wrong", async () => {
+    const { serving, get, reports } = await serve();
+    const { port, hostname } = new URL(serving.url);
+    for (const target of ["ftp://a.test/", "/never"]) {
+      const socket = net.connect(Number(port), hostname);
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      await once(socket, "data");
+      socket.resetAndDestroy();
+      await once(socket, "close");
+    }
+    await get("throw");
     expect(reports).toEqual(["GET /throw: the password is 1234"]);
   });
 
@@ -183,6 +213,25 @@ describe("a module that is served", () => {
     const never = await second.get("never", { connection: "keep-alive" });
     await second.serving.close(1);
     await expect(never.text()).rejects.toThrow("terminated");
+  });
+
+  it("says at its end that a connection is over, and does not wait for one that never began", async () => {
+    const { serving } = await serve();
+    const url = new URL("late", serving.url);
+    const silent = net.connect(Number(url.port), url.hostname);
+    await once(silent, "connect");
+    const agent = new http.Agent({ keepAlive: true });
+    const shared = globalThis as { late?: (answer: () => void) => void };
+    const asked = new Promise<() => void>((resolve) => (shared.late = resolve));
+    const answered = once(http.get(url, { agent }), "response");
+    const answer = await asked;
+    const closed = serving.close(600_000);
+    answer();
+    const [{ headers, statusCode }] = (await answered) as [IncomingMessage];
+    expect([headers.connection, statusCode]).toEqual(["close", 404]);
+    agent.destroy();
+    await Promise.all([closed, once(silent, "close")]);
+    delete shared.late;
   });
 
   it("is not served at a port that is taken, and leaves nothing open", async () => {

@@ -193,6 +193,21 @@ describe("an alarm", () => {
     expect(heard).toHaveLength(1);
   });
 
+  it("rings by the clock of the machine when that is set back, once", async () => {
+    const { clock, host } = await start();
+    await host.env.CLOCKS.getByName("a").set(START + 60_000);
+    await host.env.CLOCKS.getByName("b").set(START + 2000);
+    await clock.advance(5000);
+    expect(heard).toHaveLength(1);
+    clock.jump(START - 86_400_000);
+    await clock.advance(86_400_000 + 59_999);
+    expect(heard).toHaveLength(1);
+    await clock.advance(1);
+    expect(heard).toHaveLength(2);
+    await clock.advance(1e7);
+    expect(heard).toHaveLength(2);
+  });
+
   it("that is put off while it waits to be let in does not ring before its new time", async () => {
     const { clock, host, store } = await start();
     const stub = host.env.CLOCKS.getByName("a");

@@ -325,6 +325,24 @@ describe("an object that is idle", () => {
     expect([await stub.remember(), await stub.get("kept")]).toEqual([1, 1]);
   });
 
+  it("is evicted all the same when the clock of the machine is set back, or jumps ahead", async () => {
+    const clock = new VirtualClock();
+    const host = await testHost({ BOXES: Box }, { clock });
+    const stub = host.env.BOXES.getByName("a");
+    expect(await stub.remember()).toBe(1);
+    await clock.advance(5000);
+    clock.jump(clock.now - 86_400_000);
+    await clock.advance(5000);
+    // What is left of its time counts from when that was seen.
+    expect(host.activeObjects).toBe(1);
+    await clock.advance(10_000);
+    expect(host.activeObjects).toBe(0);
+    expect(await stub.remember()).toBe(1);
+    clock.jump(clock.now + 86_400_000);
+    await clock.advance(10_000);
+    expect(host.activeObjects).toBe(0);
+  });
+
   it("is not idle while a call runs, something of it is held, or it waits for something", async () => {
     const clock = new VirtualClock();
     const host = await testHost({ BOXES: Box }, { clock });

@@ -10,6 +10,9 @@ class A extends DurableObject {
   hello(): string {
     return "hello";
   }
+  async keep(): Promise<void> {
+    await this.ctx.storage.put("kept", true);
+  }
 }
 class B extends DurableObject {}
 
@@ -68,6 +71,18 @@ describe("an id", () => {
     const id = first.env.A.idFromName("x").toString();
     const second = await testHost({ A }, { store: store.crash() });
     expect(second.env.A.idFromName("x").toString()).toBe(id);
+  });
+});
+
+it("data whose secret is gone is refused, not given another: no id would lead to its object", async () => {
+  const store = new FaultyStore();
+  const host = await testHost({ A }, { store });
+  await host.env.A.getByName("a").keep();
+  const key = new TextEncoder().encode("\0format");
+  await store.write([{ key, value: null }]).flushed;
+  await expect(testHost({ A }, { store: store.crash() })).rejects.toMatchObject({
+    code: "storage-corrupt",
+    message: expect.stringContaining("the database is damaged") as string,
   });
 });
 

@@ -38,7 +38,8 @@ it("an object that breaks in a living process breaks its stubs at once; a new on
   await neighbour.add();
   const broken = new Promise<RpcError>((resolve) => used.onRpcBroken(resolve as never));
   const error = RpcError.of(await failure(used.abort()))!;
-  expect(error.type).toBe("disconnected");
+  // With its code, which strangers are not told.
+  expect(error).toMatchObject({ type: "disconnected", code: "object-broken", details: [] });
   // Whoever has heard that the call failed gets a good one.
   using fresh = host.counter("a");
   expect(await fresh.add()).toBe(2);

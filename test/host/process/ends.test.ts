@@ -153,6 +153,7 @@ it("a supervisor that is killed takes its processes along; the directory is free
   let spinner = "/0";
   while ((await ask(spinner)).at !== objects[0]) spinner += "0";
   const spun = failure(ask(`${spinner}?spin`));
+  const spunToo = failure(ask("/spin"));
   const two = await failure(startTestHost({ directory }));
   expect(two).toMatchObject({ code: "storage-locked" });
   const ended = new Promise((resolve) => {
@@ -161,7 +162,7 @@ it("a supervisor that is killed takes its processes along; the directory is free
   process.kill(objects[1]!, "SIGSTOP");
   supervisor.kill("SIGKILL");
   await ended;
-  await spun;
+  await Promise.all([spun, spunToo]);
   await vanished([objects[0]!, front]);
   // What is stopped hears of nothing; nobody runs its objects meanwhile, with however many slots.
   const next = startTestHost({ directory });

@@ -1,7 +1,11 @@
 // The front of a host: requests that reach objects, also while it, or what is behind it, is not there; and what signals mean.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import net from "node:net";
 import { expect, it } from "vitest";
+import { RpcError } from "../../../src/index.js";
 import {
   dataFolder,
   hostsOfProcesses,
@@ -28,6 +32,9 @@ async function ask(port: number, path: string): Promise<Answer> {
   return (await response.json()) as Answer;
 }
 
+const sockets = (): number =>
+  process.getActiveResourcesInfo().filter((what) => what === "TCPSocketWrap").length;
+
 const portOf = (host: TestHost): number => host.server.address!.port;
 
 it("answers by objects, and is started again when it dies; requests wait meanwhile", async () => {
@@ -42,6 +49,74 @@ it("answers by objects, and is started again when it dies; requests wait meanwhi
   process.kill(host.server.processes.objects[1]!, "SIGKILL");
   await until(() => host.reports.length === 3, "the ends were not noticed");
   expect(await ask(port, "/a")).toMatchObject({ count: 3 });
+});
+
+/** Connections with a request on each. */
+function requests(port: number, count: number): Promise<string>[] {
+  const sockets = Array.from({ length: count }, () => net.connect(port, "127.0.0.1"));
+  return sockets.map(async (socket) => {
+    socket.write("GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let text = "";
+    socket.on("error", () => {});
+    socket.on("data", (bytes: Buffer) => (text += String(bytes)));
+    await new Promise((resolve) => socket.once("close", resolve));
+    return text.slice(0, "HTTP/1.1 200".length);
+  });
+}
+
+it("has what a front that hangs and dies had not taken be answered by the next one", async () => {
+  const host = await startTestHost({ listen: { port: 0 } });
+  const port = portOf(host);
+  await ask(port, "/a");
+  const first = host.server.processes.front!;
+  host.pids();
+  process.kill(first, "SIGSTOP");
+  const answers = requests(port, 100);
+  // They are accepted, whatever the front does.
+  await until(() => openSockets(process.pid) > 100, "they were not accepted");
+  process.kill(first, "SIGKILL");
+  const said = await Promise.all(answers);
+  expect(new Set(said)).toEqual(new Set(["HTTP/1.1 200"]));
+});
+
+/** File descriptors that are sockets. */
+function openSockets(pid: number): number {
+  const folder = `/proc/${pid}/fd`;
+  const links = fs.readdirSync(folder).map((name) => {
+    try {
+      return fs.readlinkSync(`${folder}/${name}`);
+    } catch {
+      return "";
+    }
+  });
+  return links.filter((link) => link.startsWith("socket:")).length;
+}
+
+it("serves as many connections as it may have; more are closed, and none of the others notices", async () => {
+  const host = await startTestHost({ listen: { port: 0 }, connections: 20 });
+  const port = portOf(host);
+  const kept = Array.from({ length: 20 }, () => net.connect(port, "127.0.0.1"));
+  let closed = 0;
+  for (const socket of kept) socket.on("close", () => closed++);
+  await Promise.all(kept.map(async (socket) => once(socket, "connect")));
+  for (const socket of kept) socket.write("GET /a HTTP/1.1\r\n");
+  const answers = requests(port, 500);
+  expect(new Set(await Promise.all(answers))).toEqual(new Set([""]));
+  expect(closed).toBe(0);
+  for (const socket of kept) {
+    socket.write("Host: a\r\n\r\n");
+    const [bytes] = (await once(socket, "data")) as [Buffer];
+    expect(String(bytes)).toMatch(/^HTTP\/1.1 200/);
+    socket.destroy();
+  }
+  await until(
+    () =>
+      ask(port, "/a").then(
+        () => true,
+        () => false,
+      ),
+    "it serves no more",
+  );
 });
 
 it("a new version takes over without a request that is refused", async () => {
@@ -71,6 +146,73 @@ it("a new version takes over without a request that is refused", async () => {
   expect(counts).toEqual(counts.map((_, i) => i + 1));
   expect(failures).toEqual([]);
   expect(host.reports).toEqual([]);
+});
+
+it("connections that a front has not got when it dies are the next one's", async () => {
+  const host = await startTestHost({ listen: { port: 0 } });
+  const port = portOf(host);
+  const front = host.server.processes.front!;
+  process.kill(front, "SIGSTOP");
+  const asked = Array.from({ length: 10 }, (_, i) => ask(port, `/${i}`));
+  const outcomes = Promise.allSettled(asked);
+  // Both ends are in this process.
+  await until(() => sockets() >= 2 * asked.length - 2, "they do not connect");
+  process.kill(front, "SIGKILL");
+  const failed = (await outcomes).filter(({ status }) => status === "rejected");
+  // One was on its way.
+  expect(failed.length).toBeLessThanOrEqual(1);
+});
+
+it("a front that does not yield is replaced, and it is told where it was", async () => {
+  const traces: string[] = [];
+  const host = await startTestHost({
+    listen: { port: 0 },
+    yieldTime: 2000,
+    report: (error, what) =>
+      traces.push(`${what}: ${(error as Error).message}\n${RpcError.of(error)!.trace}`),
+  });
+  await expect(ask(portOf(host), "/spin")).rejects.toThrow();
+  await until(() => traces.length === 1, "the end was not noticed");
+  expect(await ask(portOf(host), "/a")).toMatchObject({ count: 1 });
+  expect(traces).toEqual([
+    expect.stringMatching(
+      /^front: the process ended: SIGKILL, since it did not yield for 2000 ms\n +at [^]*program/,
+    ),
+  ]);
+});
+
+it("a new front that dies while the old one is busy with its end is replaced, too", async () => {
+  const host = await startTestHost({ listen: { port: 0 }, drainTime: 600_000 });
+  const port = portOf(host);
+  const first = host.server.processes.front;
+  const slow = ask(port, "/slow?wait=600000").catch(String);
+  await ask(port, "/a");
+  const reloaded = host.server.reload();
+  const changed = (): boolean => ![first, null].includes(host.server.processes.front);
+  await until(changed, "no new front");
+  process.kill(host.server.processes.front!, "SIGKILL");
+  await until(() => host.reports.length === 1, "the end was not noticed");
+  expect(await ask(port, "/a")).toMatchObject({ count: 2 });
+  expect(await slow).toContain("fetch failed");
+  await reloaded;
+});
+
+it("a host that ends while a front takes over lets what runs end in both", async () => {
+  const host = await startTestHost({ listen: { port: 0 } });
+  const port = portOf(host);
+  const first = host.server.processes.front;
+  const old = ask(port, "/old?wait=3000");
+  await ask(port, "/a");
+  const reloaded = host.server.reload();
+  const changed = (): boolean => ![first, null].includes(host.server.processes.front);
+  await until(changed, "no new front");
+  const one = ask(port, "/one?wait=1000");
+  expect(await ask(port, "/a")).toMatchObject({ pid: host.server.processes.front });
+  const drained = host.server.drain(60_000);
+  expect((await old).pid).toBe(first);
+  expect((await one).count).toBe(1);
+  await drained;
+  await reloaded;
 });
 
 interface Said {

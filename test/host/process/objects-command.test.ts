@@ -4,8 +4,18 @@ import { spawn } from "node:child_process";
 import { expect, it } from "vitest";
 import { Misuse } from "../../../src/cli/misuse.js";
 import { runObjects } from "../../../src/cli/objects.node.js";
+import type { Namespace } from "../../../src/host.node.js";
 import { RpcError } from "../../../src/index.js";
-import { commandFile, dataFolder, failure, hostsOfProcesses, startTestHost } from "./kit.js";
+import {
+  commandFile,
+  dataFolder,
+  failure,
+  hostsOfProcesses,
+  nameInEachSlot,
+  programUrl,
+  startTestHost,
+} from "./kit.js";
+import type { Counter } from "./programs/program.js";
 
 hostsOfProcesses();
 
@@ -137,6 +147,7 @@ it("refuses what makes no sense, and what belongs to nobody", async () => {
     ["list", "--limit", "none"],
     ["list", "--after", "x"],
     ["list", "--colour"],
+    ["show", "COUNTERS", "id", "--for-good"],
   ];
   for (const args of misuses) {
     const run = runObjects([...args, "--data", directory], () => {});
@@ -149,4 +160,62 @@ it("refuses what makes no sense, and what belongs to nobody", async () => {
     stderr: expect.stringContaining("is none of") as string,
   });
   expect((await objects(directory, "--help")).stdout).toContain("usage: capstan objects");
+});
+
+it("deletes for good: who calls is told, who holds one too, and nothing brings it back", async () => {
+  const directory = dataFolder();
+  const namespaces = ["COUNTERS", "OTHERS"];
+  const host = await startTestHost({ directory, processes: 2, data: { namespaces } });
+  const [a, b] = (await nameInEachSlot(host)) as [string, string];
+  const command = async (...args: string[]) =>
+    objects(directory, ...args.slice(0, 2), "--name", ...args.slice(2));
+  using target = host.counter(a);
+  await target.add();
+  using holder = host.counter(b);
+  await holder.keep("near", target);
+  expect(await command("delete", "COUNTERS", a, "--for-good", "--json")).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining('"forGood":true') as string,
+  });
+  expect(await failure(target.get())).toMatchObject({ code: "object-deleted" });
+  const deleted = async (): Promise<void> => {
+    using stub = host.counter(a);
+    expect((await failure(stub.get())).message).toContain(`the object COUNTERS/${a} was deleted`);
+    expect((await failure(stub.get())).code).toBe("object-deleted");
+    using again = host.counter(b);
+    expect((await failure(again.addAtKept("near", 1))).message).toContain("was deleted");
+  };
+  await deleted();
+  expect(jsonLines(await command("show", "COUNTERS", a, "--json"))).toEqual([
+    expect.objectContaining({ deleted: true, values: 0, active: false }),
+  ]);
+  expect((await objects(directory, "list", "COUNTERS")).stdout).toMatch(/^\S+ {2}deleted$/m);
+  // To clear it is no way back.
+  expect((await command("delete", "COUNTERS", a)).status).toBe(0);
+  await deleted();
+
+  // The same by the supervisor, for an object of another process.
+  const { COUNTERS } = host.server.env as unknown as { COUNTERS: Namespace<object> };
+  await host.server.delete("COUNTERS", COUNTERS.idFromName(b));
+  expect(await failure(holder.get())).toMatchObject({ code: "object-deleted" });
+  await expect(host.server.delete("NONE", COUNTERS.idFromName(b))).rejects.toMatchObject({
+    code: "invalid-argument",
+  });
+
+  // One of a namespace that the program does not have any more, also where no host runs.
+  const { OTHERS } = host.server.env as unknown as { OTHERS: Namespace<Counter> };
+  for (const name of ["one", "two"]) {
+    using other = OTHERS.getByName(name);
+    await other.add();
+  }
+  await host.server.reload({ program: programUrl(), data: {} });
+  expect((await command("delete", "OTHERS", "one", "--for-good")).status).toBe(0);
+  expect((await command("evict", "OTHERS", "one")).stdout).toContain("inactive");
+  await host.server.close();
+  expect((await command("delete", "OTHERS", "two", "--for-good")).status).toBe(0);
+  const left = jsonLines(await objects(directory, "list", "OTHERS", "--json"));
+  expect(left).toEqual([
+    expect.objectContaining({ deleted: true }),
+    expect.objectContaining({ deleted: true }),
+  ]);
 });

@@ -127,6 +127,43 @@ it("a new version that cannot be loaded is refused, and the old one is not touch
   expect(await after.add()).toBe(3);
 });
 
+it("a process that dies while the new version is loaded does not keep that from taking over", async () => {
+  const host = await startTestHost({ data: { version: 1 } });
+  const reloaded = host.server.reload({ program: programUrl(), data: { version: 2, loads: 1000 } });
+  process.kill(host.pids()[0]!, "SIGKILL");
+  await reloaded;
+  using stub = host.counter("a");
+  expect(await stub.version()).toBe(2);
+  expect(host.reports).toEqual([expect.stringContaining("slot 0: the process ended: SIGKILL")]);
+});
+
+it("what a program says to whoever started it, and where accusations go, ends nobody else", async () => {
+  const host = await startTestHost();
+  using stub = host.counter("a");
+  await stub.babble();
+  await failure(stub.exit());
+  await until(() => host.reports.length === 1, "the end was not noticed");
+  expect(host.reports).toEqual(["slot 0: the process ended: exit code 3"]);
+  using again = host.counter("a");
+  expect(await again.add()).toBe(1);
+});
+
+it("a process whose storage has failed is replaced, and it is told why", async () => {
+  const host = await startTestHost();
+  using stub = host.counter("a");
+  expect(await stub.add()).toBe(1);
+  await stub.fillDisk();
+  expect(RpcError.of(await failure(stub.add()))).toMatchObject({ type: "disconnected" });
+  await until(() => host.reports.length === 1, "the end was not noticed");
+  expect(host.reports).toEqual([
+    expect.stringMatching(
+      /^slot 0: the process ended: exit code 1, since there is no room left on the disk: /,
+    ),
+  ]);
+  using again = host.counter("a");
+  expect(await again.add()).toBe(2);
+});
+
 it("a process that cannot be started again is tried again, while others work", async () => {
   const host = await startTestHost({ processes: 2 });
   const names = await nameInEachSlot(host);

@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
 import { MemoryStore, openLmdbStore, type Store } from "../../../src/host.node.js";
+import { LiveRoots } from "../../../src/host/collect/live-roots.js";
 import { SavedStore } from "../../../src/host/references/saved-store.js";
 import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
 import { namespaceBytes, nodeOf } from "../../../src/host/storage/keys.js";
@@ -18,7 +19,7 @@ const leads = (record: Uint8Array) =>
   [0, 1].map((n) =>
     nodeOf(namespaceBytes("N"), new Uint8Array(32).fill(1 + n + ((record[0] ?? 0) % 4))),
   );
-const over = (store: Store, most = 10_000) => new SavedStore(store, leads, most);
+const over = (store: Store, most = 10_000) => new SavedStore(store, leads, most, new LiveRoots([]));
 
 describeTokenStore({
   name: "a SavedStore in memory",

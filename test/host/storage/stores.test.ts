@@ -103,6 +103,16 @@ describe("LmdbStore", () => {
     cleanUp();
   });
 
+  it("is its owner's alone, also in a directory that others may read", async () => {
+    const { directory, cleanUp } = folder();
+    fs.chmodSync(directory, 0o755);
+    const store = await openLmdbStore(directory);
+    for (const name of ["data.mdb", "lock.mdb"])
+      expect(fs.statSync(path.join(directory, name)).mode & 0o077).toBe(0);
+    await store.close();
+    cleanUp();
+  });
+
   it("says what to install where lmdb is not", async () => {
     const { directory, cleanUp } = folder();
     const source = `
@@ -171,11 +181,8 @@ describe("LmdbStore", () => {
       ],
       { encoding: "utf8" },
     );
-    const { before, safe, codes } = JSON.parse(child.stdout) as {
-      before: number;
-      safe: number;
-      codes: string[];
-    };
+    const { before, safe, codes } = JSON.parse(child.stdout) as Filled;
+    expect(child.status).toBe(0);
     expect(before).toBeGreaterThan(5);
     expect(before).toBeLessThan(59);
     expect(safe).toBe(before);
@@ -187,4 +194,41 @@ describe("LmdbStore", () => {
     await store.close();
     cleanUp();
   });
+
+  it("says that the disk is full, and writes again when there is room", (context) => {
+    const { directory, cleanUp } = folder();
+    // A disk of its own, for this process alone. That needs what not every machine allows.
+    const mount = `mount -t tmpfs -o size=2m none "$0"`;
+    const isolated = (script: string, ...args: string[]) =>
+      spawnSync("unshare", ["-rm", "bash", "-c", script, directory, ...args], { encoding: "utf8" });
+    const tried = isolated(mount);
+    if (tried.status !== 0) {
+      cleanUp();
+      return context.skip(`no disk can be mounted here: ${tried.stderr || String(tried.error)}`);
+    }
+    const child = isolated(
+      `${mount} && head -c 1000000 /dev/zero > "$0/ballast" && exec "$@"`,
+      process.execPath,
+      programs.file(FILLER),
+      directory,
+      path.join(directory, "ballast"),
+    );
+    const { before, after, codes } = JSON.parse(child.stdout) as Filled;
+    expect(child.status).toBe(0);
+    expect(before).toBeGreaterThan(5);
+    expect(before).toBeLessThan(59);
+    expect(codes).toEqual(["storage-full"]);
+    expect(after).toBe(FILLER_AFTER);
+    cleanUp();
+  });
 });
+
+const FILLER_AFTER = 62;
+
+/** What FILLER says. */
+interface Filled {
+  readonly before: number;
+  readonly safe: number;
+  readonly after: number | null;
+  readonly codes: string[];
+}

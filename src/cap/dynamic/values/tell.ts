@@ -60,8 +60,8 @@ export function toldParts({ error, parts }: ErrorPart, policy: ErrorPolicy): rea
   const properties = namesIn(pairs).filter((name) => !WITH_RULES.has(name) && name !== traceName);
   let said = { message: first, trace, properties: properties as readonly string[] };
   if (policy.redact !== null) {
-    const type = RpcError.is(error) ? error.type : "failed";
-    const leaving = { type, message, trace, details: [], properties, cause: error };
+    const { type, code } = RpcError.from(error);
+    const leaving = { type, code, message, trace, details: [], properties, cause: error };
     const left = redactedBy(policy.redact, leaving);
     if (left === null) {
       // The name of a DOMException is its class.

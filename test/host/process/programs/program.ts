@@ -1,5 +1,6 @@
 // A program for hosts of several processes: counters that know where they run, and what goes wrong with objects.
 
+import fs from "node:fs";
 import http from "node:http";
 import type { Front, FrontContext } from "../../../../src/host/process/program.node.js";
 
@@ -8,6 +9,8 @@ interface Storage {
   put(key: string, value: unknown): Promise<void>;
   list(options: { prefix: string }): Promise<Map<string, unknown>>;
   setAlarm(time: number): Promise<void>;
+  transactionSync(closure: () => void): void;
+  readonly sql: unknown;
 }
 interface Ctx {
   readonly storage: Storage;
@@ -21,6 +24,7 @@ interface Ctx {
 interface Stub {
   add(by?: number): Promise<number>;
   pid(): Promise<number>;
+  inside(names: string[]): Promise<number>;
   spin(): Promise<void>;
 }
 interface Env {
@@ -28,8 +32,12 @@ interface Env {
 }
 
 export interface Data {
+  /** The namespaces that there are; by default COUNTERS. */
+  readonly namespaces?: readonly string[];
   readonly version?: number;
   readonly fails?: string;
+  /** Milliseconds that it takes to load. */
+  readonly loads?: number;
 }
 
 let version = 1;
@@ -122,12 +130,55 @@ export class Counter {
   restorer(): object {
     return this.#ctx.restorer();
   }
+  /** Calls the others one by another, each from a critical section. */
+  async inside([next, ...more]: string[]): Promise<number> {
+    if (next === undefined) return this.get();
+    return this.#ctx.blockConcurrencyWhile(() => this.#env.COUNTERS.getByName(next).inside(more));
+  }
+  async failInside(): Promise<void> {
+    await this.#ctx.blockConcurrencyWhile(async () => {
+      void this.#ctx.storage.put("count", 1000);
+      await this.wait(1);
+      throw new Error("the section failed");
+    });
+  }
+  throwLater(): void {
+    setTimeout(() => {
+      throw new Error("in a timer");
+    });
+  }
+  async fill(bytes: number): Promise<void> {
+    await this.#ctx.storage.put("filled", new Uint8Array(bytes));
+  }
+  sql(): unknown {
+    return this.#ctx.storage.sql;
+  }
+  transactionSync(): unknown {
+    return this.#ctx.storage.transactionSync(() => {});
+  }
   abort(): never {
     return this.#ctx.abort(new Error("on purpose"));
   }
   async exit(): Promise<void> {
     await this.#ctx.storage.get("count");
     process.exit(3);
+  }
+  /** Has the disk be full for this process. */
+  fillDisk(): void {
+    const fds = fs.readdirSync("/proc/self/fd").map((fd) => `/proc/self/fd/${fd}`);
+    const isData = (fd: string): boolean =>
+      fs.existsSync(fd) && fs.readlinkSync(fd).endsWith("data.mdb");
+    for (const fd of fds.filter(isData)) {
+      // The number of the one that was closed is the next one's.
+      fs.closeSync(Number(fd.slice("/proc/self/fd/".length)));
+      fs.openSync("/dev/full", "r+");
+    }
+  }
+  /** Says what its supervisor does not understand, wherever that listens. */
+  babble(): void {
+    for (const nonsense of [null, "ready", { say: "answer" }, { say: "nonsense" }])
+      process.send!(nonsense);
+    fs.writeSync(3, "ready\n");
   }
   async spin(): Promise<void> {
     // Not in the first turn: what was let in last is not what runs.
@@ -149,7 +200,7 @@ export class Counter {
 
 /**
  * Answers `GET /NAME?wait=MS` with the version of the front, its process, the count of a counter, by one more, and where that is; has
- * the counter spin with `?spin`.
+ * the counter spin with `?spin`, and spins itself at `/spin`.
  */
 export function front({ namespaces }: FrontContext): Front {
   const { COUNTERS } = namespaces as unknown as Env;
@@ -157,6 +208,7 @@ export function front({ namespaces }: FrontContext): Front {
     const url = new URL(request.url!, "http://front");
     const answer = async (): Promise<void> => {
       if (url.pathname === "/exit") process.exit(4);
+      while (url.pathname === "/spin");
       const counter = COUNTERS.getByName(url.pathname);
       if (url.searchParams.has("spin")) await counter.spin();
       const wait = Number(url.searchParams.get("wait") ?? 0);
@@ -179,8 +231,12 @@ export function front({ namespaces }: FrontContext): Front {
   };
 }
 
-export function load(data: Data | null) {
+export async function load(data: Data | null) {
+  await new Promise((resolve) => {
+    setTimeout(resolve, data?.loads ?? 0);
+  });
   if (data?.fails !== undefined) throw new Error(data.fails);
   version = data?.version ?? 1;
-  return { classes: { COUNTERS: Counter } };
+  const names = data?.namespaces ?? ["COUNTERS"];
+  return { classes: Object.fromEntries(names.map((name) => [name, Counter])) };
 }

@@ -1,0 +1,379 @@
+// Role: finds the objects of private namespaces that nobody can reach any more, and removes them, with what they stored.
+// State: who is to be looked at, who was found unreachable and since when, who is being collected; the timer.
+// Must not know: activations, stubs, how processes are reached.
+//
+// To be looked at are those who lost somebody who held them, in the store or in a process, and, at the start and now and then, everybody:
+// what a process held that died is known to nobody. Each is looked at by itself (`reach.ts`). Who was unreachable for the
+// grace period is condemned with all who lead to it (`participant.ts`), and then it is only a matter of going on (`records.ts`).
+
+import { RpcError } from "../../base/errors.js";
+import type { Clock } from "../../vat/clock.js";
+import { readNode } from "../storage/keys.js";
+import type { Bytes, Store } from "../storage/store.js";
+import { type NodeName, nodeNamed } from "./live-roots.js";
+import type { Participant } from "./participant.js";
+import { isClosed, unreachableFrom, type Ways } from "./reach.js";
+import {
+  type CollectingState,
+  DISPOSING,
+  disposingWrites,
+  DYING,
+  dyingWrite,
+  goneWrite,
+  hasRecords,
+  objectsOf,
+  readCollecting,
+  takeCandidates,
+} from "./records.js";
+import { type CollectionStats, newStats } from "./stats.js";
+
+/** What is around a collector. */
+export interface CollectorSurroundings {
+  readonly store: Store;
+  /** The host's. */
+  readonly clock: Clock;
+  /** The private namespaces, by `namespaceBytes`. */
+  readonly namespaces: readonly Bytes[];
+  /** Every process of the host: whoever may hold a reference. */
+  readonly participants: readonly Participant[];
+  /** Milliseconds for which an object has to be unreachable. */
+  readonly grace: number;
+  isPrivate(node: Bytes): boolean;
+  /** Whether this process is known to hold it. */
+  isHeld(name: NodeName): boolean;
+  /** Where an object runs. */
+  placeOf(name: NodeName): Participant;
+  /** Whether its class has a hook to be run. */
+  hasHook(name: NodeName): boolean;
+  /** Forgets saved references that have expired: until then they hold. */
+  sweep(): Promise<unknown>;
+  /** Resolves in another turn. */
+  breathe(): Promise<void>;
+  report(error: unknown, what: string): void;
+}
+
+/** An object, for people and tools. */
+export interface CollectedObject {
+  readonly namespace: string;
+  /** As text. */
+  readonly id: string;
+}
+
+export interface CollectOptions {
+  /** Only says what there is to be collected. */
+  readonly dryRun?: boolean | undefined;
+  /** Milliseconds for which an object has to have been unreachable; by default the host's `collectGrace`. */
+  readonly grace?: number | undefined;
+}
+
+/** What was found, and done about it. */
+export interface CollectionReport {
+  /** Objects that were looked at. */
+  readonly checked: number;
+  /** Objects that are gone now. */
+  readonly collected: readonly CollectedObject[];
+  /** Objects that nobody can reach, and that are still there: the grace period is not over, or it was a dry run. */
+  readonly unreachable: readonly CollectedObject[];
+}
+
+/** So many objects are looked at in one step, and so many noted ones are taken up. */
+const CHECKS = 64;
+const HOOKS_AT_ONCE = 16;
+const REMOVED_AT_ONCE = 100;
+/** Between two steps while there is more to do, in milliseconds. */
+const PAUSE = 20;
+/** Between two looks for something to do: as long as the grace period, within these. */
+const LEAST_WAIT = 100;
+const MOST_WAIT = 60_000;
+const AFTER_FAILURE = 10_000;
+/** Between two looks at everybody. */
+const PASS_EVERY = 3_600_000;
+
+export class Collector {
+  readonly stats: CollectionStats = newStats();
+  protected readonly around: CollectorSurroundings;
+  protected readonly ways: Ways;
+  private readonly queue = new Set<NodeName>();
+  private readonly suspects = new Map<NodeName, number>();
+  private collecting = new Map<NodeName, CollectingState>();
+  private pass: AsyncGenerator<NodeName> | null = null;
+  private passAt = -Infinity;
+  private sweepAt = -Infinity;
+  private busy: Promise<unknown> = Promise.resolve();
+  private stopTimer: () => void = () => {};
+  private stopped = false;
+
+  constructor(around: CollectorSurroundings) {
+    this.around = around;
+    const { store } = around;
+    this.ways = {
+      store,
+      isPrivate: (node) => around.isPrivate(node),
+      // Those who are being collected will let go of whom they hold.
+      isRoot: (name) => around.isHeld(name) || this.collecting.has(name),
+      breathe: () => around.breathe(),
+    };
+  }
+
+  /** Takes up what was begun before. Nothing may be activated until then. @throws RpcError what the store fails with (as a rejection). */
+  async start(): Promise<void> {
+    this.collecting = await readCollecting(this.around.store);
+    for (const state of this.collecting.values()) if (state === DISPOSING) this.stats.interrupted++;
+    await this.everywhere((one) => one.doom([...this.collecting.keys()]));
+    this.arm(PAUSE);
+  }
+
+  /** A process has ended: nobody knows whom it held. Everybody is looked at, soon. */
+  processEnded(): void {
+    this.passAt = -Infinity;
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.stopTimer();
+  }
+
+  /** How many are being collected. */
+  get pending(): number {
+    return this.collecting.size;
+  }
+
+  /** Looks at everybody now, and collects what is due. @throws RpcError what the store fails with (as a rejection). */
+  collect(options: CollectOptions = {}): Promise<CollectionReport> {
+    return this.alone(() => this.lookAtAll(options));
+  }
+
+  /** One step. @returns whether there is more to be done at once. @throws RpcError what the store fails with (as a rejection). */
+  step(): Promise<boolean> {
+    return this.alone(async () => {
+      if (await this.goOn()) return true;
+      await this.gather();
+      let left = CHECKS;
+      for (const name of this.queue) {
+        if (left-- === 0) break;
+        await this.check(name, this.around.grace);
+      }
+      return this.queue.size > 0 || this.pass !== null || this.collecting.size > 0;
+    });
+  }
+
+  // -- Whom to look at -----------------------------------------------------------------------------------------------
+
+  private async gather(): Promise<void> {
+    const { clock, grace } = this.around;
+    const { now } = clock;
+    if (now >= this.sweepAt) {
+      await this.around.sweep();
+      this.sweepAt = now + Math.max(grace, LEAST_WAIT);
+    }
+    await this.takeNoted();
+    if (this.pass === null && now >= this.passAt) {
+      this.pass = this.everybody();
+      this.passAt = now + PASS_EVERY;
+    }
+    for (let i = 0; this.pass !== null && i < CHECKS; i++) {
+      const next = await this.pass.next();
+      if (next.done === true) this.pass = null;
+      else this.queue.add(next.value);
+    }
+    for (const [name, since] of this.suspects) if (now - since >= grace) this.queue.add(name);
+  }
+
+  private async takeNoted(): Promise<void> {
+    const { store } = this.around;
+    for (const names of await this.everywhere((one) => one.takeDropped()))
+      for (const name of names) this.queue.add(name);
+    for (const name of await takeCandidates(store, 4 * CHECKS)) this.queue.add(name);
+  }
+
+  private async *everybody(): AsyncGenerator<NodeName> {
+    const { store, namespaces } = this.around;
+    let seen = 0;
+    for (const namespace of namespaces)
+      for await (const name of objectsOf(store, namespace)) {
+        // A store that has its answers at hand lets nobody else run by itself.
+        if (++seen % CHECKS === 0) await this.around.breathe();
+        yield name;
+      }
+  }
+
+  // -- Whether it can be reached -------------------------------------------------------------------------------------
+
+  private async check(name: NodeName, grace: number): Promise<void> {
+    const { clock } = this.around;
+    this.queue.delete(name);
+    const members = await this.unreachable(name);
+    if (members === null) {
+      this.suspects.delete(name);
+      return;
+    }
+    const since = Math.min(this.suspects.get(name) ?? Infinity, clock.now);
+    if (!this.suspects.has(name)) this.stats.suspected++;
+    this.suspects.set(name, since);
+    if (clock.now - since < grace) return;
+    if (await this.condemn(members)) {
+      for (const member of members) {
+        this.suspects.delete(member);
+        this.queue.delete(member);
+      }
+    } else {
+      // Whoever has reached it lets go of it some time, and then it is looked at again.
+      this.suspects.delete(name);
+      this.stats.raced++;
+    }
+  }
+
+  private async unreachable(name: NodeName): Promise<Set<NodeName> | null> {
+    if (++this.stats.checked % CHECKS === 0) await this.around.breathe();
+    if (this.collecting.has(name) || !(await hasRecords(this.around.store, name))) return null;
+    return unreachableFrom(name, this.ways);
+  }
+
+  /** @returns whether they are dying now. */
+  private async condemn(members: ReadonlySet<NodeName>): Promise<boolean> {
+    const { store } = this.around;
+    const names = [...members];
+    try {
+      if (!(await this.isUnreached(names, members)) || this.stopped) return false;
+      await store.write([dyingWrite(names)]).flushed;
+      this.collecting = await readCollecting(store);
+      this.stats.components++;
+      if (names.length > 1) this.stats.joint++;
+      await this.everywhere((one) => one.doom(names));
+      return true;
+    } catch (thrown) {
+      // A process that is gone cannot be asked. It held what it held until now; the next round asks the one in its place.
+      if (RpcError.of(thrown)?.type !== "disconnected") throw thrown;
+      return false;
+    } finally {
+      await this.everywhere((one) => one.endRound().catch(() => {}));
+    }
+  }
+
+  /** See participant.ts: the order of these is what proves it. */
+  protected async isUnreached(
+    names: readonly NodeName[],
+    members: ReadonlySet<NodeName>,
+  ): Promise<boolean> {
+    const unheld = await this.everywhere((one) => one.condemn(names));
+    if (unheld.includes(false)) return false;
+    if (!(await isClosed(members, this.ways))) return false;
+    const untouched = await this.everywhere((one) => one.confirm());
+    return !untouched.includes(false);
+  }
+
+  // -- What is done --------------------------------------------------------------------------------------------------
+
+  /** Goes on with those who are being collected. @returns whether there were some. */
+  private async goOn(): Promise<boolean> {
+    const { store, placeOf, hasHook } = this.around;
+    if (this.collecting.size === 0 || this.stopped) return false;
+    const dying = this.first(HOOKS_AT_ONCE, (state) => state === DYING);
+    if (dying.length > 0) {
+      const hooked = dying.filter((name) => hasHook(name));
+      if (hooked.length > 0) await store.write(disposingWrites(hooked)).flushed;
+      for (const name of dying) this.collecting.set(name, DISPOSING);
+      await Promise.all(hooked.map((name) => this.dispose(placeOf(name), name)));
+      return true;
+    }
+    const names = this.first(REMOVED_AT_ONCE, () => true);
+    await store.write([goneWrite(names)]).flushed;
+    for (const name of names) this.collecting.delete(name);
+    this.stats.collected += names.length;
+    await this.everywhere((one) => one.forget(names));
+    return true;
+  }
+
+  private async dispose(place: Participant, name: NodeName): Promise<void> {
+    try {
+      await place.dispose(name);
+      this.stats.disposed++;
+    } catch (thrown) {
+      this.stats.disposeFailed++;
+      const { namespace, id } = objectNamed(name);
+      if (!this.stopped) this.around.report(thrown, `${namespace}/${id.slice(0, 8)}: dispose`);
+    }
+  }
+
+  private first(count: number, matches: (state: CollectingState) => boolean): NodeName[] {
+    const names: NodeName[] = [];
+    for (const [name, state] of this.collecting) {
+      if (names.length === count) break;
+      if (matches(state)) names.push(name);
+    }
+    return names;
+  }
+
+  private async lookAtAll({ dryRun, grace }: CollectOptions): Promise<CollectionReport> {
+    const before = this.stats.checked;
+    const unreachable = new Set<NodeName>();
+    const collected = new Set(this.collecting.keys());
+    if (dryRun === true) {
+      for (const name of collected) unreachable.add(name);
+      for await (const name of this.everybody())
+        if ((await this.unreachable(name)) !== null) unreachable.add(name);
+      collected.clear();
+    } else {
+      await this.around.sweep();
+      for await (const name of this.everybody()) this.queue.add(name);
+      for (let before = -1; before < collected.size && !this.stopped;) {
+        before = collected.size;
+        for (const name of this.queue) {
+          await this.check(name, grace ?? this.around.grace);
+          for (const one of this.collecting.keys()) collected.add(one);
+        }
+        while (await this.goOn());
+        // Whom they held may be unreachable now.
+        await this.takeNoted();
+      }
+      for (const name of this.suspects.keys()) unreachable.add(name);
+    }
+    return {
+      checked: this.stats.checked - before,
+      collected: Array.from(collected, objectNamed),
+      unreachable: Array.from(unreachable, objectNamed),
+    };
+  }
+
+  // -- When ----------------------------------------------------------------------------------------------------------
+
+  private arm(delay: number): void {
+    if (this.stopped) return;
+    this.stopTimer();
+    this.stopTimer = this.around.clock.after(delay, () => void this.turn());
+  }
+
+  private async turn(): Promise<void> {
+    try {
+      this.arm((await this.step()) ? PAUSE : this.waitFor());
+    } catch (thrown) {
+      if (this.stopped) return;
+      this.around.report(thrown, "collection");
+      this.arm(AFTER_FAILURE);
+    }
+  }
+
+  private waitFor(): number {
+    const wait = Math.min(Math.max(this.around.grace, LEAST_WAIT), MOST_WAIT);
+    let due = Infinity;
+    for (const since of this.suspects.values()) due = Math.min(due, since + this.around.grace);
+    return Math.min(wait, Math.max(due - this.around.clock.now, PAUSE));
+  }
+
+  /** Steps and looks are made one after the other. */
+  private alone<T>(run: () => Promise<T>): Promise<T> {
+    const done = this.busy.then(run);
+    this.busy = done.catch(() => {});
+    return done;
+  }
+
+  private everywhere<T>(ask: (one: Participant) => Promise<T>): Promise<T[]> {
+    return Promise.all(this.around.participants.map(ask));
+  }
+}
+
+function objectNamed(name: NodeName): CollectedObject {
+  const { namespace, id } = readNode(nodeNamed(name));
+  const hex = Array.from(id ?? [], (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return { namespace, id: hex };
+}

@@ -1,0 +1,36 @@
+// Role: what sessions between the processes of one host tell each other and no stranger: who capabilities are, stacks, the codes of errors.
+// State: none. Must not know: sockets, objects.
+
+import { type ErrorCode, ERROR_CODES, type ErrorRedactor, RpcError } from "../../base/errors.js";
+import type { Identities } from "../../hook/identities.js";
+import { HOST_IDENTITIES } from "../references/identity.js";
+
+/** The id of the detail of an Exception that holds the code, as text. */
+const CODE_DETAIL = 0xa5d1c07e3b964f28n;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Tells everything, and the code beside. */
+const withCode: ErrorRedactor = ({ code, details }) => ({
+  details: [...details, { id: CODE_DETAIL, data: encoder.encode(code) }],
+});
+
+/** The same failure with the code that it has in the process it comes from. */
+function withToldCode(error: RpcError): RpcError {
+  const { type, message, details, trace, wireType } = error;
+  const told = details.find(({ id }) => id === CODE_DETAIL);
+  if (told === undefined) return error;
+  const code = decoder.decode(told.data);
+  if (!(ERROR_CODES as readonly string[]).includes(code)) return error;
+  return new RpcError(type, code as ErrorCode, message, {
+    details: details.filter((detail) => detail !== told),
+    trace,
+    wireType,
+  });
+}
+
+const identities: Identities = { ...HOST_IDENTITIES, heard: withToldCode };
+
+/** Options of a session between two processes of one host. */
+export const HOST_SESSION = { identities, sendTrace: true, redactError: withCode } as const;
