@@ -121,8 +121,8 @@ export class KeptProcess {
       try {
         if (!child.isStarted) await this.begin(child);
       } catch (thrown) {
-        // One in whose place another was put meanwhile is no failure.
-        if (this.next === null) this.options.failed(RpcError.from(thrown));
+        // One that was told to end meanwhile is no failure.
+        if (this.next === null && !this.stopped) this.options.failed(RpcError.from(thrown));
         child.kill();
       }
       const end = await child.ended;

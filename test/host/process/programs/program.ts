@@ -168,11 +168,11 @@ export class Counter {
     const fds = fs.readdirSync("/proc/self/fd").map((fd) => `/proc/self/fd/${fd}`);
     const isData = (fd: string): boolean =>
       fs.existsSync(fd) && fs.readlinkSync(fd).endsWith("data.mdb");
-    for (const fd of fds.filter(isData)) {
-      // The number of the one that was closed is the next one's.
-      fs.closeSync(Number(fd.slice("/proc/self/fd/".length)));
-      fs.openSync("/dev/full", "r+");
-    }
+    const numbers = fds.filter(isData).map((fd) => Number(fd.slice("/proc/self/fd/".length)));
+    for (const number of numbers) fs.closeSync(number);
+    // The lowest numbers that are free are the next ones'.
+    const last = Math.max(...numbers);
+    while (fs.openSync("/dev/full", "r+") < last);
   }
   /** Says what its supervisor does not understand, wherever that listens. */
   babble(): void {
