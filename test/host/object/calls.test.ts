@@ -157,6 +157,29 @@ describe("an object", () => {
     expect(await Promise.all([first, second, tally])).toEqual([1, 2, 11]);
   });
 
+  it("is reached by a call while it reads with allowConcurrency", async () => {
+    class Reader extends DurableObject {
+      read(): Promise<unknown> {
+        return this.ctx.storage.get("a", { allowConcurrency: true });
+      }
+      hello(): string {
+        return "hello";
+      }
+    }
+    const disk = new FaultyStore();
+    const { env } = await testHost({ READERS: Reader }, { store: disk });
+    const stub = env.READERS.getByName("a");
+    await stub.hello();
+    disk.hold = { reads: true };
+    const reading = stub.read();
+    await settle();
+    expect(await stub.hello()).toBe("hello");
+    expect(disk.pendingReads).toBe(1);
+    disk.hold = {};
+    disk.releaseReads();
+    expect(await reading).toBeUndefined();
+  });
+
   it("pipelines through what it returns, and gives references that are its own", async () => {
     const { env } = await testHost({ COUNTERS: Counter });
     const stub = env.COUNTERS.getByName("a");
