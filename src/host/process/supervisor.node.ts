@@ -352,8 +352,9 @@ export class HostServer<E extends object = AnyNamespaces> {
     const server = net.createServer({ pauseOnConnect: true }, (socket) => {
       // Whoever hangs up while he waits concerns nobody.
       socket.on("error", ignore);
+      // Who came before is not closed for who comes now.
+      if (this.waiting.length >= this.facts.connections) return void socket.destroy();
       this.waiting.push(socket);
-      if (this.waiting.length > this.facts.connections) this.waiting.shift()!.destroy();
       void this.pass();
     });
     this.server = server;

@@ -104,7 +104,7 @@ it("ids that were forged, or are another namespace's or another host's, are refu
 });
 
 // The limit of a file's size stands for a full disk: a write then fails in the same place. That of a process that runs can be changed.
-it("a process whose disk is full goes on: what writes breaks, what was acknowledged is there, and when there is room all is well", async (context) => {
+it("a process whose disk is full is replaced: what writes breaks, what was acknowledged is there, and when there is room all is well", async (context) => {
   const host = await startTestHost({ processes: 2 });
   const [a, b] = (await nameInEachSlot(host)) as [string, string];
   const { objects: pids } = host.server.processes;
@@ -140,7 +140,10 @@ it("a process whose disk is full goes on: what writes breaks, what was acknowled
       () => false,
     );
   }, "it does not write any more");
-  expect(host.server.processes.objects).toEqual(pids);
+  const { objects } = host.server.processes;
+  expect(objects[0]).not.toBe(pids[0]);
+  expect(objects[1]).toBe(pids[1]);
+  expect(host.reports).not.toEqual([]);
 });
 
 it("objects of a namespace that the program does not have any more stay; who holds one is told, and has it again with the namespace", async () => {
