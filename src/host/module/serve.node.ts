@@ -83,9 +83,9 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
   const { connections = DEFAULT_CONNECTIONS } = options;
   const sourceOf = async (source: ModuleSource): Promise<ProgramSource & { file: string }> => {
     const file = await bundle(options, source);
-    const { vars, bindings } = source.config;
+    const { vars, bindings, collect } = source.config;
     const { addressHeader } = options;
-    const data: ModuleProgram = { file, terms: { vars, bindings }, addressHeader };
+    const data: ModuleProgram = { file, terms: { vars, bindings, collect }, addressHeader };
     return { program: PROGRAM, data, file };
   };
   const { file, ...first } = await sourceOf(options);
