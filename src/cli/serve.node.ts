@@ -208,10 +208,14 @@ function withFlags(
   }));
   const names = new Set(more.map(({ name }) => name));
   const others = config.bindings?.filter(({ name }) => !names.has(name)) ?? [];
+  // What the file says of a class that a flag has put another one in the place of is said of nobody.
+  const collected = config.collect.filter((one) =>
+    [...others, ...more].some(({ className }) => className === one),
+  );
   return {
     ...config,
     bindings: more.length === 0 ? config.bindings : [...others, ...more],
-    collect: [...config.collect, ...collect],
+    collect: [...collected, ...collect],
     vars: { ...config.vars, ...Object.fromEntries(vars) },
   };
 }
