@@ -1,4 +1,4 @@
-// Role: the command `capstan objects`: lists, shows, exports, deletes and evicts the objects of a data directory.
+// Role: the command `capstan objects`: lists, shows, exports, deletes, evicts and collects the objects of a data directory.
 // State: none. Must not know: how objects run.
 //
 // What is stored is read from the database, which any process of this machine may read while a host runs. What is active is asked of
@@ -9,6 +9,7 @@ import path from "node:path";
 import { inspect, parseArgs } from "node:util";
 import { RpcError } from "../base/errors.js";
 import { RpcStub } from "../cap/dynamic/stub.js";
+import { lookAtStopped } from "../host/collect/stopped.js";
 import { prepareStore } from "../host/object/host.js";
 import { nodeRuntime } from "../host/object/runtime.node.js";
 import type { Control } from "../host/process/control.node.js";
@@ -24,12 +25,14 @@ import {
 import type { ActiveObject } from "../host/process/messages.js";
 import { controlAddress } from "../host/process/paths.node.js";
 import { openLmdbStore } from "../host/storage/lmdb-store.node.js";
+import type { Store } from "../host/storage/store.js";
 import { connect } from "../vat/connect.node.js";
 import { Misuse } from "./misuse.js";
 
 export const OBJECTS_USAGE = `usage: capstan objects ACTION [NAMESPACE [ID]] [options]
 
-Looks at the objects of a data directory, whether a host runs on it or not. No object is activated.
+Looks at the objects of a data directory, whether a host runs on it or not. No object is activated,
+but for the [dispose] hooks of those that are collected.
 
 actions:
   list [NAMESPACE]      all objects, or those of a namespace: what is stored, and what is active
@@ -38,12 +41,15 @@ actions:
   export NAMESPACE ID   its values, one a line
   delete NAMESPACE ID   removes all that is stored of it; if it is active it breaks. Who calls it next finds it new,
                         or with --for-good is told that it was deleted
+  gc                    collects the objects of private namespaces that nobody can reach; with --dry-run only
+                        says which these are, which it also does where no host runs
   evict NAMESPACE ID    lets go of it, if it is idle; what is stored stays
 
 options:
   --data DIR            the data directory; by default .capstan
   --name NAME           the name that the id is made from, in the place of ID
   --json                JSON: one document, or one a line for list and export
+  --dry-run             collect none
   --for-good            delete it so that its id is never used again
   --limit N             list at most so many; of holders and held, show at most so many (1000)
   --after NAMESPACE/ID  begin behind this one
@@ -52,8 +58,15 @@ options:
 Status 0: done. 1: failed, or there is no such object. 2: misuse.
 `;
 
-type Action = "list" | "show" | "export" | "delete" | "evict";
-const ACTIONS: readonly string[] = ["list", "show", "export", "delete", "evict"] satisfies Action[];
+type Action = "list" | "show" | "export" | "delete" | "evict" | "gc";
+const ACTIONS: readonly string[] = [
+  "list",
+  "show",
+  "export",
+  "delete",
+  "evict",
+  "gc",
+] satisfies Action[];
 
 interface Job {
   readonly action: Action;
@@ -61,6 +74,7 @@ interface Job {
   readonly which: Which | undefined;
   readonly directory: string;
   readonly forGood: boolean;
+  readonly dryRun: boolean;
   readonly json: boolean;
   readonly limit: number;
   readonly after: StoredObject | null;
@@ -83,7 +97,7 @@ export async function runObjects(args: string[], stdout: (text: string) => void)
       const inspector = new Inspector(store, (await prepareStore(store, crypto)).ids, crypto);
       // It goes with its session.
       const control = session?.bootstrap(RpcStub<Control>) ?? null;
-      return await run(job, inspector, control, stdout);
+      return await run(job, store, inspector, control, stdout);
     } finally {
       await store.close();
     }
@@ -112,6 +126,7 @@ function parse(args: string[]): Job | null {
         data: { type: "string", default: ".capstan" },
         name: { type: "string" },
         json: { type: "boolean", default: false },
+        "dry-run": { type: "boolean", default: false },
         "for-good": { type: "boolean", default: false },
         limit: { type: "string" },
         after: { type: "string" },
@@ -129,8 +144,13 @@ function parse(args: string[]): Job | null {
   if (more.length > 0) throw new Misuse(`there is no use for ${more.join(" ")}`);
   const { name } = values;
   const which = id !== undefined ? { id } : name !== undefined ? { name } : undefined;
-  if (action === "list" ? which !== undefined : namespace === undefined || which === undefined)
-    throw new Misuse(action === "list" ? "list takes no ID" : `${action} takes NAMESPACE and ID`);
+  const dryRun = values["dry-run"];
+  if (dryRun && action !== "gc") throw new Misuse("--dry-run goes with gc alone");
+  if (action === "gc" && (namespace !== undefined || which !== undefined))
+    throw new Misuse("gc takes no NAMESPACE and no ID");
+  const whole = action === "list" || action === "gc";
+  if (whole ? which !== undefined : namespace === undefined || which === undefined)
+    throw new Misuse(whole ? "list takes no ID" : `${action} takes NAMESPACE and ID`);
   if (id !== undefined && name !== undefined) throw new Misuse("give an ID or --name, not both");
   const limit = values.limit === undefined ? Infinity : Number(values.limit);
   if (!(limit > 0)) throw new Misuse("--limit takes a number of at least 1");
@@ -139,6 +159,7 @@ function parse(args: string[]): Job | null {
   return {
     action: action as Action,
     forGood,
+    dryRun,
     namespace,
     which,
     directory: values.data,
@@ -159,6 +180,7 @@ type ControlStub = RpcStub<Control> | null;
 
 async function run(
   job: Job,
+  store: Store,
   inspector: Inspector,
   control: ControlStub,
   stdout: (text: string) => void,
@@ -166,6 +188,7 @@ async function run(
   const { action, json } = job;
   const say = (value: object, text: string): void =>
     stdout(`${json ? JSON.stringify(value) : text}\n`);
+  if (action === "gc") return collect(job, store, control, say);
   if (action === "list") return list(job, inspector, control, say);
   const namespace = job.namespace!;
   const id = inspector.idOf(namespace, job.which!).toString();
@@ -246,6 +269,28 @@ async function list(
   if (job.after === null)
     for (const object of [...active.values()].slice(0, left))
       tell({ namespace: object.namespace, id: object.id, deleted: false }, false);
+  return 0;
+}
+
+/** A host alone can run hooks, and knows what is held beside the store: without one nothing is collected. */
+async function collect(
+  { dryRun, directory }: Job,
+  store: Store,
+  control: ControlStub,
+  say: Say,
+): Promise<number> {
+  if (control === null && !dryRun)
+    throw new Error(
+      `no host runs on ${directory}, and only one collects: --dry-run says what there is to be collected`,
+    );
+  const report = await (control?.collect(dryRun) ?? lookAtStopped(store));
+  const { checked, collected, unreachable } = report;
+  const lines = [
+    ...collected.map((one) => `${nameOf(one)}  collected`),
+    ...unreachable.map((one) => `${nameOf(one)}  unreachable`),
+    `${checked} looked at, ${collected.length} collected, ${unreachable.length} unreachable and still there`,
+  ];
+  say({ dryRun, ...report }, lines.join("\n"));
   return 0;
 }
 

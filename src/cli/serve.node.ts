@@ -24,6 +24,8 @@ options:
   --host ADDRESS        where to listen; by default 127.0.0.1, which nobody else can reach
   --bind NAME=CLASS     objects of the exported CLASS as env.NAME (may be repeated); without any, and without a
                         configuration of them, each exported class that extends DurableObject by its own name
+  --collect CLASS       objects of the exported CLASS have no names, and are collected when nobody can reach them
+                        (may be repeated); needs --processes 0
   --var NAME[=TEXT]     a text as env.NAME (may be repeated); without TEXT that of the environment
   --address-header NAME the header in which a proxy before this tells the address of a client
   --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one
@@ -146,6 +148,7 @@ function parse(args: string[]): Job | null {
         port: { type: "string", short: "p" },
         host: { type: "string" },
         bind: { type: "string", multiple: true },
+        collect: { type: "string", multiple: true },
         var: { type: "string", multiple: true },
         "address-header": { type: "string" },
         grace: { type: "string" },
@@ -173,7 +176,7 @@ function parse(args: string[]): Job | null {
   const main =
     module ?? (found.main === null ? null : path.resolve(path.dirname(file!), found.main));
   if (main === null) throw new Misuse("name a MODULE: there is no configuration that names one");
-  const config = withFlags(found, bound, vars);
+  const config = withFlags(found, bound, values.collect ?? [], vars);
   return {
     main,
     config,
@@ -195,6 +198,7 @@ function configBeside(module: string | undefined): string | null {
 function withFlags(
   config: ModuleConfig,
   bound: readonly (readonly [string, string])[],
+  collect: readonly string[],
   vars: readonly (readonly [string, string])[],
 ): ModuleConfig {
   const more = bound.map(([name, className]): Binding => ({
@@ -204,9 +208,14 @@ function withFlags(
   }));
   const names = new Set(more.map(({ name }) => name));
   const others = config.bindings?.filter(({ name }) => !names.has(name)) ?? [];
+  // What the file says of a class that a flag has put another one in the place of is said of nobody.
+  const collected = config.collect.filter((one) =>
+    [...others, ...more].some(({ className }) => className === one),
+  );
   return {
     ...config,
     bindings: more.length === 0 ? config.bindings : [...others, ...more],
+    collect: [...collected, ...collect],
     vars: { ...config.vars, ...Object.fromEntries(vars) },
   };
 }

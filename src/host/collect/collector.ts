@@ -305,13 +305,15 @@ export class Collector {
   }
 
   private async lookAtAll({ dryRun, grace }: CollectOptions): Promise<CollectionReport> {
-    const before = this.stats.checked;
+    const looked = new Set<NodeName>();
     const unreachable = new Set<NodeName>();
     const collected = new Set(this.collecting.keys());
     if (dryRun === true) {
       for (const name of collected) unreachable.add(name);
-      for await (const name of this.everybody())
+      for await (const name of this.everybody()) {
+        looked.add(name);
         if ((await this.unreachable(name)) !== null) unreachable.add(name);
+      }
       collected.clear();
     } else {
       await this.around.sweep();
@@ -319,6 +321,7 @@ export class Collector {
       for (let before = -1; before < collected.size && !this.stopped;) {
         before = collected.size;
         for (const name of this.queue) {
+          looked.add(name);
           await this.check(name, grace ?? this.around.grace);
           for (const one of this.collecting.keys()) collected.add(one);
         }
@@ -329,7 +332,7 @@ export class Collector {
       for (const name of this.suspects.keys()) unreachable.add(name);
     }
     return {
-      checked: this.stats.checked - before,
+      checked: looked.size,
       collected: Array.from(collected, objectNamed),
       unreachable: Array.from(unreachable, objectNamed),
     };
@@ -372,7 +375,8 @@ export class Collector {
   }
 }
 
-function objectNamed(name: NodeName): CollectedObject {
+/** For people and tools. */
+export function objectNamed(name: NodeName): CollectedObject {
   const { namespace, id } = readNode(nodeNamed(name));
   const hex = Array.from(id ?? [], (byte) => byte.toString(16).padStart(2, "0")).join("");
   return { namespace, id: hex };

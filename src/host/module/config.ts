@@ -27,6 +27,8 @@ export interface ModuleConfig {
   storedName(className: string): string;
   /** Null when nothing was said of objects: then every exported class of objects is bound by its own name. */
   readonly bindings: readonly Binding[] | null;
+  /** The exported classes whose namespaces are private: their objects are collected. */
+  readonly collect: readonly string[];
   /** What else is in `env`. */
   readonly vars: Readonly<Record<string, unknown>>;
   readonly rules: readonly Rule[];
@@ -79,16 +81,18 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
       );
   const objects = take("durable_objects");
   let bindings: Binding[] | null = null;
+  const collect = new Set<string>();
   if (objects !== undefined) {
     const list = objects.required(objects.tableOf(["bindings"]), "bindings").list();
     bindings = list.map((one): Binding => {
-      const table = one.tableOf(["name", "class_name", "script_name", "environment"]);
+      const table = one.tableOf(["name", "class_name", "script_name", "environment", "collect"]);
       const script = table.get("script_name");
       if (script !== undefined && script.text() !== name)
         throw script.error("names another Worker: only classes of this module can be bound");
       const className = one.required(table, "class_name");
       const called = identifier(one.required(table, "name"));
       const storedAs = stored.nameOf(identifier(className), className);
+      if (table.get("collect")?.flag() === true) collect.add(className.text());
       return { name: called, className: className.text(), storedAs };
     });
     bindings.forEach(({ name: called }, i) => {
@@ -107,7 +111,18 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
       unknown(field, "is not understood: the module does without it");
   const storedName = (className: string): string =>
     stored.nameOf(className, new Field(className, file, "the class"));
-  return { name, main, storedName, bindings, vars, rules, port, address, warnings };
+  return {
+    name,
+    main,
+    storedName,
+    bindings,
+    collect: [...collect],
+    vars,
+    rules,
+    port,
+    address,
+    warnings,
+  };
 }
 
 function identifier(field: Field): string {

@@ -4,20 +4,21 @@
 import { pathToFileURL } from "node:url";
 import { RpcError } from "../../base/errors.js";
 import { DurableObject, type ObjectClass } from "../object/durable-object.js";
+import type { Classes } from "../object/host.js";
 import { runIn } from "./ambient.node.js";
 import type { Binding, ModuleConfig } from "./config.js";
 import type { EntryPoint } from "./events.js";
 import { installGlobals } from "./globals.js";
 
 /** What a module is loaded with: plain values. */
-export type ModuleTerms = Pick<ModuleConfig, "vars" | "bindings">;
+export type ModuleTerms = Pick<ModuleConfig, "vars" | "bindings" | "collect">;
 
 /** A module that can be served. */
 export interface WorkerModule {
   /** Its default export. */
   readonly entryPoint: EntryPoint;
   /** The classes of objects, by the names by which these are stored. */
-  readonly classes: Readonly<Record<string, ObjectClass>>;
+  readonly classes: Classes;
   /** The names in `env`, to the names in storage. */
   readonly bindings: Readonly<Record<string, string>>;
 }
@@ -33,10 +34,17 @@ export async function loadModule(file: string, terms: ModuleTerms): Promise<Work
   installGlobals();
   const exports = await evaluate(file, terms);
   const bindings = terms.bindings ?? ownBindings(exports);
+  const { collect } = terms;
+  for (const name of collect)
+    if (!bindings.some(({ className }) => className === name))
+      throw missing(`the objects of ${name} are to be collected, and no binding is of that class`);
   return {
     entryPoint: entryPointOf(exports["default"]),
     classes: Object.fromEntries(
-      bindings.map(({ className, storedAs }) => [storedAs, classOf(exports, className)]),
+      bindings.map(({ className, storedAs }) => {
+        const type = classOf(exports, className);
+        return [storedAs, collect.includes(className) ? { class: type, collect: true } : type];
+      }),
     ),
     bindings: Object.fromEntries(bindings.map(({ name, storedAs }) => [name, storedAs])),
   };

@@ -3,17 +3,21 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import { Host } from "../object/host.js";
+import type { Listener } from "../../vat/listen.node.js";
+import { Host, prepareStore } from "../object/host.js";
 import type { Reporter } from "../object/parts.js";
 import { nodeRuntime } from "../object/runtime.node.js";
-import { strayNamespaces } from "../process/inspect.js";
+import { listenForControl } from "../process/control.node.js";
+import { controlledHost } from "../process/controlled.node.js";
+import { Inspector, strayNamespaces } from "../process/inspect.js";
+import { LEFTOVER_TIME, slotsFree } from "../process/paths.node.js";
 import { DEFAULT_CONNECTIONS, HostServer, type ProgramSource } from "../process/supervisor.node.js";
 import { openLmdbStore } from "../storage/lmdb-store.node.js";
 import { runIn } from "./ambient.node.js";
 import { bundleModule } from "./bundle.node.js";
 import type { ModuleConfig } from "./config.js";
 import { Events } from "./events.js";
-import { loadModule } from "./load.node.js";
+import { loadModule, type WorkerModule } from "./load.node.js";
 import type { ModuleProgram } from "./program.node.js";
 import { urlOf, WebServer } from "./server.node.js";
 
@@ -83,9 +87,9 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
   const { connections = DEFAULT_CONNECTIONS } = options;
   const sourceOf = async (source: ModuleSource): Promise<ProgramSource & { file: string }> => {
     const file = await bundle(options, source);
-    const { vars, bindings } = source.config;
+    const { vars, bindings, collect } = source.config;
     const { addressHeader } = options;
-    const data: ModuleProgram = { file, terms: { vars, bindings }, addressHeader };
+    const data: ModuleProgram = { file, terms: { vars, bindings, collect }, addressHeader };
     return { program: PROGRAM, data, file };
   };
   const { file, ...first } = await sourceOf(options);
@@ -119,31 +123,50 @@ const PROGRAM = new URL(
   import.meta.url,
 ).href;
 
+async function openHere({ data, config, report }: ServeOptions, module: WorkerModule) {
+  const { classes, bindings } = module;
+  const runtime = nodeRuntime();
+  const { crypto } = runtime;
+  const store = await openLmdbStore(data);
+  try {
+    // Processes of a supervisor that was killed may still be there.
+    await slotsFree(data, LEFTOVER_TIME);
+    const { ids } = await prepareStore(store, crypto);
+    const terms = { store, classes, bindings, env: { ...config.vars }, report };
+    const host = await Host.open(terms, runtime);
+    const inspector = new Inspector(store, ids, crypto);
+    return { host, store, controlled: controlledHost(host, inspector, process.pid) };
+  } catch (thrown) {
+    await store.close();
+    throw thrown;
+  }
+}
+
 async function serveHere(options: ServeOptions): Promise<Serving> {
   const { data, config, report } = options;
   const file = await bundle(options, options);
   const module = await loadModule(file, config);
-  const { classes, bindings, entryPoint } = module;
-  const store = await openLmdbStore(data);
-  const terms = { store, classes, bindings, env: { ...config.vars }, report };
-  const host = await Host.open(terms, nodeRuntime());
+  const { classes, entryPoint } = module;
+  const { host, store, controlled } = await openHere(options, module);
   const events = new Events({ entryPoint, env: host.env, report, run: runIn });
   const addressHeader = options.addressHeader ?? undefined;
   const { connections = DEFAULT_CONNECTIONS } = options;
   const server = new WebServer({ handler: events.fetch, report, addressHeader, connections });
+  let control: Listener | null = null;
   const end = async (grace: number): Promise<void> => {
-    await server.close(grace);
+    await Promise.all([server.close(grace), control?.close()]);
     await events.settled(grace);
     await host.close();
   };
   try {
+    control = await listenForControl(data, controlled);
     const url = await server.listen(options.address, options.port);
     tidy(options, file);
     warnOfStray(options, await strayNamespaces(store, Object.keys(classes)));
     let closing: Promise<void> | null = null;
     return {
       url,
-      reload: () => Promise.reject(new Error("all in one process, it has to be started anew")),
+      reload: () => controlled.reload(),
       close: (grace) => (closing ??= end(grace)),
     };
   } catch (thrown) {

@@ -204,6 +204,11 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     throw new RpcError("failed", "invalid-id", `there is no namespace ${namespace}`);
   }
 
+  /** @internal The names of its namespaces. */
+  get _namespaces(): readonly string[] {
+    return [...this.definitions.keys()];
+  }
+
   /** @internal A new reference to what `reference` leads to. @throws RpcError invalid-id for an id that no namespace has made. */
   _reach(reference: ObjectReference): ObjectHook {
     this._definition(reference.namespace).ids.fromBytes(reference.id);
@@ -434,7 +439,7 @@ async function checkPrivate(
   const namespaces = privateNamespaces(classes);
   const nameOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(1));
   if (namespaces.length > 0 && placement !== ALL_HERE) {
-    const message = `the namespace ${nameOf(namespaces[0]!)} is private: its objects are collected by a host of one process alone`;
+    const message = `the namespace ${nameOf(namespaces[0]!)} is private: only a host of one process collects objects (createHost, or capstan serve --processes 0)`;
     throw new RpcError("failed", "invalid-argument", message);
   }
   const refused = await declarePrivate(store, namespaces);

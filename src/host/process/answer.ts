@@ -17,6 +17,7 @@ export async function answer(host: Host | null, question: Question): Promise<unk
       idle: isIdle,
     }));
   if (question.what === "quiesce") return host._quiesce(question.timeout);
+  if (question.what === "collect") return host.collect({ dryRun: question.dryRun });
   const definition = host._definition(question.namespace);
   const id = definition.ids.fromString(question.id);
   const active = host._directory.find(definition, id);

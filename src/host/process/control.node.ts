@@ -3,6 +3,7 @@
 
 import { serve } from "../../cap/dynamic/stub.js";
 import { RpcTarget } from "../../cap/dynamic/target.js";
+import type { CollectionReport } from "../collect/collector.js";
 import type { Listener } from "../../vat/listen.node.js";
 import { listen } from "../../vat/listen.node.js";
 import type { ActiveObject, Eviction, Question } from "./messages.js";
@@ -66,6 +67,15 @@ export class Control extends RpcTarget {
   /** The same for good: who calls it is told `object-deleted`. @returns whether it was active. */
   delete(namespace: string, id: string): Promise<boolean> {
     return this.#host.remove(namespace, id, true);
+  }
+
+  /**
+   * Collects the objects of private namespaces that nobody has been able to reach for the grace period, or only says which there are.
+   *
+   * @throws RpcError process-lost, what the store fails with (as rejections).
+   */
+  async collect(dryRun: boolean): Promise<CollectionReport> {
+    return (await this.#host.ask(0, { what: "collect", dryRun })) as CollectionReport;
   }
 
   /** Has the program loaded anew, as on SIGHUP. */

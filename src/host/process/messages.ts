@@ -62,6 +62,7 @@ export type Eviction = "evicted" | "inactive" | "busy";
 export type Question =
   | { readonly what: "active" }
   | { readonly what: "quiesce"; readonly timeout: number }
+  | { readonly what: "collect"; readonly dryRun: boolean }
   | {
       /** To clear one removes what is stored of it; to delete it does so for good. */
       readonly what: "evict" | "break" | "clear" | "delete";

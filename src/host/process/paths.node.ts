@@ -6,6 +6,9 @@ import path from "node:path";
 import { RpcError } from "../../base/errors.js";
 import { type DirectoryLock, lockDirectory } from "../storage/directory-lock.node.js";
 
+/** So long the processes of a supervisor that is gone may take to be gone too, in milliseconds. */
+export const LEFTOVER_TIME = 30_000;
+
 const SLOT = /^objects-\d+$/;
 /** Between two looks at a lock that is held, in milliseconds. */
 const LOOK_MS = 20;

@@ -20,7 +20,7 @@ import { Inspector, strayNamespaces } from "./inspect.js";
 import { KeptProcess } from "./kept-process.node.js";
 import type { HostFacts, Question } from "./messages.js";
 import { placementOf } from "./object-process.node.js";
-import { slotsFree } from "./paths.node.js";
+import { LEFTOVER_TIME, slotsFree } from "./paths.node.js";
 import type { AnyNamespaces } from "./program.node.js";
 import { RemoteHost } from "./remote-host.js";
 import { MOST_SLOTS, slotOf } from "./slots.js";
@@ -59,8 +59,6 @@ export interface StartOptions extends ProgramSource {
 
 /** How many connections are served at a time, where nothing else was said. */
 export const DEFAULT_CONNECTIONS = 10_000;
-/** So long the processes of a supervisor that is gone may take to be gone too, in milliseconds. */
-const LEFTOVER_TIME = 30_000;
 
 /** A host of several processes. @typeParam E its namespaces, by their names. */
 export class HostServer<E extends object = AnyNamespaces> {

@@ -148,7 +148,13 @@ export const ALL_CANDIDATES = { from: candidateKey(NO_BYTES), to: collectingKey(
 /** All objects that are being collected. */
 export const ALL_COLLECTING = { from: collectingKey(NO_BYTES), to: privateKey(NO_BYTES) };
 
-/** Whose record a key of {@link ALL_CANDIDATES} or {@link ALL_COLLECTING} is: the node. */
+/** All namespaces whose objects are collected. */
+export const ALL_PRIVATE = {
+  from: privateKey(NO_BYTES),
+  to: Uint8Array.of(COLLECTION, PRIVATE + 1),
+};
+
+/** Whose record a key of {@link ALL_CANDIDATES} or {@link ALL_COLLECTING} is, the node; of one of {@link ALL_PRIVATE}, the namespace. */
 export function readCollectionKey(key: Bytes): Bytes {
   return key.slice(2);
 }

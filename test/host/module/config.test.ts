@@ -49,6 +49,19 @@ describe("a configuration", () => {
     });
   });
 
+  it("says of which classes the objects are collected", () => {
+    const bindings = [
+      { ...room, collect: false },
+      { name: "PARTS", class_name: "Part", collect: true },
+      { name: "SAME", class_name: "Part" },
+    ];
+    expect(readConfig({ durable_objects: { bindings } }, "w.toml")).toMatchObject({
+      collect: ["Part"],
+      warnings: [],
+    });
+    expect(NO_CONFIG.collect).toEqual([]);
+  });
+
   it("may say nothing", () => {
     expect(NO_CONFIG).toMatchObject({ name: null, main: null, bindings: null, vars: {} });
     expect(NO_CONFIG.storedName("Room")).toBe("Room");
@@ -92,7 +105,11 @@ describe("a configuration", () => {
     ],
     [
       { durable_objects: { bindings: [{ ...room, clas: 1 }] } },
-      "w.toml: durable_objects.bindings[0].clas is none of name, class_name, script_name, environment",
+      "w.toml: durable_objects.bindings[0].clas is none of name, class_name, script_name, environment, collect",
+    ],
+    [
+      { durable_objects: { bindings: [{ ...room, collect: "yes" }] } },
+      "w.toml: durable_objects.bindings[0].collect must be true or false, not a string",
     ],
     [
       { durable_objects: { bindings: [{ ...room, script_name: "other" }] } },

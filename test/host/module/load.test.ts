@@ -3,7 +3,8 @@
 import fs from "node:fs";
 import { describe, expect, it, vi } from "vitest";
 import { ENTRY_FILES } from "../../../src/host/module/bundle.node.js";
-import { DurableObject } from "../../../src/host.node.js";
+import { loadModule } from "../../../src/host/module/load.node.js";
+import { DurableObject, type ObjectClass } from "../../../src/host.node.js";
 import { RpcError } from "../../../src/index.js";
 import { env, WorkerEntrypoint } from "../../../src/workers.node.js";
 import { failureOf, moduleFolder } from "./kit.js";
@@ -56,7 +57,7 @@ describe("a module", () => {
     ]);
     const module = await folder.load("worker.ts", { rules });
     expect(module.bindings).toEqual({ Room: "Room" });
-    expect(module.classes["Room"]!.prototype).toBeInstanceOf(DurableObject);
+    expect((module.classes["Room"] as ObjectClass).prototype).toBeInstanceOf(DurableObject);
     const EntryPoint = module.entryPoint as unknown as new (...args: unknown[]) => {
       fetch(): Record<string, unknown>;
     };
@@ -150,6 +151,31 @@ describe("a module", () => {
     );
     expect(await of("function.ts")).toBe(
       "module-export: the module exports, and not as a class, Room, the class of a binding; it exports Room",
+    );
+  });
+
+  it("has the classes whose objects are collected, by the names by which these are stored", async () => {
+    folder.put("worker.ts", `export class Room {} export class Part {}\n${FETCH}`);
+    const bindings = [
+      { name: "ROOMS", class_name: "Room" },
+      { name: "PARTS", class_name: "Part", collect: true },
+    ];
+    const migrations = [
+      { tag: "1", new_classes: ["Piece"] },
+      { tag: "2", renamed_classes: [{ from: "Piece", to: "Part" }] },
+    ];
+    const { classes } = await folder.load("worker.ts", {
+      durable_objects: { bindings },
+      migrations,
+    });
+    expect(classes).toEqual({
+      Room: expect.any(Function) as unknown,
+      Piece: { class: expect.any(Function) as unknown, collect: true },
+    });
+    const { file } = await folder.bundle("worker.ts");
+    const terms = { vars: {}, bindings: null, collect: ["Parts"] };
+    expect(await codeAndMessage(loadModule(file, terms))).toBe(
+      "module-export: the objects of Parts are to be collected, and no binding is of that class",
     );
   });
 

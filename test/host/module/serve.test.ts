@@ -8,8 +8,11 @@ import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { readConfig } from "../../../src/host/module/config.js";
 import { type Serving, serveModule } from "../../../src/host/module/serve.node.js";
+import type { Control } from "../../../src/host/process/control.node.js";
+import { controlAddress } from "../../../src/host/process/paths.node.js";
 import { HttpResponse } from "../../../src/http.js";
-import { RpcError } from "../../../src/index.js";
+import { RpcError, RpcStub } from "../../../src/index.js";
+import { connect } from "../../../src/vat/connect.node.js";
 import { cleaningUp } from "../../support/residue.js";
 import { failureOf, moduleFolder } from "./kit.js";
 
@@ -23,10 +26,22 @@ export class Counter extends DurableObject {
   }
   others() { return [Object.keys(env), env.COUNTERS === this.env.COUNTERS, env.COUNTERS.idFromName("a").name]; }
 }
+export class Part extends DurableObject {
+  async add() {
+    await this.ctx.storage.put("count", 1);
+    return 1;
+  }
+}
 export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);
     if (pathname === "/count") return new Response(await env.COUNTERS.getByName("a").increment());
+    if (pathname === "/part") {
+      const part = env.PARTS.create();
+      const count = await part.add();
+      part[Symbol.dispose]();
+      return Response.json([count, typeof env.PARTS.create, typeof env.PARTS.getByName]);
+    }
     if (pathname === "/others") return Response.json(await env.COUNTERS.getByName("a").others());
     if (pathname === "/address") return Response.json([...request.headers].filter(([name]) => name.startsWith("cf-")));
     if (pathname === "/throw") throw new Error("the password is 1234");
@@ -121,6 +136,37 @@ describe("a module that is served", () => {
     later(() => serving.close(0));
     const answer = await fetch(new URL("count", serving.url), { headers: { connection: "close" } });
     expect(await answer.text()).toBe("2");
+    expect(reports).toEqual([]);
+  });
+
+  it("has private namespaces, and a socket for whoever manages it", async () => {
+    const bindings = [
+      ...TREE.durable_objects.bindings,
+      { name: "PARTS", class_name: "Part", collect: true },
+    ];
+    const { get, serving, reports } = await serve({
+      tree: { ...TREE, durable_objects: { bindings } },
+    });
+    expect(await (await get("part")).json()).toEqual([1, "function", "undefined"]);
+    const control = await connect(controlAddress(path.join(folder.path, "data")));
+    later(() => control.close());
+    using host = control.bootstrap(RpcStub<Control>);
+    using report = await host.collect(true);
+    expect(report).toMatchObject({ checked: 1, collected: [] });
+    using active = await host.active();
+    const [part] = [...active];
+    expect(part).toMatchObject({ namespace: "Part" });
+    expect(await host.clear("Part", part!.id)).toBe(true);
+    const stray = await failureOf(host.clear("GONE", part!.id));
+    expect(stray.message).toContain("GONE");
+    expect(await host.evict("GONE", part!.id)).toBe("inactive");
+    using processes = await host.processes();
+    expect(processes).toEqual({ objects: [process.pid], front: null });
+    expect(
+      await failureOf(serving.reload({ main: "", config: readConfig({}, "w") })),
+    ).toMatchObject({
+      code: "invalid-state",
+    });
     expect(reports).toEqual([]);
   });
 

@@ -4,7 +4,21 @@ import { spawn } from "node:child_process";
 import { expect, it } from "vitest";
 import { Misuse } from "../../../src/cli/misuse.js";
 import { runObjects } from "../../../src/cli/objects.node.js";
-import type { Namespace } from "../../../src/host.node.js";
+import {
+  createHost,
+  DurableObject,
+  type Host,
+  type Namespace,
+  openLmdbStore,
+  type PrivateNamespace,
+} from "../../../src/host.node.js";
+import { prepareStore } from "../../../src/host/object/host.js";
+import { nodeRuntime } from "../../../src/host/object/runtime.node.js";
+import { listenForControl } from "../../../src/host/process/control.node.js";
+import { controlledHost } from "../../../src/host/process/controlled.node.js";
+import { Inspector } from "../../../src/host/process/inspect.js";
+import { runFolder } from "../../../src/host/process/paths.node.js";
+import { VirtualClock } from "../../../src/host/testing.js";
 import { RpcError } from "../../../src/index.js";
 import {
   commandFile,
@@ -44,6 +58,62 @@ const jsonLines = ({ stdout }: Done): unknown[] =>
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line) as unknown);
+
+interface Parts {
+  PARTS: PrivateNamespace<Part>;
+}
+
+class Part extends DurableObject<Parts> {
+  static disposed: unknown[] = [];
+  async put(key: string, value: unknown): Promise<void> {
+    await this.ctx.storage.put(key, value);
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    Part.disposed.push(await this.ctx.storage.get("name"));
+  }
+}
+
+class Owner extends DurableObject<Parts> {
+  /** Two that hold each other. */
+  async make(name: string): Promise<void> {
+    using one = this.env.PARTS.create();
+    using two = this.env.PARTS.create();
+    for (const [part, other] of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      await part.put("name", name);
+      await part.put("other", other);
+    }
+    await this.ctx.storage.put(name, one);
+  }
+  async lose(name: string): Promise<void> {
+    await this.ctx.storage.delete(name);
+  }
+}
+
+/** A host of this process, with a control socket. */
+async function hostHere(directory: string) {
+  const { crypto } = nodeRuntime();
+  const store = await openLmdbStore(directory);
+  const { ids } = await prepareStore(store, crypto);
+  const host = await createHost({
+    store,
+    classes: { OWNERS: Owner, PARTS: { class: Part, collect: true } },
+    clock: new VirtualClock(),
+    limits: { collectGrace: 0 },
+  });
+  runFolder(directory);
+  const controlled = controlledHost(host as unknown as Host, new Inspector(store, ids, crypto), 1);
+  const control = await listenForControl(directory, controlled);
+  return {
+    owner: () => host.env.OWNERS.getByName("owner"),
+    async [Symbol.asyncDispose]() {
+      await control.close();
+      await host.close();
+    },
+  };
+}
 
 const NAMES = ["a", "b", "c", "d"];
 
@@ -218,4 +288,79 @@ it("deletes for good: who calls is told, who holds one too, and nothing brings i
     expect.objectContaining({ deleted: true }),
     expect.objectContaining({ deleted: true }),
   ]);
+});
+
+it("gc says what nobody can reach, and collects it; where no host runs it only says so", async () => {
+  const directory = dataFolder();
+  const gc = async (...args: string[]): Promise<Record<string, unknown>> => {
+    const done = await objects(directory, "gc", "--json", ...args);
+    expect(done).toMatchObject({ status: 0, stderr: "" });
+    return JSON.parse(done.stdout) as Record<string, unknown>;
+  };
+  const parts = async () =>
+    jsonLines(await objects(directory, "list", "PARTS", "--json")) as { id: string }[];
+  const ids = (found: unknown): string[] =>
+    (found as { namespace: string; id: string }[]).map(({ id }) => id).sort();
+  {
+    await using here = await hostHere(directory);
+    using owner = here.owner();
+    for (const name of ["kept", "lost", "left"]) await owner.make(name);
+    const made = await parts();
+    expect(made).toHaveLength(6);
+    await owner.lose("lost");
+    // What is active is held by that.
+    expect(await gc("--dry-run")).toEqual({
+      dryRun: true,
+      checked: 6,
+      collected: [],
+      unreachable: [],
+    });
+    for (const { id } of made)
+      expect((await objects(directory, "evict", "PARTS", id)).stdout).toContain("evicted");
+    const dry = await gc("--dry-run");
+    expect(dry).toMatchObject({ checked: 6, collected: [] });
+    expect(dry["unreachable"]).toHaveLength(2);
+    expect(await parts()).toHaveLength(6);
+    const done = await gc();
+    expect(done).toMatchObject({ dryRun: false, checked: 6, unreachable: [] });
+    expect(ids(done["collected"])).toEqual(ids(dry["unreachable"]));
+    expect(Part.disposed.splice(0)).toEqual(["lost", "lost"]);
+    expect(await parts()).toHaveLength(4);
+    await owner.lose("left");
+  }
+  const refused = await objects(directory, "gc");
+  expect(refused).toMatchObject({ status: 1, stdout: "" });
+  expect(refused.stderr).toContain(`no host runs on ${directory}`);
+  const stopped = await gc("--dry-run");
+  expect(stopped).toMatchObject({ checked: 4, collected: [] });
+  expect(stopped["unreachable"]).toHaveLength(2);
+  const text = await objects(directory, "gc", "--dry-run");
+  for (const id of ids(stopped["unreachable"]))
+    expect(text.stdout).toContain(`PARTS/${id}  unreachable\n`);
+  expect(text.stdout).toMatch(/^4 looked at, 0 collected, 2 unreachable and still there$/m);
+  // The next host takes up what nobody can reach.
+  {
+    await using _ = await hostHere(directory);
+    expect(ids((await gc())["collected"])).toEqual(ids(stopped["unreachable"]));
+    expect(Part.disposed.splice(0)).toEqual(["left", "left"]);
+  }
+  expect(await parts()).toHaveLength(2);
+});
+
+it("gc of a host of several processes has nothing to collect; it takes no object", async () => {
+  const directory = dataFolder();
+  const host = await startTestHost({ directory, processes: 2 });
+  using stub = host.counter("a");
+  await stub.add();
+  expect(await objects(directory, "gc")).toMatchObject({
+    status: 0,
+    stdout: "0 looked at, 0 collected, 0 unreachable and still there\n",
+  });
+  const nothing = (): void => {};
+  for (const args of [
+    ["gc", "COUNTERS"],
+    ["gc", "--name", "a"],
+    ["list", "--dry-run"],
+  ])
+    await expect(runObjects(args, nothing)).rejects.toBeInstanceOf(Misuse);
 });

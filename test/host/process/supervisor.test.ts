@@ -15,6 +15,21 @@ import {
 
 hostsOfProcesses();
 
+it("private namespaces are refused, and a new version that has one does not take over", async () => {
+  const privately = { collect: true };
+  expect(await failure(startTestHost({ data: privately }))).toMatchObject({
+    code: "invalid-argument",
+    message: expect.stringContaining("only a host of one process collects objects") as string,
+  });
+  const host = await startTestHost();
+  using stub = host.counter("a");
+  expect(await stub.add()).toBe(1);
+  const reloaded = host.server.reload({ program: programUrl(), data: privately });
+  expect(await failure(reloaded)).toMatchObject({ code: "invalid-argument" });
+  using again = host.counter("a");
+  expect(await again.add()).toBe(2);
+});
+
 it("a second host of one directory is refused, and the first goes on", async () => {
   const directory = dataFolder();
   const host = await startTestHost({ directory });

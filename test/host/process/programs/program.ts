@@ -34,6 +34,8 @@ interface Env {
 export interface Data {
   /** The namespaces that there are; by default COUNTERS. */
   readonly namespaces?: readonly string[];
+  /** Whether they are private. */
+  readonly collect?: boolean;
   readonly version?: number;
   readonly fails?: string;
   /** Milliseconds that it takes to load. */
@@ -238,5 +240,6 @@ export async function load(data: Data | null) {
   if (data?.fails !== undefined) throw new Error(data.fails);
   version = data?.version ?? 1;
   const names = data?.namespaces ?? ["COUNTERS"];
-  return { classes: Object.fromEntries(names.map((name) => [name, Counter])) };
+  const declared = data?.collect === true ? { class: Counter, collect: true } : Counter;
+  return { classes: Object.fromEntries(names.map((name) => [name, declared])) };
 }
