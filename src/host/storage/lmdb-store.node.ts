@@ -101,7 +101,8 @@ class LmdbStore implements Store {
   private readonly database: Database;
   private readonly lock: DirectoryLock | null;
   private group: Group | null = null;
-  private committing = false;
+  /** What LMDB commits now. */
+  private committing: Group | null = null;
   private readonly unflushed = new Set<Group>();
   private readonly onFailed: LmdbOptions["failed"];
   private failure: Failure | null = null;
@@ -138,7 +139,7 @@ class LmdbStore implements Store {
     if (this.group === null) {
       this.group = { writes: [], committed: milestone(), flushed: milestone() };
       // With what else is written in this turn, by other objects too.
-      if (!this.committing) setImmediate(() => this.commit());
+      if (this.committing === null) setImmediate(() => this.commit());
     }
     const { group } = this;
     group.writes.push(...writes);
@@ -150,8 +151,10 @@ class LmdbStore implements Store {
   }
 
   private async end(): Promise<void> {
-    while (this.group !== null || this.committing || this.unflushed.size > 0) {
-      const all = [...this.unflushed, ...(this.group === null ? [] : [this.group])];
+    for (;;) {
+      const all = [...this.unflushed, this.committing, this.group].filter((one) => one !== null);
+      // To wait for nothing, while something is being committed, would let nobody else run.
+      if (all.length === 0) break;
       await Promise.allSettled(all.map(({ flushed }) => flushed.promise));
     }
     const closed = this.database.close();
@@ -162,9 +165,9 @@ class LmdbStore implements Store {
 
   private commit(): void {
     const { group, database } = this;
-    if (group === null || this.committing) return;
+    if (group === null || this.committing !== null) return;
     this.group = null;
-    this.committing = true;
+    this.committing = group;
     const made = this.make(group.writes);
     // When the commit fails, it may never settle, or fail as well.
     const flush = new Promise<void>((resolve) => {
@@ -175,7 +178,7 @@ class LmdbStore implements Store {
     });
     made.then(
       () => {
-        this.committing = false;
+        this.committing = null;
         group.committed.resolve();
         this.unflushed.add(group);
         void flush.then(() => {
@@ -223,7 +226,7 @@ class LmdbStore implements Store {
   private failed(group: Group, thrown: unknown): void {
     const error = this.failureOf(thrown);
     this.failure = { error, at: performance.now() };
-    this.committing = false;
+    this.committing = null;
     // Whether those before it are on the disk is never told then.
     for (const lost of [group, this.group, ...this.unflushed]) {
       lost?.committed.reject(error);

@@ -103,6 +103,23 @@ describe("LmdbStore", () => {
     cleanUp();
   });
 
+  it("is closed while it commits, and has what was written then", async () => {
+    const { directory, cleanUp } = folder();
+    for (let byte = 1; byte < 4; byte++) {
+      const store = await openLmdbStore(directory);
+      store.write([{ key: KEY, value: value(byte) }]);
+      // Now LMDB has it, and nobody has heard that it is done.
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+      await store.close();
+      const again = await openLmdbStore(directory);
+      expect(again.get(KEY)?.[0]).toBe(byte);
+      await again.close();
+    }
+    cleanUp();
+  });
+
   it("is its owner's alone, also in a directory that others may read", async () => {
     const { directory, cleanUp } = folder();
     fs.chmodSync(directory, 0o755);
