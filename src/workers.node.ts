@@ -8,5 +8,8 @@ export { env, waitUntil } from "./host/module/ambient.node.js";
 export { ExecutionContext, WorkerEntrypoint } from "./host/module/entrypoint.js";
 export { type AlarmInfo, DurableObject } from "./host/object/durable-object.js";
 export type { ObjectId as DurableObjectId } from "./host/object/ids.js";
-export type { Namespace as DurableObjectNamespace } from "./host/object/namespace.js";
+export type {
+  Namespace as DurableObjectNamespace,
+  PrivateNamespace,
+} from "./host/object/namespace.js";
 export type { ObjectState as DurableObjectState } from "./host/object/state.js";

@@ -153,6 +153,44 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     expect((await again.end("SIGTERM")).status).toBe(0);
   });
 
+  it("has objects collected of which a flag or the configuration says so, in one process", async () => {
+    put(
+      "parts.ts",
+      `import { DurableObject } from "cloudflare:workers";
+      export class Owner extends DurableObject {}
+      export class Part extends DurableObject {}
+      export default {
+        fetch: (request: Request, env: Record<string, any>) =>
+          Response.json(Object.keys(env).sort().map((name) => [name, typeof env[name].create, typeof env[name].getByName])),
+      };`,
+    );
+    const flags = ["parts.ts", "--port", "0", "--processes", "0"];
+    const isPublic = ["undefined", "function"];
+    const isPrivate = ["function", "undefined"];
+    const found = async (...args: string[]): Promise<unknown> => {
+      const served = await serve(...flags, ...args);
+      const answer = await (await get(served.url)).json();
+      expect((await served.end("SIGTERM")).status).toBe(0);
+      return answer;
+    };
+    expect(await found("--collect", "Part")).toEqual([
+      ["Owner", ...isPublic],
+      ["Part", ...isPrivate],
+    ]);
+    put(
+      "wrangler.toml",
+      `[[durable_objects.bindings]]\nname = "ONE"\nclass_name = "Part"\ncollect = true`,
+    );
+    expect(await found()).toEqual([["ONE", ...isPrivate]]);
+    // The class of the flag is another one, of which nothing was said.
+    expect(await found("--bind", "ONE=Owner")).toEqual([["ONE", ...isPublic]]);
+    const several = run("parts.ts", "--port", "0");
+    expect(several).toMatchObject({ status: 1, stdout: "" });
+    expect(several.stderr).toContain(
+      "the namespace Part is private: only a host of one process collects objects (createHost, or capstan serve --processes 0)",
+    );
+  });
+
   it("goes on when the module throws where nobody catches it", async () => {
     put(
       "stray.ts",
