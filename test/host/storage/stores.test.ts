@@ -114,7 +114,7 @@ describe("LmdbStore", () => {
       });
       await store.close();
       const again = await openLmdbStore(directory);
-      expect(again.get(KEY)?.[0]).toBe(byte);
+      expect((await again.get(KEY))?.[0]).toBe(byte);
       await again.close();
     }
     cleanUp();
