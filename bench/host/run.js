@@ -193,7 +193,7 @@ export async function hostRows(rounds, seconds, names = ["capstan", "workerd"]) 
     ...ROWS.map(({ title, unit, least }) =>
       result(title, unit, least === undefined ? {} : { least }),
     ),
-    result(ACTIVE, "bytes", { under: true }),
+    result(ACTIVE, "bytes", { least: 1, under: true }),
     result(IDLE, "bytes", { least: 1, under: true }),
   ];
 }
