@@ -4,8 +4,8 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { type CompiledModule, compile, type CompileOptions } from "../cap/typed/compiler/index.js";
+import { readArguments } from "./arguments.node.js";
 import { Misuse } from "./misuse.js";
 
 export const COMPILE_USAGE = `usage: capstan compile FILE... [options]
@@ -58,24 +58,14 @@ export function runCompile(args: string[], stdout: (text: string) => void): numb
 }
 
 function parse(args: string[]): Job | null {
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        output: { type: "string", short: "o" },
-        "import-path": { type: "string", short: "I", multiple: true },
-        "src-prefix": { type: "string" },
-        "no-imports": { type: "boolean" },
-        runtime: { type: "string" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-  } catch (thrown) {
-    throw new Misuse(thrown instanceof Error ? thrown.message : String(thrown));
-  }
-  const { values, positionals } = parsed;
+  const { values, positionals } = readArguments(args, {
+    output: { type: "string", short: "o" },
+    "import-path": { type: "string", short: "I", multiple: true },
+    "src-prefix": { type: "string" },
+    "no-imports": { type: "boolean" },
+    runtime: { type: "string" },
+    help: { type: "boolean", short: "h" },
+  });
   if (values.help === true) return null;
   if (positionals.length === 0) throw new Misuse("name at least one FILE to compile");
   return {

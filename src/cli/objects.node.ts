@@ -6,7 +6,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import { inspect, parseArgs } from "node:util";
+import { inspect } from "node:util";
 import { RpcError } from "../base/errors.js";
 import { RpcStub } from "../cap/dynamic/stub.js";
 import { lookAtStopped } from "../host/collect/stopped.js";
@@ -27,6 +27,7 @@ import { controlAddress } from "../host/process/paths.node.js";
 import { openLmdbStore } from "../host/storage/lmdb-store.node.js";
 import type { Store } from "../host/storage/store.js";
 import { connect } from "../vat/connect.node.js";
+import { readArguments } from "./arguments.node.js";
 import { Misuse } from "./misuse.js";
 
 export const OBJECTS_USAGE = `usage: capstan objects ACTION [NAMESPACE [ID]] [options]
@@ -117,26 +118,16 @@ async function running(directory: string) {
 }
 
 function parse(args: string[]): Job | null {
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        data: { type: "string", default: ".capstan" },
-        name: { type: "string" },
-        json: { type: "boolean", default: false },
-        "dry-run": { type: "boolean", default: false },
-        "for-good": { type: "boolean", default: false },
-        limit: { type: "string" },
-        after: { type: "string" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-  } catch (thrown) {
-    throw new Misuse(thrown instanceof Error ? thrown.message : String(thrown));
-  }
-  const { values, positionals } = parsed;
+  const { values, positionals } = readArguments(args, {
+    data: { type: "string", default: ".capstan" },
+    name: { type: "string" },
+    json: { type: "boolean", default: false },
+    "dry-run": { type: "boolean", default: false },
+    "for-good": { type: "boolean", default: false },
+    limit: { type: "string" },
+    after: { type: "string" },
+    help: { type: "boolean", short: "h" },
+  });
   if (values.help === true) return null;
   const [action, namespace, id, ...more] = positionals;
   if (action === undefined || !ACTIONS.includes(action))

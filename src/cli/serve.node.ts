@@ -2,12 +2,12 @@
 // State: none. Must not know: how a module is served.
 
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { type Binding, type ModuleConfig, NO_CONFIG } from "../host/module/config.js";
 import { findConfig, readConfigFile } from "../host/module/config-file.node.js";
 import { prepareProcess, report, surviveFaults } from "../host/module/program.node.js";
 import { type ServeOptions, serveModule } from "../host/module/serve.node.js";
 import { MOST_SLOTS } from "../host/process/slots.js";
+import { readArguments } from "./arguments.node.js";
 import { Misuse } from "./misuse.js";
 
 export const SERVE_USAGE = `usage: capstan serve [MODULE] [options]
@@ -136,32 +136,22 @@ class Signals {
 }
 
 function parse(args: string[]): Job | null {
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        config: { type: "string", short: "c" },
-        "no-config": { type: "boolean" },
-        data: { type: "string", short: "d" },
-        port: { type: "string", short: "p" },
-        host: { type: "string" },
-        bind: { type: "string", multiple: true },
-        collect: { type: "string", multiple: true },
-        var: { type: "string", multiple: true },
-        "address-header": { type: "string" },
-        grace: { type: "string" },
-        connections: { type: "string" },
-        processes: { type: "string" },
-        json: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-  } catch (thrown) {
-    throw new Misuse(thrown instanceof Error ? thrown.message : String(thrown));
-  }
-  const { values, positionals } = parsed;
+  const { values, positionals } = readArguments(args, {
+    config: { type: "string", short: "c" },
+    "no-config": { type: "boolean" },
+    data: { type: "string", short: "d" },
+    port: { type: "string", short: "p" },
+    host: { type: "string" },
+    bind: { type: "string", multiple: true },
+    collect: { type: "string", multiple: true },
+    var: { type: "string", multiple: true },
+    "address-header": { type: "string" },
+    grace: { type: "string" },
+    connections: { type: "string" },
+    processes: { type: "string" },
+    json: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
+  });
   if (values.help === true) return null;
   const [module, ...more] = positionals;
   if (more.length > 0) throw new Misuse("one MODULE is served, and no more");
