@@ -144,11 +144,6 @@ export function readClose(content: Content): { code: number; reason: string } {
   return { code: params.u16(0), reason: params.text(0) };
 }
 
-/** Whether HTTP allows a header to have this name. */
-export function isHeaderName(name: string): boolean {
-  return TOKEN.test(name);
-}
-
 function writeHeaders(head: StructBuilder, headers: HeaderList): void {
   writeHeaderList(head, 1, headers);
 }

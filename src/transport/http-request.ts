@@ -6,7 +6,8 @@ import { Framer } from "../wire/framer.js";
 import type { Batch } from "../wire/outbox.js";
 import { BaseTransport } from "./base-transport.js";
 import { connectFailedBy } from "./connect-hints.js";
-import { BATCH_TYPE, isBatchType, joinBytes } from "./http.js";
+import { joinBytes } from "../base/bytes.js";
+import { BATCH_TYPE, isBatchType } from "./http.js";
 import { Framing } from "./inlet.js";
 import {
   checkMs,

@@ -7,16 +7,3 @@ export const BATCH_TYPE = "application/x-capnp-rpc-batch";
 export function isBatchType(header: string | null | undefined): boolean {
   return header?.split(";", 1)[0]?.trim().toLowerCase() === BATCH_TYPE;
 }
-
-/** The pieces as one array of bytes of its own. */
-export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  let bytes = 0;
-  for (const piece of pieces) bytes += piece.length;
-  const joined = new Uint8Array(bytes);
-  let at = 0;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
-  }
-  return joined;
-}

@@ -1,6 +1,7 @@
 // Role: cuts a batch into the units of a carrier of messages: one message each, or as many as fit where that was agreed.
 // State: none. Must not know: the carrier.
 
+import { joinBytes } from "../base/bytes.js";
 import type { Batch } from "../wire/outbox.js";
 
 /** A unit of many messages is no longer than this; a longer one holds a single message. */
@@ -58,11 +59,5 @@ export function* unitsOf(
 
 function join(parts: readonly Uint8Array[], bytes: number, own: boolean): Uint8Array<ArrayBuffer> {
   if (parts.length === 1 && !own) return parts[0] as Uint8Array<ArrayBuffer>;
-  const unit = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    unit.set(part, at);
-    at += part.length;
-  }
-  return unit;
+  return joinBytes(parts, bytes);
 }

@@ -2,7 +2,8 @@
 // State: per request, its session and its timer. Must not know: Node, which server hears the requests.
 
 import { RpcError } from "../base/errors.js";
-import { BATCH_TYPE, isBatchType, joinBytes } from "../transport/http.js";
+import { joinBytes } from "../base/bytes.js";
+import { BATCH_TYPE, isBatchType } from "../transport/http.js";
 import { HttpResponseTransport } from "../transport/http-response.js";
 import { checkMs, type Timer } from "../transport/transport.js";
 import { isLoopback } from "./address.js";

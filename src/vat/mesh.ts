@@ -3,6 +3,7 @@
 // State: the vats, their links, the messages on their way.
 // Must not know: sockets, real time. Nothing moves by itself; a seeded chooser moves it in any legal order.
 
+import { joinBytes } from "../base/bytes.js";
 import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import { Scheduler } from "../base/scheduler.js";
@@ -90,20 +91,10 @@ export class MeshEnd {
     const batch = this.outbox.take();
     if (batch === null) return;
     this.writes++;
-    if (!this.ended) for (const parts of batch.messages()) this.sent.push(joined(parts));
+    if (!this.ended) for (const parts of batch.messages()) this.sent.push(joinBytes(parts));
     batch.release();
     if (this.shutdownWith !== null) this.ended = true;
   }
-}
-
-function joined(parts: Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 /** Sees every message as it is delivered; may replace it, or drop it by returning null. */

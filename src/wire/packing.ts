@@ -4,6 +4,7 @@
 // Packed form of a word: a tag byte with one bit per byte of the word, then the bytes that are not zero. Tag 0x00 is
 // followed by a count of further zero words; tag 0xff by its 8 bytes and a count of further words that follow verbatim.
 
+import { joinBytes } from "../base/bytes.js";
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import { type Frame, malformed } from "./frame.js";
@@ -19,14 +20,8 @@ const SCRATCH = 8192;
  * @example for (const parts of batch.messages()) socket.write(packMessage(parts));
  */
 export function packMessage(parts: readonly Uint8Array[]): Uint8Array {
-  let size = 0;
-  for (const part of parts) size += part.length;
-  const from = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    from.set(part, at);
-    at += part.length;
-  }
+  const from = joinBytes(parts);
+  const size = from.length;
   // A word takes at most its tag, 8 bytes and a run's count.
   const to = new Uint8Array((size / 8) * 10);
   let n = 0;

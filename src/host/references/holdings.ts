@@ -12,11 +12,11 @@
 // The collector walks from an object that lost a holder backwards to a root: the holders of a node are one range, and saved references
 // are among them, as nodes of the host. Which objects lost one is noted in the transaction that takes the pair away.
 
+import { joinBytes } from "../../base/bytes.js";
 import {
   candidateKey,
   HOST_NAMESPACE,
   join,
-  joinAll,
   holderKey,
   holdersOf,
   KIND_VALUE,
@@ -64,7 +64,7 @@ export function holdingWrite(
         const before = isCleared ? undefined : view.get(at);
         if (before !== undefined) changes.add(nodesIn(before), -1);
         changes.add(nodes, 1);
-        const value = nodes.length === 0 ? null : joinAll(nodes);
+        const value = nodes.length === 0 ? null : joinBytes(nodes);
         if (value !== null || before !== undefined) changes.writes.push({ key: at, value });
       }
       return changes.of(keys.node, view);

@@ -17,6 +17,7 @@
 // A node is one of those who hold and are held: the length of a namespace, the namespace and an id; of a namespace as a whole, an
 // id of zeros, which no object has. A namespace of no length is the host itself: its ids are those of saved references.
 
+import { joinBytes } from "../../base/bytes.js";
 import { RpcError } from "../../base/errors.js";
 import type { Bytes, Range } from "./store.js";
 
@@ -106,12 +107,6 @@ export function holdersOf(held: Bytes): { from: Bytes; to: Bytes } {
   const prefix = join([HOLDERS], held);
   return { from: prefix, to: after(prefix) };
 }
-
-/** Everybody who holds anybody, in the order of those who are held. */
-export const ALL_HOLDERS: { from: Bytes; to: Bytes } = {
-  from: Uint8Array.of(HOLDERS),
-  to: Uint8Array.of(HOLDERS + 1),
-};
 
 /** Who is held by whom, of a key of {@link holdersOf}; both as nodes' bytes. */
 export function readHolderKey(key: Bytes): { held: Bytes; holder: Bytes } {
@@ -301,20 +296,7 @@ export function after(prefix: Bytes): Bytes {
 }
 
 export function join(...parts: ArrayLike<number>[]): Bytes {
-  return joinAll(parts);
-}
-
-/** The same of any number of them. */
-export function joinAll(parts: readonly ArrayLike<number>[]): Bytes {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return joinBytes(parts);
 }
 
 function timeBytes(time: number): Bytes {
