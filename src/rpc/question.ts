@@ -487,6 +487,7 @@ export function sendCall(
       isTail ? SendResultsTo.yourself : SendResultsTo.caller,
       content,
       state.descriptors,
+      request.origin === null ? null : (state.identities?.caller?.(request.origin) ?? null),
     );
   } catch (thrown) {
     releaseExports(counted);
