@@ -70,6 +70,10 @@ class PipelineHook extends RemoteTarget {
     if (this.loop === null) this.question.targetReleased();
   }
 
+  promiseGone(promise: RemotePromise): void {
+    this.question.forgetField(promise);
+  }
+
   protected giveUp(): void {
     this.question.targetReleased();
   }
@@ -161,7 +165,7 @@ export class Question extends Results {
   protected makeField(path: Path): PromisedField {
     const target = new PipelineHook(this, path);
     if (this.takeUsed(path)) target.useAsPromise();
-    return new RemotePromise(target, (promise) => this.forgetField(promise));
+    return new RemotePromise(target);
   }
 
   targetHeld(): void {
@@ -348,9 +352,9 @@ export class Question extends Results {
     if (this.isPipelineOnly || this.returned) this.free(null);
     else {
       this.gone = true;
-      this.goneError = canceledError();
+      this.goneError = givenUpError();
     }
-    if (!this.isTail) this.settle(null, canceledError());
+    if (!this.isTail) this.settle(null, givenUpError());
   }
 
   /**
@@ -407,7 +411,7 @@ export class Question extends Results {
   }
 
   /** A pipelined capability is gone, but the calls made on it are still on their way: they count (C-EMB-28). */
-  private forgetField(promise: RemotePromise): void {
+  forgetField(promise: RemotePromise): void {
     this.dropField(promise);
     if (promise.target.usedAsPromise) (this.usedPaths ??= []).push(promise.path);
     promise.target.release();
@@ -429,6 +433,13 @@ export class Question extends Results {
     const { usedPaths } = this;
     return usedPaths === null ? NO_HOOKS : usedPaths.slice().map((path) => this.pipeline(path));
   }
+}
+
+let givenUp: RpcError | null = null;
+
+/** Why there are no results that nobody waits for. The error is one for all: it is hardly ever seen. */
+function givenUpError(): RpcError {
+  return (givenUp ??= canceledError());
 }
 
 function answerGone(): RpcError {
