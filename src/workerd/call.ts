@@ -28,6 +28,7 @@ import {
 import { type Lane, laneOf } from "../cap/dynamic/pressure.js";
 import { memberOf } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
+import { isSimpleList } from "../cap/dynamic/values/index.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
@@ -37,11 +38,14 @@ import { fromWorkerd } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import { makers } from "./makers.js";
 import { Outgoing } from "./outgoing.js";
+import { encodeSimpleList } from "./v8-value/index.js";
 import { CALL_PIPELINE, callMember, readResults, type Value } from "./protocol.js";
 import { pusherOf } from "./pushed.js";
 import { foreign, type Opened, type Reach, TargetReach } from "./reach.js";
 
 type Args = readonly unknown[] | null;
+
+const NO_ENTRIES: Value["entries"] = /* @__PURE__ */ Object.freeze([]);
 
 /**
  * Calls a member, or with null arguments asks for it.
@@ -131,9 +135,13 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
   /** @throws RpcError when an argument cannot travel. */
   begin(reach: Reach, path: readonly string[], args: Args, options: CallOptions | undefined): void {
     let whole = true;
+    let plain: Value | undefined | null = args === null ? null : undefined;
     if (args !== null && args.length > 0) {
-      this.outgoing = new Outgoing(this.scheduler, this.terms);
-      whole = this.outgoing.encode(args, "args");
+      if (isSimpleList(args)) plain = { bytes: encodeSimpleList(args), entries: NO_ENTRIES };
+      else {
+        this.outgoing = new Outgoing(this.scheduler, this.terms);
+        whole = this.outgoing.encode(args, "args");
+      }
     }
     // Calls by other stubs that were written down before this one go before it.
     makeCalls();
@@ -142,7 +150,6 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
     this.counted = true;
     this.lane.enter();
     if (options !== undefined) this.limits = limit(this, options);
-    const plain = args === null ? null : undefined;
     if (whole) this.send(opened.cap, path, plain);
     else void this.sendWhenFilled(opened, path);
   }
@@ -168,10 +175,10 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
     this.parked = null;
   }
 
-  /** @param cap taken over. */
-  private send(cap: Hook, path: readonly string[], plain: undefined | null): void {
+  /** @param cap taken over. @param plain the arguments where nothing goes beside them; see callMember. */
+  private send(cap: Hook, path: readonly string[], plain: Value | undefined | null): void {
     try {
-      const args: Value | undefined | null = this.outgoing?.take(cap, this.session) ?? plain;
+      const args = this.outgoing?.take(cap, this.session) ?? plain;
       const results = callMember(
         cap,
         path,
@@ -213,8 +220,9 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
     } catch (thrown) {
       this.fail(RpcError.from(thrown));
     }
-    payload.release();
+    // The event first: when it is all that is left of a call workerd says so, in a message that has to be answered.
     this.leave();
+    payload.release();
   }
 
   private received(value: unknown, held: { dispose(): void } | null): void {

@@ -4,9 +4,9 @@
 import { RpcError } from "../base/errors.js";
 import type { Origin } from "../base/origin.js";
 import { CallRequest, type Hook } from "../hook/hook.js";
-import { Payload } from "../hook/payload.js";
+import { type Caps, NO_CAPS, Payload } from "../hook/payload.js";
 import type { Results } from "../hook/results.js";
-import type { Content } from "../wire/content.js";
+import { Content } from "../wire/content.js";
 import { ContentBuilder, type StructBuilder, StructReader } from "../wire/struct.js";
 
 type InterfaceId = readonly [hi: number, lo: number];
@@ -19,7 +19,7 @@ const TARGET: InterfaceId = /* @__PURE__ */ Object.freeze([0xa1a96525 | 0, 0x142
 const PUSHER: InterfaceId = /* @__PURE__ */ Object.freeze([0xee2eb0d2 | 0, 0xe1aad430 | 0]);
 
 /** Where `callPipeline` is in the results of a call. */
-export const CALL_PIPELINE: readonly number[] = Object.freeze([1]);
+export const CALL_PIPELINE: readonly number[] = /* @__PURE__ */ Object.freeze([1]);
 
 /** Tags of the union in External, and what they are called where one is refused. */
 export const RPC_TARGET = 1;
@@ -65,14 +65,31 @@ export interface ReceivedValue {
   readonly entries: readonly ReceivedEntry[];
 }
 
-function request([hi, lo]: InterfaceId, method: number, caps: (Hook | null)[] = []): CallRequest {
-  return new CallRequest(hi, lo, method, new Payload(builder.finish(), caps));
+/** @param content by default what was built. */
+function request(
+  [hi, lo]: InterfaceId,
+  method: number,
+  caps: Caps = NO_CAPS,
+  content: Content = builder.finish(),
+): CallRequest {
+  return new CallRequest(hi, lo, method, new Payload(content, caps));
 }
 
-/** The capabilities at the first pointers of what `on` answers; nothing is awaited. */
-function ask(on: Hook, call: CallRequest, ...indexes: number[]): Hook[] {
+const FIRST: readonly number[] = /* @__PURE__ */ Object.freeze([0]);
+const SECOND: readonly number[] = /* @__PURE__ */ Object.freeze([1]);
+
+/** The capability at the first pointer of what `on` answers; nothing is awaited. */
+function ask(on: Hook, call: CallRequest): Hook {
   const results = on.call(call);
-  const hooks = indexes.map((index) => results.pipeline([index]));
+  const hook = results.pipeline(FIRST);
+  results.cancel();
+  return hook;
+}
+
+/** Those at the first two. */
+function askBoth(on: Hook, call: CallRequest): readonly [Hook, Hook] {
+  const results = on.call(call);
+  const hooks = [results.pipeline(FIRST), results.pipeline(SECOND)] as const;
   results.cancel();
   return hooks;
 }
@@ -92,7 +109,7 @@ export function askEntrypoint(
     props.u16(0, 1);
     props.text(0, propsJson);
   }
-  return ask(port, request(DEBUG_PORT, 0), 0)[0]!;
+  return ask(port, request(DEBUG_PORT, 0));
 }
 
 /** A durable object, by the debug port. */
@@ -101,31 +118,29 @@ export function askActor(port: Hook, service: string, className: string, id: str
   params.text(0, service);
   params.text(1, className);
   params.text(2, id);
-  return ask(port, request(DEBUG_PORT, 1), 0)[0]!;
+  return ask(port, request(DEBUG_PORT, 1));
 }
 
 function startEvent(worker: Hook, cfJson: string | null): Hook {
-  const params = builder.root(1, 3);
-  if (cfJson !== null) params.text(0, cfJson);
-  return ask(worker, request(WORKER, 0), 0)[0]!;
+  if (cfJson === null) return ask(worker, request(WORKER, 0, NO_CAPS, Content.EMPTY_STRUCT));
+  builder.root(1, 3).text(0, cfJson);
+  return ask(worker, request(WORKER, 0));
 }
 
 /** Begins an event of calls: what one call is made on, and what must be held until all that came of it is let go. */
 export function openSession(worker: Hook): { readonly cap: Hook; readonly session: Hook } {
   const dispatcher = startEvent(worker, null);
-  builder.root(0, 0);
-  const [cap, session] = ask(dispatcher, request(DISPATCHER, 9), 0, 1);
+  const [cap, session] = askBoth(dispatcher, request(DISPATCHER, 9, NO_CAPS, Content.EMPTY_STRUCT));
   dispatcher.release();
-  return { cap: cap!, session: session! };
+  return { cap, session };
 }
 
 /** Begins an event of one request: its HttpService. */
 export function openHttp(worker: Hook, cfJson: string | null): Hook {
   const dispatcher = startEvent(worker, cfJson);
-  builder.root(0, 0);
-  const [http] = ask(dispatcher, request(DISPATCHER, 0), 0);
+  const http = ask(dispatcher, request(DISPATCHER, 0, NO_CAPS, Content.EMPTY_STRUCT));
   dispatcher.release();
-  return http!;
+  return http;
 }
 
 // -- Calls of members --------------------------------------------------------------------------------------------------
@@ -175,8 +190,12 @@ function writeValue(at: StructBuilder, { bytes, entries }: Value, caps: (Hook | 
   else at.data(0, bytes);
 }
 
+const NO_ENTRIES: readonly ReceivedEntry[] = /* @__PURE__ */ Object.freeze([]);
+
 /** @throws RpcError invalid-payload. */
 function readValue(value: StructReader): ReceivedValue {
+  // Nearly all values have nothing beside them.
+  if (value.isNull(1)) return { bytes: value.data(0), entries: NO_ENTRIES };
   const list = value.list(1);
   const entries: ReceivedEntry[] = [];
   for (let i = 0; i < list.length; i++) {
@@ -286,8 +305,8 @@ export function methodOf(interfaceHi: number, interfaceLo: number, methodId: num
 /** A stream that the other side can read: what stands for it in a value, and what its bytes are written into. */
 export function pushStream(pusher: Hook): { readonly source: Hook; readonly sink: Hook } {
   builder.root(1, 0);
-  const [source, sink] = ask(pusher, request(PUSHER, 0), 0, 1);
-  return { source: source!, sink: sink! };
+  const [source, sink] = askBoth(pusher, request(PUSHER, 0));
+  return { source, sink };
 }
 
 /** The size of the stream that is asked for; null when it is not told. @throws RpcError invalid-payload. */
@@ -297,9 +316,8 @@ export function readPush(content: Content): number | null {
 }
 
 export function pushSignal(pusher: Hook): { readonly signal: Hook; readonly trigger: Hook } {
-  builder.root(0, 0);
-  const [signal, trigger] = ask(pusher, request(PUSHER, 1), 0, 1);
-  return { signal: signal!, trigger: trigger! };
+  const [signal, trigger] = askBoth(pusher, request(PUSHER, 1, NO_CAPS, Content.EMPTY_STRUCT));
+  return { signal, trigger };
 }
 
 /** Tells the other side that a signal has fired. */
