@@ -154,6 +154,8 @@ async function main() {
         aim,
         clientCpu: cpu(subject, "clientCpu"),
         serverCpu: cpu(subject, "serverCpu"),
+        peerClientCpu: cpu(peer, "clientCpu"),
+        peerServerCpu: cpu(peer, "serverCpu"),
       };
       console.error(
         `${result.row}: ${result.ratio.toFixed(2)} x ${peer} (least ${least ?? "not set"})`,

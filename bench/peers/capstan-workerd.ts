@@ -1,6 +1,6 @@
 // Capstan's stubs of a durable object in workerd.
 
-import { RpcTarget } from "capstan/node";
+import type { RpcTarget } from "capstan/node";
 import { connectWorkerd } from "capstan/workerd";
 import { run } from "./harness.js";
 import { OBJECT, serverAt, workloads } from "./workerd.js";

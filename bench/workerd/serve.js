@@ -10,8 +10,5 @@ import { startWorkerd } from "../../interop/workerd/workerd.js";
 const [, address = ""] = process.argv.slice(2);
 const config = join(dirname(fileURLToPath(import.meta.url)), "config.capnp");
 const workerd = await startWorkerd(dirname(address.replace(/^unix:/, "")), config);
-process.once("SIGTERM", async () => {
-  await workerd.stop();
-  process.exit(0);
-});
+process.once("SIGTERM", () => void workerd.stop().then(() => process.exit(0)));
 console.log(`listening unix:${workerd.path}#${workerd.pid}`);
