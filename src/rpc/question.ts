@@ -24,6 +24,9 @@ import { secondTry, TailTrial } from "./tail-trial.js";
 
 const NO_HOOKS: readonly Hook[] = [];
 
+/** Why there are no results that nobody waits for. One for all: it is hardly ever seen. */
+let givenUp: RpcError | null = null;
+
 /** A path into the answer of one question. Keeps the question from being finished. */
 class PipelineHook extends RemoteTarget {
   readonly question: Question;
@@ -349,12 +352,13 @@ export class Question extends Results {
     if (this.adopted !== null) this.disowns(this.adopted);
     this.adopted = null;
     this.releaseAdopted();
+    givenUp ??= canceledError();
     if (this.isPipelineOnly || this.returned) this.free(null);
     else {
       this.gone = true;
-      this.goneError = givenUpError();
+      this.goneError = givenUp;
     }
-    if (!this.isTail) this.settle(null, givenUpError());
+    if (!this.isTail) this.settle(null, givenUp);
   }
 
   /**
@@ -433,13 +437,6 @@ export class Question extends Results {
     const { usedPaths } = this;
     return usedPaths === null ? NO_HOOKS : usedPaths.slice().map((path) => this.pipeline(path));
   }
-}
-
-let givenUp: RpcError | null = null;
-
-/** Why there are no results that nobody waits for. The error is one for all: it is hardly ever seen. */
-function givenUpError(): RpcError {
-  return (givenUp ??= canceledError());
 }
 
 function answerGone(): RpcError {

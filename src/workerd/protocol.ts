@@ -1,5 +1,5 @@
 // Role: the structs of schema/workerd.capnp, to bytes and back.
-// State: one builder, between two lines of one function. Must not know: who calls, what a value is.
+// State: one builder and one reader, between two lines of one function. Must not know: who calls, what a value is.
 
 import { RpcError } from "../base/errors.js";
 import type { Origin } from "../base/origin.js";
@@ -7,6 +7,7 @@ import { CallRequest, type Hook } from "../hook/hook.js";
 import { type Caps, NO_CAPS, Payload } from "../hook/payload.js";
 import type { Results } from "../hook/results.js";
 import { Content } from "../wire/content.js";
+import { ContentView } from "../wire/content-view.js";
 import { ContentBuilder, type StructBuilder, StructReader } from "../wire/struct.js";
 
 type InterfaceId = readonly [hi: number, lo: number];
@@ -38,6 +39,7 @@ const TAG_NAMES: readonly string[] = Object.freeze(
 const MAX_PATH = 1024;
 
 const builder = /* @__PURE__ */ new ContentBuilder();
+const view = /* @__PURE__ */ new ContentView();
 
 /** An entry of `externals` on its way out. @property hook null of a token. */
 export interface Entry {
@@ -191,11 +193,10 @@ function writeValue(at: StructBuilder, { bytes, entries }: Value, caps: (Hook | 
 }
 
 const NO_ENTRIES: readonly ReceivedEntry[] = /* @__PURE__ */ Object.freeze([]);
+const NO_BYTES = /* @__PURE__ */ new Uint8Array(0);
 
 /** @throws RpcError invalid-payload. */
 function readValue(value: StructReader): ReceivedValue {
-  // Nearly all values have nothing beside them.
-  if (value.isNull(1)) return { bytes: value.data(0), entries: NO_ENTRIES };
   const list = value.list(1);
   const entries: ReceivedEntry[] = [];
   for (let i = 0; i < list.length; i++) {
@@ -238,12 +239,19 @@ export interface CallResults {
 
 /** @throws RpcError invalid-payload. */
 export function readResults(content: Content): CallResults {
-  const results = StructReader.of(content);
-  return {
-    value: readValue(results.struct(0)),
-    pipeline: results.capability(1),
-    hasDisposer: results.bool(0),
-  };
+  view.open(content);
+  try {
+    const pipeline = view.capability(1);
+    const hasDisposer = view.u8(0) % 2 === 1;
+    view.enter(0);
+    // Nearly all values have nothing beside them.
+    const value = view.isNull(1)
+      ? { bytes: view.data(0) ?? NO_BYTES, entries: NO_ENTRIES }
+      : readValue(StructReader.of(content).struct(0));
+    return { value, pipeline, hasDisposer };
+  } finally {
+    view.close();
+  }
 }
 
 /** @param value its hooks are taken over. @param pipeline taken over. */
