@@ -148,13 +148,29 @@ VIEW_TYPES.forEach(({ name, make }, type) => {
   ALONE.set(name, viewReader(type, true));
 });
 if (typeof URL !== "undefined") READERS.set(URL.prototype, readUrl);
-if (typeof Headers !== "undefined") READERS.set(Headers.prototype, readHeaders);
-if (typeof Request !== "undefined") READERS.set(Request.prototype, readRequest);
-if (typeof Response !== "undefined") READERS.set(Response.prototype, readResponse);
+/**
+ * The classes of fetch, by the tag on their prototypes. They get into {@link READERS} when there is one to be read: to name
+ * them loads them, in Node some 2 MB, and most programs send none.
+ */
+const FETCH = { Headers: readHeaders, Request: readRequest, Response: readResponse };
+
+/** How an object of a class of fetch is read; undefined when `prototype` is of none. */
+function fetchReaderOf(prototype: object): Reader | undefined {
+  if (!Object.hasOwn(prototype, Symbol.toStringTag)) return undefined;
+  const tag = (prototype as { [Symbol.toStringTag]: unknown })[Symbol.toStringTag];
+  if (typeof tag !== "string" || !Object.hasOwn(FETCH, tag)) return undefined;
+  const name = tag as keyof typeof FETCH;
+  const own: object | undefined = (globalThis as Partial<typeof globalThis>)[name]?.prototype;
+  // A program may have put a class of its own there, on top of the platform's.
+  if (own === undefined || (own !== prototype && !prototype.isPrototypeOf(own))) return undefined;
+  const reader = FETCH[name];
+  READERS.set(prototype, reader);
+  return reader;
+}
 
 /** How an object of this realm is read; undefined when its class is not one that goes by value. */
 export function builtinOf(value: object, prototype: object): Reader | undefined {
-  const reader = READERS.get(prototype);
+  const reader = READERS.get(prototype) ?? fetchReaderOf(prototype);
   if (reader !== undefined) return reader;
   const error = standardErrorOf(value);
   if (error !== undefined) return (walker, value) => readError(walker, value, error);
