@@ -173,6 +173,9 @@ function streamOf(remote: RemoteReadable, bytes: boolean): ReadableStream {
   return new ReadableStream(remote.forStream(), { highWaterMark: 0 });
 }
 
+const COPIED: Promise<boolean> = /* @__PURE__ */ Promise.resolve(true);
+const KEPT: Promise<boolean> = /* @__PURE__ */ Promise.resolve(false);
+
 type Controller = ReadableStreamDefaultController<unknown> | ReadableByteStreamController;
 
 /** What is between a source and the stream that shows it. Does not hold the stream while nobody reads: it may be forgotten. */
@@ -190,8 +193,8 @@ class RemoteReadable implements Drain {
   private lost: RpcError | null = null;
   /** A reader waits. */
   private asked: { readonly controller: Controller; readonly done: () => void } | null = null;
-  /** A chunk waits. */
-  private offered: { readonly chunk: unknown; readonly taken: () => void } | null = null;
+  /** A chunk waits, or what is left of it. */
+  private offered: { chunk: unknown; readonly taken: (copied: boolean) => void } | null = null;
 
   /** @param source taken over. */
   constructor(source: Hook, values: Values, bytes: boolean) {
@@ -264,9 +267,13 @@ class RemoteReadable implements Drain {
       return new Promise((done) => {
         this.asked = { controller, done };
       });
+    const left = give(controller, offered.chunk);
+    if (left !== null && left.length > 0) {
+      offered.chunk = left;
+      return;
+    }
     this.offered = null;
-    controller.enqueue(offered.chunk as never);
-    offered.taken();
+    offered.taken(left !== null);
   }
 
   private begin(): void {
@@ -280,7 +287,7 @@ class RemoteReadable implements Drain {
     });
   }
 
-  write(chunk: unknown): Promise<void> {
+  write(chunk: unknown): Promise<boolean> {
     const { asked } = this;
     if (this.over) {
       discard(chunk);
@@ -289,20 +296,23 @@ class RemoteReadable implements Drain {
     if (this.bytes) {
       if (!(chunk instanceof Uint8Array)) return this.refuse(chunk);
       // Streams of bytes have no chunks of none.
-      if (chunk.length === 0) return Promise.resolve();
+      if (chunk.length === 0) return COPIED;
     }
-    if (asked !== null) {
-      this.asked = null;
-      asked.controller.enqueue(chunk as never);
-      asked.done();
-      return Promise.resolve();
-    }
+    if (asked === null) return this.offer(chunk);
+    this.asked = null;
+    const left = give(asked.controller, chunk);
+    const taken = left === null ? KEPT : left.length === 0 ? COPIED : this.offer(left);
+    asked.done();
+    return taken;
+  }
+
+  private offer(chunk: unknown): Promise<boolean> {
     return new Promise((taken) => {
       this.offered = { chunk, taken };
     });
   }
 
-  private refuse(chunk: unknown): Promise<void> {
+  private refuse(chunk: unknown): Promise<never> {
     discard(chunk);
     const error = new RpcError("failed", "invalid-payload", "a chunk is no bytes");
     this.dispose(error);
@@ -350,13 +360,31 @@ class RemoteReadable implements Drain {
     asked?.done();
     if (offered === null) return;
     discard(offered.chunk);
-    offered.taken();
+    offered.taken(false);
   }
 
   private letGo(): void {
     this.source?.release();
     this.source = null;
   }
+}
+
+/**
+ * Gives `chunk` to the reader who asked.
+ * @returns what is left of it, when it was copied to memory of the reader's; null: it is the reader's now.
+ */
+function give(controller: Controller, chunk: unknown): Uint8Array | null {
+  const request = "byobRequest" in controller ? controller.byobRequest : null;
+  const view = request?.view ?? null;
+  if (view === null) {
+    controller.enqueue(chunk as never);
+    return null;
+  }
+  const bytes = chunk as Uint8Array;
+  const count = Math.min(bytes.length, view.byteLength);
+  new Uint8Array(view.buffer, view.byteOffset, count).set(bytes.subarray(0, count));
+  request!.respond(count);
+  return bytes.subarray(count);
 }
 
 function close(controller: Controller): void {

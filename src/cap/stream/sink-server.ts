@@ -37,8 +37,8 @@ import {
 
 /** Where chunks go. */
 export interface Drain {
-  /** @returns settles when the chunk was taken; only then comes the next. */
-  write(chunk: unknown): Promise<void>;
+  /** @returns settles when the chunk was taken; only then comes the next. True: its bytes were copied, and nobody reads them any more. */
+  write(chunk: unknown): Promise<boolean | void>;
   end(): Promise<void>;
   abort(reason: unknown): void;
   /** Nobody is left to end it, or what came is not all of it. */
@@ -138,8 +138,9 @@ export class SinkServer implements Server {
       if (this.taking === call) this.taking = null;
     };
     this.drain.write(chunk).then(
-      () => {
+      (copied) => {
         taken();
+        if (copied === true) call.recycleParams();
         call.returns();
       },
       (reason: unknown) => {
