@@ -13,7 +13,7 @@ afterEach(() => {
 });
 
 describe("the classes of fetch", () => {
-  it("are not loaded with the library, which in Node would take some 2 MB, but by the first that is sent", async () => {
+  it("are not loaded with the library, which in Node would take over a megabyte, but by the first that is sent", async () => {
     const headers = new Headers({ a: "b" });
     const touched = new Set<string>();
     const classes = NAMES.map((name) => globalThis[name]);

@@ -150,7 +150,7 @@ VIEW_TYPES.forEach(({ name, make }, type) => {
 if (typeof URL !== "undefined") READERS.set(URL.prototype, readUrl);
 /**
  * The classes of fetch, by the tag on their prototypes. They get into {@link READERS} when there is one to be read: to name
- * them loads them, in Node some 2 MB, and most programs send none.
+ * them loads them, in Node over a megabyte, and most programs send none.
  */
 const FETCH = { Headers: readHeaders, Request: readRequest, Response: readResponse };
 
