@@ -135,14 +135,13 @@ async function shortPipe(
   reader.closed.catch(ignore);
   writer.closed.catch(ignore);
   const end: SubstreamEnd = { reached: false };
-  let substream: Hook | null;
+  let substream: Hook | null = null;
   try {
     // What was written before comes first.
     await writer.ready;
     substream = await sink.substream(end);
   } catch {
     // Why it takes no more is told to both ends as it always is.
-    substream = null;
   }
   if (substream === null || !remote.isUntouched) {
     substream?.release();
@@ -172,9 +171,6 @@ function streamOf(remote: RemoteReadable, bytes: boolean): ReadableStream {
     }
   return new ReadableStream(remote.forStream(), { highWaterMark: 0 });
 }
-
-const COPIED: Promise<boolean> = /* @__PURE__ */ Promise.resolve(true);
-const KEPT: Promise<boolean> = /* @__PURE__ */ Promise.resolve(false);
 
 type Controller = ReadableStreamDefaultController<unknown> | ReadableByteStreamController;
 
@@ -260,20 +256,33 @@ class RemoteReadable implements Drain {
     this.source = source;
   }
 
-  private pull(controller: Controller): Promise<void> | void {
+  private pull(controller: Controller): Promise<void> {
     if (this.server === null) this.begin();
-    const { offered } = this;
-    if (offered === null)
-      return new Promise((done) => {
-        this.asked = { controller, done };
-      });
-    const left = give(controller, offered.chunk);
-    if (left !== null && left.length > 0) {
-      offered.chunk = left;
-      return;
-    }
+    return new Promise((done) => {
+      this.asked = { controller, done };
+      this.hand();
+    });
+  }
+
+  /** Gives the chunk that waits to the reader who waits: into memory that it brought, or for good. */
+  private hand(): void {
+    const { asked, offered } = this;
+    if (asked === null || offered === null) return;
+    this.asked = null;
+    const { controller, done } = asked;
+    const request = (controller as Partial<ReadableByteStreamController>).byobRequest;
+    done();
+    if (request) {
+      const bytes = offered.chunk as Uint8Array;
+      const view = request.view as Uint8Array;
+      const part = bytes.subarray(0, view.length);
+      view.set(part);
+      request.respond(part.length);
+      offered.chunk = bytes.subarray(part.length);
+      if (part.length < bytes.length) return;
+    } else controller.enqueue(offered.chunk as never);
     this.offered = null;
-    offered.taken(left !== null);
+    offered.taken(!!request);
   }
 
   private begin(): void {
@@ -288,7 +297,6 @@ class RemoteReadable implements Drain {
   }
 
   write(chunk: unknown): Promise<boolean> {
-    const { asked } = this;
     if (this.over) {
       discard(chunk);
       return Promise.reject(droppedError("nobody reads it"));
@@ -296,19 +304,11 @@ class RemoteReadable implements Drain {
     if (this.bytes) {
       if (!(chunk instanceof Uint8Array)) return this.refuse(chunk);
       // Streams of bytes have no chunks of none.
-      if (chunk.length === 0) return COPIED;
+      if (chunk.length === 0) return Promise.resolve(true);
     }
-    if (asked === null) return this.offer(chunk);
-    this.asked = null;
-    const left = give(asked.controller, chunk);
-    const taken = left === null ? KEPT : left.length === 0 ? COPIED : this.offer(left);
-    asked.done();
-    return taken;
-  }
-
-  private offer(chunk: unknown): Promise<boolean> {
     return new Promise((taken) => {
       this.offered = { chunk, taken };
+      this.hand();
     });
   }
 
@@ -369,29 +369,11 @@ class RemoteReadable implements Drain {
   }
 }
 
-/**
- * Gives `chunk` to the reader who asked.
- * @returns what is left of it, when it was copied to memory of the reader's; null: it is the reader's now.
- */
-function give(controller: Controller, chunk: unknown): Uint8Array | null {
-  const request = "byobRequest" in controller ? controller.byobRequest : null;
-  const view = request?.view ?? null;
-  if (view === null) {
-    controller.enqueue(chunk as never);
-    return null;
-  }
-  const bytes = chunk as Uint8Array;
-  const count = Math.min(bytes.length, view.byteLength);
-  new Uint8Array(view.buffer, view.byteOffset, count).set(bytes.subarray(0, count));
-  request!.respond(count);
-  return bytes.subarray(count);
-}
-
 function close(controller: Controller): void {
   try {
     controller.close();
     // Who reads into memory of its own gets it back.
-    if ("byobRequest" in controller) controller.byobRequest?.respond(0);
+    (controller as Partial<ReadableByteStreamController>).byobRequest?.respond(0);
   } catch {
     // It ended within an element of what the reader reads: the stream has failed, and says so.
   }
