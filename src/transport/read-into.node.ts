@@ -4,6 +4,7 @@
 
 import net from "node:net";
 import { type FrameMemory, PLAIN_MEMORY } from "../wire/frame-memory.js";
+import { HeapFloor, heapSize } from "./heap-floor.node.js";
 
 /** Buffers kept for use again, and bytes of the largest. */
 const MOST_SPARE = 8;
@@ -44,6 +45,8 @@ function partOfShared(most: number): Uint8Array {
 /** Buffers that were given back, for all sockets of the process; the latest last. */
 const spare: ArrayBufferLike[] = [];
 
+const floor = /* @__PURE__ */ new HeapFloor(heapSize);
+
 /** Memory that the engine does not zero, or that served before. */
 export const RAW_MEMORY: FrameMemory = {
   allocate(bytes) {
@@ -55,6 +58,7 @@ export const RAW_MEMORY: FrameMemory = {
       spare.splice(i, 1);
       return new Uint8Array(buffer, 0, size);
     }
+    floor.allocated(size);
     return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
   },
   recycle(buffer) {
