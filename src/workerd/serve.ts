@@ -2,11 +2,10 @@
 // State: per object, that it is served; per call, what came with its arguments. Must not know: sessions, stubs as users see them.
 
 import { RpcError } from "../base/errors.js";
-import { runFor } from "../base/origin.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { CallContext, type Entered, entering, left } from "../cap/dynamic/context.js";
+import { argumentsOf, functionAt, memberAsked, MethodCall } from "../cap/dynamic/method-call.js";
 import { type Place, placeOf } from "../cap/dynamic/place.js";
-import { isTarget, memberOf, noMember, servedAs } from "../cap/dynamic/target.js";
+import { isTarget, noMember, servedAs } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
 import { discard, ignore } from "../cap/stream/values.js";
@@ -93,7 +92,7 @@ class Served implements Server {
           "method-unimplemented",
           "this is an object for workerd",
         );
-      new Invocation(call, this.terms, this.hidden).walk(this.value, undefined, 0);
+      new Invocation(call, this.terms, this.hidden).begin(this.value);
     } catch (thrown) {
       call.fails(toWorkerd(thrown));
     }
@@ -101,17 +100,15 @@ class Served implements Server {
 }
 
 /** One call of theirs. */
-class Invocation implements Entered {
-  private readonly call: LocalCall;
+class Invocation extends MethodCall {
   private readonly terms: Terms;
   private readonly params: CallParams;
   private readonly pusher: Hook | null;
   private incoming: Incoming | null = null;
-  private lazyContext: CallContext | null = null;
 
   /** @throws RpcError invalid-payload; method-unimplemented for what is hidden. */
   constructor(call: LocalCall, terms: Terms, hidden: string | null) {
-    this.call = call;
+    super(call);
     this.terms = terms;
     this.params = readCall(call.params.content);
     const [name] = this.params.path;
@@ -119,93 +116,51 @@ class Invocation implements Entered {
     this.pusher = call.params.caps[this.params.pusher] ?? null;
   }
 
-  get context(): CallContext {
-    return (this.lazyContext ??= new CallContext(this.call, 0));
+  begin(value: unknown): void {
+    this.walk(value, undefined, 0);
   }
 
-  /** Follows the path from step `at`, where `value` is, a member of `owner`. */
-  walk(value: unknown, owner: unknown, at: number): void {
-    const { path } = this.params;
-    try {
-      for (; ; at++) {
-        const place = placeOf(value);
-        if (place !== undefined) return this.forward(place, path.slice(at));
-        if (value instanceof Promise) {
-          const next = at;
-          value.then(
-            (settled) => this.walk(settled, owner, next),
-            (reason: unknown) => this.fail(reason),
-          );
-          return;
-        }
-        if (at === path.length) break;
-        owner = value;
-        value = this.run(() => memberOf(owner, path[at]!));
-      }
-      if (this.params.args === null) return this.answerMember(value, owner);
-      if (typeof value !== "function") {
-        const message = `${path.join(".") || "the object"} is not a function`;
-        throw new RpcError("unimplemented", "method-unimplemented", message);
-      }
-      const args = this.args();
-      const method = value as (...args: unknown[]) => unknown;
-      this.await(this.run(() => Reflect.apply(method, owner, args)));
-    } catch (thrown) {
-      this.fail(thrown);
-    }
+  protected get path(): readonly string[] {
+    return this.params.path;
   }
 
-  /** Runs code of the object's. */
-  private run(code: () => unknown): unknown {
-    const { origin, scheduler } = this.call;
-    const before = entering(this);
-    try {
-      return runFor(origin, scheduler, code);
-    } finally {
-      left(before);
-    }
+  /** workerd tells nothing of it. */
+  protected get timeout(): number {
+    return 0;
   }
 
-  private args(): unknown[] {
+  protected get asks(): boolean {
+    return this.params.args === null;
+  }
+
+  protected arrived(value: unknown, owner: unknown): void {
+    if (!this.asks) return this.apply(functionAt(value, this.path), owner, this.args());
+    const place = placeOf(value);
+    if (place === undefined) this.settle(memberAsked(value, owner));
+    // The stub itself is asked for: nothing is to be asked of whoever it stands for.
+    else if (place.path.length === 0) this.settle(place.root.dup());
+    else this.forward(place, []);
+  }
+
+  private args(): unknown {
     const { args } = this.params;
     if (args === undefined || args === null) return [];
     const incoming = new Incoming(this.call.params, null, this.terms);
     const list = incoming.decode(args);
     this.incoming = incoming;
-    if (!Array.isArray(list))
-      throw new RpcError("failed", "invalid-payload", "the arguments of a call are an Array");
     return list;
   }
 
-  /** What the path leads to is a stub: it goes on there. */
-  private forward(place: Place, rest: readonly string[]): void {
-    const path = [...place.path, ...rest];
-    // The stub itself is asked for: nothing is to be asked of whoever it stands for.
-    if (this.params.args === null && path.length === 0) return this.settle(place.root.dup());
-    const args = this.params.args === null ? null : this.args();
-    this.await(place.root.start(path, args, undefined));
-  }
-
-  /** A method that is asked for, not called, goes by reference with its object. */
-  private answerMember(value: unknown, owner: unknown): void {
-    this.settle(
-      typeof value === "function" && isTarget(owner)
-        ? (value as (...args: unknown[]) => unknown).bind(owner)
-        : value,
-    );
-  }
-
-  private await(answer: unknown): void {
-    const then = isObject(answer) ? (answer as Partial<PromiseLike<unknown>>).then : undefined;
-    if (typeof then !== "function") return this.settle(answer);
-    then.call(
-      answer,
+  protected forward(place: Place, rest: readonly string[]): void {
+    const args = this.asks ? null : argumentsOf(this.args());
+    const answer = placeOf(place.root.start([...place.path, ...rest], args, undefined))!;
+    void answer.then(
       (value) => this.settle(value),
       (reason: unknown) => this.fail(reason),
     );
   }
 
-  private settle(value: unknown): void {
+  protected settle(value: unknown): void {
     const outgoing = new Outgoing(this.call.scheduler, this.terms, true);
     try {
       // What the method called before it returned was called before.
@@ -244,16 +199,12 @@ class Invocation implements Entered {
     }
   }
 
-  private fail(reason: unknown): void {
+  fail(reason: unknown): void {
     makeCalls();
     this.call.fails(toWorkerd(reason));
     this.incoming?.endLoan();
     this.incoming?.dropUnused();
   }
-}
-
-function isObject(value: unknown): value is object {
-  return (typeof value === "object" || typeof value === "function") && value !== null;
 }
 
 /** Whether it has parts that can be called while it is on its way. */
