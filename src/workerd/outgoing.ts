@@ -69,7 +69,8 @@ export class Outgoing implements ExternalSink {
   /** @returns whether all of it is here: bytes of Blobs are put in by {@link fill}. @throws RpcError; then nothing is held. */
   encode(value: unknown, root: string): boolean {
     try {
-      this.encoded = encodeV8(value, this, { root });
+      const { errors } = this.terms;
+      this.encoded = encodeV8(value, this, { root, ...(errors && { errors }) });
       return this.encoded.blobs.length === 0;
     } catch (thrown) {
       this.release();
@@ -189,7 +190,7 @@ export class Outgoing implements ExternalSink {
       entry: (pusher) => {
         if (pusher === null) throw noPusher("an AbortSignal");
         const pushed = pushSignal(pusher);
-        const onAbort = (): void => fire(pushed.trigger, reasonOf(signal.reason));
+        const onAbort = (): void => fire(pushed.trigger, reasonOf(signal.reason, this.terms));
         signal.addEventListener("abort", onAbort, { once: true });
         this.signals.push(() => {
           signal.removeEventListener("abort", onAbort);
@@ -258,11 +259,12 @@ function noPusher(what: string): RpcError {
 }
 
 /** The reason of a signal as a value, or what can be said of it when it cannot travel. */
-function reasonOf(reason: unknown): Value {
+function reasonOf(reason: unknown, { errors }: Terms): Value {
+  const options = errors && { errors };
   try {
-    return { bytes: encodeV8(reason, NOTHING_BESIDE).bytes, entries: [] };
+    return { bytes: encodeV8(reason, NOTHING_BESIDE, options).bytes, entries: [] };
   } catch {
     const told = new Error(RpcError.from(reason).message);
-    return { bytes: encodeV8(told, NOTHING_BESIDE).bytes, entries: [] };
+    return { bytes: encodeV8(told, NOTHING_BESIDE, options).bytes, entries: [] };
   }
 }

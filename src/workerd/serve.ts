@@ -3,6 +3,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
+import { isGiven } from "../cap/dynamic/given.js";
 import { argumentsOf, functionAt, memberAsked, MethodCall } from "../cap/dynamic/method-call.js";
 import { type Place, placeOf } from "../cap/dynamic/place.js";
 import { isTarget, noMember, servedAs } from "../cap/dynamic/target.js";
@@ -15,7 +16,14 @@ import { toWorkerd } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import { makers } from "./makers.js";
 import { Outgoing } from "./outgoing.js";
-import { type CallParams, methodOf, readCall, writeResults } from "./protocol.js";
+import {
+  type CallParams,
+  methodOf,
+  readCall,
+  type Value,
+  writePipeline,
+  writeResults,
+} from "./protocol.js";
 import { pushedHere } from "./pushed.js";
 
 /** What each object is served as, so that it is one object over there, too. */
@@ -71,16 +79,26 @@ makers.serve = (target, scheduler, terms) => serve(target, scheduler, terms);
 
 /** A target, a function, a stub, or a result. */
 class Served implements Server {
-  private readonly value: unknown;
+  private value: unknown;
   private readonly terms: Terms;
-  readonly dropped: () => void;
+  private ended: () => void;
   private readonly hidden: string | null;
 
-  constructor(value: unknown, terms: Terms, dropped: () => void, hidden: string | null = null) {
+  constructor(value: unknown, terms: Terms, ended: () => void, hidden: string | null = null) {
     this.value = value;
     this.terms = terms;
-    this.dropped = dropped;
+    this.ended = ended;
     this.hidden = hidden;
+  }
+
+  /** What was a promise so far is here. */
+  become(value: unknown, ended: () => void): void {
+    this.value = value;
+    this.ended = ended;
+  }
+
+  dropped(): void {
+    this.ended();
   }
 
   dispatch(call: LocalCall): void {
@@ -94,7 +112,7 @@ class Served implements Server {
         );
       new Invocation(call, this.terms, this.hidden).begin(this.value);
     } catch (thrown) {
-      call.fails(toWorkerd(thrown));
+      call.fails(toWorkerd(thrown, this.terms));
     }
   }
 }
@@ -105,6 +123,8 @@ class Invocation extends MethodCall {
   private readonly params: CallParams;
   private readonly pusher: Hook | null;
   private incoming: Incoming | null = null;
+  /** Stands for the result of a call that is passed on, from before it is there. */
+  private way: { readonly hook: Hook; readonly served: Served } | null = null;
 
   /** @throws RpcError invalid-payload; method-unimplemented for what is hidden. */
   constructor(call: LocalCall, terms: Terms, hidden: string | null) {
@@ -138,7 +158,7 @@ class Invocation extends MethodCall {
     const place = placeOf(value);
     if (place === undefined) this.settle(memberAsked(value, owner));
     // The stub itself is asked for: nothing is to be asked of whoever it stands for.
-    else if (place.path.length === 0) this.settle(place.root.dup());
+    else if (place.path.length === 0 && !place.isPromise) this.settle(place.root.dup());
     else this.forward(place, []);
   }
 
@@ -152,9 +172,16 @@ class Invocation extends MethodCall {
   }
 
   protected forward(place: Place, rest: readonly string[]): void {
+    const { call } = this;
     const args = this.asks ? null : argumentsOf(this.args());
-    const answer = placeOf(place.root.start([...place.path, ...rest], args, undefined))!;
-    void answer.then(
+    const answer = place.root.start([...place.path, ...rest], args, undefined);
+    call.onCancel = (): void => discard(answer);
+    if (!this.asks && (call.flags & NO_PROMISE_PIPELINING) === 0) {
+      const served = new Served(answer, this.terms, () => discard(answer));
+      this.way = { hook: new LocalHook(served, call.scheduler), served };
+      call.setPipeline(writePipeline(this.way.hook));
+    }
+    void placeOf(answer)!.then(
       (value) => this.settle(value),
       (reason: unknown) => this.fail(reason),
     );
@@ -182,29 +209,49 @@ class Invocation extends MethodCall {
       const sent = outgoing.take(this.pusher, null);
       const whole = placeOf(value) !== undefined || typeof value === "function" || isTarget(value);
       const hasParts = !whole && isPlain(value) && (call.flags & NO_PROMISE_PIPELINING) === 0;
+      // What came by a call of ours is handed on, and its streams with it: it has no end of its own.
+      const hasEnd = isObject(value) && !whole && Symbol.dispose in value && !isGiven(value);
       const ended = (): void => {
         outgoing.giveAway();
-        if (!whole) discard(value);
+        if (hasEnd) discard(value);
       };
-      const pipeline = whole
-        ? (sent.entries[0]?.hook?.addRef() ?? null)
-        : hasParts
-          ? new LocalHook(new Served(value, this.terms, ended), call.scheduler)
-          : null;
-      call.returns(writeResults(sent, pipeline, hasParts && Symbol.dispose in (value as object)));
-      if (!hasParts) ended();
+      const pipeline = this.pipeline(value, whole, hasParts, sent, ended);
+      call.returns(writeResults(sent, pipeline, hasParts && hasEnd));
       this.incoming?.endLoan();
     } catch (thrown) {
       this.fail(thrown);
     }
   }
 
+  /** What stands for the result; a reference of the caller's. @param ended to be called when it is let go of. */
+  private pipeline(
+    value: unknown,
+    whole: boolean,
+    hasParts: boolean,
+    sent: Value,
+    ended: () => void,
+  ): Hook | null {
+    const { way } = this;
+    if (whole || hasParts) {
+      // Calls may be on this way.
+      way?.served.become(value, ended);
+      if (way !== null) return way.hook.addRef();
+    } else way?.served.become(value, ignore);
+    if (hasParts) return new LocalHook(new Served(value, this.terms, ended), this.call.scheduler);
+    ended();
+    return whole ? (sent.entries[0]?.hook?.addRef() ?? null) : null;
+  }
+
   fail(reason: unknown): void {
     makeCalls();
-    this.call.fails(toWorkerd(reason));
+    this.call.fails(toWorkerd(reason, this.terms));
     this.incoming?.endLoan();
     this.incoming?.dropUnused();
   }
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === "object" || typeof value === "function") && value !== null;
 }
 
 /** Whether it has parts that can be called while it is on its way. */

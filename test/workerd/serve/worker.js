@@ -207,6 +207,49 @@ export class Caller extends WorkerEntrypoint {
     const plus = await REMOTE.echo((n) => n + 1);
     return [await guest.greet("you"), await same.say("hi"), await plus(1)];
   }
+  async bridge(what) {
+    const { REMOTE } = this.env;
+    const { backend } = REMOTE;
+    switch (what) {
+      case "stub": {
+        using room = await backend.room("a");
+        return [await room.say("hi"), await room.members().count(), await room.name];
+      }
+      case "pipelined":
+        return await Promise.all([
+          backend.room("b").say("x"),
+          backend.room("b").parts.first.greet("y"),
+          backend.room("c").members().count(),
+        ]);
+      case "slow": {
+        const promise = backend.slow();
+        const early = [promise.say("1"), promise.say("2")];
+        using room = await promise;
+        return await Promise.all([...early, room.say("3")]);
+      }
+      case "parts": {
+        using parts = await backend.parts();
+        return [parts.n, await parts.room.say("in parts"), await backend.parts().room.say("piped")];
+      }
+      case "stream":
+        return await sizeOf(await backend.stream(100_000));
+      case "relays": {
+        using room = await REMOTE.relayRoom();
+        using parts = await REMOTE.relayParts();
+        return [
+          await room.say("r"),
+          await parts.room.say("p"),
+          await sizeOf(await REMOTE.relayStream(100_000)),
+        ];
+      }
+      case "thing": {
+        using thing = await REMOTE.thing("one");
+        return [await thing.add(1), await REMOTE.thing("one").add(2), await thing.room("z").say("w")];
+      }
+      case "thingFails":
+        return [await failure(REMOTE.thing("one").fails()), await failure(REMOTE.thing("one").nope())];
+    }
+  }
   async disposes() {
     {
       using room = await this.env.REMOTE.room("to be disposed");
