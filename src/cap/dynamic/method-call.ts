@@ -52,7 +52,7 @@ export abstract class MethodCall implements Entered {
     try {
       for (; ; at++) {
         const place = placeOf(value);
-        if (place !== undefined && (at < path.length || !this.asks))
+        if (place !== undefined && (at < path.length || !this.asks || isAnswer(place)))
           return this.forward(place, path.slice(at));
         if (value instanceof Promise) {
           const next = at;
@@ -155,6 +155,11 @@ export abstract class MethodCall implements Entered {
       },
     );
   }
+}
+
+/** Whether what is asked for is not the place itself, but what comes of it: of others the layer of values sees to that. */
+function isAnswer({ root, isPromise }: Place): boolean {
+  return root.isForeign && isPromise;
 }
 
 /** A method that is asked for, not called, goes by reference with its object. */

@@ -244,10 +244,17 @@ export class Caller extends WorkerEntrypoint {
       }
       case "thing": {
         using thing = await REMOTE.thing("one");
-        return [await thing.add(1), await REMOTE.thing("one").add(2), await thing.room("z").say("w")];
+        return [
+          await thing.add(1),
+          await REMOTE.thing("one").add(2),
+          await thing.room("z").say("w"),
+        ];
       }
       case "thingFails":
-        return [await failure(REMOTE.thing("one").fails()), await failure(REMOTE.thing("one").nope())];
+        return [
+          await failure(REMOTE.thing("one").fails()),
+          await failure(REMOTE.thing("one").nope()),
+        ];
     }
   }
   async disposes() {
