@@ -33,6 +33,8 @@ export interface Caller extends RpcTarget {
   lendWritable(chunks: number): number;
   pipe(size: number): number;
   signal(): Caught;
+  theirSignal(): Caught;
+  bridge(what: string): unknown;
   web(): object;
   echoes(): unknown[];
   disposes(): void;

@@ -65,6 +65,9 @@ export class Lobby extends RpcTarget {
   #made = 0;
   #listener: Listener | null = null;
   #stream: ReadableStream<Uint8Array> | null = null;
+  #taken = 0;
+  #open = Promise.resolve();
+  #opens = (): void => {};
 
   /** For the tests: own properties cannot be reached from afar. */
   readonly seen = {
@@ -76,6 +79,13 @@ export class Lobby extends RpcTarget {
     },
     stream: (): ReadableStream<Uint8Array> => this.#stream!,
     made: (): number => this.#made,
+    /** Whether sinks take only their first chunk until this is said again. */
+    slow: (slow: boolean): void => {
+      this.#taken = 0;
+      if (slow) this.#open = new Promise((resolve) => (this.#opens = resolve));
+      else this.#opens();
+    },
+    taken: (): number => this.#taken,
   };
 
   get title(): string {
@@ -162,11 +172,21 @@ export class Lobby extends RpcTarget {
     this.#stream = stream;
   }
 
-  sink(): { writable: WritableStream<Uint8Array>; size: () => Promise<number> } {
-    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-    const size = sizeOf(readable);
-    size.catch(() => {});
+  sink(): { writable: WritableStream<Uint8Array>; size: () => number } {
+    let size = 0;
+    const writable = new WritableStream<Uint8Array>({
+      write: async (chunk) => {
+        this.#taken++;
+        size += chunk.length;
+        await this.#open;
+      },
+    });
     return { writable, size: () => size };
+  }
+
+  signal(): { signal: AbortSignal; fire: () => void } {
+    const controller = new AbortController();
+    return { signal: controller.signal, fire: () => controller.abort(new TypeError("theirs")) };
   }
 
   async writeInto(writable: WritableStream<Uint8Array>, chunks: number): Promise<void> {

@@ -178,6 +178,15 @@ export class Caller extends WorkerEntrypoint {
     controller.abort(new TypeError("enough"));
     return caught(await told);
   }
+  async theirSignal() {
+    const { signal, fire } = await this.env.REMOTE.signal();
+    const told = new Promise((resolve) =>
+      signal.addEventListener("abort", resolve, { once: true }),
+    );
+    await fire();
+    await told;
+    return caught(signal.reason);
+  }
   async web() {
     const { REMOTE } = this.env;
     const request = new Request("http://any.name/path?x=1", {
