@@ -241,15 +241,10 @@ export class Caller extends WorkerEntrypoint {
         return [parts.n, await parts.room.say("in parts"), await backend.parts().room.say("piped")];
       }
       case "stream":
-        return await sizeOf(await backend.stream(100_000));
+        return [await sizeOf(await backend.stream(100_000)), await backend.size(madeOf(100_000))];
       case "relays": {
-        using room = await REMOTE.relayRoom();
         using parts = await REMOTE.relayParts();
-        return [
-          await room.say("r"),
-          await parts.room.say("p"),
-          await sizeOf(await REMOTE.relayStream(100_000)),
-        ];
+        return [await parts.room.say("p"), await sizeOf(await REMOTE.relayStream(100_000))];
       }
       case "thing": {
         using thing = await REMOTE.thing("one");
@@ -257,13 +252,16 @@ export class Caller extends WorkerEntrypoint {
           await thing.add(1),
           await REMOTE.thing("one").add(2),
           await thing.room("z").say("w"),
+          await thing.tell((text) => `heard: ${text}`),
         ];
       }
-      case "thingFails":
-        return [
-          await failure(REMOTE.thing("one").fails()),
-          await failure(REMOTE.thing("one").nope()),
-        ];
+      case "thingFails": {
+        const thing = REMOTE.thing("one");
+        return [await failure(thing.fails()), await failure(thing.nope())];
+      }
+      case "subscribe":
+        await backend.subscribe((text) => `heard: ${text}`);
+        return await backend.publish("published");
     }
   }
   async disposes() {
