@@ -26,6 +26,7 @@ export interface Caller extends RpcTarget {
   readStream(size: number, chunk: number): number;
   readSlowly(size: number, chunk: number): number;
   readBroken(): Caught;
+  sendEndless(): void;
   sendStream(size: number): number;
   echoStream(size: number): number;
   sendBroken(): Caught;

@@ -29,12 +29,16 @@ export class Visited {
 
   /** @param where an address to listen at; by default any port. */
   static async begin(options: ServeWorkerdOptions, where = "tcp://:0"): Promise<Visited> {
-    const listener = await serveWorkerd(where, options);
-    const started = await startCaller(listener.url.replace("tcp://", ""));
-    const visited = new Visited(listener, started, await connectWorkerd(started.url));
+    const visited = await Visited.joining(await serveWorkerd(where, options));
     // A Worker whose first calls come together opens a connection for each.
-    await visited.caller.page("/");
+    await visited.caller.fails(["warmUp"]);
     return visited;
+  }
+
+  /** The same where somebody listens already, who is not closed by anybody else. No call was made. */
+  static async joining(listener: Listener): Promise<Visited> {
+    const started = await startCaller(listener.url.replace("tcp://", ""));
+    return new Visited(listener, started, await connectWorkerd(started.url));
   }
 
   /** What the tables of the connections hold of which calls are made. */
@@ -53,7 +57,6 @@ export class Visited {
       .toEqual([...this.listener.sessions].map(() => none));
   }
 
-  /** @param listens whether this process has ended its side already. */
   async end(): Promise<void> {
     this.caller[Symbol.dispose]();
     await this.workerd.close();

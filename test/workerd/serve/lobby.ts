@@ -57,7 +57,8 @@ async function sizeOf(stream: ReadableStream<Uint8Array>): Promise<number> {
   return size;
 }
 
-type Listener = ((text: string) => PromiseLike<unknown>) & Disposable & { dup(): Listener };
+type Listener = ((text: string) => PromiseLike<unknown>) &
+  Disposable & { dup(): Listener; onRpcBroken(listener: (error: RpcError) => void): Disposable };
 
 export class Lobby extends RpcTarget {
   /** Names of rooms, and of what else had a disposer, that were disposed. */
@@ -66,6 +67,10 @@ export class Lobby extends RpcTarget {
   #listener: Listener | null = null;
   #stream: ReadableStream<Uint8Array> | null = null;
   #taken = 0;
+  #waiting = 0;
+  #read = 0;
+  #reading = Promise.resolve();
+  #go = (): void => {};
   #open = Promise.resolve();
   #opens = (): void => {};
 
@@ -86,6 +91,12 @@ export class Lobby extends RpcTarget {
       else this.#opens();
     },
     taken: (): number => this.#taken,
+    waiting: (): number => this.#waiting,
+    go: (): void => this.#go(),
+    /** What lets the one go on that waits last. */
+    going: (): (() => void) => this.#go,
+    read: (): number => this.#read,
+    reading: (): Promise<void> => this.#reading,
   };
 
   get title(): string {
@@ -149,6 +160,13 @@ export class Lobby extends RpcTarget {
     });
   }
 
+  /** Ends when the test says so. */
+  async wait(): Promise<string> {
+    this.#waiting++;
+    await new Promise<void>((resolve) => (this.#go = resolve));
+    return "went on";
+  }
+
   made(): number {
     return this.#made;
   }
@@ -166,6 +184,18 @@ export class Lobby extends RpcTarget {
 
   async size(stream: ReadableStream<Uint8Array>): Promise<number> {
     return await sizeOf(stream);
+  }
+
+  /** Reads it slowly. */
+  async readAll(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const read = async (): Promise<void> => {
+      for await (const chunk of stream) {
+        this.#read += chunk.length;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    };
+    this.#reading = read();
+    await this.#reading;
   }
 
   keepStream(stream: ReadableStream<Uint8Array>): void {
@@ -214,7 +244,7 @@ export class Lobby extends RpcTarget {
     this.#listener = listener.dup();
   }
 
-  fetch(request: Request): Response {
+  async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     if (pathname === "/socket") {
       const { 0: client, 1: server } = new WebSocketPair();
@@ -224,6 +254,7 @@ export class Lobby extends RpcTarget {
       );
       return new HttpResponse(null, { status: 101, webSocket: client });
     }
+    if (pathname === "/wait") return new Response(await this.wait());
     if (pathname === "/fails") throw new TypeError("no such page in /home/secret.ts");
     if (pathname === "/echo") return new Response(request.body, { headers: { "x-kind": "echo" } });
     return new Response(`hello from ${request.url}`);

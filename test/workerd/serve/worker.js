@@ -138,6 +138,10 @@ export class Caller extends WorkerEntrypoint {
   async sendStream(size) {
     return await this.env.REMOTE.size(madeOf(size));
   }
+  /** Until it breaks. */
+  async sendEndless() {
+    await this.env.REMOTE.readAll(madeOf(Infinity));
+  }
   async echoStream(size) {
     return await sizeOf(await this.env.REMOTE.echo(madeOf(size)));
   }
