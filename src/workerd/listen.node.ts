@@ -10,7 +10,7 @@ import { RpcError } from "../base/errors.js";
 import { ignore } from "../cap/stream/values.js";
 import type { Hook } from "../hook/hook.js";
 import { HttpConnections } from "../http/connections.node.js";
-import { Refusal } from "../http/front-head.node.js";
+import { AUTHORITY, Refusal } from "../http/front-head.node.js";
 import { httpFront, type HttpFrontOptions } from "../http/front.node.js";
 import { listenFailed } from "../transport/connect-hints.js";
 import { movedSocket } from "../transport/read-into.node.js";
@@ -164,11 +164,8 @@ class WorkerdServer {
   private connected(request: IncomingMessage, socket: net.Socket, head: Buffer): void {
     const host = request.url ?? "";
     const { "content-length": length = "0", "transfer-encoding": coding } = request.headers;
-    const status = !this.isServed(host)
-      ? "403 Forbidden"
-      : length !== "0" || coding !== undefined
-        ? "400 Bad Request"
-        : null;
+    const isOne = AUTHORITY.test(host) && length === "0" && coding === undefined;
+    const status = !isOne ? "400 Bad Request" : this.isServed(host) ? null : "403 Forbidden";
     if (status !== null) {
       this.refused(`CONNECT ${clip(host)} was answered with ${status}`);
       socket.on("error", ignore);

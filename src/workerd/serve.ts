@@ -39,8 +39,17 @@ export function serveEntry(target: object, scheduler: Scheduler, terms: Terms): 
 
 /** The same for one event: what `given` gives is disposed at its end. */
 export function serveEntryOnce(given: Promise<object>, scheduler: Scheduler, terms: Terms): Hook {
-  const dropped = (): void => void given.then(discard, ignore);
-  return new LocalHook(new Served(given, terms, dropped, OF_EVENTS), scheduler);
+  const dropped = (): void => {
+    given.then((target) => {
+      if (served.get(target) === hook) served.delete(target);
+      discard(target);
+    }, ignore);
+  };
+  const hook = new LocalHook(new Served(given, terms, dropped, OF_EVENTS), scheduler);
+  given.then((target) => {
+    if (placeOf(target) === undefined && !served.has(target)) served.set(target, hook);
+  }, ignore);
+  return hook;
 }
 
 /** A new reference to the capability of a target, a function, or a stub. @param hidden a member that cannot be reached. */

@@ -340,7 +340,8 @@ export class Caller extends WorkerEntrypoint {
     });
     webSocket.send("hi");
     webSocket.send(new Uint8Array(3));
-    return [...said.concat(await closed), ...said];
+    const end = await closed;
+    return [...said, ...end];
   }
 }
 
