@@ -1,5 +1,6 @@
 // Requests to an entry point: by HTTP, as a Worker's `fetch` makes them, and over Cap'n Proto.
 
+import net from "node:net";
 import { describe, expect, it } from "vitest";
 import { placeOf } from "../../src/cap/dynamic/place.js";
 import {
@@ -229,6 +230,22 @@ describe("an entry point that is served to workerd", () => {
     await expect(
       Promise.resolve(lobby.fetch(new Request("http://any.name/"))),
     ).rejects.toMatchObject({ type: "unimplemented" });
+  });
+
+  it("is served at a server of the caller's, too, until the listener is closed", async () => {
+    const server = net.createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    cleanUp(() => server.close());
+    const listener = await serveWorkerd(server, { entrypoint: new Silent() });
+    const { port } = server.address() as net.AddressInfo;
+    expect(listener.url).toBe(`tcp://127.0.0.1:${port}`);
+    const socket = await connectWorker<Silent>(listener.url, "rpc.test");
+    expect(await socket.entrypoint.hello()).toBe("hello");
+    expect((await page(listener)).status).toBe(501);
+    await listener.close();
+    await socket.session.closed;
+    expect(server.listening).toBe(true);
+    expect(server.listenerCount("connection")).toBe(0);
   });
 
   it("is refused when it is none", async () => {
