@@ -17,7 +17,6 @@ import {
 } from "../cap/call-options.js";
 import { watchBroken } from "../cap/dynamic/broken.js";
 import { giveWith } from "../cap/dynamic/given.js";
-import { noMap } from "../cap/dynamic/object.js";
 import {
   type OnError,
   type OnValue,
@@ -36,7 +35,7 @@ import { ignore } from "../cap/stream/values.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
 import { PromiseHook } from "../hook/promise.js";
-import { brokenHook, type Results, type ResultsObserver } from "../hook/results.js";
+import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hook/results.js";
 import { fromWorkerd } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import { makers } from "./makers.js";
@@ -79,6 +78,12 @@ export function failedCall(
   const call = new WorkerdCall(reach.scheduler, terms, path, laneOf(reach.on));
   call.fail(error);
   return proxyOf(call);
+}
+
+/** Why there is no `map`. */
+export function noMap(): RpcError {
+  const message = "workerd has no map: ask for the list, or have a method that does it";
+  return new RpcError("unimplemented", "peer-unimplemented", message);
 }
 
 class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
@@ -345,7 +350,7 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
   }
 
   get live(): Hook {
-    return this.pending();
+    return this.settled ? nullHook(this.scheduler) : this.pending().on;
   }
 
   /** Whoever gets it waits for the value; the promise stays its owner's. */

@@ -3,8 +3,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { isGiven } from "../cap/dynamic/given.js";
-import { argumentsOf, functionAt, memberAsked, MethodCall } from "../cap/dynamic/method-call.js";
+import { functionAt, memberAsked, MethodCall, noArguments } from "../cap/dynamic/method-call.js";
 import { type Place, placeOf } from "../cap/dynamic/place.js";
 import { isTarget, noMember, servedAs } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
@@ -182,7 +181,8 @@ class Invocation extends MethodCall {
 
   protected forward(place: Place, rest: readonly string[]): void {
     const { call } = this;
-    const args = this.asks ? null : argumentsOf(this.args());
+    const args = this.asks ? null : this.args();
+    if (args !== null && !Array.isArray(args)) return this.fail(noArguments());
     const answer = place.root.start([...place.path, ...rest], args, undefined);
     call.onCancel = (): void => discard(answer);
     if (!this.asks && (call.flags & NO_PROMISE_PIPELINING) === 0) {
@@ -218,8 +218,7 @@ class Invocation extends MethodCall {
       const sent = outgoing.take(this.pusher, null);
       const whole = placeOf(value) !== undefined || typeof value === "function" || isTarget(value);
       const hasParts = !whole && isPlain(value) && (call.flags & NO_PROMISE_PIPELINING) === 0;
-      // What came by a call of ours is handed on, and its streams with it: it has no end of its own.
-      const hasEnd = isObject(value) && !whole && Symbol.dispose in value && !isGiven(value);
+      const hasEnd = !whole && hasDisposer(value);
       const ended = (): void => {
         outgoing.giveAway();
         if (hasEnd) discard(value);
@@ -259,8 +258,13 @@ class Invocation extends MethodCall {
   }
 }
 
-function isObject(value: unknown): value is object {
-  return (typeof value === "object" || typeof value === "function") && value !== null;
+/**
+ * Whether it has an end of its own. What came by a call of ours has not, but a hidden disposer that everything is given: it is
+ * handed on, and its streams with it.
+ */
+function hasDisposer(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || !(Symbol.dispose in value)) return false;
+  return Object.getOwnPropertyDescriptor(value, Symbol.dispose)?.enumerable !== false;
 }
 
 /** Whether it has parts that can be called while it is on its way. */

@@ -7,7 +7,6 @@
 import { RpcError } from "../base/errors.js";
 import type { CallOptions } from "../cap/call-options.js";
 import { watchBroken } from "../cap/dynamic/broken.js";
-import { noMap } from "../cap/dynamic/object.js";
 import { proxyOf, Root } from "../cap/dynamic/place.js";
 import { type Lane, laneOf } from "../cap/dynamic/pressure.js";
 import { KIND_OBJECT } from "../cap/dynamic/protocol.js";
@@ -16,7 +15,7 @@ import type { Terms } from "../cap/dynamic/terms.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
 import { fetchBy, type FetchInit } from "../http/client.js";
-import { failedCall, startCall } from "./call.js";
+import { failedCall, noMap, startCall } from "./call.js";
 import { fromWorkerd } from "./errors.js";
 import { makers } from "./makers.js";
 import type { Reach } from "./reach.js";

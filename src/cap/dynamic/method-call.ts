@@ -52,7 +52,11 @@ export abstract class MethodCall implements Entered {
     try {
       for (; ; at++) {
         const place = placeOf(value);
-        if (place !== undefined && (at < path.length || !this.asks || isAnswer(place)))
+        // Of a promise of another interface the answer is asked for; of others the layer of values sees to that.
+        if (
+          place !== undefined &&
+          (at < path.length || !this.asks || (place.root.isForeign && place.isPromise))
+        )
           return this.forward(place, path.slice(at));
         if (value instanceof Promise) {
           const next = at;
@@ -86,16 +90,11 @@ export abstract class MethodCall implements Entered {
   /** Calls a method with the arguments that came. */
   protected apply(method: object, owner: unknown, args: unknown): void {
     if (this.call.canceled) return this.fail(canceledError());
-    let list: unknown[];
-    try {
-      list = argumentsOf(args);
-    } catch (thrown) {
-      return this.fail(thrown);
-    }
+    if (!Array.isArray(args)) return this.fail(noArguments());
     const schemas = schemasOf(method);
-    if (schemas?.params === undefined) return this.enter(method, owner, list, schemas);
+    if (schemas?.params === undefined) return this.enter(method, owner, args, schemas);
     this.when(
-      () => validate(schemas.params!, list, "args"),
+      () => validate(schemas.params!, args, "args"),
       (valid) => this.enter(method, owner, valid as unknown[], schemas),
     );
   }
@@ -157,11 +156,6 @@ export abstract class MethodCall implements Entered {
   }
 }
 
-/** Whether what is asked for is not the place itself, but what comes of it: of others the layer of values sees to that. */
-function isAnswer({ root, isPromise }: Place): boolean {
-  return root.isForeign && isPromise;
-}
-
 /** A method that is asked for, not called, goes by reference with its object. */
 export function memberAsked(value: unknown, owner: unknown): unknown {
   return typeof value === "function" && isTarget(owner) && placeOf(value) === undefined
@@ -169,10 +163,9 @@ export function memberAsked(value: unknown, owner: unknown): unknown {
     : value;
 }
 
-/** What came as the arguments of a call. @throws RpcError invalid-payload. */
-export function argumentsOf(args: unknown): unknown[] {
-  if (Array.isArray(args)) return args;
-  throw new RpcError("failed", "invalid-payload", "the arguments of a call are a list");
+/** What came as arguments are none. */
+export function noArguments(): RpcError {
+  return new RpcError("failed", "invalid-payload", "the arguments of a call are a list");
 }
 
 /** @throws RpcError method-unimplemented. */

@@ -12,7 +12,7 @@ import { canceledError } from "../../hook/promise.js";
 import { failureOf } from "./errors.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
-import { argumentsOf, functionAt, memberAsked, MethodCall } from "./method-call.js";
+import { functionAt, memberAsked, MethodCall } from "./method-call.js";
 import { packValue } from "./pack.js";
 import { PlainRequest } from "./plain.js";
 import { type Place, placeOf, type Root } from "./place.js";
@@ -246,12 +246,6 @@ function requestOf(call: LocalCall, { limits }: Terms): Request & { readonly map
   return { ...map, args: null, map };
 }
 
-/** Why there is no `map` on a stub whose calls are made otherwise. */
-export function noMap(): RpcError {
-  const message = "the other side has no map: ask for the list, or have a method that does it";
-  return new RpcError("unimplemented", "peer-unimplemented", message);
-}
-
 /** Whether `call` is not for the interface Object: then what is beside `self` takes it, or it has failed. */
 function isForeign(call: LocalCall, self: object | null): boolean {
   if (
@@ -276,8 +270,6 @@ class Invocation extends MethodCall implements Receiver {
   private readonly request: ReturnType<typeof requestOf>;
   private method: object | null = null;
   private owner: unknown = undefined;
-  /** Where the call goes on, instead of to a method: what has another interface. */
-  private foreign: { readonly root: Root; readonly path: readonly string[] } | null = null;
   private incoming: Incoming | null = null;
 
   constructor(
@@ -317,30 +309,25 @@ class Invocation extends MethodCall implements Receiver {
   }
 
   private run(method: object, owner: unknown): void {
-    this.method = method;
-    this.owner = owner;
-    this.decodeArgs();
-  }
-
-  private decodeArgs(): void {
     this.gives = true;
     const { call, request } = this;
-    if (request instanceof PlainRequest) return this.received(request.list ?? []);
-    if (request.args === null) return this.received([]);
+    if (request instanceof PlainRequest) return this.apply(method, owner, request.list ?? []);
+    if (request.args === null) return this.apply(method, owner, []);
     if (request.references.kinds.length === 0)
-      return this.received(decodeWith(this.terms, request.args, NO_REFERENCES));
+      return this.apply(method, owner, decodeWith(this.terms, request.args, NO_REFERENCES));
     const incoming = new Incoming(call.params, request.references, call.scheduler, this.terms);
     this.incoming = incoming;
     // The promises among them may never come, and need not once the caller has given up.
     call.onCancel = (): void => this.fail(canceledError());
+    this.method = method;
+    this.owner = owner;
     incoming.decode(request.args, this);
   }
 
   /** The arguments are here. */
   received(args: unknown): void {
     this.call.onCancel = null;
-    if (this.method !== null) return this.apply(this.method, this.owner, args);
-    this.relay(argumentsOf(args));
+    this.apply(this.method!, this.owner, args);
   }
 
   private runMap(value: unknown, { program, references, budget }: MapRequest): void {
@@ -374,12 +361,7 @@ class Invocation extends MethodCall implements Receiver {
     const { call, request } = this;
     const { kinds, caps } = request.references;
     const path = [...place.path, ...rest];
-    if (place.root.isForeign) {
-      this.foreign = { root: place.root, path };
-      if (this.asks) this.relay(null);
-      else this.decodeArgs();
-      return;
-    }
+    if (place.root.isForeign) return this.relay(place.root, path);
     // The call that the stub may be a promise of comes first.
     makeCalls();
     const came = call.params instanceof PlainRequest ? null : call.params.content;
@@ -400,22 +382,19 @@ class Invocation extends MethodCall implements Receiver {
     hook.release();
   }
 
-  /** Calls what has another interface: what goes and comes is values here. @param args null to ask for a property. */
-  private relay(args: readonly unknown[] | null): void {
-    const { call, timeout } = this;
-    const { root, path } = this.foreign!;
-    if (this.request.map !== undefined) throw noMap();
-    this.gives = true;
-    const answer = root.start(
-      path,
-      args,
-      timeout === 0 ? undefined : { deadline: Date.now() + timeout },
-    );
-    call.onCancel = (): void => discard(answer);
-    void placeOf(answer)!.then(
-      (value) => this.settle(value),
-      (reason: unknown) => this.fail(reason),
-    );
+  /** The other side has another interface: what goes and comes is values here, as of a method. */
+  private relay(root: Root, path: readonly string[]): void {
+    const { call, asks, request, timeout } = this;
+    const options = timeout === 0 ? undefined : { deadline: Date.now() + timeout };
+    const start = (...args: unknown[]): unknown => {
+      const answer =
+        request.map === undefined
+          ? root.start(path, asks ? null : args, options)
+          : root.startMap(path, (element) => element, options);
+      call.onCancel = (): void => discard(answer);
+      return answer;
+    };
+    this.run(start, undefined);
   }
 
   protected override refused(result: unknown): void {
