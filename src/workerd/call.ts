@@ -43,7 +43,7 @@ import { Outgoing } from "./outgoing.js";
 import { CALL_PIPELINE, callMember, readResults, type Value } from "./protocol.js";
 import { pusherOf } from "./pushed.js";
 import { type Opened, type Reach, TargetReach } from "./reach.js";
-import { RelayHook } from "./relay.js";
+import { RelayHook, relayTo } from "./relay.js";
 
 type Args = readonly unknown[] | null;
 
@@ -341,9 +341,7 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
 
   // -- To other peers ------------------------------------------------------------------------------------------------
 
-  override get isForeign(): boolean {
-    return true;
-  }
+  override readonly relay = relayTo(this);
 
   get kind(): number {
     return KIND_PROMISE;

@@ -3,7 +3,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { functionAt, memberAsked, MethodCall, noArguments } from "../cap/dynamic/method-call.js";
+import { MethodCall } from "../cap/dynamic/method-call.js";
 import { type Place, placeOf } from "../cap/dynamic/place.js";
 import { isTarget, noMember, servedAs } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
@@ -118,7 +118,7 @@ class Served implements Server {
           "method-unimplemented",
           "this is an object for workerd",
         );
-      new Invocation(call, this.terms, this.hidden).begin(this.value);
+      new Invocation(call, this.terms, this.hidden).walk(this.value);
     } catch (thrown) {
       call.fails(toWorkerd(thrown, this.terms));
     }
@@ -144,10 +144,6 @@ class Invocation extends MethodCall {
     this.pusher = call.params.caps[this.params.pusher] ?? null;
   }
 
-  begin(value: unknown): void {
-    this.walk(value, undefined, 0);
-  }
-
   protected get path(): readonly string[] {
     return this.params.path;
   }
@@ -161,13 +157,16 @@ class Invocation extends MethodCall {
     return this.params.args === null;
   }
 
-  protected arrived(value: unknown, owner: unknown): void {
-    if (!this.asks) return this.apply(functionAt(value, this.path), owner, this.args());
-    const place = placeOf(value);
-    if (place === undefined) this.settle(memberAsked(value, owner));
+  protected override arrived(value: unknown, owner: unknown): void {
+    const place = this.asks ? placeOf(value) : undefined;
+    if (place === undefined) super.arrived(value, owner);
     // The stub itself is asked for: nothing is to be asked of whoever it stands for.
     else if (place.path.length === 0 && !place.isPromise) this.settle(place.root.dup());
     else this.forward(place, []);
+  }
+
+  protected run(method: object, owner: unknown): void {
+    this.apply(method, owner, this.args());
   }
 
   private args(): unknown {
@@ -182,7 +181,10 @@ class Invocation extends MethodCall {
   protected forward(place: Place, rest: readonly string[]): void {
     const { call } = this;
     const args = this.asks ? null : this.args();
-    if (args !== null && !Array.isArray(args)) return this.fail(noArguments());
+    if (args !== null && !Array.isArray(args)) {
+      const message = "what comes as arguments of a call is no list";
+      return this.fail(new RpcError("failed", "invalid-payload", message));
+    }
     const answer = place.root.start([...place.path, ...rest], args, undefined);
     call.onCancel = (): void => discard(answer);
     if (!this.asks && (call.flags & NO_PROMISE_PIPELINING) === 0) {

@@ -19,7 +19,7 @@ import { failedCall, noMap, startCall } from "./call.js";
 import { fromWorkerd } from "./errors.js";
 import { makers } from "./makers.js";
 import type { Reach } from "./reach.js";
-import { RelayHook } from "./relay.js";
+import { RelayHook, relayTo } from "./relay.js";
 
 class WorkerdStub extends Root implements Referable {
   readonly terms: Terms;
@@ -105,9 +105,7 @@ class WorkerdStub extends Root implements Referable {
 
   // To other peers it goes as an object that passes calls on.
 
-  override get isForeign(): boolean {
-    return true;
-  }
+  override readonly relay = relayTo(this);
 
   get kind(): number {
     return KIND_OBJECT;

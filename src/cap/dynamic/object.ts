@@ -12,7 +12,7 @@ import { canceledError } from "../../hook/promise.js";
 import { failureOf } from "./errors.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
-import { functionAt, memberAsked, MethodCall } from "./method-call.js";
+import { MethodCall } from "./method-call.js";
 import { packValue } from "./pack.js";
 import { PlainRequest } from "./plain.js";
 import { type Place, placeOf, type Root } from "./place.js";
@@ -34,7 +34,6 @@ import {
 } from "./protocol.js";
 import { decodeWith, Incoming, NO_REFERENCES, receiveValue, type Receiver } from "./incoming.js";
 import { LocalObject, type Referable } from "./references.js";
-import { discard } from "../stream/values.js";
 import { isTarget, noteServed, servedAs } from "./target.js";
 import type { Terms } from "./terms.js";
 import { ToldContent } from "./told.js";
@@ -112,7 +111,7 @@ class TargetObject extends LocalObject {
 
   dispatch(call: LocalCall): void {
     if (isForeign(call, this.self)) return;
-    new Invocation(call, this.self, true, this.terms, null).begin();
+    new Invocation(call, true, this.terms, null).walk(this.self);
   }
 
   retain(request: CallRequest): Payload {
@@ -177,7 +176,7 @@ class ResultObject extends LocalObject {
     }
     this.whenOpen(() => {
       if (this.failure !== null) call.fails(this.failure);
-      else new Invocation(call, this.value, false, this.terms, request).begin();
+      else new Invocation(call, false, this.terms, request).walk(this.value);
     });
   }
 
@@ -232,7 +231,7 @@ class ValueObject extends LocalObject {
 
   dispatch(call: LocalCall): void {
     if (isForeign(call, null)) return;
-    new Invocation(call, this.value, false, this.terms, null).begin();
+    new Invocation(call, false, this.terms, null).walk(this.value);
   }
 }
 
@@ -263,7 +262,6 @@ function isForeign(call: LocalCall, self: object | null): boolean {
 
 /** One call on an object of this vat. */
 class Invocation extends MethodCall implements Receiver {
-  private readonly start: unknown;
   /** What is answered is given: it comes from a method. What is read from a result stays the result's. */
   private gives: boolean;
   private readonly terms: Terms;
@@ -274,20 +272,14 @@ class Invocation extends MethodCall implements Receiver {
 
   constructor(
     call: LocalCall,
-    start: unknown,
     gives: boolean,
     terms: Terms,
     request: ReturnType<typeof requestOf> | null,
   ) {
     super(call);
-    this.start = start;
     this.gives = gives;
     this.terms = terms;
     this.request = request ?? requestOf(call, terms);
-  }
-
-  begin(): void {
-    this.walk(this.start, undefined, 0);
   }
 
   protected get path(): readonly string[] {
@@ -302,13 +294,12 @@ class Invocation extends MethodCall implements Receiver {
     return this.call.methodId === METHOD_GET;
   }
 
-  protected arrived(value: unknown, owner: unknown): void {
-    if (this.request.map !== undefined) this.runMap(value, this.request.map);
-    else if (this.asks) this.settle(memberAsked(value, owner));
-    else this.run(functionAt(value, this.path), owner);
+  protected override arrived(value: unknown, owner: unknown): void {
+    if (this.request.map === undefined) super.arrived(value, owner);
+    else this.runMap(value, this.request.map);
   }
 
-  private run(method: object, owner: unknown): void {
+  protected run(method: object, owner: unknown): void {
     this.gives = true;
     const { call, request } = this;
     if (request instanceof PlainRequest) return this.apply(method, owner, request.list ?? []);
@@ -361,7 +352,9 @@ class Invocation extends MethodCall implements Receiver {
     const { call, request } = this;
     const { kinds, caps } = request.references;
     const path = [...place.path, ...rest];
-    if (place.root.isForeign) return this.relay(place.root, path);
+    const { relay } = place.root;
+    if (relay !== undefined)
+      return this.run((...args: unknown[]) => relay(path, args, call, request), undefined);
     // The call that the stub may be a promise of comes first.
     makeCalls();
     const came = call.params instanceof PlainRequest ? null : call.params.content;
@@ -380,21 +373,6 @@ class Invocation extends MethodCall implements Receiver {
       new CallRequest(interfaceHi, interfaceLo, methodId, new Payload(content, hooks), flags),
     );
     hook.release();
-  }
-
-  /** The other side has another interface: what goes and comes is values here, as of a method. */
-  private relay(root: Root, path: readonly string[]): void {
-    const { call, asks, request, timeout } = this;
-    const options = timeout === 0 ? undefined : { deadline: Date.now() + timeout };
-    const start = (...args: unknown[]): unknown => {
-      const answer =
-        request.map === undefined
-          ? root.start(path, asks ? null : args, options)
-          : root.startMap(path, (element) => element, options);
-      call.onCancel = (): void => discard(answer);
-      return answer;
-    };
-    this.run(start, undefined);
   }
 
   protected override refused(result: unknown): void {
