@@ -9,7 +9,7 @@ import {
   type PairedWebSocket,
   WebSocketPair,
 } from "../../src/http.js";
-import { RpcStub, RpcTarget } from "../../src/node.js";
+import { callContext, RpcStub, RpcTarget } from "../../src/node.js";
 import {
   connectWorker,
   type Listener,
@@ -193,6 +193,25 @@ describe("an entry point that is served to workerd", () => {
       message: "no page",
       cause: expect.any(TypeError),
     });
+  });
+
+  it("hears that a call is given up", async () => {
+    let canceled!: (reason: unknown) => void;
+    const heard = new Promise((resolve) => (canceled = resolve));
+    class Waiting extends RpcTarget {
+      wait(): Promise<void> {
+        const { signal } = callContext();
+        signal.addEventListener("abort", () => canceled(signal.reason));
+        return new Promise(() => {});
+      }
+    }
+    const { socket } = await begin<Waiting>({ entrypoint: new Waiting() });
+    const call = socket.entrypoint.wait();
+    const failed = Promise.resolve(call).catch((error: unknown) => error);
+    await expect.poll(() => socket.stats().messagesIn, SLOWLY).toBeGreaterThan(0);
+    call[Symbol.dispose]();
+    expect(await heard).toMatchObject({ code: "call-canceled" });
+    expect(await failed).toMatchObject({ code: "call-canceled" });
   });
 
   it("need not answer requests, and is the same for all as an object", async () => {
