@@ -335,6 +335,9 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
     given[Symbol.dispose]();
     give[Symbol.dispose]();
     five[Symbol.dispose]();
+    // At once, not when the collector finds it.
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(workerd.stats().imports).toBe(2);
     await quiet();
   });
 
