@@ -367,7 +367,10 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
   hold(give: boolean): Hook {
     const on = this.settled ? null : this.pending().on.addRef();
     const ended = give ? (): void => this.dispose() : ignore;
-    return new RelayHook(proxyOf(this), on, this.scheduler, this.terms, ended);
+    // Whoever has a promise asks for its value, which has been asked for by this.
+    const value = this.then(null, null);
+    value.catch(ignore);
+    return new RelayHook(value, on, this.scheduler, this.terms, ended);
   }
 
   lent(): void {}

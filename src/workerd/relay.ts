@@ -18,7 +18,7 @@ export class RelayHook extends Hook {
   private readonly ended: () => void;
 
   /**
-   * @param stub what is called: a stub, or the promise of a result. @param on what that depends on; taken over.
+   * @param stub what is called: a stub, or a promise of what is. @param on what that depends on; taken over.
    * @param ended nobody holds this any more.
    */
   constructor(

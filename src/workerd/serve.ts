@@ -3,6 +3,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
+import { CallContext } from "../cap/dynamic/context.js";
 import { MethodCall } from "../cap/dynamic/method-call.js";
 import { type Place, placeOf } from "../cap/dynamic/place.js";
 import { isTarget, noMember, servedAs } from "../cap/dynamic/target.js";
@@ -131,30 +132,24 @@ class Invocation extends MethodCall {
   private readonly params: CallParams;
   private readonly pusher: Hook | null;
   private incoming: Incoming | null = null;
+  private lazyContext: CallContext | null = null;
   /** Stands for the result of a call that is passed on, from before it is there. */
   private way: { readonly hook: Hook; readonly served: Served } | null = null;
 
   /** @throws RpcError invalid-payload; method-unimplemented for what is hidden. */
   constructor(call: LocalCall, terms: Terms, hidden: string | null) {
-    super(call);
+    const params = readCall(call.params.content);
+    super(call, params.path, params.args === null);
     this.terms = terms;
-    this.params = readCall(call.params.content);
+    this.params = params;
     const [name] = this.params.path;
     if (name !== undefined && name === hidden) throw noMember(undefined, name);
     this.pusher = call.params.caps[this.params.pusher] ?? null;
   }
 
-  protected get path(): readonly string[] {
-    return this.params.path;
-  }
-
-  /** workerd tells nothing of it. */
-  protected get timeout(): number {
-    return 0;
-  }
-
-  protected get asks(): boolean {
-    return this.params.args === null;
+  /** How long the caller waits workerd does not tell. */
+  get context(): CallContext {
+    return (this.lazyContext ??= new CallContext(this.call, 0));
   }
 
   protected override arrived(value: unknown, owner: unknown): void {

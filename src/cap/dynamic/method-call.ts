@@ -1,31 +1,29 @@
 // Role: one call of a method of an object here, whatever it came by: finds the member, validates, enters it, waits for it.
-// State: the context, once the method asks for it. Must not know: how calls, arguments and results travel.
+// State: none beside the call. Must not know: how calls, arguments and results travel.
 
 import { RpcError } from "../../base/errors.js";
 import { runFor } from "../../base/origin.js";
 import type { LocalCall } from "../../hook/local.js";
 import { canceledError } from "../../hook/promise.js";
-import { CallContext, type Entered, entering, left } from "./context.js";
+import { type CallContext, type Entered, entering, left } from "./context.js";
 import { type Place, placeOf } from "./place.js";
 import { type MethodSchemas, schemasOf, validate } from "./schema.js";
 import { isTarget, memberOf } from "./target.js";
 
 export abstract class MethodCall implements Entered {
   protected readonly call: LocalCall;
-  private lazyContext: CallContext | null = null;
+  protected readonly path: readonly string[];
+  protected readonly asks: boolean;
 
-  constructor(call: LocalCall) {
+  /** @param path members, from the object on. @param asks what it leads to is asked for, and not called. */
+  constructor(call: LocalCall, path: readonly string[], asks: boolean) {
     this.call = call;
+    this.path = path;
+    this.asks = asks;
   }
 
-  /** Members, from the object on. */
-  protected abstract readonly path: readonly string[];
-
-  /** Milliseconds that the caller waits; 0 when he does not say. */
-  protected abstract readonly timeout: number;
-
-  /** Whether what the path leads to is asked for, and not called. */
-  protected abstract readonly asks: boolean;
+  /** Made when the method asks for it. */
+  abstract readonly context: CallContext;
 
   /** Decodes the arguments and calls {@link apply}. */
   protected abstract run(method: object, owner: unknown): void;
@@ -42,21 +40,13 @@ export abstract class MethodCall implements Entered {
   /** The call has failed, since a result is not what it must be. */
   protected refused(_result: unknown): void {}
 
-  get context(): CallContext {
-    return (this.lazyContext ??= new CallContext(this.call, this.timeout));
-  }
-
   /** Follows the path from step `at`, where `value` is, a member of `owner`. */
   walk(value: unknown, owner?: unknown, at = 0): void {
     const { path } = this;
     try {
       for (; ; at++) {
         const place = placeOf(value);
-        // Of a promise of another interface the answer is asked for; of others the layer of values sees to that.
-        if (
-          place !== undefined &&
-          (at < path.length || !this.asks || (place.root.relay && place.isPromise))
-        )
+        if (place !== undefined && (at < path.length || !this.asks))
           return this.forward(place, path.slice(at));
         if (value instanceof Promise) {
           const next = at;

@@ -9,6 +9,7 @@ import { HOLD, holderOf } from "../../hook/holder.js";
 import { type LocalCall, LocalHook } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
+import { CallContext } from "./context.js";
 import { failureOf } from "./errors.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
@@ -111,7 +112,7 @@ class TargetObject extends LocalObject {
 
   dispatch(call: LocalCall): void {
     if (isForeign(call, this.self)) return;
-    new Invocation(call, true, this.terms, null).walk(this.self);
+    new Invocation(call, true, this.terms).walk(this.self);
   }
 
   retain(request: CallRequest): Payload {
@@ -231,7 +232,7 @@ class ValueObject extends LocalObject {
 
   dispatch(call: LocalCall): void {
     if (isForeign(call, null)) return;
-    new Invocation(call, false, this.terms, null).walk(this.value);
+    new Invocation(call, false, this.terms).walk(this.value);
   }
 }
 
@@ -269,29 +270,17 @@ class Invocation extends MethodCall implements Receiver {
   private method: object | null = null;
   private owner: unknown = undefined;
   private incoming: Incoming | null = null;
+  private lazyContext: CallContext | null = null;
 
-  constructor(
-    call: LocalCall,
-    gives: boolean,
-    terms: Terms,
-    request: ReturnType<typeof requestOf> | null,
-  ) {
-    super(call);
+  constructor(call: LocalCall, gives: boolean, terms: Terms, request = requestOf(call, terms)) {
+    super(call, request.path, call.methodId === METHOD_GET);
     this.gives = gives;
     this.terms = terms;
-    this.request = request ?? requestOf(call, terms);
+    this.request = request;
   }
 
-  protected get path(): readonly string[] {
-    return this.request.path;
-  }
-
-  protected get timeout(): number {
-    return this.request.timeout;
-  }
-
-  protected get asks(): boolean {
-    return this.call.methodId === METHOD_GET;
+  get context(): CallContext {
+    return (this.lazyContext ??= new CallContext(this.call, this.request.timeout));
   }
 
   protected override arrived(value: unknown, owner: unknown): void {
