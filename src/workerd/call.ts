@@ -26,14 +26,17 @@ import {
   Root,
 } from "../cap/dynamic/place.js";
 import { type Lane, laneOf } from "../cap/dynamic/pressure.js";
+import { KIND_PROMISE } from "../cap/dynamic/protocol.js";
+import type { Referable } from "../cap/dynamic/references.js";
 import { memberOf } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import { isSimpleList } from "../cap/dynamic/values/index.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
+import { ignore } from "../cap/stream/values.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
 import { PromiseHook } from "../hook/promise.js";
-import { brokenHook, type Results, type ResultsObserver } from "../hook/results.js";
+import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hook/results.js";
 import { fromWorkerd } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import { makers } from "./makers.js";
@@ -41,7 +44,8 @@ import { Outgoing } from "./outgoing.js";
 import { encodeSimpleList } from "./v8-value/index.js";
 import { CALL_PIPELINE, callMember, readResults, type Value } from "./protocol.js";
 import { pusherOf } from "./pushed.js";
-import { foreign, type Opened, type Reach, TargetReach } from "./reach.js";
+import { type Opened, type Reach, TargetReach } from "./reach.js";
+import { RelayHook, relayTo } from "./relay.js";
 
 type Args = readonly unknown[] | null;
 
@@ -86,7 +90,7 @@ export function noMap(): RpcError {
   return new RpcError("unimplemented", "peer-unimplemented", message);
 }
 
-class WorkerdCall extends Root implements ResultsObserver, Endable {
+class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
   readonly lane: Lane;
   readonly terms: Terms;
   private readonly scheduler: Scheduler;
@@ -343,17 +347,33 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
     return () => {};
   }
 
-  hold(): Hook {
-    throw foreign();
+  // -- To other peers ------------------------------------------------------------------------------------------------
+
+  override readonly relay = relayTo(this);
+
+  get kind(): number {
+    return KIND_PROMISE;
   }
 
+  get live(): Hook {
+    return this.settled ? nullHook(this.scheduler) : this.pending().on;
+  }
+
+  /** Whoever gets it waits for the value; the promise stays its owner's. */
   refer(): Hook {
-    throw foreign();
+    return this.hold(false);
   }
 
-  lent(): void {
-    throw foreign();
+  hold(give: boolean): Hook {
+    const on = this.settled ? null : this.pending().on.addRef();
+    const ended = give ? (): void => this.dispose() : ignore;
+    // Whoever has a promise asks for its value, which has been asked for by this.
+    const value = this.then(null, null);
+    value.catch(ignore);
+    return new RelayHook(value, on, this.scheduler, this.terms, ended);
   }
+
+  lent(): void {}
 
   // -- Ends ----------------------------------------------------------------------------------------------------------
 

@@ -264,6 +264,12 @@ export function writeResults(value: Value, pipeline: Hook | null, hasDisposer: b
   return new Payload(builder.finish(), caps);
 }
 
+/** What is known of the results of a call before they are there. @param pipeline taken over. */
+export function writePipeline(pipeline: Hook): Payload {
+  builder.root(1, 3).capability(1, 0);
+  return new Payload(builder.finish(), [pipeline]);
+}
+
 export interface CallParams {
   readonly path: readonly string[];
   /** Null where the member is asked for; undefined where it is called without arguments. */
@@ -297,7 +303,15 @@ export function readCall(content: Content): CallParams {
 }
 
 /** Which method of which of their interfaces a call is of. */
-export type Method = "call" | "pushByteStream" | "pushAbortSignal" | "abort" | "unknown";
+export type Method =
+  | "call"
+  | "pushByteStream"
+  | "pushAbortSignal"
+  | "abort"
+  | "startEvent"
+  | "getHttpService"
+  | "jsRpcSession"
+  | "unknown";
 
 export function methodOf(interfaceHi: number, interfaceLo: number, methodId: number): Method {
   const is = ([hi, lo]: InterfaceId): boolean => interfaceHi === hi && interfaceLo === lo;
@@ -305,6 +319,9 @@ export function methodOf(interfaceHi: number, interfaceLo: number, methodId: num
   if (is(PUSHER) && methodId === 0) return "pushByteStream";
   if (is(PUSHER) && methodId === 1) return "pushAbortSignal";
   if (is(TRIGGER) && methodId === 0) return "abort";
+  if (is(WORKER) && methodId === 0) return "startEvent";
+  if (is(DISPATCHER) && methodId === 0) return "getHttpService";
+  if (is(DISPATCHER) && methodId === 9) return "jsRpcSession";
   return "unknown";
 }
 
@@ -340,10 +357,15 @@ export function readReason(content: Content): ReceivedValue {
   return readValue(StructReader.of(content).struct(0));
 }
 
-/** Two capabilities, which are taken over: what both pushes answer. */
-export function writePair(first: Hook, second: Hook): Payload {
-  const results = builder.root(0, 2);
-  results.capability(0, 0);
-  results.capability(1, 1);
-  return new Payload(builder.finish(), [first, second]);
+/** Capabilities, which are taken over, one after the other: what is answered by who gives nothing else. */
+export function writeCapabilities(...hooks: Hook[]): Payload {
+  const results = builder.root(0, hooks.length);
+  for (let i = 0; i < hooks.length; i++) results.capability(i, i);
+  return new Payload(builder.finish(), hooks);
+}
+
+/** What startEvent was told beside the event: JSON; null for nothing. @throws RpcError invalid-payload. */
+export function readEvent(content: Content): string | null {
+  const params = StructReader.of(content);
+  return params.isNull(0) ? null : params.text(0);
 }
