@@ -7,6 +7,7 @@
 import { Field } from "./fields.js";
 import { readMigrations } from "./migrations.js";
 import { readRules, type Rule } from "./rules.js";
+import { readWorkerdBinding, type WorkerdBinding } from "./workerd-config.js";
 
 /** A namespace of objects, as the module's `env` has it. */
 export interface Binding {
@@ -29,6 +30,8 @@ export interface ModuleConfig {
   readonly bindings: readonly Binding[] | null;
   /** The exported classes whose namespaces are private: their objects are collected. */
   readonly collect: readonly string[];
+  /** What of `env` lives in a workerd. */
+  readonly workerd: readonly WorkerdBinding[];
   /** What else is in `env`. */
   readonly vars: Readonly<Record<string, unknown>>;
   readonly rules: readonly Rule[];
@@ -49,8 +52,6 @@ const ELSEWHERE = new Set(
   ),
 );
 
-const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
-
 /**
  * @param tree what a parser of TOML or JSON has made of the file. @param file for people.
  * @throws RpcError config-invalid, with the path of what is wrong.
@@ -70,6 +71,11 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
   const name = take("name")?.text() ?? null;
   const main = take("main")?.text() ?? null;
   const vars = readVars(take("vars"));
+  const claimed = new Set(Object.keys(vars));
+  const claim = (field: Field, called: string): void => {
+    if (claimed.has(called)) throw field.error(`is called ${called}, as something else in env`);
+    claimed.add(called);
+  };
   const rules = readRules(take("rules"));
   const migrations = take("migrations");
   const stored = readMigrations(migrations);
@@ -88,19 +94,23 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
       const table = one.tableOf(["name", "class_name", "script_name", "environment", "collect"]);
       const script = table.get("script_name");
       if (script !== undefined && script.text() !== name)
-        throw script.error("names another Worker: only classes of this module can be bound");
+        throw script.error(
+          "names another Worker: only classes of this module can be bound here, those of one in workerd by [[capstan.workerd]]",
+        );
       const className = one.required(table, "class_name");
-      const called = identifier(one.required(table, "name"));
-      const storedAs = stored.nameOf(identifier(className), className);
+      const called = one.required(table, "name").identifier();
+      claim(one, called);
+      const storedAs = stored.nameOf(className.identifier(), className);
       if (table.get("collect")?.flag() === true) collect.add(className.text());
       return { name: called, className: className.text(), storedAs };
     });
-    bindings.forEach(({ name: called }, i) => {
-      const taken =
-        bindings!.findIndex((one) => one.name === called) < i || Object.hasOwn(vars, called);
-      if (taken) throw list[i]!.error(`is called ${called}, as something else in env`);
-    });
   }
+  const own = take("capstan")?.tableOf(["workerd"]);
+  const workerd = (own?.get("workerd")?.list() ?? []).map((one) => {
+    const binding = readWorkerdBinding(one);
+    claim(one, binding.name);
+    return binding;
+  });
   const dev = take("dev")?.table();
   const port = dev?.get("port")?.port() ?? null;
   const address = dev?.get("ip")?.text() ?? null;
@@ -117,6 +127,7 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
     storedName,
     bindings,
     collect: [...collect],
+    workerd,
     vars,
     rules,
     port,
@@ -125,28 +136,13 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
   };
 }
 
-function identifier(field: Field): string {
-  const text = field.text();
-  if (!IDENTIFIER.test(text))
-    throw field.error(`is ${JSON.stringify(text)}, which is no name in JavaScript`);
-  return text;
-}
-
 /** Any JSON. @throws RpcError config-invalid. */
 function readVars(field: Field | undefined): Record<string, unknown> {
   const vars: Record<string, unknown> = {};
   for (const [key, one] of field?.table() ?? []) {
-    identifier(new Field(key, "", one.path));
-    checkJson(one);
+    new Field(key, "", one.path).identifier();
+    one.json();
     vars[key] = one.value;
   }
   return vars;
-}
-
-function checkJson(field: Field): void {
-  const { value } = field;
-  if (value === undefined || value instanceof Date || typeof value === "bigint")
-    throw field.error("must be a string, a number, true or false, or a list or table of these");
-  if (Array.isArray(value)) field.list().forEach(checkJson);
-  else if (typeof value === "object" && value !== null) field.table().forEach(checkJson);
 }

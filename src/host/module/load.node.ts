@@ -9,9 +9,10 @@ import { runIn } from "./ambient.node.js";
 import type { Binding, ModuleConfig } from "./config.js";
 import type { EntryPoint } from "./events.js";
 import { installGlobals } from "./globals.js";
+import type { BoundWorkerd } from "./workerd.node.js";
 
 /** What a module is loaded with: plain values. */
-export type ModuleTerms = Pick<ModuleConfig, "vars" | "bindings" | "collect">;
+export type ModuleTerms = Pick<ModuleConfig, "vars" | "bindings" | "collect" | "workerd">;
 
 /** A module that can be served. */
 export interface WorkerModule {
@@ -50,12 +51,19 @@ export async function loadModule(file: string, terms: ModuleTerms): Promise<Work
   };
 }
 
+/** What of `env` is in a workerd. Nothing of the bridge is loaded where there is nothing. */
+export async function bindTerms({ workerd }: Pick<ModuleTerms, "workerd">): Promise<BoundWorkerd> {
+  if (workerd.length === 0) return { env: {}, close: () => Promise.resolve() };
+  const { bindWorkerd } = await import("./workerd.node.js");
+  return bindWorkerd(workerd);
+}
+
 type Exports = Readonly<Record<string, unknown>>;
 
-async function evaluate(file: string, { vars, bindings }: ModuleTerms): Promise<Exports> {
+async function evaluate(file: string, { vars, bindings, workerd }: ModuleTerms): Promise<Exports> {
   // Objects can be reached once the classes are there.
   const env: Record<string, unknown> = { ...vars };
-  for (const { name } of bindings ?? [])
+  for (const { name } of [...(bindings ?? []), ...workerd])
     Object.defineProperty(env, name, {
       get: () => {
         const message = `env.${name} is not there while the module is loaded: use it when something is called`;

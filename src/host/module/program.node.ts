@@ -3,12 +3,13 @@
 
 import { Console } from "node:console";
 import { RpcError } from "../../base/errors.js";
-import type { Reporter } from "../object/parts.js";
+import { envWithin, type Reporter } from "../object/parts.js";
 import type { Front, FrontContext, LoadedProgram } from "../process/program.node.js";
 import { runIn } from "./ambient.node.js";
 import { type EntryPoint, Events } from "./events.js";
-import { loadModule, type ModuleTerms } from "./load.node.js";
+import { bindTerms, loadModule, type ModuleTerms } from "./load.node.js";
 import { WebServer } from "./server.node.js";
+import type { BoundWorkerd } from "./workerd.node.js";
 
 /** What the program is started with. */
 export interface ModuleProgram {
@@ -20,7 +21,9 @@ export interface ModuleProgram {
 }
 
 interface LoadedModule extends LoadedProgram {
+  readonly env: object;
   readonly entryPoint: EntryPoint;
+  readonly bound: BoundWorkerd;
 }
 
 /** For {@link HostProgram}. */
@@ -29,7 +32,8 @@ export async function load(data: unknown): Promise<LoadedModule> {
   prepareProcess();
   try {
     const { classes, bindings, entryPoint } = await loadModule(file, terms);
-    return { classes, bindings, env: { ...terms.vars }, entryPoint };
+    const bound = await bindTerms(terms);
+    return { classes, bindings, env: { ...terms.vars, ...bound.env }, entryPoint, bound };
   } catch (thrown) {
     // The supervisor hears what went wrong, not where.
     const cause = RpcError.of(thrown)?.cause;
@@ -41,10 +45,10 @@ export async function load(data: unknown): Promise<LoadedModule> {
 /** For {@link HostProgram}. */
 export function front({ data, loaded, namespaces }: FrontContext): Front {
   surviveFaults();
-  const { terms, addressHeader } = data as ModuleProgram;
-  const { entryPoint, bindings = {} } = loaded as LoadedModule;
-  const bound = Object.entries(bindings).map(([name, stored]) => [name, namespaces[stored]]);
-  const env = { ...terms.vars, ...Object.fromEntries(bound) };
+  const { addressHeader } = data as ModuleProgram;
+  const { entryPoint, bindings = {}, env: others, bound } = loaded as LoadedModule;
+  const own = Object.entries(bindings).map(([name, stored]) => [name, namespaces[stored]]);
+  const env = { ...envWithin(others, null), ...Object.fromEntries(own) };
   const events = new Events({ entryPoint, env, report, run: runIn });
   const web = new WebServer({
     handler: events.fetch,
@@ -56,6 +60,7 @@ export function front({ data, loaded, namespaces }: FrontContext): Front {
     async drain(timeout) {
       await web.close(timeout);
       await events.settled(timeout);
+      await bound.close();
     },
   };
 }

@@ -17,9 +17,10 @@ import { runIn } from "./ambient.node.js";
 import { bundleModule } from "./bundle.node.js";
 import type { ModuleConfig } from "./config.js";
 import { Events } from "./events.js";
-import { loadModule, type WorkerModule } from "./load.node.js";
+import { bindTerms, loadModule, type WorkerModule } from "./load.node.js";
 import type { ModuleProgram } from "./program.node.js";
 import { urlOf, WebServer } from "./server.node.js";
+import type { BoundWorkerd } from "./workerd.node.js";
 
 /** What is served. */
 export interface ModuleSource {
@@ -87,9 +88,10 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
   const { connections = DEFAULT_CONNECTIONS } = options;
   const sourceOf = async (source: ModuleSource): Promise<ProgramSource & { file: string }> => {
     const file = await bundle(options, source);
-    const { vars, bindings, collect } = source.config;
+    const { vars, bindings, collect, workerd } = source.config;
     const { addressHeader } = options;
-    const data: ModuleProgram = { file, terms: { vars, bindings, collect }, addressHeader };
+    const terms = { vars, bindings, collect, workerd };
+    const data: ModuleProgram = { file, terms, addressHeader };
     return { program: PROGRAM, data, file };
   };
   const { file, ...first } = await sourceOf(options);
@@ -123,7 +125,11 @@ const PROGRAM = new URL(
   import.meta.url,
 ).href;
 
-async function openHere({ data, config, report }: ServeOptions, module: WorkerModule) {
+async function openHere(
+  { data, config, report }: ServeOptions,
+  module: WorkerModule,
+  bound: BoundWorkerd,
+) {
   const { classes, bindings } = module;
   const runtime = nodeRuntime();
   const { crypto } = runtime;
@@ -132,7 +138,8 @@ async function openHere({ data, config, report }: ServeOptions, module: WorkerMo
     // Processes of a supervisor that was killed may still be there.
     await slotsFree(data, LEFTOVER_TIME);
     const { ids } = await prepareStore(store, crypto);
-    const terms = { store, classes, bindings, env: { ...config.vars }, report };
+    const env = { ...config.vars, ...bound.env };
+    const terms = { store, classes, bindings, env, report };
     const host = await Host.open(terms, runtime);
     const inspector = new Inspector(store, ids, crypto);
     return { host, store, controlled: controlledHost(host, inspector, process.pid) };
@@ -147,7 +154,8 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
   const file = await bundle(options, options);
   const module = await loadModule(file, config);
   const { classes, entryPoint } = module;
-  const { host, store, controlled } = await openHere(options, module);
+  const bound = await bindTerms(config);
+  const { host, store, controlled } = await openHere(options, module, bound);
   const events = new Events({ entryPoint, env: host.env, report, run: runIn });
   const addressHeader = options.addressHeader ?? undefined;
   const { connections = DEFAULT_CONNECTIONS } = options;
@@ -157,6 +165,7 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
     await Promise.all([server.close(grace), control?.close()]);
     await events.settled(grace);
     await host.close();
+    await bound.close();
   };
   try {
     control = await listenForControl(data, controlled);

@@ -173,7 +173,7 @@ describe("a module", () => {
       Piece: { class: expect.any(Function) as unknown, collect: true },
     });
     const { file } = await folder.bundle("worker.ts");
-    const terms = { vars: {}, bindings: null, collect: ["Parts"] };
+    const terms = { vars: {}, bindings: null, collect: ["Parts"], workerd: [] };
     expect(await codeAndMessage(loadModule(file, terms))).toBe(
       "module-export: the objects of Parts are to be collected, and no binding is of that class",
     );

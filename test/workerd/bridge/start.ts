@@ -22,13 +22,16 @@ export interface Started {
   stop(): Promise<void>;
 }
 
-/** @param port `unix`, or `tcp` for any free one of loopback. */
-export async function startBridge(port: "unix" | "tcp" = "unix"): Promise<Started> {
+/**
+ * @param port `unix`, or `tcp` for any free one of loopback. @param at the path of the Unix socket, by default a new one: for one that is
+ * started in the place of another.
+ */
+export async function startBridge(port: "unix" | "tcp" = "unix", at?: string): Promise<Started> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "capstan-bridge-"));
-  const socket = path.join(folder, "debug-port");
-  const at = port === "unix" ? `unix:${socket}` : "127.0.0.1:0";
+  const socket = at ?? path.join(folder, "debug-port");
+  const address = port === "unix" ? `unix:${socket}` : "127.0.0.1:0";
   const config = path.join(import.meta.dirname, "config.capnp");
-  const args = ["serve", config, `--debug-port=${at}`, "--control-fd=3"];
+  const args = ["serve", config, `--debug-port=${address}`, "--control-fd=3"];
   const child = spawn(programPath(), args, { stdio: ["ignore", "inherit", "pipe", "pipe"] });
   let complaint = "";
   child.stderr!.on("data", (chunk) => (complaint = (complaint + String(chunk)).slice(-4000)));
