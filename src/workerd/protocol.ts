@@ -270,7 +270,15 @@ export function readCall(content: Content): CallParams {
 }
 
 /** Which method of which of their interfaces a call is of. */
-export type Method = "call" | "pushByteStream" | "pushAbortSignal" | "abort" | "unknown";
+export type Method =
+  | "call"
+  | "pushByteStream"
+  | "pushAbortSignal"
+  | "abort"
+  | "startEvent"
+  | "getHttpService"
+  | "jsRpcSession"
+  | "unknown";
 
 export function methodOf(interfaceHi: number, interfaceLo: number, methodId: number): Method {
   const is = ([hi, lo]: InterfaceId): boolean => interfaceHi === hi && interfaceLo === lo;
@@ -278,6 +286,9 @@ export function methodOf(interfaceHi: number, interfaceLo: number, methodId: num
   if (is(PUSHER) && methodId === 0) return "pushByteStream";
   if (is(PUSHER) && methodId === 1) return "pushAbortSignal";
   if (is(TRIGGER) && methodId === 0) return "abort";
+  if (is(WORKER) && methodId === 0) return "startEvent";
+  if (is(DISPATCHER) && methodId === 0) return "getHttpService";
+  if (is(DISPATCHER) && methodId === 9) return "jsRpcSession";
   return "unknown";
 }
 
@@ -314,10 +325,15 @@ export function readReason(content: Content): ReceivedValue {
   return readValue(StructReader.of(content).struct(0));
 }
 
-/** Two capabilities, which are taken over: what both pushes answer. */
-export function writePair(first: Hook, second: Hook): Payload {
-  const results = builder.root(0, 2);
-  results.capability(0, 0);
-  results.capability(1, 1);
-  return new Payload(builder.finish(), [first, second]);
+/** Capabilities, which are taken over, one after the other: what is answered by who gives nothing else. */
+export function writeCapabilities(...hooks: Hook[]): Payload {
+  const results = builder.root(0, hooks.length);
+  for (let i = 0; i < hooks.length; i++) results.capability(i, i);
+  return new Payload(builder.finish(), hooks);
+}
+
+/** What startEvent was told beside the event: JSON; null for nothing. @throws RpcError invalid-payload. */
+export function readEvent(content: Content): string | null {
+  const params = StructReader.of(content);
+  return params.isNull(0) ? null : params.text(0);
 }

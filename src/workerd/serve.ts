@@ -6,10 +6,10 @@ import { runFor } from "../base/origin.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { CallContext, type Entered, entering, left } from "../cap/dynamic/context.js";
 import { type Place, placeOf } from "../cap/dynamic/place.js";
-import { isTarget, memberOf, servedAs } from "../cap/dynamic/target.js";
+import { isTarget, memberOf, noMember, servedAs } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
-import { discard } from "../cap/stream/values.js";
+import { discard, ignore } from "../cap/stream/values.js";
 import { type Hook, NO_PROMISE_PIPELINING } from "../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../hook/local.js";
 import { toWorkerd } from "./errors.js";
@@ -22,40 +22,66 @@ import { pushedHere } from "./pushed.js";
 /** What each object is served as, so that it is one object over there, too. */
 const served = /* @__PURE__ */ new WeakMap<object, LocalHook>();
 
-/** A new reference to the capability of a target, a function, or a stub. */
-function serve(target: object, scheduler: Scheduler, terms: Terms): Hook {
+/** What an entry point answers requests by; nobody can call it with anything else. */
+const OF_EVENTS = "fetch";
+
+/** A new reference to the capability of an entry point, a target or a stub, as which it is known as long as anybody holds one. */
+export function serveEntry(target: object, scheduler: Scheduler, terms: Terms): Hook {
+  return serve(target, scheduler, terms, OF_EVENTS);
+}
+
+/** The same for one event: what `given` gives is disposed at its end. */
+export function serveEntryOnce(given: Promise<object>, scheduler: Scheduler, terms: Terms): Hook {
+  const dropped = (): void => void given.then(discard, ignore);
+  return new LocalHook(new Served(given, terms, dropped, OF_EVENTS), scheduler);
+}
+
+/** A new reference to the capability of a target, a function, or a stub. @param hidden a member that cannot be reached. */
+function serve(
+  target: object,
+  scheduler: Scheduler,
+  terms: Terms,
+  hidden: string | null = null,
+): Hook {
   const place = placeOf(target);
   if (place !== undefined) {
     // Whoever lent the stub may dispose it.
     const own = place.root.dup();
-    return new LocalHook(new Served(own, terms, () => discard(own)), scheduler);
+    return new LocalHook(new Served(own, terms, () => discard(own), hidden), scheduler);
   }
   const known = served.get(target);
   if (known?.scheduler === scheduler) return known.addRef();
   const hook = new LocalHook(
-    new Served(target, terms, () => {
-      if (served.get(target) === hook) served.delete(target);
-      // Who is served to others beside workerd is not let go of by all.
-      if (isTarget(target) && servedAs(target) === undefined) discard(target);
-    }),
+    new Served(
+      target,
+      terms,
+      () => {
+        if (served.get(target) === hook) served.delete(target);
+        // Who is served to others beside workerd is not let go of by all.
+        if (isTarget(target) && servedAs(target) === undefined) discard(target);
+      },
+      hidden,
+    ),
     scheduler,
   );
   served.set(target, hook);
   return hook;
 }
 
-makers.serve = serve;
+makers.serve = (target, scheduler, terms) => serve(target, scheduler, terms);
 
 /** A target, a function, a stub, or a result. */
 class Served implements Server {
   private readonly value: unknown;
   private readonly terms: Terms;
   readonly dropped: () => void;
+  private readonly hidden: string | null;
 
-  constructor(value: unknown, terms: Terms, dropped: () => void) {
+  constructor(value: unknown, terms: Terms, dropped: () => void, hidden: string | null = null) {
     this.value = value;
     this.terms = terms;
     this.dropped = dropped;
+    this.hidden = hidden;
   }
 
   dispatch(call: LocalCall): void {
@@ -67,7 +93,7 @@ class Served implements Server {
           "method-unimplemented",
           "this is an object for workerd",
         );
-      new Invocation(call, this.terms).walk(this.value, undefined, 0);
+      new Invocation(call, this.terms, this.hidden).walk(this.value, undefined, 0);
     } catch (thrown) {
       call.fails(toWorkerd(thrown));
     }
@@ -83,11 +109,13 @@ class Invocation implements Entered {
   private incoming: Incoming | null = null;
   private lazyContext: CallContext | null = null;
 
-  /** @throws RpcError invalid-payload. */
-  constructor(call: LocalCall, terms: Terms) {
+  /** @throws RpcError invalid-payload; method-unimplemented for what is hidden. */
+  constructor(call: LocalCall, terms: Terms, hidden: string | null) {
     this.call = call;
     this.terms = terms;
     this.params = readCall(call.params.content);
+    const [name] = this.params.path;
+    if (name !== undefined && name === hidden) throw noMember(undefined, name);
     this.pusher = call.params.caps[this.params.pusher] ?? null;
   }
 
