@@ -269,10 +269,11 @@ describe.skipIf(missingWorkerd() !== null)("an env that leads into workerd", () 
     expect(await outside.DESK.add(1, 1)).toBe(2);
     await notes.hold();
     expect(await notes.useHeld()).toBe(5);
-    const lost = failure(room.never());
+    // Each has a connection of its own, whose end is known once calls on it have failed.
+    const lost = [failure(room.never()), failure(outside.DESK.never())];
     await first.stop();
     fs.rmSync(socket);
-    expect((await lost).type).toBe("disconnected");
+    for (const error of await Promise.all(lost)) expect(error.type).toBe("disconnected");
     expect((await broken.promise).type).toBe("disconnected");
     expect((await failure(room.add(1, 1))).delivery).toBe("not-sent");
     const waiting = awaited(outside.DESK.add(2, 2));
