@@ -9,6 +9,7 @@ import { type BoundWorkerd, bindWorkerd } from "../../../src/host/module/workerd
 import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
 import { crash, evict } from "../../../src/host/testing.js";
 import { RpcError, RpcStub } from "../../../src/node.js";
+import { connectWorkerd, type Workerd } from "../../../src/workerd.node.js";
 import { missingWorkerd } from "../../runtimes/workerd.js";
 import { expectNoResidue, resources } from "../../support/residue.js";
 import type { Desk, Room } from "../../workerd/bridge/api.js";
@@ -23,6 +24,9 @@ interface Env {
   readonly DESK: RpcStub<Desk>;
   readonly NOTES: Namespace<Notes>;
 }
+
+/** Of a connection that no object was given. */
+let plain: RpcStub<Room>;
 
 class Notes extends DurableObject<Env> {
   readonly log: string[] = [];
@@ -40,6 +44,12 @@ class Notes extends DurableObject<Env> {
   }
   async askDesk(): Promise<void> {
     this.log.push(`desk ${await this.env.DESK.add(1, 2)}`);
+  }
+  async askPlain(): Promise<void> {
+    this.log.push(`plain ${await plain.add(1, 2)}`);
+  }
+  async subscribePlain(): Promise<void> {
+    await plain.keep((n) => this.log.push(`heard ${n}`));
   }
   async read(key: string): Promise<void> {
     await this.ctx.storage.get(key);
@@ -117,16 +127,20 @@ describe.skipIf(missingWorkerd() !== null)("an env that leads into workerd", () 
   const before = resources();
   let started: Started;
   let bound: BoundWorkerd;
+  let workerd: Workerd;
   const closing: BoundWorkerd[] = [];
   beforeAll(async () => {
     started = await startBridge();
     bound = bind(started.url);
+    workerd = await connectWorkerd(started.url);
+    plain = workerd.getObject("main", "Room", { name: "plain", uniqueKey: "capstan-bridge-room" });
   });
   afterEach(async () => {
     for (const one of closing.splice(1)) await one.close();
   });
   afterAll(async () => {
     await bound.close();
+    await workerd.close();
     await started.stop();
     await expectNoResidue(before);
   });
@@ -197,6 +211,7 @@ describe.skipIf(missingWorkerd() !== null)("an env that leads into workerd", () 
   for (const [what, method, said] of [
     ["an object", "ask", "answer 3"],
     ["an entry point", "askDesk", "desk 3"],
+    ["what the object has from elsewhere", "askPlain", "plain 3"],
   ] as const)
     it(`has the answer of ${what} wait while a read is pending`, async () => {
       const { store, outside, notes } = await hosted();
@@ -232,6 +247,22 @@ describe.skipIf(missingWorkerd() !== null)("an env that leads into workerd", () 
     crash(notes, new Error("for a test"));
     expect((await failure(room.callKept(2))).type).toBe("disconnected");
     await room.dropKept();
+  });
+
+  it("has what is called back by a stub from elsewhere come in by the gate, too", async () => {
+    const { store, notes } = await hosted();
+    await notes.subscribePlain();
+    store.hold = { reads: true };
+    const read = awaited(notes.read("a"));
+    while (store.pendingReads === 0) await settle(1);
+    const called = awaited(plain.callKept(1));
+    await expect.poll(() => workerd.stats().answers, SLOWLY).toBeGreaterThan(0);
+    await settle();
+    store.hold = {};
+    store.releaseReads();
+    await Promise.all([read, called]);
+    expect(await notes.said()).toEqual(["read", "heard 1"]);
+    await plain.dropKept();
   });
 
   it("does not keep an object from being evicted by a stub that it could get again", async () => {
