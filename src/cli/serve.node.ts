@@ -30,6 +30,10 @@ options:
   --workerd NAME=URL?.. something that lives in a workerd as env.NAME (may be repeated): behind URL, which is
                         tcp://HOST:PORT or unix:/PATH, either service=S&class_name=C&unique_key=K, for the objects of a
                         class, or service=S&entrypoint=E, or connect_host=H
+  --workerd-port PORT   where Workers in a workerd can call the module, by an external service with a capnpConnectHost:
+                        its default export or CLASS, which must extend WorkerEntrypoint; 0 for any that is free
+  --workerd-entrypoint CLASS
+  --workerd-host ADDRESS where to listen for that; by default 127.0.0.1
   --var NAME[=TEXT]     a text as env.NAME (may be repeated); without TEXT that of the environment
   --address-header NAME the header in which a proxy before this tells the address of a client
   --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one
@@ -76,7 +80,9 @@ export async function runServe(args: string[], stdout: (text: string) => void): 
   const signals = new Signals();
   try {
     const serving = await serveModule({ ...job, report, warn: say, started });
-    tell({ event: "serving", url: serving.url, pid: process.pid }, serving.url);
+    const { url, exposedAt: workerd } = serving;
+    tell({ event: "serving", url, ...(workerd === null ? {} : { workerd }), pid: process.pid }, url);
+    if (workerd !== null) say(`Workers of a workerd can call the module at ${workerd}`);
     signals.onReload = oneByOne(async () => {
       try {
         await serving.reload(parse(args)!);
@@ -149,6 +155,9 @@ function parse(args: string[]): Job | null {
     bind: { type: "string", multiple: true },
     collect: { type: "string", multiple: true },
     workerd: { type: "string", multiple: true },
+    "workerd-port": { type: "string" },
+    "workerd-entrypoint": { type: "string" },
+    "workerd-host": { type: "string" },
     var: { type: "string", multiple: true },
     "address-header": { type: "string" },
     grace: { type: "string" },
@@ -175,7 +184,9 @@ function parse(args: string[]): Job | null {
   const main =
     module ?? (found.main === null ? null : path.resolve(path.dirname(file!), found.main));
   if (main === null) throw new Misuse("name a MODULE: there is no configuration that names one");
-  const config = withFlags(found, bound, values.collect ?? [], workerd, vars);
+  const exposed = exposedBy(values, found.exposed);
+  const bindings = withFlags(found, bound, values.collect ?? [], workerd, vars);
+  const config = { ...bindings, exposed };
   return {
     main,
     config,
@@ -218,6 +229,19 @@ function withFlags(
     workerd: [...without(config.workerd, workerd), ...workerd],
     vars: { ...config.vars, ...Object.fromEntries(vars) },
   };
+}
+
+/** @param otherwise what the configuration says. */
+function exposedBy(
+  values: { readonly [flag in "workerd-port" | "workerd-host" | "workerd-entrypoint"]?: string },
+  otherwise: ModuleConfig["exposed"],
+): ModuleConfig["exposed"] {
+  const port = number(values["workerd-port"], "--workerd-port", 65_535) ?? otherwise?.port;
+  const address = values["workerd-host"] ?? otherwise?.address ?? null;
+  const entrypoint = values["workerd-entrypoint"] ?? otherwise?.entrypoint ?? null;
+  if (port !== undefined) return { port, address, entrypoint };
+  if (address === null && entrypoint === null) return null;
+  throw new Misuse("--workerd-entrypoint and --workerd-host say more of --workerd-port");
 }
 
 /** Those that nothing of `more` takes the place of. */

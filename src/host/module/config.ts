@@ -19,6 +19,15 @@ export interface Binding {
   readonly storedAs: string;
 }
 
+/** An entry point that Workers of a workerd may call. */
+export interface Exposed {
+  readonly port: number;
+  /** The address to listen at; null for 127.0.0.1. */
+  readonly address: string | null;
+  /** The export that is its class; null for the default one. */
+  readonly entrypoint: string | null;
+}
+
 export interface ModuleConfig {
   /** For people. */
   readonly name: string | null;
@@ -32,6 +41,8 @@ export interface ModuleConfig {
   readonly collect: readonly string[];
   /** What of `env` lives in a workerd. */
   readonly workerd: readonly WorkerdBinding[];
+  /** What of the module Workers of a workerd may call; null for nothing. */
+  readonly exposed: Exposed | null;
   /** What else is in `env`. */
   readonly vars: Readonly<Record<string, unknown>>;
   readonly rules: readonly Rule[];
@@ -105,7 +116,8 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
       return { name: called, className: className.text(), storedAs };
     });
   }
-  const own = take("capstan")?.tableOf(["workerd"]);
+  const own = take("capstan")?.tableOf(["workerd", "expose"]);
+  const exposed = readExposed(own?.get("expose"));
   const workerd = (own?.get("workerd")?.list() ?? []).map((one) => {
     const binding = readWorkerdBinding(one);
     claim(one, binding.name);
@@ -128,11 +140,23 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
     bindings,
     collect: [...collect],
     workerd,
+    exposed,
     vars,
     rules,
     port,
     address,
     warnings,
+  };
+}
+
+/** @throws RpcError config-invalid. */
+function readExposed(field: Field | undefined): Exposed | null {
+  const table = field?.tableOf(["port", "ip", "entrypoint"]);
+  if (field === undefined || table === undefined) return null;
+  return {
+    port: field.required(table, "port").port(),
+    address: table.get("ip")?.text() ?? null,
+    entrypoint: table.get("entrypoint")?.identifier() ?? null,
   };
 }
 

@@ -17,7 +17,7 @@ import { runIn } from "./ambient.node.js";
 import { bundleModule } from "./bundle.node.js";
 import type { ModuleConfig } from "./config.js";
 import { Events } from "./events.js";
-import { bindTerms, loadModule, type WorkerModule } from "./load.node.js";
+import { bindTerms, expose, loadModule, type WorkerModule } from "./load.node.js";
 import type { ModuleProgram } from "./program.node.js";
 import { urlOf, WebServer } from "./server.node.js";
 import type { BoundWorkerd } from "./workerd.node.js";
@@ -48,6 +48,8 @@ export interface ServeOptions extends ModuleSource {
 
 export interface Serving {
   readonly url: string;
+  /** Where Workers of a workerd can call, as `host:port`; null where they cannot. */
+  readonly exposedAt: string | null;
   /** Has another version take over, object by object. @throws RpcError as serveModule: then the one before goes on. */
   reload(source: ModuleSource): Promise<void>;
   /** Takes no more requests, and ends when those under way have, or when `grace` milliseconds are over. */
@@ -88,9 +90,9 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
   const { connections = DEFAULT_CONNECTIONS } = options;
   const sourceOf = async (source: ModuleSource): Promise<ProgramSource & { file: string }> => {
     const file = await bundle(options, source);
-    const { vars, bindings, collect, workerd } = source.config;
+    const { vars, bindings, collect, workerd, exposed } = source.config;
     const { addressHeader } = options;
-    const terms = { vars, bindings, collect, workerd };
+    const terms = { vars, bindings, collect, workerd, exposed };
     const data: ModuleProgram = { file, terms, addressHeader };
     return { program: PROGRAM, data, file };
   };
@@ -100,15 +102,17 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
     directory,
     processes,
     connections,
-    listen: { host: address, port },
+    listen: [{ host: address, port }, ...exposedAt(options.config)],
     report,
     ...(started === undefined ? {} : { started }),
   });
   tidy(options, file);
   const tellStray = async (): Promise<void> => warnOfStray(options, await host._strayNamespaces());
   await tellStray();
+  const [, exposed] = host.addresses;
   return {
     url: urlOf(host.address!, address),
+    exposedAt: exposed === undefined ? null : placeOf(exposed.address, exposed.port),
     async reload(source) {
       const { file: next, ...version } = await sourceOf(source);
       await host.reload(version);
@@ -124,6 +128,15 @@ const PROGRAM = new URL(
   `./program.node${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`,
   import.meta.url,
 ).href;
+
+function exposedAt({ exposed }: ModuleConfig): { host: string; port: number }[] {
+  return exposed === null ? [] : [{ host: exposed.address ?? "127.0.0.1", port: exposed.port }];
+}
+
+/** As workerd has it in its configuration. */
+function placeOf(host: string, port: number): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
 
 async function openHere(
   { data, config, report }: ServeOptions,
@@ -153,7 +166,7 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
   const { data, config, report } = options;
   const file = await bundle(options, options);
   const module = await loadModule(file, config);
-  const { classes, entryPoint } = module;
+  const { classes, entryPoint, exposed } = module;
   const bound = await bindTerms(config);
   const { host, store, controlled } = await openHere(options, module, bound);
   const events = new Events({ entryPoint, env: host.env, report, run: runIn });
@@ -161,8 +174,9 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
   const { connections = DEFAULT_CONNECTIONS } = options;
   const server = new WebServer({ handler: events.fetch, report, addressHeader, connections });
   let control: Listener | null = null;
+  let calls: Listener | null = null;
   const end = async (grace: number): Promise<void> => {
-    await Promise.all([server.close(grace), control?.close()]);
+    await Promise.all([server.close(grace), calls?.drain(grace), control?.close()]);
     await events.settled(grace);
     await host.close();
     await bound.close();
@@ -170,11 +184,20 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
   try {
     control = await listenForControl(data, controlled);
     const url = await server.listen(options.address, options.port);
+    const [at] = exposedAt(config);
+    if (exposed !== null && at !== undefined)
+      calls = await expose(`tcp://${placeOf(at.host, at.port)}`, {
+        type: exposed,
+        events,
+        report,
+        connections,
+      });
     tidy(options, file);
     warnOfStray(options, await strayNamespaces(store, Object.keys(classes)));
     let closing: Promise<void> | null = null;
     return {
       url,
+      exposedAt: calls?.url.replace("tcp://", "") ?? null,
       reload: () => controlled.reload(),
       close: (grace) => (closing ??= end(grace)),
     };
