@@ -81,7 +81,10 @@ export async function runServe(args: string[], stdout: (text: string) => void): 
   try {
     const serving = await serveModule({ ...job, report, warn: say, started });
     const { url, exposedAt: workerd } = serving;
-    tell({ event: "serving", url, ...(workerd === null ? {} : { workerd }), pid: process.pid }, url);
+    tell(
+      { event: "serving", url, ...(workerd === null ? {} : { workerd }), pid: process.pid },
+      url,
+    );
     if (workerd !== null) say(`Workers of a workerd can call the module at ${workerd}`);
     signals.onReload = oneByOne(async () => {
       try {
