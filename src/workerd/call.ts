@@ -17,6 +17,7 @@ import {
 } from "../cap/call-options.js";
 import { watchBroken } from "../cap/dynamic/broken.js";
 import { giveWith } from "../cap/dynamic/given.js";
+import { noMap } from "../cap/dynamic/object.js";
 import {
   type OnError,
   type OnValue,
@@ -26,9 +27,12 @@ import {
   Root,
 } from "../cap/dynamic/place.js";
 import { type Lane, laneOf } from "../cap/dynamic/pressure.js";
+import { KIND_PROMISE } from "../cap/dynamic/protocol.js";
+import type { Referable } from "../cap/dynamic/references.js";
 import { memberOf } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
+import { ignore } from "../cap/stream/values.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
 import { PromiseHook } from "../hook/promise.js";
@@ -40,7 +44,8 @@ import { makers } from "./makers.js";
 import { Outgoing } from "./outgoing.js";
 import { CALL_PIPELINE, callMember, readResults, type Value } from "./protocol.js";
 import { pusherOf } from "./pushed.js";
-import { foreign, type Opened, type Reach, TargetReach } from "./reach.js";
+import { type Opened, type Reach, TargetReach } from "./reach.js";
+import { RelayHook } from "./relay.js";
 
 type Args = readonly unknown[] | null;
 
@@ -77,13 +82,7 @@ export function failedCall(
   return proxyOf(call);
 }
 
-/** Why there is no `map`. */
-export function noMap(): RpcError {
-  const message = "workerd has no map: ask for the list, or have a method that does it";
-  return new RpcError("unimplemented", "peer-unimplemented", message);
-}
-
-class WorkerdCall extends Root implements ResultsObserver, Endable {
+class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
   readonly lane: Lane;
   readonly terms: Terms;
   private readonly scheduler: Scheduler;
@@ -351,17 +350,32 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
     return () => {};
   }
 
-  hold(): Hook {
-    throw foreign();
+  // -- To other peers ------------------------------------------------------------------------------------------------
+
+  override get isForeign(): boolean {
+    return true;
   }
 
+  get kind(): number {
+    return KIND_PROMISE;
+  }
+
+  get live(): Hook {
+    return this.pending();
+  }
+
+  /** Whoever gets it waits for the value; the promise stays its owner's. */
   refer(): Hook {
-    throw foreign();
+    return this.hold(false);
   }
 
-  lent(): void {
-    throw foreign();
+  hold(give: boolean): Hook {
+    const on = this.settled ? null : this.pending().on.addRef();
+    const ended = give ? (): void => this.dispose() : ignore;
+    return new RelayHook(proxyOf(this), on, this.scheduler, this.terms, ended);
   }
+
+  lent(): void {}
 
   // -- Ends ----------------------------------------------------------------------------------------------------------
 

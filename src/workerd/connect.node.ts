@@ -3,13 +3,14 @@
 
 import type { RpcStub } from "../cap/dynamic/types.js";
 import { RpcError } from "../base/errors.js";
-import { type Terms, termsOf } from "../cap/dynamic/terms.js";
+import type { Terms } from "../cap/dynamic/terms.js";
 import type { Hook } from "../hook/hook.js";
 import type { ConnectionStats } from "../rpc/audit.js";
 import { connect, type NodeConnectOptions, nodeSession } from "../vat/connect.node.js";
 import { type Session, sessionSettings } from "../vat/session.js";
 import { workerdAddress } from "./address.js";
 import { connectThrough } from "./connect-host.node.js";
+import { bridgeSession, bridgeTerms } from "./errors.js";
 import { objectIdText, type WorkerdObjectId } from "./object-id.node.js";
 import { askActor, askEntrypoint } from "./protocol.js";
 import { EntryReach } from "./reach.js";
@@ -119,7 +120,7 @@ export class WorkerSocket<T> extends Connected {
  */
 export async function connectWorkerd(url: string, options: WorkerdOptions = {}): Promise<Workerd> {
   workerdAddress(url);
-  return new Workerd(await connect(url, options), termsOf(options));
+  return new Workerd(await connect(url, bridgeSession(options)), bridgeTerms(options));
 }
 
 /**
@@ -139,5 +140,5 @@ export async function connectWorker<T>(
 ): Promise<WorkerSocket<T>> {
   sessionSettings(options);
   const transport = await connectThrough(url, host, options);
-  return new WorkerSocket(nodeSession(transport, options), termsOf(options));
+  return new WorkerSocket(nodeSession(transport, bridgeSession(options)), bridgeTerms(options));
 }

@@ -94,6 +94,11 @@ export class Entry {
     return this.service(event, streamValues(this.terms));
   }
 
+  /** What a call fails with. */
+  failure(thrown: unknown): RpcError {
+    return toWorkerd(thrown, this.terms);
+  }
+
   /** Lets go of the one object. */
   close(): void {
     this.hook?.release();
@@ -163,7 +168,7 @@ class Dispatcher implements Server {
       const session = new PromiseHook(call.scheduler);
       call.returns(writeCapabilities(target, session));
     } catch (thrown) {
-      call.fails(toWorkerd(thrown));
+      call.fails(entry.failure(thrown));
     }
   }
 }

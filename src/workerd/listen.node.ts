@@ -7,11 +7,10 @@
 import http, { type IncomingMessage } from "node:http";
 import type net from "node:net";
 import { RpcError } from "../base/errors.js";
-import { termsOf } from "../cap/dynamic/terms.js";
 import { ignore } from "../cap/stream/values.js";
 import type { Hook } from "../hook/hook.js";
 import { HttpConnections } from "../http/connections.node.js";
-import { Refusal } from "../http/front-head.node.js";
+import { AUTHORITY, Refusal } from "../http/front-head.node.js";
 import { httpFront, type HttpFrontOptions } from "../http/front.node.js";
 import { listenFailed } from "../transport/connect-hints.js";
 import { movedSocket } from "../transport/read-into.node.js";
@@ -24,6 +23,7 @@ import { Listener } from "../vat/listen.node.js";
 import { clip } from "../vat/origins.js";
 import { type Session, type SessionOptions, sessionSettings } from "../vat/session.js";
 import { Entry, type Entrypoint } from "./entrypoint.js";
+import { bridgeSession, bridgeTerms } from "./errors.js";
 import "./stub.js";
 
 /** What is offered is the entry point. */
@@ -119,7 +119,7 @@ class WorkerdServer {
     this.url = url;
     this.options = options;
     this.hosts = hosts === undefined ? null : new Set(hosts.map((host) => host.toLowerCase()));
-    this.entry = new Entry(options.entrypoint, scheduler, termsOf(options));
+    this.entry = new Entry(options.entrypoint, scheduler, bridgeTerms(options));
     const front = httpFront(
       (host) => this.entry.service({ kind: "request", host: host as string, cf: undefined }),
       {
@@ -165,11 +165,8 @@ class WorkerdServer {
   private connected(request: IncomingMessage, socket: net.Socket, head: Buffer): void {
     const host = request.url ?? "";
     const { "content-length": length = "0", "transfer-encoding": coding } = request.headers;
-    const status = !this.isServed(host)
-      ? "403 Forbidden"
-      : length !== "0" || coding !== undefined
-        ? "400 Bad Request"
-        : null;
+    const isOne = AUTHORITY.test(host) && length === "0" && coding === undefined;
+    const status = !isOne ? "400 Bad Request" : this.isServed(host) ? null : "403 Forbidden";
     if (status !== null) {
       this.refused(`CONNECT ${clip(host)} was answered with ${status}`);
       socket.on("error", ignore);
@@ -185,7 +182,7 @@ class WorkerdServer {
     owned.socket.write("HTTP/1.1 200 OK\r\n\r\n");
     const transport = new SocketTransport(peerName(this.url, socket), owned, this.options);
     const bootstrap = (): Hook => this.entry.bootstrap(host);
-    const session = nodeSession(transport, { ...this.options, bootstrap });
+    const session = nodeSession(transport, { ...bridgeSession(this.options), bootstrap });
     this.live.add(session);
     void session.closed.then(() => this.live.delete(session));
     try {

@@ -237,6 +237,12 @@ export function writeResults(value: Value, pipeline: Hook | null, hasDisposer: b
   return new Payload(builder.finish(), caps);
 }
 
+/** What is known of the results of a call before they are there. @param pipeline taken over. */
+export function writePipeline(pipeline: Hook): Payload {
+  builder.root(1, 3).capability(1, 0);
+  return new Payload(builder.finish(), [pipeline]);
+}
+
 export interface CallParams {
   readonly path: readonly string[];
   /** Null where the member is asked for; undefined where it is called without arguments. */

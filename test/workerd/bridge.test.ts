@@ -296,13 +296,45 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
     await quiet();
   });
 
-  it("keeps stubs of Capstan apart", async () => {
+  it("takes stubs of Capstan, which are objects as any other", async () => {
     using api = room();
     using ours = new RpcStub(new Friend("Cy"));
-    // Theirs to take: it is an object as any other.
     expect(await api.visit(ours)).toEqual(["Cy", "Bo greets Cy", "Cy greets room"]);
-    using local = new RpcStub((value: unknown) => value);
-    expect(() => local(api)).toThrow(/only go to workerd/);
+    await quiet();
+  });
+
+  it("gives stubs and promises of workerd to others, who call them", async () => {
+    using api = room();
+    // As if it were in another process: arguments are values of Capstan's.
+    using other = new RpcStub(async (given: RpcStub<Room>, counter: RpcStub<Counter>) => {
+      using fork = counter.fork();
+      return [
+        await given.add(1, 2),
+        await given.echo(new Map([["a", { n: 1 }]])),
+        await fork.add(1),
+        await counter.count,
+        await given.callBack((a: number, b: number) => a * b, 6, 7),
+        await given.size(new Blob(["some bytes"]).stream()),
+        await given.fails("own").then(null, (error: RpcError) => error.message),
+      ];
+    });
+    using five = api.counter(5);
+    expect(await other(api, five)).toEqual([
+      3,
+      new Map([["a", { n: 1 }]]),
+      6,
+      5,
+      42,
+      10,
+      "not you",
+    ]);
+    // What is given away is disposed when the other lets go of it.
+    using give = new RpcStub(() => api.dup());
+    using given = await give();
+    expect(await given.add(2, 3)).toBe(5);
+    given[Symbol.dispose]();
+    give[Symbol.dispose]();
+    five[Symbol.dispose]();
     await quiet();
   });
 

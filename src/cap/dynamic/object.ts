@@ -2,7 +2,6 @@
 // State: per capability, the object; per call, its arguments' references. Must not know: stubs as users see them.
 
 import { RpcError } from "../../base/errors.js";
-import { runFor } from "../../base/origin.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { servedBeside } from "../../hook/beside.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
@@ -10,10 +9,10 @@ import { HOLD, holderOf } from "../../hook/holder.js";
 import { type LocalCall, LocalHook } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
-import { CallContext, type Entered, entering, left } from "./context.js";
 import { failureOf } from "./errors.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
+import { argumentsOf, functionAt, memberAsked, MethodCall } from "./method-call.js";
 import { packValue } from "./pack.js";
 import { PlainRequest } from "./plain.js";
 import { type Place, placeOf, type Root } from "./place.js";
@@ -35,8 +34,8 @@ import {
 } from "./protocol.js";
 import { decodeWith, Incoming, NO_REFERENCES, receiveValue, type Receiver } from "./incoming.js";
 import { LocalObject, type Referable } from "./references.js";
-import { type MethodSchemas, schemasOf, validate } from "./schema.js";
-import { isTarget, memberOf, noteServed, servedAs } from "./target.js";
+import { discard } from "../stream/values.js";
+import { isTarget, noteServed, servedAs } from "./target.js";
 import type { Terms } from "./terms.js";
 import { ToldContent } from "./told.js";
 import { makeCalls } from "./turn.js";
@@ -247,6 +246,12 @@ function requestOf(call: LocalCall, { limits }: Terms): Request & { readonly map
   return { ...map, args: null, map };
 }
 
+/** Why there is no `map` on a stub whose calls are made otherwise. */
+export function noMap(): RpcError {
+  const message = "the other side has no map: ask for the list, or have a method that does it";
+  return new RpcError("unimplemented", "peer-unimplemented", message);
+}
+
 /** Whether `call` is not for the interface Object: then what is beside `self` takes it, or it has failed. */
 function isForeign(call: LocalCall, self: object | null): boolean {
   if (
@@ -263,8 +268,7 @@ function isForeign(call: LocalCall, self: object | null): boolean {
 }
 
 /** One call on an object of this vat. */
-class Invocation implements Entered, Receiver {
-  private readonly call: LocalCall;
+class Invocation extends MethodCall implements Receiver {
   private readonly start: unknown;
   /** What is answered is given: it comes from a method. What is read from a result stays the result's. */
   private gives: boolean;
@@ -272,8 +276,9 @@ class Invocation implements Entered, Receiver {
   private readonly request: ReturnType<typeof requestOf>;
   private method: object | null = null;
   private owner: unknown = undefined;
+  /** Where the call goes on, instead of to a method: what has another interface. */
+  private foreign: { readonly root: Root; readonly path: readonly string[] } | null = null;
   private incoming: Incoming | null = null;
-  private lazyContext: CallContext | null = null;
 
   constructor(
     call: LocalCall,
@@ -282,7 +287,7 @@ class Invocation implements Entered, Receiver {
     terms: Terms,
     request: ReturnType<typeof requestOf> | null,
   ) {
-    this.call = call;
+    super(call);
     this.start = start;
     this.gives = gives;
     this.terms = terms;
@@ -293,71 +298,49 @@ class Invocation implements Entered, Receiver {
     this.walk(this.start, undefined, 0);
   }
 
-  /** Follows the path from step `at`, where `value` is, a member of `owner`. */
-  private walk(value: unknown, owner: unknown, at: number): void {
-    const { path } = this.request;
-    try {
-      for (; ; at++) {
-        const place = placeOf(value);
-        if (place !== undefined && (at < path.length || this.call.methodId !== METHOD_GET))
-          return this.forward(place, path.slice(at));
-        if (value instanceof Promise) {
-          const next = at;
-          value.then(
-            (settled) => this.walk(settled, owner, next),
-            (reason: unknown) => this.fail(reason),
-          );
-          return;
-        }
-        if (at === path.length) break;
-        owner = value;
-        const before = entering(this);
-        try {
-          const { origin, scheduler } = this.call;
-          value = runFor(origin, scheduler, () => memberOf(owner, path[at]!));
-        } finally {
-          left(before);
-        }
-      }
-      if (this.request.map !== undefined) this.runMap(value, this.request.map);
-      else if (this.call.methodId === METHOD_GET) this.answerMember(value, owner);
-      else this.run(value, owner);
-    } catch (thrown) {
-      this.fail(thrown);
-    }
+  protected get path(): readonly string[] {
+    return this.request.path;
   }
 
-  /** A method that is asked for, not called, goes by reference with its object. */
-  private answerMember(value: unknown, owner: unknown): void {
-    if (typeof value === "function" && isTarget(owner) && placeOf(value) === undefined)
-      value = (value as (...args: unknown[]) => unknown).bind(owner);
-    this.settle(value);
+  protected get timeout(): number {
+    return this.request.timeout;
   }
 
-  private run(method: unknown, owner: unknown): void {
-    if (typeof method !== "function") {
-      const name = this.request.path.join(".");
-      const message = name === "" ? "the object is not a function" : `${name} is not a function`;
-      return this.fail(new RpcError("unimplemented", "method-unimplemented", message));
-    }
+  protected get asks(): boolean {
+    return this.call.methodId === METHOD_GET;
+  }
+
+  protected arrived(value: unknown, owner: unknown): void {
+    if (this.request.map !== undefined) this.runMap(value, this.request.map);
+    else if (this.asks) this.settle(memberAsked(value, owner));
+    else this.run(functionAt(value, this.path), owner);
+  }
+
+  private run(method: object, owner: unknown): void {
+    this.method = method;
+    this.owner = owner;
+    this.decodeArgs();
+  }
+
+  private decodeArgs(): void {
     this.gives = true;
     const { call, request } = this;
-    if (request instanceof PlainRequest) return this.apply(method, owner, request.list ?? []);
-    if (request.args === null) return this.apply(method, owner, []);
+    if (request instanceof PlainRequest) return this.received(request.list ?? []);
+    if (request.args === null) return this.received([]);
     if (request.references.kinds.length === 0)
-      return this.apply(method, owner, decodeWith(this.terms, request.args, NO_REFERENCES));
+      return this.received(decodeWith(this.terms, request.args, NO_REFERENCES));
     const incoming = new Incoming(call.params, request.references, call.scheduler, this.terms);
     this.incoming = incoming;
     // The promises among them may never come, and need not once the caller has given up.
     call.onCancel = (): void => this.fail(canceledError());
-    this.method = method;
-    this.owner = owner;
     incoming.decode(request.args, this);
   }
 
   /** The arguments are here. */
   received(args: unknown): void {
-    this.apply(this.method!, this.owner, args);
+    this.call.onCancel = null;
+    if (this.method !== null) return this.apply(this.method, this.owner, args);
+    this.relay(argumentsOf(args));
   }
 
   private runMap(value: unknown, { program, references, budget }: MapRequest): void {
@@ -386,92 +369,19 @@ class Invocation implements Entered, Receiver {
     incoming.decode(null, { received, fail: (error) => this.fail(error) });
   }
 
-  private apply(method: object, owner: unknown, args: unknown): void {
-    this.call.onCancel = null;
-    if (this.call.canceled) return this.fail(canceledError());
-    if (!Array.isArray(args)) {
-      const message = "the arguments of a call are a list";
-      return this.fail(new RpcError("failed", "invalid-payload", message));
-    }
-    const schemas = schemasOf(method);
-    if (schemas?.params === undefined) return this.enter(method, owner, args, schemas);
-    this.when(
-      () => validate(schemas.params!, args, "args"),
-      (valid) => this.enter(method, owner, valid as unknown[], schemas),
-    );
-  }
-
-  /** Goes on with what `produce` gives, now or later. */
-  private when(
-    produce: () => unknown,
-    then: (value: unknown) => void,
-    otherwise: (reason: unknown) => void = (reason) => this.fail(reason),
-  ): void {
-    try {
-      const value = produce();
-      if (value instanceof Promise) value.then(then, otherwise);
-      else then(value);
-    } catch (thrown) {
-      otherwise(thrown);
-    }
-  }
-
-  private enter(
-    method: object,
-    owner: unknown,
-    args: unknown[],
-    schemas: MethodSchemas | undefined,
-  ): void {
-    let answer: unknown;
-    const { origin, scheduler } = this.call;
-    const before = entering(this);
-    try {
-      answer = runFor(origin, scheduler, () =>
-        Reflect.apply(method as (...args: unknown[]) => unknown, owner, args),
-      );
-    } catch (thrown) {
-      return this.fail(thrown);
-    } finally {
-      left(before);
-    }
-    this.await(answer, schemas);
-  }
-
-  private await(answer: unknown, schemas: MethodSchemas | undefined): void {
-    if (!isThenable(answer)) return this.validated(answer, schemas);
-    try {
-      answer.then(
-        (value) => this.validated(value, schemas),
-        (reason: unknown) => this.fail(reason),
-      );
-    } catch (thrown) {
-      this.fail(thrown);
-    }
-  }
-
-  private validated(value: unknown, schemas: MethodSchemas | undefined): void {
-    if (schemas?.result === undefined) return this.settle(value);
-    this.when(
-      () => validate(schemas.result!, value, "result"),
-      (valid) => this.settle(valid),
-      (reason) => {
-        this.fail(reason);
-        giveBack(value, this.call.scheduler, this.terms);
-      },
-    );
-  }
-
-  get context(): CallContext {
-    return (this.lazyContext ??= new CallContext(this.call, this.request.timeout));
-  }
-
-  /** What the path leads to is a stub: it goes on there, and its answer comes back without a detour. */
-  private forward(place: Place, rest: readonly string[]): void {
+  /** The answer comes back without a detour, where the other side has the interface Object, too. */
+  protected forward(place: Place, rest: readonly string[]): void {
     const { call, request } = this;
     const { kinds, caps } = request.references;
+    const path = [...place.path, ...rest];
+    if (place.root.isForeign) {
+      this.foreign = { root: place.root, path };
+      if (this.asks) this.relay(null);
+      else this.decodeArgs();
+      return;
+    }
     // The call that the stub may be a promise of comes first.
     makeCalls();
-    const path = [...place.path, ...rest];
     const came = call.params instanceof PlainRequest ? null : call.params.content;
     const content =
       came instanceof ToldContent
@@ -490,7 +400,29 @@ class Invocation implements Entered, Receiver {
     hook.release();
   }
 
-  private settle(value: unknown): void {
+  /** Calls what has another interface: what goes and comes is values here. @param args null to ask for a property. */
+  private relay(args: readonly unknown[] | null): void {
+    const { call, timeout } = this;
+    const { root, path } = this.foreign!;
+    if (this.request.map !== undefined) throw noMap();
+    this.gives = true;
+    const answer = root.start(
+      path,
+      args,
+      timeout === 0 ? undefined : { deadline: Date.now() + timeout },
+    );
+    call.onCancel = (): void => discard(answer);
+    void placeOf(answer)!.then(
+      (value) => this.settle(value),
+      (reason: unknown) => this.fail(reason),
+    );
+  }
+
+  protected override refused(result: unknown): void {
+    giveBack(result, this.call.scheduler, this.terms);
+  }
+
+  protected settle(value: unknown): void {
     // What the method called before it returned was called before: a callback comes before the answer.
     makeCalls();
     try {
@@ -573,12 +505,4 @@ function objectOf(value: unknown, gives: boolean, scheduler: Scheduler, terms: T
   const hook = (place.root as Root & Referable).refer();
   if (gives) place.root.dispose();
   return hook;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    (typeof value === "object" || typeof value === "function") &&
-    value !== null &&
-    typeof (value as Partial<PromiseLike<unknown>>).then === "function"
-  );
 }

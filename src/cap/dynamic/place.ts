@@ -126,6 +126,11 @@ export abstract class Root extends Place {
   /** Of what goes through it, and comes. */
   abstract readonly terms: Terms;
 
+  /** Whether what it stands for has another interface than Object: it is called by {@link start} alone. */
+  get isForeign(): boolean {
+    return false;
+  }
+
   /** Calls what is at `path`, or with null arguments asks for it. @returns a promise, as users hold it. */
   abstract start(
     path: readonly string[],

@@ -249,6 +249,7 @@ export async function whenReady(stub: object): Promise<void> {
 export function targetOf(stub: object): object | undefined {
   const place = placeOf(stub);
   if (place === undefined || place.path.length > 0) return undefined;
+  if (place.root.isForeign) return undefined;
   return localObject(referableOf(place).live)?.self ?? undefined;
 }
 
@@ -273,6 +274,7 @@ export function sameObject(a: object, b: object): Identity {
   const self = targetOf(a);
   // An object that is served under two terms is two capabilities.
   if (self !== undefined && self === targetOf(b)) return "same";
+  if (x.root.isForeign || y.root.isForeign) return x.root === y.root ? "same" : "unknown";
   const first = referableOf(x).refer();
   const second = referableOf(y).refer();
   const answer = identity(first, second);

@@ -44,7 +44,8 @@ export async function startWith(
   const socket = at ?? path.join(folder, "debug-port");
   const address = port === "unix" ? `unix:${socket}` : "127.0.0.1:0";
   const args = ["serve", config, `--debug-port=${address}`, "--control-fd=3"];
-  if (remote !== undefined) args.push(`--external-addr=remote=${remote}`);
+  // Signals in calls of a Worker are a matter of a flag that is called experimental.
+  if (remote !== undefined) args.push(`--external-addr=remote=${remote}`, "--experimental");
   const child = spawn(programPath(), args, { stdio: ["ignore", "inherit", "pipe", "pipe"] });
   let complaint = "";
   child.stderr!.on("data", (chunk) => (complaint = (complaint + String(chunk)).slice(-4000)));

@@ -7,6 +7,7 @@ const config :Workerd.Config = (
     (name = "main", worker = (
       modules = [(name = "worker.js", esModule = embed "worker.js")],
       compatibilityDate = "2026-08-01",
+      compatibilityFlags = ["enable_abortsignal_rpc"],
       durableObjectNamespaces = [(className = "Keeper", uniqueKey = "capstan-serve-keeper")],
       durableObjectStorage = (inMemory = void),
       bindings = [

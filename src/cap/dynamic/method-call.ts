@@ -1,0 +1,191 @@
+// Role: one call of a method of an object here, whatever it came by: finds the member, validates, enters it, waits for it.
+// State: the context, once the method asks for it. Must not know: how calls, arguments and results travel.
+
+import { RpcError } from "../../base/errors.js";
+import { runFor } from "../../base/origin.js";
+import type { LocalCall } from "../../hook/local.js";
+import { canceledError } from "../../hook/promise.js";
+import { CallContext, type Entered, entering, left } from "./context.js";
+import { type Place, placeOf } from "./place.js";
+import { type MethodSchemas, schemasOf, validate } from "./schema.js";
+import { isTarget, memberOf } from "./target.js";
+
+export abstract class MethodCall implements Entered {
+  protected readonly call: LocalCall;
+  private lazyContext: CallContext | null = null;
+
+  constructor(call: LocalCall) {
+    this.call = call;
+  }
+
+  /** Members, from the object on. */
+  protected abstract readonly path: readonly string[];
+
+  /** Milliseconds that the caller waits; 0 when he does not say. */
+  protected abstract readonly timeout: number;
+
+  /** Whether what the path leads to is asked for, and not called. */
+  protected abstract readonly asks: boolean;
+
+  /** What the path leads to. */
+  protected abstract arrived(value: unknown, owner: unknown): void;
+
+  /** The path leads to a stub, and `rest` of it goes on there. */
+  protected abstract forward(place: Place, rest: readonly string[]): void;
+
+  /** Answers the call. Never throws. */
+  protected abstract settle(value: unknown): void;
+
+  /** The same with a failure. */
+  abstract fail(reason: unknown): void;
+
+  /** The call has failed, since a result is not what it must be. */
+  protected refused(_result: unknown): void {}
+
+  get context(): CallContext {
+    return (this.lazyContext ??= new CallContext(this.call, this.timeout));
+  }
+
+  /** Follows the path from step `at`, where `value` is, a member of `owner`. */
+  protected walk(value: unknown, owner: unknown, at: number): void {
+    const { path } = this;
+    try {
+      for (; ; at++) {
+        const place = placeOf(value);
+        if (place !== undefined && (at < path.length || !this.asks || isAnswer(place)))
+          return this.forward(place, path.slice(at));
+        if (value instanceof Promise) {
+          const next = at;
+          value.then(
+            (settled) => this.walk(settled, owner, next),
+            (reason: unknown) => this.fail(reason),
+          );
+          return;
+        }
+        if (at === path.length) break;
+        owner = value;
+        value = this.runCode(() => memberOf(owner, path[at]!));
+      }
+      this.arrived(value, owner);
+    } catch (thrown) {
+      this.fail(thrown);
+    }
+  }
+
+  /** Runs code of the object's. */
+  private runCode(code: () => unknown): unknown {
+    const { origin, scheduler } = this.call;
+    const before = entering(this);
+    try {
+      return runFor(origin, scheduler, code);
+    } finally {
+      left(before);
+    }
+  }
+
+  /** Calls a method with the arguments that came. */
+  protected apply(method: object, owner: unknown, args: unknown): void {
+    if (this.call.canceled) return this.fail(canceledError());
+    let list: unknown[];
+    try {
+      list = argumentsOf(args);
+    } catch (thrown) {
+      return this.fail(thrown);
+    }
+    const schemas = schemasOf(method);
+    if (schemas?.params === undefined) return this.enter(method, owner, list, schemas);
+    this.when(
+      () => validate(schemas.params!, list, "args"),
+      (valid) => this.enter(method, owner, valid as unknown[], schemas),
+    );
+  }
+
+  /** Goes on with what `produce` gives, now or later. */
+  private when(
+    produce: () => unknown,
+    then: (value: unknown) => void,
+    otherwise: (reason: unknown) => void = (reason) => this.fail(reason),
+  ): void {
+    try {
+      const value = produce();
+      if (value instanceof Promise) value.then(then, otherwise);
+      else then(value);
+    } catch (thrown) {
+      otherwise(thrown);
+    }
+  }
+
+  private enter(
+    method: object,
+    owner: unknown,
+    args: unknown[],
+    schemas: MethodSchemas | undefined,
+  ): void {
+    let answer: unknown;
+    try {
+      answer = this.runCode(() =>
+        Reflect.apply(method as (...args: unknown[]) => unknown, owner, args),
+      );
+    } catch (thrown) {
+      return this.fail(thrown);
+    }
+    this.await(answer, schemas);
+  }
+
+  private await(answer: unknown, schemas: MethodSchemas | undefined): void {
+    if (!isThenable(answer)) return this.validated(answer, schemas);
+    try {
+      answer.then(
+        (value) => this.validated(value, schemas),
+        (reason: unknown) => this.fail(reason),
+      );
+    } catch (thrown) {
+      this.fail(thrown);
+    }
+  }
+
+  private validated(value: unknown, schemas: MethodSchemas | undefined): void {
+    if (schemas?.result === undefined) return this.settle(value);
+    this.when(
+      () => validate(schemas.result!, value, "result"),
+      (valid) => this.settle(valid),
+      (reason) => {
+        this.fail(reason);
+        this.refused(value);
+      },
+    );
+  }
+}
+
+/** Whether what is asked for is not the place itself, but what comes of it: of others the layer of values sees to that. */
+function isAnswer({ root, isPromise }: Place): boolean {
+  return root.isForeign && isPromise;
+}
+
+/** A method that is asked for, not called, goes by reference with its object. */
+export function memberAsked(value: unknown, owner: unknown): unknown {
+  return typeof value === "function" && isTarget(owner) && placeOf(value) === undefined
+    ? (value as (...args: unknown[]) => unknown).bind(owner)
+    : value;
+}
+
+/** What came as the arguments of a call. @throws RpcError invalid-payload. */
+export function argumentsOf(args: unknown): unknown[] {
+  if (Array.isArray(args)) return args;
+  throw new RpcError("failed", "invalid-payload", "the arguments of a call are a list");
+}
+
+/** @throws RpcError method-unimplemented. */
+export function functionAt(value: unknown, path: readonly string[]): object {
+  if (typeof value === "function") return value;
+  const message = `${path.join(".") || "the object"} is not a function`;
+  throw new RpcError("unimplemented", "method-unimplemented", message);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    (typeof value === "object" || typeof value === "function") &&
+    value !== null &&
+    typeof (value as Partial<PromiseLike<unknown>>).then === "function"
+  );
+}
