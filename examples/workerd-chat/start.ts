@@ -31,9 +31,9 @@ export interface Running {
 /** @param data where the rooms are kept. @param port of the page; 0 for any. @throws Error when one of both does not start. */
 export async function start(data: string, port: number): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), "capstan-workerd-chat-"));
-  const children: ChildProcess[] = [];
+  const children: [ChildProcess, NodeJS.Signals][] = [];
   const stop = async (): Promise<void> => {
-    for (const child of children) await end(child);
+    for (const [child, signal] of children.splice(0).reverse()) await end(child, signal);
     rmSync(folder, { recursive: true, force: true });
   };
   try {
@@ -43,7 +43,7 @@ export async function start(data: string, port: number): Promise<Running> {
       ...["--no-config", "--json", "--port", "0", "--data", data],
       ...["--workerd-port", "0", "--workerd-entrypoint", "Chat"],
     ]);
-    children.unshift(rooms);
+    children.push([rooms, "SIGTERM"]);
     rooms.stderr.pipe(process.stderr);
     const chat = await said(rooms, rooms.stdout, (line) => {
       const { role, pid, workerd } = line;
@@ -60,11 +60,12 @@ export async function start(data: string, port: number): Promise<Running> {
       ...[`--socket-addr=http=127.0.0.1:${port}`, `--debug-port=${debugPort}`, "--control-fd=3"],
     ];
     const workerd = spawn(program, args, { stdio: ["ignore", "inherit", "inherit", "pipe"] });
-    children.unshift(workerd);
+    // It would wait for pages that are open, and has nothing to lose.
+    children.push([workerd, "SIGKILL"]);
     const page = await said(workerd, workerd.stdio[3] as Readable, (line) =>
       line["socket"] === "http" ? (line["port"] as number) : undefined,
     );
-    const ended = Promise.race(children.map((child) => once(child, "exit")));
+    const ended = Promise.race(children.map(([child]) => once(child, "exit")));
     return { url: `http://127.0.0.1:${page}/`, debugPort, objects, ended, stop };
   } catch (thrown) {
     await stop();
@@ -88,8 +89,8 @@ function said<T>(
   });
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  child.kill("SIGTERM");
+  child.kill(signal);
   await once(child, "exit");
 }
