@@ -51,7 +51,6 @@ export default {
         ? await say(request, url, room, env, ctx)
         : await listen(request, room, env);
     } catch (error) {
-      if (error instanceof RangeError) return new Response(`${error.message}\n`, { status: 400 });
       if (error.retryable) return new Response("The rooms are away.\n", { status: 503 });
       throw error;
     }
@@ -63,7 +62,9 @@ async function say(request, url, room, env, ctx) {
   const origin = request.headers.get("origin");
   if (origin !== null && origin !== url.origin)
     return new Response("This is for pages from here.\n", { status: 403 });
-  const { name, text } = await request.json();
+  const { name, text } = (await request.json().catch(() => null)) ?? {};
+  if (!isText(name, 40) || !isText(text, 2000))
+    return new Response("A message is a name and a text.\n", { status: 400 });
   // One flight: the room is called before anybody knows it.
   const id = await env.CHAT.room(room).say(name, text);
   ctx.waitUntil(env.TALLY.getByName("all").count(room));
@@ -77,4 +78,8 @@ async function listen(request, room, env) {
   return new Response(messages, {
     headers: { ...HEADERS, "content-type": "text/event-stream", "cache-control": "no-store" },
   });
+}
+
+function isText(value, most) {
+  return typeof value === "string" && value.trim() !== "" && value.length <= most;
 }
