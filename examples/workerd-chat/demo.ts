@@ -33,7 +33,7 @@ async function story({ url, debugPort, objects }: Running): Promise<void> {
     for (;;) {
       const body = JSON.stringify({ name, text });
       const response = await fetch(`${url}rooms/lobby`, { method: "POST", body });
-      if (response.ok) return void (await response.body?.cancel());
+      if (response.ok) return await response.body?.cancel();
       // Until the process of the room is there again.
       if (response.status !== 503) throw new Error(await response.text());
     }

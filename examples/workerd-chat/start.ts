@@ -38,11 +38,9 @@ export async function start(data: string, port: number): Promise<Running> {
   };
   try {
     const objects: number[] = [];
-    const rooms = spawn(process.execPath, [
-      ...[file("dist/cli/main.node.js"), "serve", file("examples/workerd-chat/rooms.ts")],
-      ...["--no-config", "--json", "--port", "0", "--data", data],
-      ...["--workerd-port", "0", "--workerd-entrypoint", "Chat"],
-    ]);
+    const flags = "--no-config --json --port 0 --workerd-port 0 --workerd-entrypoint Chat --data";
+    const serve = [file("dist/cli/main.node.js"), "serve", file("examples/workerd-chat/rooms.ts")];
+    const rooms = spawn(process.execPath, [...serve, ...flags.split(" "), data]);
     children.push([rooms, "SIGTERM"]);
     rooms.stderr.pipe(process.stderr);
     const chat = await said(rooms, rooms.stdout, (line) => {
@@ -52,12 +50,12 @@ export async function start(data: string, port: number): Promise<Running> {
     });
     const debugPort = `unix:${join(folder, "debug-port")}`;
     const args = [
-      ...[
-        "serve",
-        file("examples/workerd-chat/worker/config.capnp"),
-        `--external-addr=chat=${chat}`,
-      ],
-      ...[`--socket-addr=http=127.0.0.1:${port}`, `--debug-port=${debugPort}`, "--control-fd=3"],
+      "serve",
+      file("examples/workerd-chat/worker/config.capnp"),
+      `--external-addr=chat=${chat}`,
+      `--socket-addr=http=127.0.0.1:${port}`,
+      `--debug-port=${debugPort}`,
+      "--control-fd=3",
     ];
     const workerd = spawn(program, args, { stdio: ["ignore", "inherit", "inherit", "pipe"] });
     // It would wait for pages that are open, and has nothing to lose.

@@ -52,6 +52,8 @@ export default {
 };
 `;
 
+const EXPOSED = "worker.ts --port 0 --json --workerd-port 0 --workerd-entrypoint Chat".split(" ");
+
 // skip: where npm has no workerd; missingWorkerd prints the reason
 describe.skipIf(missingWorkerd() !== null)(
   "capstan serve and workerd",
@@ -118,10 +120,7 @@ unique_key = "capstan-bridge-room"
     for (const processes of ["0", "1"])
       it(`with ${processes} object processes: a Worker calls the entry point that was named, and nothing else`, async () => {
         put("worker.ts", MODULE);
-        const served = await serve(
-          ...["worker.ts", "--port", "0", "--json", "--processes", processes],
-          ...["--workerd-port", "0", "--workerd-entrypoint", "Chat"],
-        );
+        const served = await serve(...EXPOSED, "--processes", processes);
         await calling(served, async ({ caller }) => {
           expect(await caller.pipelined()).toBe("lobby: hi (1)");
           expect(await caller.call(["names"])).toEqual(["Room"]);
@@ -149,10 +148,7 @@ unique_key = "capstan-bridge-room"
 
     it("is called again after the front was killed, and by a new version", async () => {
       put("worker.ts", MODULE);
-      const served = await serve(
-        ...["worker.ts", "--port", "0", "--json", "--workerd-port", "0"],
-        ...["--workerd-entrypoint", "Chat"],
-      );
+      const served = await serve(...EXPOSED);
       await calling(served, async ({ caller }) => {
         expect(await caller.pipelined()).toBe("lobby: hi (1)");
         const front = served.events.filter(({ role }) => role === "front");

@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { type Browser, chromium } from "playwright-core";
+import { chromium } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import type * as Start from "../../examples/workerd-chat/start.js";
 import { missingWorkerd } from "../runtimes/workerd.js";
@@ -65,39 +65,40 @@ describe.skipIf(missingWorkerd() !== null)("the chat of workerd and a host", () 
   it.skipIf(missingTool("chromium") !== null)(
     "shows names and messages as text, whatever is in them",
     async () => {
-      let browser: Browser | null = null;
-      await started(async ({ url }) => {
-        browser = await chromium.launch({
-          executablePath: findTool("chromium")!,
-          // It refuses to run as root otherwise, as in a container; it sees no page but our own.
-          args: [
-            "--no-sandbox",
-            "--disable-background-networking",
-            "--disable-gpu",
-            "--no-first-run",
-          ],
-          timeout: 30_000,
+      const browser = await chromium.launch({
+        executablePath: findTool("chromium")!,
+        // It refuses to run as root otherwise, as in a container; it sees no page but our own.
+        args: [
+          "--no-sandbox",
+          "--disable-background-networking",
+          "--disable-gpu",
+          "--no-first-run",
+        ],
+        timeout: 30_000,
+      });
+      try {
+        await started(async ({ url }) => {
+          const page = await browser.newPage();
+          page.setDefaultTimeout(60_000);
+          const errors: Error[] = [];
+          page.on("pageerror", (error) => errors.push(error));
+          await page.goto(`${url}#lobby`);
+          await page.getByRole("status").getByText("Connected").waitFor();
+          const name = `<b>Mal</b>"'&amp;`;
+          const text = `<img src=x onerror="document.title='hacked'">`;
+          await page.getByLabel("Your name").fill(name);
+          await page.getByLabel("Message").fill(text);
+          await page.getByRole("button", { name: "Say" }).click();
+          const item = page.getByRole("log").locator("li");
+          await item.waitFor();
+          expect(await item.allTextContents()).toEqual([`${name}: ${text}`]);
+          expect(await page.locator("[role=log] img, [role=log] b").count()).toBe(0);
+          expect(await page.title()).toBe("lobby");
+          expect(errors).toEqual([]);
         });
-        const page = await browser.newPage();
-        page.setDefaultTimeout(60_000);
-        const errors: Error[] = [];
-        page.on("pageerror", (error) => errors.push(error));
-        await page.goto(`${url}#lobby`);
-        await page.getByRole("status").getByText("Connected").waitFor();
-        const name = `<b>Mal</b>"'&amp;`;
-        const text = `<img src=x onerror="document.title='hacked'">`;
-        await page.getByLabel("Your name").fill(name);
-        await page.getByLabel("Message").fill(text);
-        await page.getByRole("button", { name: "Say" }).click();
-        const item = page.getByRole("log").locator("li");
-        await item.waitFor();
-        expect(await item.allTextContents()).toEqual([`${name}: ${text}`]);
-        expect(await page.locator("[role=log] img, [role=log] b").count()).toBe(0);
-        expect(await page.title()).toBe("lobby");
-        expect(errors).toEqual([]);
+      } finally {
         await browser.close();
-        browser = null;
-      }).finally(() => browser?.close());
+      }
     },
     120_000,
   );

@@ -24,8 +24,12 @@ events.addEventListener("message", ({ data }) => {
   item.scrollIntoView();
 });
 
-form.addEventListener("submit", async (event) => {
+form.addEventListener("submit", (event) => {
   event.preventDefault();
+  void say();
+});
+
+async function say() {
   const { name, text } = Object.fromEntries(new FormData(form));
   const response = await fetch(path, {
     method: "POST",
@@ -34,4 +38,4 @@ form.addEventListener("submit", async (event) => {
   });
   if (response.ok) form.elements.text.value = "";
   else status.textContent = `Not said: ${await response.text()}`;
-});
+}

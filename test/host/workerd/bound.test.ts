@@ -8,7 +8,7 @@ import { DurableObject, type Namespace } from "../../../src/host.node.js";
 import { type BoundWorkerd, bindWorkerd } from "../../../src/host/module/workerd.node.js";
 import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
 import { crash, evict } from "../../../src/host/testing.js";
-import { RpcError, RpcStub } from "../../../src/node.js";
+import { RpcError, type RpcStub } from "../../../src/node.js";
 import { connectWorkerd, type Workerd } from "../../../src/workerd.node.js";
 import { missingWorkerd } from "../../runtimes/workerd.js";
 import { expectNoResidue, resources } from "../../support/residue.js";
