@@ -55,13 +55,11 @@ export class Room extends DurableObject {
 
 /** All that Workers can call. Whom it gives a room can speak there and read there; no room is reached without it. */
 export class Chat extends WorkerEntrypoint<{ readonly Room: DurableObjectNamespace<Room> }> {
-  room(name: string): DurableObjectStub {
+  room(name: string) {
     check("room", name, 40);
     return this.env.Room.getByName(name);
   }
 }
-
-type DurableObjectStub = ReturnType<DurableObjectNamespace<Room>["getByName"]>;
 
 export default {
   fetch: (): Response => new Response("The page is served by a Worker.\n", { status: 404 }),

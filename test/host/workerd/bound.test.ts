@@ -10,6 +10,7 @@ import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
 import { crash, evict } from "../../../src/host/testing.js";
 import { RpcError, type RpcStub } from "../../../src/node.js";
 import { connectWorkerd, type Workerd } from "../../../src/workerd.node.js";
+import type { Service } from "../../../src/workers.node.js";
 import { missingWorkerd } from "../../runtimes/workerd.js";
 import { expectNoResidue, resources } from "../../support/residue.js";
 import type { Desk, Room } from "../../workerd/bridge/api.js";
@@ -21,7 +22,7 @@ const desk = { kind: "entrypoint", service: "main", entrypoint: "Desk", props: n
 
 interface Env {
   readonly ROOMS: Namespace<Room>;
-  readonly DESK: RpcStub<Desk>;
+  readonly DESK: Service<Desk>;
   readonly NOTES: Namespace<Notes>;
 }
 
