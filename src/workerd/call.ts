@@ -17,7 +17,6 @@ import {
 } from "../cap/call-options.js";
 import { watchBroken } from "../cap/dynamic/broken.js";
 import { giveWith } from "../cap/dynamic/given.js";
-import { noMap } from "../cap/dynamic/object.js";
 import {
   type OnError,
   type OnValue,
@@ -36,7 +35,7 @@ import { ignore } from "../cap/stream/values.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
 import { PromiseHook } from "../hook/promise.js";
-import { brokenHook, type Results, type ResultsObserver } from "../hook/results.js";
+import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hook/results.js";
 import { comeBack } from "../http/entry.js";
 import { fromWorkerd } from "./errors.js";
 import { Incoming } from "./incoming.js";
@@ -45,7 +44,7 @@ import { Outgoing } from "./outgoing.js";
 import { CALL_PIPELINE, callMember, readResults, type Value } from "./protocol.js";
 import { pusherOf } from "./pushed.js";
 import { type Opened, type Reach, TargetReach } from "./reach.js";
-import { RelayHook } from "./relay.js";
+import { RelayHook, relayTo } from "./relay.js";
 
 type Args = readonly unknown[] | null;
 
@@ -80,6 +79,12 @@ export function failedCall(
   const call = new WorkerdCall(reach.scheduler, terms, path, laneOf(reach.on));
   call.fail(error);
   return proxyOf(call);
+}
+
+/** Why there is no `map`. */
+export function noMap(): RpcError {
+  const message = "workerd has no map: ask for the list, or have a method that does it";
+  return new RpcError("unimplemented", "peer-unimplemented", message);
 }
 
 class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
@@ -352,16 +357,14 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
 
   // -- To other peers ------------------------------------------------------------------------------------------------
 
-  override get isForeign(): boolean {
-    return true;
-  }
+  override readonly relay = relayTo(this);
 
   get kind(): number {
     return KIND_PROMISE;
   }
 
   get live(): Hook {
-    return this.pending();
+    return this.settled ? nullHook(this.scheduler) : this.pending().on;
   }
 
   /** Whoever gets it waits for the value; the promise stays its owner's. */

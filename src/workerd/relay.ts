@@ -4,7 +4,10 @@
 import type { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { hookOfValue } from "../cap/dynamic/object.js";
+import type { Root } from "../cap/dynamic/place.js";
+import { METHOD_GET } from "../cap/dynamic/protocol.js";
 import type { Terms } from "../cap/dynamic/terms.js";
+import { discard } from "../cap/stream/values.js";
 import { type CallRequest, Hook, type HookWatcher, type Lifeline } from "../hook/hook.js";
 import type { Results } from "../hook/results.js";
 
@@ -61,4 +64,18 @@ export class RelayHook extends Hook {
     this.on?.release();
     this.ended();
   }
+}
+
+/** Passes a call of another peer's on to a stub or promise of workerd's. */
+export function relayTo(root: Root): NonNullable<Root["relay"]> {
+  return (path, args, call, { timeout, map }) => {
+    const options = timeout === 0 ? undefined : { deadline: Date.now() + timeout };
+    const isAsked = call.methodId === METHOD_GET;
+    const answer =
+      map === undefined
+        ? root.start(path, isAsked ? null : args, options)
+        : root.startMap(path, (element) => element, options);
+    call.onCancel = (): void => discard(answer);
+    return answer;
+  };
 }

@@ -3,8 +3,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { isGiven } from "../cap/dynamic/given.js";
-import { argumentsOf, functionAt, memberAsked, MethodCall } from "../cap/dynamic/method-call.js";
+import { MethodCall } from "../cap/dynamic/method-call.js";
 import { type Place, placeOf } from "../cap/dynamic/place.js";
 import { isTarget, noMember, servedAs } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
@@ -119,7 +118,7 @@ class Served implements Server {
           "method-unimplemented",
           "this is an object for workerd",
         );
-      new Invocation(call, this.terms, this.hidden).begin(this.value);
+      new Invocation(call, this.terms, this.hidden).walk(this.value);
     } catch (thrown) {
       call.fails(toWorkerd(thrown, this.terms));
     }
@@ -145,10 +144,6 @@ class Invocation extends MethodCall {
     this.pusher = call.params.caps[this.params.pusher] ?? null;
   }
 
-  begin(value: unknown): void {
-    this.walk(value, undefined, 0);
-  }
-
   protected get path(): readonly string[] {
     return this.params.path;
   }
@@ -162,13 +157,16 @@ class Invocation extends MethodCall {
     return this.params.args === null;
   }
 
-  protected arrived(value: unknown, owner: unknown): void {
-    if (!this.asks) return this.apply(functionAt(value, this.path), owner, this.args());
-    const place = placeOf(value);
-    if (place === undefined) this.settle(memberAsked(value, owner));
+  protected override arrived(value: unknown, owner: unknown): void {
+    const place = this.asks ? placeOf(value) : undefined;
+    if (place === undefined) super.arrived(value, owner);
     // The stub itself is asked for: nothing is to be asked of whoever it stands for.
     else if (place.path.length === 0 && !place.isPromise) this.settle(place.root.dup());
     else this.forward(place, []);
+  }
+
+  protected run(method: object, owner: unknown): void {
+    this.apply(method, owner, this.args());
   }
 
   private args(): unknown {
@@ -182,7 +180,11 @@ class Invocation extends MethodCall {
 
   protected forward(place: Place, rest: readonly string[]): void {
     const { call } = this;
-    const args = this.asks ? null : argumentsOf(this.args());
+    const args = this.asks ? null : this.args();
+    if (args !== null && !Array.isArray(args)) {
+      const message = "what comes as arguments of a call is no list";
+      return this.fail(new RpcError("failed", "invalid-payload", message));
+    }
     const answer = place.root.start([...place.path, ...rest], args, undefined);
     call.onCancel = (): void => discard(answer);
     if (!this.asks && (call.flags & NO_PROMISE_PIPELINING) === 0) {
@@ -218,8 +220,7 @@ class Invocation extends MethodCall {
       const sent = outgoing.take(this.pusher, null);
       const whole = placeOf(value) !== undefined || typeof value === "function" || isTarget(value);
       const hasParts = !whole && isPlain(value) && (call.flags & NO_PROMISE_PIPELINING) === 0;
-      // What came by a call of ours is handed on, and its streams with it: it has no end of its own.
-      const hasEnd = isObject(value) && !whole && Symbol.dispose in value && !isGiven(value);
+      const hasEnd = !whole && hasDisposer(value);
       const ended = (): void => {
         outgoing.giveAway();
         if (hasEnd) discard(value);
@@ -259,8 +260,13 @@ class Invocation extends MethodCall {
   }
 }
 
-function isObject(value: unknown): value is object {
-  return (typeof value === "object" || typeof value === "function") && value !== null;
+/**
+ * Whether it has an end of its own. What came by a call of ours has not, but a hidden disposer that everything is given: it is
+ * handed on, and its streams with it.
+ */
+function hasDisposer(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || !(Symbol.dispose in value)) return false;
+  return Object.getOwnPropertyDescriptor(value, Symbol.dispose)?.enumerable !== false;
 }
 
 /** Whether it has parts that can be called while it is on its way. */

@@ -7,7 +7,6 @@
 import { RpcError } from "../base/errors.js";
 import type { CallOptions } from "../cap/call-options.js";
 import { watchBroken } from "../cap/dynamic/broken.js";
-import { noMap } from "../cap/dynamic/object.js";
 import { proxyOf, Root } from "../cap/dynamic/place.js";
 import { type Lane, laneOf } from "../cap/dynamic/pressure.js";
 import { KIND_OBJECT } from "../cap/dynamic/protocol.js";
@@ -16,11 +15,11 @@ import type { Terms } from "../cap/dynamic/terms.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
 import { fetchBy, type FetchInit } from "../http/client.js";
-import { failedCall, startCall } from "./call.js";
+import { failedCall, noMap, startCall } from "./call.js";
 import { fromWorkerd } from "./errors.js";
 import { makers } from "./makers.js";
 import type { Reach } from "./reach.js";
-import { RelayHook } from "./relay.js";
+import { RelayHook, relayTo } from "./relay.js";
 
 class WorkerdStub extends Root implements Referable {
   readonly terms: Terms;
@@ -106,9 +105,7 @@ class WorkerdStub extends Root implements Referable {
 
   // To other peers it goes as an object that passes calls on.
 
-  override get isForeign(): boolean {
-    return true;
-  }
+  override readonly relay = relayTo(this);
 
   get kind(): number {
     return KIND_OBJECT;

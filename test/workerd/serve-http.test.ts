@@ -1,5 +1,6 @@
 // Requests to an entry point: by HTTP, as a Worker's `fetch` makes them, and over Cap'n Proto.
 
+import net from "node:net";
 import { describe, expect, it } from "vitest";
 import { placeOf } from "../../src/cap/dynamic/place.js";
 import {
@@ -8,7 +9,7 @@ import {
   type PairedWebSocket,
   WebSocketPair,
 } from "../../src/http.js";
-import { RpcStub, RpcTarget } from "../../src/node.js";
+import { callContext, RpcStub, RpcTarget } from "../../src/node.js";
 import {
   connectWorker,
   type Listener,
@@ -194,6 +195,25 @@ describe("an entry point that is served to workerd", () => {
     });
   });
 
+  it("hears that a call is given up", async () => {
+    let canceled!: (reason: unknown) => void;
+    const heard = new Promise((resolve) => (canceled = resolve));
+    class Waiting extends RpcTarget {
+      wait(): Promise<void> {
+        const { signal } = callContext();
+        signal.addEventListener("abort", () => canceled(signal.reason));
+        return new Promise(() => {});
+      }
+    }
+    const { socket } = await begin<Waiting>({ entrypoint: new Waiting() });
+    const call = socket.entrypoint.wait();
+    const failed = Promise.resolve(call).catch((error: unknown) => error);
+    await expect.poll(() => socket.stats().messagesIn, SLOWLY).toBeGreaterThan(0);
+    call[Symbol.dispose]();
+    expect(await heard).toMatchObject({ code: "call-canceled" });
+    expect(await failed).toMatchObject({ code: "call-canceled" });
+  });
+
   it("need not answer requests, and is the same for all as an object", async () => {
     const { listener, socket } = await begin<Silent>({ entrypoint: new Silent() });
     expect(await socket.entrypoint.hello()).toBe("hello");
@@ -229,6 +249,22 @@ describe("an entry point that is served to workerd", () => {
     await expect(
       Promise.resolve(lobby.fetch(new Request("http://any.name/"))),
     ).rejects.toMatchObject({ type: "unimplemented" });
+  });
+
+  it("is served at a server of the caller's, too, until the listener is closed", async () => {
+    const server = net.createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    cleanUp(() => server.close());
+    const listener = await serveWorkerd(server, { entrypoint: new Silent() });
+    const { port } = server.address() as net.AddressInfo;
+    expect(listener.url).toBe(`tcp://127.0.0.1:${port}`);
+    const socket = await connectWorker<Silent>(listener.url, "rpc.test");
+    expect(await socket.entrypoint.hello()).toBe("hello");
+    expect((await page(listener)).status).toBe(501);
+    await listener.close();
+    await socket.session.closed;
+    expect(server.listening).toBe(true);
+    expect(server.listenerCount("connection")).toBe(0);
   });
 
   it("is refused when it is none", async () => {

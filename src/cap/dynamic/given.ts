@@ -17,16 +17,7 @@ export function giveWith(value: unknown, held: { dispose(): void } | null): unkn
   return value;
 }
 
-/** Whether the `[Symbol.dispose]` of `value` is what {@link giveWith} has added, which ends the references in it and nothing else. */
-export function isGiven(value: object): boolean {
-  const dispose = (value as Partial<Disposable>)[Symbol.dispose];
-  return dispose !== undefined && GIVEN in dispose;
-}
-
-const GIVEN = /* @__PURE__ */ Symbol("capstan.given");
-
-function hidden(dispose: () => void): PropertyDescriptor {
-  const value = Object.defineProperty(dispose, GIVEN, { value: true });
+function hidden(value: () => void): PropertyDescriptor {
   return { value, configurable: true, enumerable: false, writable: true };
 }
 

@@ -27,8 +27,8 @@ export abstract class MethodCall implements Entered {
   /** Whether what the path leads to is asked for, and not called. */
   protected abstract readonly asks: boolean;
 
-  /** What the path leads to. */
-  protected abstract arrived(value: unknown, owner: unknown): void;
+  /** Decodes the arguments and calls {@link apply}. */
+  protected abstract run(method: object, owner: unknown): void;
 
   /** The path leads to a stub, and `rest` of it goes on there. */
   protected abstract forward(place: Place, rest: readonly string[]): void;
@@ -47,12 +47,16 @@ export abstract class MethodCall implements Entered {
   }
 
   /** Follows the path from step `at`, where `value` is, a member of `owner`. */
-  protected walk(value: unknown, owner: unknown, at: number): void {
+  walk(value: unknown, owner?: unknown, at = 0): void {
     const { path } = this;
     try {
       for (; ; at++) {
         const place = placeOf(value);
-        if (place !== undefined && (at < path.length || !this.asks || isAnswer(place)))
+        // Of a promise of another interface the answer is asked for; of others the layer of values sees to that.
+        if (
+          place !== undefined &&
+          (at < path.length || !this.asks || (place.root.relay && place.isPromise))
+        )
           return this.forward(place, path.slice(at));
         if (value instanceof Promise) {
           const next = at;
@@ -72,6 +76,19 @@ export abstract class MethodCall implements Entered {
     }
   }
 
+  /** What the path leads to. @throws RpcError method-unimplemented. */
+  protected arrived(value: unknown, owner: unknown): void {
+    const isFunction = typeof value === "function";
+    if (this.asks) {
+      // A method that is asked for, not called, goes by reference with its object.
+      const isMethod = isFunction && isTarget(owner) && placeOf(value) === undefined;
+      return this.settle(isMethod ? (value as () => unknown).bind(owner) : value);
+    }
+    if (isFunction) return this.run(value, owner);
+    const message = `${this.path.join(".") || "the object"} is not a function`;
+    throw new RpcError("unimplemented", "method-unimplemented", message);
+  }
+
   /** Runs code of the object's. */
   private runCode(code: () => unknown): unknown {
     const { origin, scheduler } = this.call;
@@ -86,16 +103,14 @@ export abstract class MethodCall implements Entered {
   /** Calls a method with the arguments that came. */
   protected apply(method: object, owner: unknown, args: unknown): void {
     if (this.call.canceled) return this.fail(canceledError());
-    let list: unknown[];
-    try {
-      list = argumentsOf(args);
-    } catch (thrown) {
-      return this.fail(thrown);
+    if (!Array.isArray(args)) {
+      const message = "the arguments of a call are a list";
+      return this.fail(new RpcError("failed", "invalid-payload", message));
     }
     const schemas = schemasOf(method);
-    if (schemas?.params === undefined) return this.enter(method, owner, list, schemas);
+    if (schemas?.params === undefined) return this.enter(method, owner, args, schemas);
     this.when(
-      () => validate(schemas.params!, list, "args"),
+      () => validate(schemas.params!, args, "args"),
       (valid) => this.enter(method, owner, valid as unknown[], schemas),
     );
   }
@@ -126,22 +141,17 @@ export abstract class MethodCall implements Entered {
       answer = this.runCode(() =>
         Reflect.apply(method as (...args: unknown[]) => unknown, owner, args),
       );
+      if (isThenable(answer)) {
+        answer.then(
+          (value) => this.validated(value, schemas),
+          (reason: unknown) => this.fail(reason),
+        );
+        return;
+      }
     } catch (thrown) {
       return this.fail(thrown);
     }
-    this.await(answer, schemas);
-  }
-
-  private await(answer: unknown, schemas: MethodSchemas | undefined): void {
-    if (!isThenable(answer)) return this.validated(answer, schemas);
-    try {
-      answer.then(
-        (value) => this.validated(value, schemas),
-        (reason: unknown) => this.fail(reason),
-      );
-    } catch (thrown) {
-      this.fail(thrown);
-    }
+    this.validated(answer, schemas);
   }
 
   private validated(value: unknown, schemas: MethodSchemas | undefined): void {
@@ -155,31 +165,6 @@ export abstract class MethodCall implements Entered {
       },
     );
   }
-}
-
-/** Whether what is asked for is not the place itself, but what comes of it: of others the layer of values sees to that. */
-function isAnswer({ root, isPromise }: Place): boolean {
-  return root.isForeign && isPromise;
-}
-
-/** A method that is asked for, not called, goes by reference with its object. */
-export function memberAsked(value: unknown, owner: unknown): unknown {
-  return typeof value === "function" && isTarget(owner) && placeOf(value) === undefined
-    ? (value as (...args: unknown[]) => unknown).bind(owner)
-    : value;
-}
-
-/** What came as the arguments of a call. @throws RpcError invalid-payload. */
-export function argumentsOf(args: unknown): unknown[] {
-  if (Array.isArray(args)) return args;
-  throw new RpcError("failed", "invalid-payload", "the arguments of a call are a list");
-}
-
-/** @throws RpcError method-unimplemented. */
-export function functionAt(value: unknown, path: readonly string[]): object {
-  if (typeof value === "function") return value;
-  const message = `${path.join(".") || "the object"} is not a function`;
-  throw new RpcError("unimplemented", "method-unimplemented", message);
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

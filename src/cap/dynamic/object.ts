@@ -12,7 +12,7 @@ import { canceledError } from "../../hook/promise.js";
 import { failureOf } from "./errors.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
-import { argumentsOf, functionAt, memberAsked, MethodCall } from "./method-call.js";
+import { MethodCall } from "./method-call.js";
 import { packValue } from "./pack.js";
 import { PlainRequest } from "./plain.js";
 import { type Place, placeOf, type Root } from "./place.js";
@@ -34,7 +34,6 @@ import {
 } from "./protocol.js";
 import { decodeWith, Incoming, NO_REFERENCES, receiveValue, type Receiver } from "./incoming.js";
 import { LocalObject, type Referable } from "./references.js";
-import { discard } from "../stream/values.js";
 import { isTarget, noteServed, servedAs } from "./target.js";
 import type { Terms } from "./terms.js";
 import { ToldContent } from "./told.js";
@@ -112,7 +111,7 @@ class TargetObject extends LocalObject {
 
   dispatch(call: LocalCall): void {
     if (isForeign(call, this.self)) return;
-    new Invocation(call, this.self, true, this.terms, null).begin();
+    new Invocation(call, true, this.terms, null).walk(this.self);
   }
 
   retain(request: CallRequest): Payload {
@@ -177,7 +176,7 @@ class ResultObject extends LocalObject {
     }
     this.whenOpen(() => {
       if (this.failure !== null) call.fails(this.failure);
-      else new Invocation(call, this.value, false, this.terms, request).begin();
+      else new Invocation(call, false, this.terms, request).walk(this.value);
     });
   }
 
@@ -232,7 +231,7 @@ class ValueObject extends LocalObject {
 
   dispatch(call: LocalCall): void {
     if (isForeign(call, null)) return;
-    new Invocation(call, this.value, false, this.terms, null).begin();
+    new Invocation(call, false, this.terms, null).walk(this.value);
   }
 }
 
@@ -244,12 +243,6 @@ function requestOf(call: LocalCall, { limits }: Terms): Request & { readonly map
   if (call.methodId !== METHOD_MAP) return readRequest(content);
   const map = readMap(content, limits);
   return { ...map, args: null, map };
-}
-
-/** Why there is no `map` on a stub whose calls are made otherwise. */
-export function noMap(): RpcError {
-  const message = "the other side has no map: ask for the list, or have a method that does it";
-  return new RpcError("unimplemented", "peer-unimplemented", message);
 }
 
 /** Whether `call` is not for the interface Object: then what is beside `self` takes it, or it has failed. */
@@ -269,33 +262,24 @@ function isForeign(call: LocalCall, self: object | null): boolean {
 
 /** One call on an object of this vat. */
 class Invocation extends MethodCall implements Receiver {
-  private readonly start: unknown;
   /** What is answered is given: it comes from a method. What is read from a result stays the result's. */
   private gives: boolean;
   private readonly terms: Terms;
   private readonly request: ReturnType<typeof requestOf>;
   private method: object | null = null;
   private owner: unknown = undefined;
-  /** Where the call goes on, instead of to a method: what has another interface. */
-  private foreign: { readonly root: Root; readonly path: readonly string[] } | null = null;
   private incoming: Incoming | null = null;
 
   constructor(
     call: LocalCall,
-    start: unknown,
     gives: boolean,
     terms: Terms,
     request: ReturnType<typeof requestOf> | null,
   ) {
     super(call);
-    this.start = start;
     this.gives = gives;
     this.terms = terms;
     this.request = request ?? requestOf(call, terms);
-  }
-
-  begin(): void {
-    this.walk(this.start, undefined, 0);
   }
 
   protected get path(): readonly string[] {
@@ -310,37 +294,31 @@ class Invocation extends MethodCall implements Receiver {
     return this.call.methodId === METHOD_GET;
   }
 
-  protected arrived(value: unknown, owner: unknown): void {
-    if (this.request.map !== undefined) this.runMap(value, this.request.map);
-    else if (this.asks) this.settle(memberAsked(value, owner));
-    else this.run(functionAt(value, this.path), owner);
+  protected override arrived(value: unknown, owner: unknown): void {
+    if (this.request.map === undefined) super.arrived(value, owner);
+    else this.runMap(value, this.request.map);
   }
 
-  private run(method: object, owner: unknown): void {
-    this.method = method;
-    this.owner = owner;
-    this.decodeArgs();
-  }
-
-  private decodeArgs(): void {
+  protected run(method: object, owner: unknown): void {
     this.gives = true;
     const { call, request } = this;
-    if (request instanceof PlainRequest) return this.received(request.list ?? []);
-    if (request.args === null) return this.received([]);
+    if (request instanceof PlainRequest) return this.apply(method, owner, request.list ?? []);
+    if (request.args === null) return this.apply(method, owner, []);
     if (request.references.kinds.length === 0)
-      return this.received(decodeWith(this.terms, request.args, NO_REFERENCES));
+      return this.apply(method, owner, decodeWith(this.terms, request.args, NO_REFERENCES));
     const incoming = new Incoming(call.params, request.references, call.scheduler, this.terms);
     this.incoming = incoming;
     // The promises among them may never come, and need not once the caller has given up.
     call.onCancel = (): void => this.fail(canceledError());
+    this.method = method;
+    this.owner = owner;
     incoming.decode(request.args, this);
   }
 
   /** The arguments are here. */
   received(args: unknown): void {
     this.call.onCancel = null;
-    if (this.method !== null) return this.apply(this.method, this.owner, args);
-    this.relay(argumentsOf(args));
+    this.apply(this.method!, this.owner, args);
   }
 
   private runMap(value: unknown, { program, references, budget }: MapRequest): void {
@@ -374,12 +352,9 @@ class Invocation extends MethodCall implements Receiver {
     const { call, request } = this;
     const { kinds, caps } = request.references;
     const path = [...place.path, ...rest];
-    if (place.root.isForeign) {
-      this.foreign = { root: place.root, path };
-      if (this.asks) this.relay(null);
-      else this.decodeArgs();
-      return;
-    }
+    const { relay } = place.root;
+    if (relay !== undefined)
+      return this.run((...args: unknown[]) => relay(path, args, call, request), undefined);
     // The call that the stub may be a promise of comes first.
     makeCalls();
     const came = call.params instanceof PlainRequest ? null : call.params.content;
@@ -398,24 +373,6 @@ class Invocation extends MethodCall implements Receiver {
       new CallRequest(interfaceHi, interfaceLo, methodId, new Payload(content, hooks), flags),
     );
     hook.release();
-  }
-
-  /** Calls what has another interface: what goes and comes is values here. @param args null to ask for a property. */
-  private relay(args: readonly unknown[] | null): void {
-    const { call, timeout } = this;
-    const { root, path } = this.foreign!;
-    if (this.request.map !== undefined) throw noMap();
-    this.gives = true;
-    const answer = root.start(
-      path,
-      args,
-      timeout === 0 ? undefined : { deadline: Date.now() + timeout },
-    );
-    call.onCancel = (): void => discard(answer);
-    void placeOf(answer)!.then(
-      (value) => this.settle(value),
-      (reason: unknown) => this.fail(reason),
-    );
   }
 
   protected override refused(result: unknown): void {

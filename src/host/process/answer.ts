@@ -2,6 +2,7 @@
 // State: none. Must not know: who asks, where the answer goes.
 
 import { RpcError } from "../../base/errors.js";
+import { cycleError } from "../gates/cycle.js";
 import type { Activation } from "../object/activation.js";
 import type { Host } from "../object/host.js";
 import type { ActiveObject, Eviction, Question } from "./messages.js";
@@ -16,6 +17,9 @@ export async function answer(host: Host | null, question: Question): Promise<unk
       name: id.name,
       idle: isIdle,
     }));
+  if (question.what === "waits") return host._waits?.now() ?? [];
+  if (question.what === "turn-away")
+    return host._waits?.refuse(question.wait, cycleError(question.way));
   if (question.what === "quiesce") return host._quiesce(question.timeout);
   if (question.what === "collect") return host.collect({ dryRun: question.dryRun });
   const definition = host._definition(question.namespace);

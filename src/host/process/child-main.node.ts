@@ -10,7 +10,7 @@ import { nodeRuntime } from "../object/runtime.node.js";
 import { accuse, type Accuser } from "./accuse.node.js";
 import { answer } from "./answer.js";
 import type { FromProcess, HostFacts, RefusedObject, SaidError, ToProcess } from "./messages.js";
-import { ObjectProcess, placementOf } from "./object-process.node.js";
+import { ObjectProcess, placementOf, waitsOf } from "./object-process.node.js";
 import type { Front, HostProgram, LoadedProgram } from "./program.node.js";
 import { RemoteHost } from "./remote-host.js";
 
@@ -75,10 +75,12 @@ async function start(refused: readonly RefusedObject[]): Promise<void> {
 }
 
 async function startObjects(slot: number, refused: readonly RefusedObject[]): Promise<Running> {
-  const objects = await ObjectProcess.start(facts, slot, loaded, refused, (error) => {
+  const failed = (error: RpcError): void => {
     // Its objects are broken, and whoever called them is told so first. What is started anew opens the store anew.
     setTimeout(() => accuser.end(error.message), LAST_WORDS_MS);
-  });
+  };
+  const stuck = (): void => say({ say: "stuck" });
+  const objects = await ObjectProcess.start(facts, slot, loaded, refused, failed, stuck);
   return { drain: (timeout) => objects.drain(timeout), objects, front: null };
 }
 
@@ -88,7 +90,7 @@ async function startFront(): Promise<Running> {
     namespaces: Object.keys(loaded.classes),
     secret: Buffer.from(facts.secret, "hex"),
     crypto: runtime.crypto,
-    placement: placementOf(facts, null, runtime),
+    placement: placementOf(facts, null, runtime, waitsOf(runtime)),
     types: loaded.types,
   });
   const front = await program.front!({ data: facts.data, loaded, namespaces: host.env });

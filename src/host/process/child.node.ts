@@ -48,6 +48,8 @@ interface Deferred<T> {
 export class Child {
   readonly loaded: Promise<ChildLoaded>;
   readonly ended: Promise<ChildEnd>;
+  /** Told when something waits there that may wait for itself. */
+  onStuck: (() => void) | null = null;
   private readonly process: ChildProcess;
   private readonly load = deferred<ChildLoaded>();
   private readonly ready = deferred<void>();
@@ -152,6 +154,7 @@ export class Child {
     if (message.say === "loaded") this.load.resolve(message);
     else if (message.say === "ready") this.ready.resolve();
     else if (message.say === "accepted") this.taken();
+    else if (message.say === "stuck") this.onStuck?.();
     else if (message.say === "failed") this.fail(errorOf(message.error));
     else {
       const asked = this.questions.get(message.number);

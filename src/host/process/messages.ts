@@ -61,6 +61,10 @@ export type Eviction = "evicted" | "inactive" | "busy";
 /** What a process is asked: an operation on one object, or how it is. */
 export type Question =
   | { readonly what: "active" }
+  /** What waits for critical sections. */
+  | { readonly what: "waits" }
+  /** Has something of that wait no more but fail: it would for ever. @param way the names of the gates on the way. */
+  | { readonly what: "turn-away"; readonly wait: string; readonly way: readonly string[] }
   | { readonly what: "quiesce"; readonly timeout: number }
   | { readonly what: "collect"; readonly dryRun: boolean }
   | {
@@ -92,6 +96,8 @@ export type FromProcess =
   | { readonly say: "loaded"; readonly namespaces: readonly string[]; readonly front: boolean }
   | { readonly say: "ready" }
   | { readonly say: "accepted" }
+  /** Something waits that may wait for itself. */
+  | { readonly say: "stuck" }
   | { readonly say: "failed"; readonly error: SaidError }
   | {
       readonly say: "answer";

@@ -5,6 +5,7 @@ import { RpcError } from "../../base/errors.js";
 import { connect } from "../../vat/connect.node.js";
 import { type Listener, listen } from "../../vat/listen.node.js";
 import { Host } from "../object/host.js";
+import { Waits } from "../gates/waits.js";
 import { nodeRuntime } from "../object/runtime.node.js";
 import type { Runtime } from "../object/host.js";
 import type { DirectoryLock } from "../storage/directory-lock.node.js";
@@ -16,23 +17,36 @@ import { lockSlot, slotAddress } from "./paths.node.js";
 import { SlotPlacement } from "./placement.js";
 import type { LoadedProgram } from "./program.node.js";
 import { slotOf } from "./slots.js";
-import { HOST_SESSION } from "./trusted.js";
+import { hostSession } from "./trusted.js";
 
 /** So long a process waits for the one before it to be gone, in milliseconds. */
 const LOCK_TIME = 30_000;
 
 /** The way from this process to each slot but its own. */
-export function placementOf(facts: HostFacts, own: number | null, runtime: Runtime): SlotPlacement {
+export function placementOf(
+  facts: HostFacts,
+  own: number | null,
+  runtime: Runtime,
+  waits: Waits | null,
+): SlotPlacement {
+  const session = hostSession(waits);
   return new SlotPlacement({
     slots: facts.slots,
     own,
+    waits,
     slot: (slot) => ({
       name: `slot ${slot}`,
-      dial: (signal) => connect(slotAddress(facts.directory, slot), { signal, ...HOST_SESSION }),
+      dial: (signal) => connect(slotAddress(facts.directory, slot), { signal, ...session }),
       clock: runtime.clock,
       reachTime: facts.reachTime,
     }),
   });
+}
+
+/** What waits in this process. @param stuck see there. */
+export function waitsOf({ crypto, clock }: Runtime, stuck?: () => void): Waits {
+  const process = Buffer.from(crypto.random(9)).toString("base64");
+  return new Waits({ process, clock, ...(stuck === undefined ? {} : { stuck }) });
 }
 
 interface ObjectProcessParts {
@@ -55,7 +69,7 @@ export class ObjectProcess {
   }
 
   /**
-   * @param failed told when the storage fails: then this is of no use any more.
+   * @param stuck told when something waits that may wait for itself. @param failed told when the storage fails: then this is of no use any more.
    * @throws RpcError storage-locked, storage-corrupt, storage-failed, storage-version, listen-failed (as a rejection).
    */
   static async start(
@@ -64,11 +78,13 @@ export class ObjectProcess {
     loaded: LoadedProgram,
     refused: readonly RefusedObject[],
     failed: (error: RpcError) => void,
+    stuck: () => void,
   ): Promise<ObjectProcess> {
     const { directory, slots } = facts;
     const lock = await lockSlot(directory, slot, LOCK_TIME);
     const runtime = nodeRuntime();
-    const placement = placementOf(facts, slot, runtime);
+    const waits = waitsOf(runtime, stuck);
+    const placement = placementOf(facts, slot, runtime, waits);
     for (const one of refused) refuse(placement, one, runtime);
     // The supervisor has the lock of the directory.
     const store = await openLmdbStore(directory, { lock: false, failed });
@@ -94,7 +110,7 @@ export class ObjectProcess {
     const servers = new ObjectServers(objects);
     const listener = await listen(address, {
       bootstrap: () => servers.offer(),
-      ...HOST_SESSION,
+      ...hostSession(waits),
     });
     return new ObjectProcess({ host, placement, servers, listener, lock });
   }

@@ -15,6 +15,7 @@ import type { Store } from "../storage/store.js";
 import { Blames, nameOf } from "./blames.js";
 import { Child, type ChildEnd } from "./child.node.js";
 import { type Controlled, listenForControl, type Processes } from "./control.node.js";
+import { CycleSearch } from "./cycle-search.js";
 import { inTime } from "./in-time.node.js";
 import { Inspector, strayNamespaces } from "./inspect.js";
 import { KeptProcess } from "./kept-process.node.js";
@@ -84,6 +85,9 @@ export class HostServer<E extends object = AnyNamespaces> {
   private readonly secret: Uint8Array;
   private readonly slots: KeptProcess[] = [];
   private readonly blames = new Blames();
+  private readonly cycles = new CycleSearch(() =>
+    this.slots.flatMap(({ serving }) => serving ?? []),
+  );
   private readonly waiting: Waiting[] = [];
   private passing = false;
   /** The names of the program's. */
@@ -271,6 +275,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       exclusive: slot !== null,
       launch: () => {
         const child = new Child(entry, slot, this.facts);
+        child.onStuck = () => this.cycles.look();
         if (slot === 0)
           child.loaded.then((loaded) => (this.namespaces = loaded.namespaces), ignore);
         return child;
@@ -305,7 +310,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       namespaces: this.namespaces,
       secret: this.secret,
       crypto: runtime.crypto,
-      placement: before?.placement ?? placementOf(this.facts, null, runtime),
+      placement: before?.placement ?? placementOf(this.facts, null, runtime, null),
     });
   }
 

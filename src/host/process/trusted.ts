@@ -1,12 +1,23 @@
-// Role: what sessions between the processes of one host tell each other and no stranger: who capabilities are, stacks, the codes of errors.
+// Role: what sessions between the processes of one host tell each other and no stranger: who capabilities are, who calls, stacks, the codes of errors.
 // State: none. Must not know: sockets, objects.
 
 import { type ErrorCode, ERROR_CODES, type ErrorRedactor, RpcError } from "../../base/errors.js";
+import { processScheduler } from "../../cap/scheduler.js";
 import type { Identities } from "../../hook/identities.js";
+import { heardFrom, saidOf } from "../gates/far.js";
+import type { Frame } from "../gates/input-gate.js";
+import type { Waits } from "../gates/waits.js";
 import { HOST_IDENTITIES } from "../references/identity.js";
 
 /** The id of the detail of an Exception that holds the code, as text. */
 const CODE_DETAIL = 0xa5d1c07e3b964f28n;
+
+/** What those sessions have in common. */
+interface HostSession {
+  readonly identities: Identities;
+  readonly sendTrace: true;
+  readonly redactError: ErrorRedactor;
+}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -30,7 +41,19 @@ function withToldCode(error: RpcError): RpcError {
   });
 }
 
-const identities: Identities = { ...HOST_IDENTITIES, heard: withToldCode };
-
-/** Options of a session between two processes of one host. */
-export const HOST_SESSION = { identities, sendTrace: true, redactError: withCode } as const;
+/**
+ * Options of a session between two processes of one host.
+ *
+ * @param waits of this process; null for one that makes no calls for objects.
+ */
+export function hostSession(waits: Waits | null): HostSession {
+  const callers: Partial<Identities> =
+    waits === null
+      ? {}
+      : {
+          caller: (origin) => saidOf(origin as Frame, waits),
+          calledBy: (said) => heardFrom(said, waits, processScheduler()),
+        };
+  const identities = { ...HOST_IDENTITIES, heard: withToldCode, ...callers };
+  return { identities, sendTrace: true, redactError: withCode };
+}

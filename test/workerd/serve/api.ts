@@ -38,6 +38,10 @@ export interface Caller extends RpcTarget {
   bridge(what: string): unknown;
   web(): object;
   echoes(): unknown[];
+  maps(): Caught | null;
+  connects(): Caught | null;
+  passesPromise(): Caught | null;
+  callsStub(): string;
   disposes(): void;
   token(): string;
   keep(name: string): string;

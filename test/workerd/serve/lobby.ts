@@ -1,7 +1,7 @@
 // What the Workers of the tests call.
 
 import { HttpResponse, WebSocketPair } from "../../../src/http.js";
-import { RpcError, type RpcStub, RpcTarget } from "../../../src/node.js";
+import { RpcError, RpcStub, RpcTarget } from "../../../src/node.js";
 import type { Guest } from "../bridge/api.js";
 
 class Refused extends Error {
@@ -116,6 +116,15 @@ export class Lobby extends RpcTarget {
 
   room(name: string): Room {
     return new Room(name, () => this.#disposed.push(name));
+  }
+
+  /** A stub, as of an object that is elsewhere. */
+  stub(): RpcStub<Room> {
+    return new RpcStub(this.room("of a stub"));
+  }
+
+  numbers(): number[] {
+    return [1, 2, 3];
   }
 
   parts(): { room: Room } & Disposable {

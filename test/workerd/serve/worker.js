@@ -268,6 +268,21 @@ export class Caller extends WorkerEntrypoint {
         return await backend.publish("published");
     }
   }
+  maps() {
+    return failure(this.env.REMOTE.numbers().map((n) => n + 1));
+  }
+  async connects() {
+    const socket = this.env.REMOTE.connect("any.name:1");
+    return await failure(socket.opened);
+  }
+  async passesPromise() {
+    const { REMOTE } = this.env;
+    return await failure(REMOTE.echo(REMOTE.room("promised")));
+  }
+  async callsStub() {
+    using room = await this.env.REMOTE.stub();
+    return await room.say("hi");
+  }
   async disposes() {
     {
       using room = await this.env.REMOTE.room("to be disposed");
