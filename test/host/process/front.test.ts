@@ -59,6 +59,7 @@ it("listens at several addresses, and is told which one a connection came to", a
   expect(await ask(ports[0]!, "/a")).toMatchObject({ count: 1 });
   for (const at of [1, 2]) {
     const socket = net.connect(ports[at]!, "127.0.0.1");
+    socket.setTimeout(20_000, () => socket.destroy(new Error("nobody answers")));
     const [bytes] = (await once(socket, "data")) as [Buffer];
     expect(String(bytes)).toBe(`address ${at}`);
     socket.destroy();
