@@ -30,6 +30,7 @@ import { KIND_PROMISE } from "../cap/dynamic/protocol.js";
 import type { Referable } from "../cap/dynamic/references.js";
 import { memberOf } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
+import { isSimpleList } from "../cap/dynamic/values/index.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
 import { ignore } from "../cap/stream/values.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
@@ -41,12 +42,15 @@ import { fromWorkerd } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import { makers } from "./makers.js";
 import { Outgoing } from "./outgoing.js";
+import { encodeSimpleList } from "./v8-value/index.js";
 import { CALL_PIPELINE, callMember, readResults, type Value } from "./protocol.js";
 import { pusherOf } from "./pushed.js";
 import { type Opened, type Reach, TargetReach } from "./reach.js";
 import { RelayHook, relayTo } from "./relay.js";
 
 type Args = readonly unknown[] | null;
+
+const NO_ENTRIES: Value["entries"] = /* @__PURE__ */ Object.freeze([]);
 
 /**
  * Calls a member, or with null arguments asks for it.
@@ -136,10 +140,14 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
   /** @throws RpcError when an argument cannot travel. */
   begin(reach: Reach, path: readonly string[], args: Args, options: CallOptions | undefined): void {
     let whole = true;
+    let plain: Value | undefined | null = args === null ? null : undefined;
     if (args !== null && args.length > 0) {
-      // What is called back there is let in as all calls on the object are that makes this one.
-      this.outgoing = new Outgoing(this.origin?.scheduler ?? this.scheduler, this.terms);
-      whole = this.outgoing.encode(args, "args");
+      if (isSimpleList(args)) plain = { bytes: encodeSimpleList(args), entries: NO_ENTRIES };
+      else {
+        // What is called back there is let in as all calls on the object are that makes this one.
+        this.outgoing = new Outgoing(this.origin?.scheduler ?? this.scheduler, this.terms);
+        whole = this.outgoing.encode(args, "args");
+      }
     }
     // Calls by other stubs that were written down before this one go before it.
     makeCalls();
@@ -148,7 +156,6 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
     this.counted = true;
     this.lane.enter();
     if (options !== undefined) this.limits = limit(this, options);
-    const plain = args === null ? null : undefined;
     if (whole) this.send(opened.cap, path, plain);
     else void this.sendWhenFilled(opened, path);
   }
@@ -174,10 +181,10 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
     this.parked = null;
   }
 
-  /** @param cap taken over. */
-  private send(cap: Hook, path: readonly string[], plain: undefined | null): void {
+  /** @param cap taken over. @param plain the arguments where nothing goes beside them; see callMember. */
+  private send(cap: Hook, path: readonly string[], plain: Value | undefined | null): void {
     try {
-      const args: Value | undefined | null = this.outgoing?.take(cap, this.session) ?? plain;
+      const args = this.outgoing?.take(cap, this.session) ?? plain;
       const results = callMember(
         cap,
         path,
@@ -233,8 +240,9 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
     } catch (thrown) {
       this.fail(RpcError.from(thrown));
     }
-    payload.release();
+    // The event first: when it is all that is left of a call workerd says so, in a message that has to be answered.
     this.leave();
+    payload.release();
   }
 
   private received(value: unknown, held: { dispose(): void } | null): void {

@@ -111,6 +111,16 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
       await expect.poll(() => api.disposals(), SLOWLY).toBe(noted + disposes);
     });
 
+    it("hears no more of a plain call than its three Returns, and that the maker of streams is let go", async () => {
+      using api = open();
+      await api.add(1, 2);
+      await quiet();
+      const { messagesIn } = workerd.stats();
+      expect(await api.add(1, 2)).toBe(3);
+      await quiet();
+      expect(workerd.stats().messagesIn - messagesIn).toBe(4);
+    });
+
     it("takes calls on results that are not there yet, all in one write", async () => {
       using api = open();
       await api.nothing();
@@ -335,6 +345,9 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
     given[Symbol.dispose]();
     give[Symbol.dispose]();
     five[Symbol.dispose]();
+    // At once, not when the collector finds it.
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(workerd.stats().imports).toBe(2);
     await quiet();
   });
 

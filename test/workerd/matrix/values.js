@@ -175,13 +175,12 @@ async function tellObject(value, seen) {
   if (value instanceof Set) return `Set {${await all([...value])}}`;
   if (value instanceof Date) return `Date ${value.getTime()}`;
   if (value instanceof RegExp) return String(value);
-  if (value instanceof Number || value instanceof String || value instanceof Boolean)
-    return `${name} ${value}`;
-  if (value instanceof BigInt) return `BigInt ${value}`;
-  if (value instanceof ArrayBuffer) return `ArrayBuffer ${new Uint8Array(value)}`;
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  if (["Number", "String", "Boolean", "BigInt"].includes(kind)) return `${kind} ${String(value)}`;
+  if (value instanceof ArrayBuffer) return `ArrayBuffer ${new Uint8Array(value).join()}`;
   if (ArrayBuffer.isView(value)) {
     const { buffer, byteOffset, byteLength } = value;
-    return `${name} ${new Uint8Array(buffer, byteOffset, byteLength)}`;
+    return `${name} ${new Uint8Array(buffer, byteOffset, byteLength).join()}`;
   }
   if (value instanceof Headers) return `Headers ${JSON.stringify([...value])}`;
   if (value instanceof Request)

@@ -67,6 +67,7 @@ export class Lobby extends RpcTarget {
   #listener: Listener | null = null;
   #stream: ReadableStream<Uint8Array> | null = null;
   #taken = 0;
+  readonly #signals: AbortSignal[] = [];
   #waiting = 0;
   #read = 0;
   #reading = Promise.resolve();
@@ -225,6 +226,8 @@ export class Lobby extends RpcTarget {
 
   signal(): { signal: AbortSignal; fire: () => void } {
     const controller = new AbortController();
+    // It is never garbage.
+    this.#signals.push(controller.signal);
     return { signal: controller.signal, fire: () => controller.abort(new TypeError("theirs")) };
   }
 
