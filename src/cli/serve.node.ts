@@ -30,10 +30,12 @@ options:
   --workerd NAME=URL?.. something that lives in a workerd as env.NAME (may be repeated): behind URL, which is
                         tcp://HOST:PORT or unix:/PATH, either service=S&class_name=C&unique_key=K, for the objects of a
                         class, or service=S&entrypoint=E, or connect_host=H
-  --workerd-port PORT   where Workers in a workerd can call the module, by an external service with a capnpConnectHost:
-                        its default export or CLASS, which must extend WorkerEntrypoint; 0 for any that is free
+  --workerd-port PORT   where Workers in a workerd can call the module, by an external service with a capnpConnectHost;
+                        0 for any that is free
   --workerd-entrypoint CLASS
-  --workerd-host ADDRESS where to listen for that; by default 127.0.0.1
+                        what they call: an exported class that extends WorkerEntrypoint; by default the default export
+  --workerd-host ADDRESS
+                        where to listen for that; by default 127.0.0.1, which nobody else can reach
   --var NAME[=TEXT]     a text as env.NAME (may be repeated); without TEXT that of the environment
   --address-header NAME the header in which a proxy before this tells the address of a client
   --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one
