@@ -33,15 +33,15 @@ options:
   --workerd-port PORT   where Workers in a workerd can call the module, by an external service with a capnpConnectHost;
                         0 for any that is free
   --workerd-entrypoint CLASS
-                        what they call: an exported class that extends WorkerEntrypoint; by default the default export
+                        what they call: an exported class that extends WorkerEntrypoint; by default the default one
   --workerd-host ADDRESS
                         where to listen for that; by default 127.0.0.1, which nobody else can reach
   --var NAME[=TEXT]     a text as env.NAME (may be repeated); without TEXT that of the environment
   --address-header NAME the header in which a proxy before this tells the address of a client
   --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one
   --connections N       how many connections there may be at a time; by default 10000
-  --yield-time SECONDS  how long the code of an object may run without yielding; then the object is named and its process
-                        replaced; by default 10. 0: for ever
+  --yield-time SECONDS  how long the code of an object may run without yielding; then the object is named and its
+                        process replaced; by default 10. 0: for ever
   --grace SECONDS       how long what is under way may take when it is to end; by default 10
   --json                print events on stdout, one JSON text a line: serving, process
   -h, --help            this text
