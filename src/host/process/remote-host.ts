@@ -2,6 +2,7 @@
 // State: the ways to them. Must not know: sockets, stores.
 
 import { processScheduler } from "../../cap/scheduler.js";
+import { RpcStub } from "../../cap/dynamic/stub.js";
 import type { StubOptions } from "../../cap/dynamic/terms.js";
 import type { ValueTypes } from "../../cap/dynamic/values/index.js";
 import { type IdCrypto, IdMaker } from "../object/ids.js";
@@ -37,10 +38,10 @@ export class RemoteHost {
       env[name] = new Namespace({
         name,
         ids,
-        options: stubs,
-        reach: (id) => {
+        stub: (id) => {
           const reference = { namespace: name, id: id._bytes, name: id.name, facet: null };
-          return new ObjectHook(processScheduler(), placement.elsewhere(reference)!, fetcher);
+          const finder = placement.elsewhere(reference)!;
+          return new RpcStub(new ObjectHook(processScheduler(), finder, fetcher), stubs);
         },
       });
     }
