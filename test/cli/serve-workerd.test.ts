@@ -17,6 +17,9 @@ export class Room extends DurableObject<any> {
     void this.ctx.storage.put("count", count);
     return \`\${this.ctx.id.name}: \${text} (\${count})\`;
   }
+  fails(): never {
+    throw Object.assign(new RangeError("too far"), { limit: 3, cause: new TypeError("no reason") });
+  }
   async far(n: number): Promise<number> {
     using room = this.env.FAR.getByName("a");
     return await room.add(n, 1);
@@ -25,6 +28,9 @@ export class Room extends DurableObject<any> {
 export class Chat extends WorkerEntrypoint<any> {
   room(name: string) {
     return this.env.Room.getByName(name);
+  }
+  get lobby() {
+    return this.room("lobby");
   }
   names(): string[] {
     return Object.keys(env).sort();
@@ -128,6 +134,14 @@ unique_key = "capstan-bridge-room"
             expect(await caller.fails([name, "getByName"], "lobby")).toMatchObject({
               code: "method-unimplemented",
             });
+          // Whichever process the object is in.
+          expect(await caller.fails(["lobby", "fails"])).toMatchObject({
+            class: "RangeError",
+            message: "too far",
+            own: { limit: 3 },
+            cause: { class: "TypeError", message: "no reason" },
+            stack: expect.not.stringContaining("worker.ts") as unknown,
+          });
           const response = (await caller.call(
             ["fetch"],
             "http://chat/here",

@@ -57,15 +57,33 @@ export function errorDetail(
 ): ErrorDetail | undefined {
   try {
     if (typeof thrown !== "object" || thrown === null) return undefined;
-    const prototype = Object.getPrototypeOf(thrown) as object | null;
-    if (types.errorName(prototype) === "") return undefined;
-    const options = { root: "error", types, limits: budget(limits) };
-    const data =
-      encoded(thrown, options) ??
-      encodeValue(whatFits(thrown, prototype, options), NO_SINK, options);
-    return { id: ERROR_DETAIL, data };
+    if (types.errorName(Object.getPrototypeOf(thrown) as object | null) === "") return undefined;
+    return { id: ERROR_DETAIL, data: errorBytes(thrown, types, limits) };
   } catch {
     // A getter of its class, perhaps, or a message that is too long: the failure goes without it.
+    return undefined;
+  }
+}
+
+/**
+ * An error of any class as a value, as {@link errorDetail} has those of registered classes.
+ *
+ * @throws RpcError, or what its getters throw, when not even its message fits.
+ */
+export function errorBytes(thrown: object, types: ValueTypes, limits: Limits): Uint8Array {
+  const options = { root: "error", types, limits: budget(limits) };
+  const prototype = Object.getPrototypeOf(thrown) as object | null;
+  return (
+    encoded(thrown, options) ?? encodeValue(whatFits(thrown, prototype, options), NO_SINK, options)
+  );
+}
+
+/** The same the other way; undefined for what is malformed, or no error. */
+export function errorFrom(data: Uint8Array, types: ValueTypes, limits: Limits): Error | undefined {
+  try {
+    const made = decodeValue(data, NO_SOURCE, budget(limits), { types });
+    return made instanceof Error ? made : undefined;
+  } catch {
     return undefined;
   }
 }
@@ -119,14 +137,9 @@ export function shownError(error: RpcError, { types, limits }: Terms, site: Erro
   const facts = site === null ? error : error.calledAt(site);
   const detail = error.details.find(({ id }) => id === ERROR_DETAIL);
   if (detail === undefined) return facts;
-  let made: unknown;
-  try {
-    made = decodeValue(detail.data, NO_SOURCE, budget(limits), { types });
-  } catch {
-    // What is malformed is not told of: the failure of the call is.
-    return facts;
-  }
-  if (!(made instanceof Error)) return facts;
+  // What is malformed is not told of: the failure of the call is.
+  const made = errorFrom(detail.data, types, limits);
+  if (made === undefined) return facts;
   if (types.errorName(Object.getPrototypeOf(made) as object) === "") return facts;
   return standsFor(site === null ? made : withStackOf(made, site), facts);
 }

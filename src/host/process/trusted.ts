@@ -1,7 +1,17 @@
-// Role: what sessions between the processes of one host tell each other and no stranger: who capabilities are, who calls, stacks, the codes of errors.
+// Role: what sessions between the processes of one host tell each other and no stranger: who capabilities are, who calls, stacks, the codes of
+// errors and what was thrown.
 // State: none. Must not know: sockets, objects.
 
-import { type ErrorCode, ERROR_CODES, type ErrorRedactor, RpcError } from "../../base/errors.js";
+import {
+  type ErrorCode,
+  type ErrorDetail,
+  ERROR_CODES,
+  type ErrorRedactor,
+  RpcError,
+} from "../../base/errors.js";
+import { DEFAULT_LIMITS } from "../../base/limits.js";
+import { errorBytes, errorFrom } from "../../cap/dynamic/errors.js";
+import { NO_TYPES } from "../../cap/dynamic/values/types.js";
 import { processScheduler } from "../../cap/scheduler.js";
 import type { Identities } from "../../hook/identities.js";
 import { heardFrom, saidOf } from "../gates/far.js";
@@ -11,6 +21,8 @@ import { HOST_IDENTITIES } from "../references/identity.js";
 
 /** The id of the detail of an Exception that holds the code, as text. */
 const CODE_DETAIL = 0xa5d1c07e3b964f28n;
+/** The id of the one that holds what was thrown, as a value. */
+const THROWN_DETAIL = 0xc3f08b6d14e92a75n;
 
 /** What those sessions have in common. */
 interface HostSession {
@@ -22,20 +34,33 @@ interface HostSession {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Tells everything, and the code beside. */
-const withCode: ErrorRedactor = ({ code, details }) => ({
-  details: [...details, { id: CODE_DETAIL, data: encoder.encode(code) }],
+/** Tells everything, and beside it the code and what was thrown. */
+const tellAll: ErrorRedactor = ({ code, cause, details }) => ({
+  details: [...details, { id: CODE_DETAIL, data: encoder.encode(code) }, ...thrownDetail(cause)],
 });
 
-/** The same failure with the code that it has in the process it comes from. */
-function withToldCode(error: RpcError): RpcError {
+function thrownDetail(cause: unknown): ErrorDetail[] {
+  try {
+    if (!(cause instanceof Error) || RpcError.is(cause)) return [];
+    return [{ id: THROWN_DETAIL, data: errorBytes(cause, NO_TYPES, DEFAULT_LIMITS) }];
+  } catch {
+    // A getter of its class, perhaps: what is known beside it goes.
+    return [];
+  }
+}
+
+/** The same failure with the code and the cause that it has in the process it comes from. */
+function asTold(error: RpcError): RpcError {
   const { type, message, details, trace, wireType } = error;
   const told = details.find(({ id }) => id === CODE_DETAIL);
   if (told === undefined) return error;
   const code = decoder.decode(told.data);
   if (!(ERROR_CODES as readonly string[]).includes(code)) return error;
+  const thrown = details.find(({ id }) => id === THROWN_DETAIL);
+  const cause = thrown && errorFrom(thrown.data, NO_TYPES, DEFAULT_LIMITS);
   return new RpcError(type, code as ErrorCode, message, {
-    details: details.filter((detail) => detail !== told),
+    ...(cause === undefined ? {} : { cause }),
+    details: details.filter((detail) => detail !== told && detail !== thrown),
     trace,
     wireType,
   });
@@ -54,6 +79,6 @@ export function hostSession(waits: Waits | null): HostSession {
           caller: (origin) => saidOf(origin as Frame, waits),
           calledBy: (said) => heardFrom(said, waits, processScheduler()),
         };
-  const identities = { ...HOST_IDENTITIES, heard: withToldCode, ...callers };
-  return { identities, sendTrace: true, redactError: withCode };
+  const identities = { ...HOST_IDENTITIES, heard: asTold, ...callers };
+  return { identities, sendTrace: true, redactError: tellAll };
 }
