@@ -125,7 +125,10 @@ class WorkerdServer {
       {
         ...options,
         cf: (request) => this.hostOf(request),
-        onError: (error) => this.report(RpcError.from(error)),
+        onError: (error, request) =>
+          error instanceof Refusal
+            ? this.answered(request, `${error.status} ${error.message}`)
+            : this.report(RpcError.from(error)),
       },
     );
     this.endFront = (): void => front[Symbol.dispose]();
@@ -168,7 +171,7 @@ class WorkerdServer {
     const isOne = AUTHORITY.test(host) && length === "0" && coding === undefined;
     const status = !isOne ? "400 Bad Request" : this.isServed(host) ? null : "403 Forbidden";
     if (status !== null) {
-      this.refused(`CONNECT ${clip(host)} was answered with ${status}`);
+      this.answered(request, status);
       socket.on("error", ignore);
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       socket.once("finish", () => socket.destroy());
@@ -202,6 +205,11 @@ class WorkerdServer {
 
   private isServed(host: string): boolean {
     return this.hosts === null || this.hosts.has(host.toLowerCase());
+  }
+
+  /** @param status of the refusal. */
+  private answered({ method, url = "" }: IncomingMessage, status: string): void {
+    this.refused(`${method} ${clip(url)} was answered with ${status}`);
   }
 
   private refused(what: string): void {

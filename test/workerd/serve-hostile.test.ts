@@ -233,6 +233,10 @@ describe("the address of serveWorkerd", () => {
     expect(await status("rpc.test")).toBe("200");
     expect(await status("rpc.test:1234")).toBe("200");
     expect(await status("rebound.test")).toBe("421");
+    expect(errors.at(-1)).toMatchObject({
+      code: "http-refused",
+      message: expect.stringContaining(`GET "/" was answered with 421`) as unknown,
+    });
   });
 
   it("does not wait for heads that do not come", async () => {
