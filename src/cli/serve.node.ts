@@ -186,8 +186,12 @@ function parse(args: string[]): Job | null {
   const vars = (values.var ?? []).map((text) => pair(fromEnvironment(text), "--var", "TEXT"));
   const workerd = (values.workerd ?? []).map((text) => {
     const [name, place] = pair(text, "--workerd", "URL?...");
-    return parseWorkerdBinding(name, place, `--workerd ${name}`);
+    return workerdBinding(name, place);
   });
+  const names = [...bound, ...new Map(vars)].map(([name]) => name);
+  names.push(...workerd.map(({ name }) => name));
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw new Misuse(`${twice} is the name of two things in env`);
   const file = values["no-config"] === true ? null : (values.config ?? configBeside(module));
   const found = file === null ? NO_CONFIG : readConfigFile(file);
   const main =
@@ -201,7 +205,7 @@ function parse(args: string[]): Job | null {
     config,
     data: values.data ?? ".capstan",
     port: port ?? config.port ?? DEFAULT_PORT,
-    address: values.host ?? config.address ?? "127.0.0.1",
+    address: notEmpty(values.host, "--host") ?? config.address ?? "127.0.0.1",
     addressHeader: values["address-header"] ?? null,
     processes: number(values.processes, "--processes", MOST_SLOTS) ?? 1,
     connections: number(values.connections, "--connections", 1_000_000),
@@ -215,6 +219,7 @@ function configBeside(module: string | undefined): string | null {
   return (module === undefined ? null : findConfig(path.dirname(module))) ?? findConfig(".");
 }
 
+/** What a flag gives a name takes the place of whatever the configuration has by that name. */
 function withFlags(
   config: ModuleConfig,
   bound: readonly (readonly [string, string])[],
@@ -227,17 +232,21 @@ function withFlags(
     className,
     storedAs: config.storedName(className),
   }));
-  const others = without(config.bindings ?? [], more);
+  const given = new Set([...bound, ...vars].map(([name]) => name));
+  for (const { name } of workerd) given.add(name);
+  const others = (config.bindings ?? []).filter(({ name }) => !given.has(name));
+  const bindings = config.bindings === null && more.length === 0 ? null : [...others, ...more];
   // What the file says of a class that a flag has put another one in the place of is said of nobody.
   const collected = config.collect.filter((one) =>
     [...others, ...more].some(({ className }) => className === one),
   );
+  const kept = Object.entries(config.vars).filter(([name]) => !given.has(name));
   return {
     ...config,
-    bindings: more.length === 0 ? config.bindings : [...others, ...more],
+    bindings,
     collect: [...collected, ...collect],
-    workerd: [...without(config.workerd, workerd), ...workerd],
-    vars: { ...config.vars, ...Object.fromEntries(vars) },
+    workerd: [...config.workerd.filter(({ name }) => !given.has(name)), ...workerd],
+    vars: Object.fromEntries([...kept, ...vars]),
   };
 }
 
@@ -247,19 +256,20 @@ function exposedBy(
   otherwise: ModuleConfig["exposed"],
 ): ModuleConfig["exposed"] {
   const port = number(values["workerd-port"], "--workerd-port", 65_535) ?? otherwise?.port;
-  const address = values["workerd-host"] ?? otherwise?.address ?? null;
-  const entrypoint = values["workerd-entrypoint"] ?? otherwise?.entrypoint ?? null;
+  const address = notEmpty(values["workerd-host"], "--workerd-host") ?? otherwise?.address ?? null;
+  const entrypoint =
+    notEmpty(values["workerd-entrypoint"], "--workerd-entrypoint") ?? otherwise?.entrypoint ?? null;
   if (port !== undefined) return { port, address, entrypoint };
   if (address === null && entrypoint === null) return null;
   throw new Misuse("--workerd-entrypoint and --workerd-host say more of --workerd-port");
 }
 
-/** Those that nothing of `more` takes the place of. */
-function without<T extends { readonly name: string }>(
-  bindings: readonly T[],
-  more: readonly { readonly name: string }[],
-): T[] {
-  return bindings.filter(({ name }) => more.every((one) => one.name !== name));
+function workerdBinding(name: string, place: string): WorkerdBinding {
+  try {
+    return parseWorkerdBinding(name, place, `--workerd ${name}`);
+  } catch (thrown) {
+    throw new Misuse((thrown as Error).message);
+  }
 }
 
 /** What is secret need not be seen in a list of processes. */
@@ -275,6 +285,12 @@ function pair(text: string, flag: string, what: string): readonly [string, strin
   if (name === undefined || value === undefined)
     throw new Misuse(`${flag} takes NAME=${what}, not ${text}`);
   return [name, value];
+}
+
+/** An empty address would be every one of the machine's. */
+function notEmpty(text: string | undefined, flag: string): string | undefined {
+  if (text === "") throw new Misuse(`${flag} is empty`);
+  return text;
 }
 
 function number(text: string | undefined, flag: string, most: number): number | undefined {

@@ -17,3 +17,8 @@ export function workerdAddress(url: string): Extract<Address, { scheme: "tcp" | 
   const message = `workerd is at unix:/path or tcp://host:port, not at ${url}`;
   throw new RpcError("failed", "invalid-argument", message);
 }
+
+/** Whether `host` can be asked for by CONNECT, which ends at a space. */
+export function isConnectHost(host: string): boolean {
+  return /^[!-~]+$/.test(host);
+}

@@ -12,7 +12,7 @@ import {
   transportSettings,
   type TransportOptions,
 } from "../transport/transport.js";
-import { workerdAddress } from "./address.js";
+import { isConnectHost, workerdAddress } from "./address.js";
 
 /** Bytes of the head of an answer; workerd's is 19 long. */
 const MOST_HEAD = 16_384;
@@ -29,7 +29,7 @@ export async function connectThrough(
   options: TransportOptions & AttemptOptions,
 ): Promise<Transport> {
   transportSettings(options);
-  if (!/^[!-~]+$/.test(host))
+  if (!isConnectHost(host))
     throw new RpcError("failed", "invalid-argument", "capnpConnectHost is a name without spaces");
   const where = workerdAddress(url);
   const outcome = await attempt<net.Socket | string>(url, options, (done, failed) => {

@@ -184,23 +184,23 @@ unique_key = "capstan-bridge-room"
 
     it("says what is wrong with what it was told", () => {
       put("worker.ts", MODULE);
-      const failed = (...args: string[]): string => {
-        const { status, stdout, stderr } = run("worker.ts", ...args);
-        expect({ args, status, stdout }).toEqual({ args, status: 1, stdout: "" });
+      const ended = (status: number, args: string[]): string => {
+        const { stderr, ...end } = run("worker.ts", ...args);
+        expect({ args, ...end }).toEqual({ args, status, stdout: "" });
         return stderr;
       };
-      expect(failed("--workerd", "FAR=http://a:1")).toContain(
+      const failed = (...args: string[]): string => ended(1, args);
+      const misused = (...args: string[]): string => ended(2, args);
+      expect(misused("--workerd", "FAR=http://a:1")).toContain(
         "--workerd FAR: url is no address of a workerd: workerd is at unix:/path or tcp://host:port, not at http://a:1",
       );
-      expect(failed("--workerd", "FAR=tcp://a:1")).toContain("--workerd FAR has no service");
-      expect(failed("--workerd", "FAR=tcp://a:1?service=s&class_name=C")).toContain(
-        "--workerd FAR has no unique_key",
+      const far = ["--workerd", "FAR=tcp://a:1?service=s"];
+      for (const other of [far, ["--bind", "FAR=Room"]])
+        expect(misused(...far, ...other)).toContain("FAR is the name of two things in env");
+      expect(failed("--workerd", "Room=tcp://a:1?service=s")).toContain(
+        "exports a class of objects Room, and something else in env has that name",
       );
-      expect(failed("--workerd", "FAR=tcp://a:1?service=s&service=t")).toContain("is there twice");
-      expect(failed("--workerd", "FAR=tcp://a:1?service=s&props={")).toContain("props is no JSON");
-      expect(failed("--workerd", "FAR=tcp://a:1?connect_host=h&service=s")).toContain(
-        "service is none of name, url, connect_host",
-      );
+      expect(misused("--workerd-port", "0", "--workerd-host", "")).toContain("-host is empty");
       const which = (name: string): string =>
         `as ${name}, and it is none; those that are: Chat, Other`;
       for (const processes of ["0", "1"]) {

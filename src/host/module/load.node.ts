@@ -43,7 +43,7 @@ export interface WorkerModule {
 export async function loadModule(file: string, terms: ModuleTerms): Promise<WorkerModule> {
   installGlobals();
   const exports = await evaluate(file, terms);
-  const bindings = terms.bindings ?? ownBindings(exports);
+  const bindings = terms.bindings ?? ownBindings(exports, terms);
   const { collect, exposed } = terms;
   for (const name of collect)
     if (!bindings.some(({ className }) => className === name))
@@ -111,10 +111,16 @@ function loadingError(thrown: unknown): RpcError {
 }
 
 /** Where nothing was said of bindings: each exported class of objects, by its own name. */
-function ownBindings(exports: Exports): Binding[] {
-  return Object.keys(exports)
-    .filter((name) => name !== "default" && isObjectClass(exports[name]))
-    .map((name) => ({ name, className: name, storedAs: name }));
+function ownBindings(exports: Exports, { vars, workerd }: ModuleTerms): Binding[] {
+  const names = Object.keys(exports).filter(
+    (name) => name !== "default" && isObjectClass(exports[name]),
+  );
+  for (const name of names)
+    if (Object.hasOwn(vars, name) || workerd.some((one) => one.name === name))
+      throw missing(
+        `the module exports a class of objects ${name}, and something else in env has that name: say which classes are bound, and to what`,
+      );
+  return names.map((name) => ({ name, className: name, storedAs: name }));
 }
 
 function isObjectClass(value: unknown): boolean {

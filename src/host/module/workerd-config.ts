@@ -2,7 +2,7 @@
 // State: none. Must not know: connections, files.
 
 import { RpcError } from "../../base/errors.js";
-import { workerdAddress } from "../../workerd/address.js";
+import { isConnectHost, workerdAddress } from "../../workerd/address.js";
 import { Field } from "./fields.js";
 
 /** A name of `env` for something in a workerd. Plain values. */
@@ -51,7 +51,12 @@ export function readWorkerdBinding(field: Field): WorkerdBinding {
   const text = (key: string): string => field.required(table, key).text();
   const name = field.required(table, "name").identifier();
   const url = urlOf(field.required(table, "url"));
-  if (kind === "socket") return { name, url, to: { kind, connectHost: text("connect_host") } };
+  if (kind === "socket") {
+    const connectHost = text("connect_host");
+    if (!isConnectHost(connectHost))
+      throw field.required(table, "connect_host").error("is a name without spaces");
+    return { name, url, to: { kind, connectHost } };
+  }
   const service = text("service");
   if (kind === "objects") {
     const [className, uniqueKey] = [text("class_name"), text("unique_key")];
@@ -82,7 +87,8 @@ export function parseWorkerdBinding(name: string, text: string, where: string): 
   const at = text.indexOf("?");
   const url = at < 0 ? text : text.slice(0, at);
   const more = at < 0 ? [] : [...new URLSearchParams(text.slice(at + 1))];
-  const tree: Record<string, unknown> = { name, url };
+  // Whatever the keys are.
+  const tree = Object.assign(Object.create(null), { name, url }) as Record<string, unknown>;
   for (const [key, value] of more) {
     if (Object.hasOwn(tree, key)) throw new Field(value, where, key).error("is there twice");
     tree[key] = key === "props" ? jsonOf(value, where) : value;

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ModuleConfig, NO_CONFIG, readConfig } from "../../../src/host/module/config.js";
 import { findConfig, readConfigFile } from "../../../src/host/module/config-file.node.js";
 import { patternOf, ruleFor } from "../../../src/host/module/rules.js";
+import { parseWorkerdBinding } from "../../../src/host/module/workerd-config.js";
 import { RpcError } from "../../../src/index.js";
 
 const room = { name: "ROOMS", class_name: "Room" };
@@ -342,6 +343,25 @@ describe("a file of configuration", () => {
     expect(of("bad.json", `{\n  "name": "a",,\n}`)).toBe("bad.json:2:15");
     expect(() => readConfigFile(path.join(folder, "none.toml"))).toThrow(
       /none\.toml cannot be read/,
+    );
+  });
+});
+
+describe("a flag for what lives in a workerd", () => {
+  it.each([
+    ["tcp://a:1", " has no service"],
+    ["tcp://a:1?service=s&class_name=C", " has no unique_key"],
+    ["tcp://a:1?service=s&service=t", ": service is there twice"],
+    [
+      "tcp://a:1?service=s&__proto__=t",
+      ": __proto__ is none of name, url, service, entrypoint, props",
+    ],
+    ["tcp://a:1?service=s&props={", ": props is no JSON"],
+    ["tcp://a:1?connect_host=h&service=s", ": service is none of name, url, connect_host"],
+    ["tcp://a:1?connect_host=a b", ": connect_host is a name without spaces"],
+  ])("is refused when it is %s", (place, wrong) => {
+    expect(() => parseWorkerdBinding("FAR", place, "--workerd FAR")).toThrow(
+      `--workerd FAR${wrong}`,
     );
   });
 });
