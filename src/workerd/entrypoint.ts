@@ -54,6 +54,11 @@ export class Entry {
     this.scheduler = scheduler;
     this.terms = terms;
     const makes = typeof entrypoint === "function" && placeOf(entrypoint) === undefined;
+    // It would fail at each event.
+    if (makes && isTarget((entrypoint as { prototype?: unknown }).prototype))
+      throw notOne(
+        `${entrypoint.name} is a class: give an object of it, or a function that makes one`,
+      );
     this.single = makes ? null : checked(entrypoint);
     this.make = makes ? (entrypoint as EntrypointMaker) : (): object => entrypoint;
     if (this.single !== null) this.hook = serveEntry(this.single, scheduler, terms);
@@ -109,8 +114,11 @@ export class Entry {
 /** @throws RpcError invalid-argument. */
 function checked(value: unknown): object {
   if (isTarget(value) || placeOf(value) !== undefined) return value as object;
-  const message = "an entry point is an RpcTarget, a stub, or a function that gives one of both";
-  throw new RpcError("failed", "invalid-argument", message);
+  throw notOne("an entry point is an RpcTarget, a stub, or a function that gives one of both");
+}
+
+function notOne(message: string): RpcError {
+  return new RpcError("failed", "invalid-argument", message);
 }
 
 /** The bootstrap object of one connection. */

@@ -268,7 +268,7 @@ describe("an entry point that is served to workerd", () => {
   });
 
   it("is refused when it is none", async () => {
-    for (const entrypoint of [{}, "text", null, 5])
+    for (const entrypoint of [{}, "text", null, 5, Silent])
       await expect(
         serveWorkerd("tcp://:0", { entrypoint: entrypoint as object }),
       ).rejects.toMatchObject({ code: "invalid-argument" });
