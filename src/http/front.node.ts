@@ -12,6 +12,7 @@ import { valuesUnder } from "../cap/dynamic/streams.js";
 import { type TermsOptions, termsOf } from "../cap/dynamic/terms.js";
 import type { Drain } from "../cap/stream/sink-server.js";
 import { ignore } from "../cap/stream/values.js";
+import { checkMost } from "../transport/transport.js";
 import { type Asker, Exchange, type ExchangeOptions } from "./exchange.js";
 import { type FrontLimits, headOf, Refusal } from "./front-head.node.js";
 import { NodeBody, writeTo } from "./front-body.node.js";
@@ -53,13 +54,12 @@ export interface HttpFront extends Disposable {
  * const server = http.createServer(front.request).on("upgrade", front.upgrade).listen(8080);
  */
 export function httpFront(service: ServiceSource, options: HttpFrontOptions = {}): HttpFront {
+  const limits = {
+    maxHeaderBytes: checkMost("maxHeaderBytes", options.maxHeaderBytes, 64 * 1024),
+    maxBodyBytes: checkMost("maxBodyBytes", options.maxBodyBytes, 100 * 1024 * 1024),
+  };
+  const maxMessage = checkMost("maxMessageBytes", options.maxMessageBytes, MAX_MESSAGE);
   const reference = new ServiceReference(service);
-  const {
-    maxHeaderBytes = 64 * 1024,
-    maxBodyBytes = 100 * 1024 * 1024,
-    maxMessageBytes: maxMessage = MAX_MESSAGE,
-  } = options;
-  const limits = { maxHeaderBytes, maxBodyBytes };
   const terms = { values: valuesUnder(termsOf(options)), maxMessage };
   const handshakes = new Handshakes(maxMessage);
   const serve = (visit: Visit): void => {

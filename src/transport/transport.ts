@@ -120,6 +120,15 @@ export function checkMs(name: string, value: number | undefined, fallback: numbe
   );
 }
 
+/** An option that bounds something, Infinity for no bound, or its default. @throws RpcError invalid-argument. */
+export function checkMost(name: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback;
+  // Nothing is more than NaN, so it would bound nothing.
+  if (typeof value === "number" && value >= 0) return value;
+  const message = `${name} must be a number from 0 on, not ${String(value)}`;
+  throw new RpcError("failed", "invalid-argument", message);
+}
+
 /** The error of a carrier that broke. */
 export function connectionLost(name: string, what: string, cause?: unknown): RpcError {
   return new RpcError("disconnected", "connection-lost", `${name}: ${what}`, { cause });

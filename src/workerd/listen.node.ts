@@ -15,7 +15,12 @@ import { httpFront, type HttpFrontOptions } from "../http/front.node.js";
 import { listenFailed } from "../transport/connect-hints.js";
 import { movedSocket } from "../transport/read-into.node.js";
 import { SocketTransport } from "../transport/socket.node.js";
-import { checkMs, transportSettings, type TransportOptions } from "../transport/transport.js";
+import {
+  checkMost,
+  checkMs,
+  transportSettings,
+  type TransportOptions,
+} from "../transport/transport.js";
 import { formatAddress, parseAddress } from "../vat/address.js";
 import { bind, peerName, withHost } from "../vat/bind.node.js";
 import { nodeSession } from "../vat/connect.node.js";
@@ -100,6 +105,13 @@ function addressOf(server: net.Server): string {
   return formatAddress({ scheme: "tcp", host: address.address, port: address.port });
 }
 
+/** In lower case. @throws RpcError invalid-argument. */
+function hostNames(hosts: readonly string[]): ReadonlySet<string> {
+  if (Array.isArray(hosts) && hosts.every((host) => typeof host === "string"))
+    return new Set(hosts.map((host) => host.toLowerCase()));
+  throw new RpcError("failed", "invalid-argument", "hosts is a list of names");
+}
+
 class WorkerdServer {
   readonly url: string;
   readonly entry: Entry;
@@ -114,12 +126,11 @@ class WorkerdServer {
   constructor(url: string, options: ServeWorkerdOptions) {
     transportSettings(options);
     const { scheduler } = sessionSettings(options);
-    const { hosts, maxConnections = 1024 } = options;
+    const maxConnections = checkMost("maxConnections", options.maxConnections, 1024);
     const headTimeout = checkMs("headTimeout", options.headTimeout, 10_000);
     this.url = url;
     this.options = options;
-    this.hosts = hosts === undefined ? null : new Set(hosts.map((host) => host.toLowerCase()));
-    this.entry = new Entry(options.entrypoint, scheduler, bridgeTerms(options));
+    this.hosts = options.hosts === undefined ? null : hostNames(options.hosts);
     const front = httpFront(
       (host) => this.entry.service({ kind: "request", host: host as string, cf: undefined }),
       {
@@ -132,6 +143,8 @@ class WorkerdServer {
       },
     );
     this.endFront = (): void => front[Symbol.dispose]();
+    // Last of what may be refused: it is held from now on.
+    this.entry = new Entry(options.entrypoint, scheduler, bridgeTerms(options));
     this.server = http.createServer({
       headersTimeout: headTimeout,
       // Of a body the peer's pace is nobody's business here: it goes on to whoever reads it.

@@ -272,6 +272,11 @@ describe("an entry point that is served to workerd", () => {
       await expect(
         serveWorkerd("tcp://:0", { entrypoint: entrypoint as object }),
       ).rejects.toMatchObject({ code: "invalid-argument" });
+    const bounds = ["maxConnections", "maxHeaderBytes", "maxBodyBytes", "maxMessageBytes"];
+    for (const options of [...bounds.map((name) => ({ [name]: NaN })), { hosts: "rpc.test" }])
+      await expect(
+        serveWorkerd("tcp://:0", { entrypoint: new Silent(), ...(options as object) }),
+      ).rejects.toMatchObject({ code: "invalid-argument" });
     for (const where of ["http://127.0.0.1:0/", "ws://:0/", "nowhere"])
       await expect(serveWorkerd(where, { entrypoint: new Silent() })).rejects.toMatchObject({
         code: "invalid-argument",
