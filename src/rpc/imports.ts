@@ -24,6 +24,8 @@ export class ImportHook extends RemoteTarget {
   wireRefs = 0;
   /** Null for what is settled: there may be a hundred thousand of those. */
   readonly promised: PromisedImport | null;
+  /** Told when nobody holds this any more; undefined until the peer has said who it is. */
+  letGo: (() => void) | null | undefined = undefined;
 
   constructor(state: ConnectionState, id: ImportId, isPromise: boolean) {
     super(state);
@@ -64,6 +66,7 @@ export class ImportHook extends RemoteTarget {
   /** The last holder here is gone: gives back everything the peer counted, in one Release (C-REF-04). */
   protected unreferenced(): void {
     this.giveUp();
+    this.letGo?.();
   }
 
   protected giveUp(): void {
@@ -102,6 +105,12 @@ export function receiveImport(state: ConnectionState, id: ImportId, isPromise: b
   const promise = promiseOf(entry, promised);
   entry.release();
   return promise;
+}
+
+/** The peer says who a settled import is. It is noted once: an id stands for the same as long as the import lives. */
+export function identifyImport(state: ConnectionState, hook: Hook, identity: Uint8Array): void {
+  if (hook instanceof ImportHook && hook.letGo === undefined)
+    hook.letGo = state.identities!.note(hook, identity);
 }
 
 function promiseOf(entry: ImportHook, promised: PromisedImport): Hook {

@@ -34,15 +34,18 @@ export interface CollectorSurroundings {
   readonly clock: Clock;
   /** The private namespaces, by `namespaceBytes`. */
   readonly namespaces: readonly Bytes[];
-  /** Every process of the host: whoever may hold a reference. */
-  readonly participants: readonly Participant[];
+  /**
+   * Every process of the host that has begun its work and is not known to have ended: whoever may hold a reference. For each process one
+   * that is no other's, and stays the same.
+   */
+  participants(): readonly Participant[];
   /** Milliseconds for which an object has to be unreachable. */
   readonly grace: number;
   isPrivate(node: Bytes): boolean;
   /** Whether this process is known to hold it. */
   isHeld(name: NodeName): boolean;
-  /** Where an object runs. */
-  placeOf(name: NodeName): Participant;
+  /** Where an object runs; null while there is no such process. */
+  placeOf(name: NodeName): Participant | null;
   /** Whether its class has a hook to be run. */
   hasHook(name: NodeName): boolean;
   /** Forgets saved references that have expired: until then they hold. */
@@ -82,6 +85,8 @@ const HOOKS_AT_ONCE = 16;
 const REMOVED_AT_ONCE = 100;
 /** Between two steps while there is more to do, in milliseconds. */
 const PAUSE = 20;
+/** The same, while what there is to do waits for a process. */
+const PATIENCE = 500;
 /** Between two looks for something to do: as long as the grace period, within these. */
 const LEAST_WAIT = 100;
 const MOST_WAIT = 60_000;
@@ -96,6 +101,11 @@ export class Collector {
   private readonly queue = new Set<NodeName>();
   private readonly suspects = new Map<NodeName, number>();
   private collecting = new Map<NodeName, CollectingState>();
+  /** Of those, whom not every process knows to be dying. */
+  private readonly untold = new Set<NodeName>();
+  /** While all are looked at: whom some process held when that began. */
+  private held: ReadonlySet<NodeName> = new Set();
+  private isWaiting = false;
   private pass: AsyncGenerator<NodeName> | null = null;
   private passAt = -Infinity;
   private sweepAt = -Infinity;
@@ -110,7 +120,7 @@ export class Collector {
       store,
       isPrivate: (node) => around.isPrivate(node),
       // Those who are being collected will let go of whom they hold.
-      isRoot: (name) => around.isHeld(name) || this.collecting.has(name),
+      isRoot: (name) => around.isHeld(name) || this.held.has(name) || this.collecting.has(name),
       breathe: () => around.breathe(),
     };
   }
@@ -118,8 +128,11 @@ export class Collector {
   /** Takes up what was begun before. Nothing may be activated until then. @throws RpcError what the store fails with (as a rejection). */
   async start(): Promise<void> {
     this.collecting = await readCollecting(this.around.store);
-    for (const state of this.collecting.values()) if (state === DISPOSING) this.stats.interrupted++;
-    await this.everywhere((one) => one.doom([...this.collecting.keys()]));
+    for (const [name, state] of this.collecting) {
+      if (state === DISPOSING) this.stats.interrupted++;
+      this.untold.add(name);
+    }
+    await this.tell();
     this.arm(PAUSE);
   }
 
@@ -133,12 +146,21 @@ export class Collector {
     this.stopTimer();
   }
 
+  /** Resolves when nothing is under way: after {@link stop}, nothing more will be. */
+  get settled(): Promise<unknown> {
+    return this.busy;
+  }
+
   /** How many are being collected. */
   get pending(): number {
     return this.collecting.size;
   }
 
-  /** Looks at everybody now, and collects what is due. @throws RpcError what the store fails with (as a rejection). */
+  /**
+   * Looks at everybody now, and collects what is due.
+   *
+   * @throws RpcError what the store fails with; why a process cannot be asked (as a rejection).
+   */
   collect(options: CollectOptions = {}): Promise<CollectionReport> {
     return this.alone(() => this.lookAtAll(options));
   }
@@ -147,13 +169,15 @@ export class Collector {
   step(): Promise<boolean> {
     return this.alone(async () => {
       if (await this.goOn()) return true;
+      this.isWaiting = this.collecting.size > 0;
       await this.gather();
       let left = CHECKS;
       for (const name of this.queue) {
         if (left-- === 0) break;
         await this.check(name, this.around.grace);
       }
-      return this.queue.size > 0 || this.pass !== null || this.collecting.size > 0;
+      const goesOn = this.collecting.size > 0 && !this.isWaiting;
+      return this.queue.size > 0 || this.pass !== null || goesOn;
     });
   }
 
@@ -181,7 +205,8 @@ export class Collector {
 
   private async takeNoted(): Promise<void> {
     const { store } = this.around;
-    for (const names of await this.everywhere((one) => one.takeDropped()))
+    // What one held that is gone is found when everybody is looked at.
+    for (const names of await this.everywhere((one) => one.takeDropped(), []))
       for (const name of names) this.queue.add(name);
     for (const name of await takeCandidates(store, 4 * CHECKS)) this.queue.add(name);
   }
@@ -233,20 +258,18 @@ export class Collector {
   private async condemn(members: ReadonlySet<NodeName>): Promise<boolean> {
     const { store } = this.around;
     const names = [...members];
+    const asked = this.around.participants();
     try {
-      if (!(await this.isUnreached(names, members)) || this.stopped) return false;
+      if (!(await this.isUnreached(names, members, asked)) || this.stopped) return false;
       await store.write([dyingWrite(names)]).flushed;
       this.collecting = await readCollecting(store);
       this.stats.components++;
       if (names.length > 1) this.stats.joint++;
-      await this.everywhere((one) => one.doom(names));
+      for (const name of names) this.untold.add(name);
+      await this.tell();
       return true;
-    } catch (thrown) {
-      // A process that is gone cannot be asked. It held what it held until now; the next round asks the one in its place.
-      if (RpcError.of(thrown)?.type !== "disconnected") throw thrown;
-      return false;
     } finally {
-      await this.everywhere((one) => one.endRound().catch(() => {}));
+      await Promise.all(asked.map((one) => one.endRound().catch(() => {})));
     }
   }
 
@@ -254,21 +277,46 @@ export class Collector {
   protected async isUnreached(
     names: readonly NodeName[],
     members: ReadonlySet<NodeName>,
+    asked: readonly Participant[],
   ): Promise<boolean> {
-    const unheld = await this.everywhere((one) => one.condemn(names));
+    const unheld = await this.ask(asked, (one) => one.condemn(names), false);
     if (unheld.includes(false)) return false;
-    if (!(await isClosed(members, this.ways))) return false;
-    const untouched = await this.everywhere((one) => one.confirm());
+    this.around.store.renew?.();
+    if (!(await isClosed(members, this.ways)) || !this.areAll(asked)) return false;
+    const untouched = await this.ask(asked, (one) => one.confirm(), false);
     return !untouched.includes(false);
+  }
+
+  /** Whether no process has come or gone. */
+  protected areAll(asked: readonly Participant[]): boolean {
+    const now = this.around.participants();
+    return now.length === asked.length && asked.every((one) => now.includes(one));
+  }
+
+  /**
+   * Has every process know who is dying. Whoever begins later finds it in the store.
+   *
+   * @returns whether all do. Until then no hook may run: it could reach others who are dying.
+   */
+  private async tell(): Promise<boolean> {
+    const names = [...this.untold];
+    if (names.length === 0) return true;
+    const told = await this.everywhere((one) => one.doom(names).then(() => true), false);
+    if (told.includes(false)) return false;
+    for (const name of names) this.untold.delete(name);
+    return true;
   }
 
   // -- What is done --------------------------------------------------------------------------------------------------
 
-  /** Goes on with those who are being collected. @returns whether there were some. */
+  /** Goes on with those who are being collected. @returns whether something was done: it may have to wait for a process. */
   private async goOn(): Promise<boolean> {
     const { store, placeOf, hasHook } = this.around;
     if (this.collecting.size === 0 || this.stopped) return false;
-    const dying = this.first(HOOKS_AT_ONCE, (state) => state === DYING);
+    if (!(await this.tell())) return false;
+    const isDue = (state: CollectingState, name: NodeName): boolean =>
+      state === DYING && (!hasHook(name) || placeOf(name) !== null);
+    const dying = this.first(HOOKS_AT_ONCE, isDue);
     if (dying.length > 0) {
       const hooked = dying.filter((name) => hasHook(name));
       if (hooked.length > 0) await store.write(disposingWrites(hooked)).flushed;
@@ -276,16 +324,18 @@ export class Collector {
       await Promise.all(hooked.map((name) => this.dispose(placeOf(name), name)));
       return true;
     }
+    if (this.first(1, (state) => state === DYING).length > 0) return false;
     const names = this.first(REMOVED_AT_ONCE, () => true);
     await store.write([goneWrite(names)]).flushed;
     for (const name of names) this.collecting.delete(name);
     this.stats.collected += names.length;
-    await this.everywhere((one) => one.forget(names));
+    await this.everywhere((one) => one.forget(names), undefined);
     return true;
   }
 
-  private async dispose(place: Participant, name: NodeName): Promise<void> {
+  private async dispose(place: Participant | null, name: NodeName): Promise<void> {
     try {
+      if (place === null) throw gone();
       await place.dispose(name);
       this.stats.disposed++;
     } catch (thrown) {
@@ -295,16 +345,29 @@ export class Collector {
     }
   }
 
-  private first(count: number, matches: (state: CollectingState) => boolean): NodeName[] {
+  private first(
+    count: number,
+    matches: (state: CollectingState, name: NodeName) => boolean,
+  ): NodeName[] {
     const names: NodeName[] = [];
     for (const [name, state] of this.collecting) {
       if (names.length === count) break;
-      if (matches(state)) names.push(name);
+      if (matches(state, name)) names.push(name);
     }
     return names;
   }
 
-  private async lookAtAll({ dryRun, grace }: CollectOptions): Promise<CollectionReport> {
+  private async lookAtAll(options: CollectOptions): Promise<CollectionReport> {
+    const held = await Promise.all(this.around.participants().map((one) => one.held()));
+    this.held = new Set(held.flat());
+    try {
+      return await this.report(options);
+    } finally {
+      this.held = new Set();
+    }
+  }
+
+  private async report({ dryRun, grace }: CollectOptions): Promise<CollectionReport> {
     const looked = new Set<NodeName>();
     const unreachable = new Set<NodeName>();
     const collected = new Set(this.collecting.keys());
@@ -330,6 +393,10 @@ export class Collector {
         await this.takeNoted();
       }
       for (const name of this.suspects.keys()) unreachable.add(name);
+      for (const name of this.collecting.keys()) {
+        collected.delete(name);
+        unreachable.add(name);
+      }
     }
     return {
       checked: looked.size,
@@ -357,6 +424,7 @@ export class Collector {
   }
 
   private waitFor(): number {
+    if (this.isWaiting) return PATIENCE;
     const wait = Math.min(Math.max(this.around.grace, LEAST_WAIT), MOST_WAIT);
     let due = Infinity;
     for (const since of this.suspects.values()) due = Math.min(due, since + this.around.grace);
@@ -370,9 +438,33 @@ export class Collector {
     return done;
   }
 
-  private everywhere<T>(ask: (one: Participant) => Promise<T>): Promise<T[]> {
-    return Promise.all(this.around.participants.map(ask));
+  private everywhere<T, U>(ask: (one: Participant) => Promise<T>, unanswered: U) {
+    return this.ask(this.around.participants(), ask, unanswered);
   }
+
+  /** @param unanswered what stands for the answer of a process that does not give any. */
+  private ask<T, U>(
+    asked: readonly Participant[],
+    ask: (one: Participant) => Promise<T>,
+    unanswered: U,
+  ): Promise<(T | U)[]> {
+    const answer = async (one: Participant): Promise<T | U> => {
+      try {
+        return await ask(one);
+      } catch (thrown) {
+        this.stats.unanswered++;
+        // One that has ended is known to whoever keeps it.
+        if (RpcError.of(thrown)?.type !== "disconnected" && !this.stopped)
+          this.around.report(thrown, "collection");
+        return unanswered;
+      }
+    };
+    return Promise.all(asked.map(answer));
+  }
+}
+
+function gone(): RpcError {
+  return new RpcError("disconnected", "process-lost", "the process of the object has ended");
 }
 
 /** For people and tools. */

@@ -9,6 +9,7 @@ import { BLAME_FD } from "./accuse.node.js";
 import { inTime } from "./in-time.node.js";
 import type {
   Blame,
+  CollectedParts,
   FromProcess,
   HostFacts,
   Question,
@@ -30,6 +31,7 @@ export interface ChildEnd {
 /** What was loaded. */
 export interface ChildLoaded {
   readonly namespaces: readonly string[];
+  readonly collected: CollectedParts;
   /** Whether the program has a front. */
   readonly front: boolean;
 }

@@ -4,11 +4,14 @@
 import { RpcError } from "../../base/errors.js";
 import { connect } from "../../vat/connect.node.js";
 import { type Listener, listen } from "../../vat/listen.node.js";
-import { Host } from "../object/host.js";
+import { LiveRoots } from "../collect/live-roots.js";
+import type { Participant } from "../collect/participant.js";
+import { Host, privateNamespaces } from "../object/host.js";
 import { nodeRuntime } from "../object/runtime.node.js";
 import type { Runtime } from "../object/host.js";
 import type { DirectoryLock } from "../storage/directory-lock.node.js";
 import { openLmdbStore } from "../storage/lmdb-store.node.js";
+import { fence } from "./fence.js";
 import { inTime } from "./in-time.node.js";
 import type { HostFacts, RefusedObject } from "./messages.js";
 import { ObjectServers, type Reachable } from "./object-server.js";
@@ -16,26 +19,34 @@ import { lockSlot, slotAddress } from "./paths.node.js";
 import { SlotPlacement } from "./placement.js";
 import type { LoadedProgram } from "./program.node.js";
 import { slotOf } from "./slots.js";
-import { HOST_SESSION } from "./trusted.js";
+import { hostSession } from "./trusted.js";
 
 /** So long a process waits for the one before it to be gone, in milliseconds. */
 const LOCK_TIME = 30_000;
 
 /** The way from this process to each slot but its own. */
-export function placementOf(facts: HostFacts, own: number | null, runtime: Runtime): SlotPlacement {
+export function placementOf(
+  facts: HostFacts,
+  own: number | null,
+  runtime: Runtime,
+  roots: LiveRoots,
+): SlotPlacement {
+  const terms = hostSession(roots);
   return new SlotPlacement({
     slots: facts.slots,
     own,
     slot: (slot) => ({
       name: `slot ${slot}`,
-      dial: (signal) => connect(slotAddress(facts.directory, slot), { signal, ...HOST_SESSION }),
+      dial: (signal) => connect(slotAddress(facts.directory, slot), { signal, ...terms }),
       clock: runtime.clock,
       reachTime: facts.reachTime,
+      hold: (reference) => roots.holdReference(reference),
     }),
   });
 }
 
 interface ObjectProcessParts {
+  readonly participant: Participant;
   readonly host: Host;
   readonly placement: SlotPlacement;
   readonly servers: ObjectServers;
@@ -54,6 +65,11 @@ export class ObjectProcess {
     return this.parts.host;
   }
 
+  /** This process, as the collector knows it. */
+  get participant(): Participant {
+    return this.parts.participant;
+  }
+
   /**
    * @param failed told when the storage fails: then this is of no use any more.
    * @throws RpcError storage-locked, storage-corrupt, storage-failed, storage-version, listen-failed (as a rejection).
@@ -68,7 +84,8 @@ export class ObjectProcess {
     const { directory, slots } = facts;
     const lock = await lockSlot(directory, slot, LOCK_TIME);
     const runtime = nodeRuntime();
-    const placement = placementOf(facts, slot, runtime);
+    const roots = new LiveRoots(privateNamespaces(loaded.classes));
+    const placement = placementOf(facts, slot, runtime, roots);
     for (const one of refused) refuse(placement, one, runtime);
     // The supervisor has the lock of the directory.
     const store = await openLmdbStore(directory, { lock: false, failed });
@@ -83,6 +100,7 @@ export class ObjectProcess {
       },
       runtime,
       placement,
+      roots,
     );
     const objects: Reachable = {
       reach: (reference) => {
@@ -94,9 +112,12 @@ export class ObjectProcess {
     const servers = new ObjectServers(objects);
     const listener = await listen(address, {
       bootstrap: () => servers.offer(),
-      ...HOST_SESSION,
+      ...hostSession(roots),
     });
-    return new ObjectProcess({ host, placement, servers, listener, lock });
+    const participant = host._participant(() =>
+      fence([...placement.sessions(), ...listener.sessions]),
+    );
+    return new ObjectProcess({ participant, host, placement, servers, listener, lock });
   }
 
   /**

@@ -3,7 +3,8 @@
 
 import { type ErrorCode, ERROR_CODES, type ErrorRedactor, RpcError } from "../../base/errors.js";
 import type { Identities } from "../../hook/identities.js";
-import { HOST_IDENTITIES } from "../references/identity.js";
+import type { LiveRoots } from "../collect/live-roots.js";
+import { hostIdentities } from "../references/identity.js";
 
 /** The id of the detail of an Exception that holds the code, as text. */
 const CODE_DETAIL = 0xa5d1c07e3b964f28n;
@@ -30,7 +31,8 @@ function withToldCode(error: RpcError): RpcError {
   });
 }
 
-const identities: Identities = { ...HOST_IDENTITIES, heard: withToldCode };
-
-/** Options of a session between two processes of one host. */
-export const HOST_SESSION = { identities, sendTrace: true, redactError: withCode } as const;
+/** Options of a session between two processes of one host. @param roots of this one. */
+export function hostSession(roots: LiveRoots) {
+  const identities: Identities = { ...hostIdentities(roots), heard: withToldCode };
+  return { identities, sendTrace: true, redactError: withCode } as const;
+}
