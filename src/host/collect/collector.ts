@@ -39,6 +39,8 @@ export interface CollectorSurroundings {
    * that is no other's, and stays the same.
    */
   participants(): readonly Participant[];
+  /** How many processes have ever begun their work: one that has come and gone is not among the participants, and may have done much. */
+  readonly begun: number;
   /** Milliseconds for which an object has to be unreachable. */
   readonly grace: number;
   isPrivate(node: Bytes): boolean;
@@ -78,6 +80,9 @@ export interface CollectionReport {
   /** Objects that nobody can reach, and that are still there: the grace period is not over, or it was a dry run. */
   readonly unreachable: readonly CollectedObject[];
 }
+
+/** Whether somebody reaches any of a set of objects; unknown while a process does not answer, or has just begun. */
+export type Verdict = "reached" | "unreached" | "unknown";
 
 /** So many objects are looked at in one step, and so many noted ones are taken up. */
 const CHECKS = 64;
@@ -236,16 +241,18 @@ export class Collector {
     if (!this.suspects.has(name)) this.stats.suspected++;
     this.suspects.set(name, since);
     if (clock.now - since < grace) return;
-    if (await this.condemn(members)) {
+    const verdict = await this.condemn(members);
+    if (verdict === "unreached")
       for (const member of members) {
         this.suspects.delete(member);
         this.queue.delete(member);
       }
-    } else {
+    else if (verdict === "reached") {
       // Whoever has reached it lets go of it some time, and then it is looked at again.
       this.suspects.delete(name);
       this.stats.raced++;
     }
+    // Else it stays suspected, and is looked at soon.
   }
 
   private async unreachable(name: NodeName): Promise<Set<NodeName> | null> {
@@ -254,43 +261,45 @@ export class Collector {
     return unreachableFrom(name, this.ways);
   }
 
-  /** @returns whether they are dying now. */
-  private async condemn(members: ReadonlySet<NodeName>): Promise<boolean> {
+  /** If nobody reaches them they are dying afterwards. */
+  private async condemn(members: ReadonlySet<NodeName>): Promise<Verdict> {
     const { store } = this.around;
     const names = [...members];
     const asked = this.around.participants();
+    const { begun } = this.around;
     try {
-      if (!(await this.isUnreached(names, members, asked)) || this.stopped) return false;
+      const verdict = await this.judge(names, members, asked, begun);
+      if (verdict !== "unreached" || this.stopped) return verdict;
       await store.write([dyingWrite(names)]).flushed;
       this.collecting = await readCollecting(store);
       this.stats.components++;
       if (names.length > 1) this.stats.joint++;
       for (const name of names) this.untold.add(name);
       await this.tell();
-      return true;
+      return verdict;
     } finally {
       await Promise.all(asked.map((one) => one.endRound().catch(() => {})));
     }
   }
 
   /** See participant.ts: the order of these is what proves it. */
-  protected async isUnreached(
+  protected async judge(
     names: readonly NodeName[],
     members: ReadonlySet<NodeName>,
     asked: readonly Participant[],
-  ): Promise<boolean> {
-    const unheld = await this.ask(asked, (one) => one.condemn(names), false);
-    if (unheld.includes(false)) return false;
+    begun: number,
+  ): Promise<Verdict> {
+    const unheld = verdictOf(await this.ask(asked, (one) => one.condemn(names), null));
+    if (unheld !== "unreached") return unheld;
     this.around.store.renew?.();
-    if (!(await isClosed(members, this.ways)) || !this.areAll(asked)) return false;
-    const untouched = await this.ask(asked, (one) => one.confirm(), false);
-    return !untouched.includes(false);
+    if (!(await isClosed(members, this.ways))) return "reached";
+    if (!this.isSame(begun)) return "unknown";
+    return verdictOf(await this.ask(asked, (one) => one.confirm(), null));
   }
 
-  /** Whether no process has come or gone. */
-  protected areAll(asked: readonly Participant[]): boolean {
-    const now = this.around.participants();
-    return now.length === asked.length && asked.every((one) => now.includes(one));
+  /** Whether no process has begun since. */
+  protected isSame(begun: number): boolean {
+    return this.around.begun === begun;
   }
 
   /**
@@ -319,9 +328,10 @@ export class Collector {
     const dying = this.first(HOOKS_AT_ONCE, isDue);
     if (dying.length > 0) {
       const hooked = dying.filter((name) => hasHook(name));
+      const places = hooked.map((name) => placeOf(name)!);
       if (hooked.length > 0) await store.write(disposingWrites(hooked)).flushed;
       for (const name of dying) this.collecting.set(name, DISPOSING);
-      await Promise.all(hooked.map((name) => this.dispose(placeOf(name), name)));
+      await Promise.all(hooked.map((name, i) => this.dispose(places[i]!, name)));
       return true;
     }
     if (this.first(1, (state) => state === DYING).length > 0) return false;
@@ -333,9 +343,8 @@ export class Collector {
     return true;
   }
 
-  private async dispose(place: Participant | null, name: NodeName): Promise<void> {
+  private async dispose(place: Participant, name: NodeName): Promise<void> {
     try {
-      if (place === null) throw gone();
       await place.dispose(name);
       this.stats.disposed++;
     } catch (thrown) {
@@ -463,8 +472,10 @@ export class Collector {
   }
 }
 
-function gone(): RpcError {
-  return new RpcError("disconnected", "process-lost", "the process of the object has ended");
+/** @param answers whether nobody there has reached any of them; null for none. */
+function verdictOf(answers: readonly (boolean | null)[]): Verdict {
+  if (answers.includes(false)) return "reached";
+  return answers.includes(null) ? "unknown" : "unreached";
 }
 
 /** For people and tools. */

@@ -11,7 +11,7 @@
 // nobody reaches ever after.
 //
 // A process that ends holds nothing. But one that is new may read in the store what is removed there a moment later, so it has to be
-// asked as well: a round in which one has come or gone does not count.
+// asked as well. A round does not count in which one has begun, whether it is still there or not.
 
 import { RpcError } from "../../base/errors.js";
 import type { Bytes } from "../storage/store.js";

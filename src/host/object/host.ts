@@ -351,6 +351,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       clock: parts.clock,
       namespaces: [...definitions.values()].filter((one) => one.collect).map(({ bytes }) => bytes),
       participants: () => [here],
+      begun: 1,
       grace: parts.limits.collectGrace,
       isPrivate: (node) => roots.isPrivate(node),
       isHeld: (name) => roots.isHeld(name),

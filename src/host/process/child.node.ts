@@ -50,6 +50,8 @@ interface Deferred<T> {
 export class Child {
   readonly loaded: Promise<ChildLoaded>;
   readonly ended: Promise<ChildEnd>;
+  /** Told just before it is told to begin. */
+  onStart: () => void = () => {};
   private readonly process: ChildProcess;
   private readonly load = deferred<ChildLoaded>();
   private readonly ready = deferred<void>();
@@ -94,6 +96,7 @@ export class Child {
   /** @returns when it does its work. @throws RpcError what it failed with (as a rejection). */
   async start(refused: readonly RefusedObject[]): Promise<void> {
     this.started = true;
+    this.onStart();
     this.say({ say: "start", refused });
     await this.ready.promise;
   }

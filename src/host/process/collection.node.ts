@@ -34,6 +34,8 @@ export class HostCollection {
   private readonly around: CollectionSurroundings;
   private readonly own: Participant;
   private readonly others = new Map<Child, Participant>();
+  /** How many of them were told to begin. */
+  private begun = 0;
   private parts = NOTHING;
   private names: ReadonlySet<string> = new Set();
   private collector: Collector | null = null;
@@ -46,6 +48,7 @@ export class HostCollection {
   /** A process was launched. It takes part from when it is told to begin until it is known to have ended. */
   add(child: Child): void {
     this.others.set(child, new ChildParticipant(child));
+    child.onStart = () => this.begun++;
     void child.ended.then(() => {
       this.others.delete(child);
       this.collector?.processEnded();
@@ -91,6 +94,7 @@ export class HostCollection {
   private makeCollector(): Collector {
     const { store, clock, placeOf, report } = this.around;
     const parts = (): CollectedParts => this.parts;
+    const begun = (): number => this.begun;
     const forgotten = new SavedStore(store, () => [], 0, this.roots);
     return new Collector({
       store,
@@ -102,6 +106,9 @@ export class HostCollection {
         return parts().limits.collectGrace ?? DEFAULT_HOST_LIMITS.collectGrace;
       },
       participants: () => this.participants(),
+      get begun() {
+        return begun();
+      },
       isPrivate: (node) => this.names.has(readNode(node).namespace),
       isHeld: (name) => this.roots.isHeld(name),
       placeOf: (name) => {
