@@ -25,7 +25,7 @@ options:
   --bind NAME=CLASS     objects of the exported CLASS as env.NAME (may be repeated); without any, and without a
                         configuration of them, each exported class that extends DurableObject by its own name
   --collect CLASS       objects of the exported CLASS have no names, and are collected when nobody can reach them
-                        (may be repeated); needs --processes 0
+                        (may be repeated)
   --var NAME[=TEXT]     a text as env.NAME (may be repeated); without TEXT that of the environment
   --address-header NAME the header in which a proxy before this tells the address of a client
   --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one

@@ -2,6 +2,7 @@
 // what is held; and what is reachable, as it really is.
 
 import {
+  type LiveRoots,
   type NodeName,
   nameOfNode,
   type Release,
@@ -26,12 +27,12 @@ import {
 import type { Bytes, Store, View } from "../../../../src/host/storage/store.js";
 import type { Rng } from "../../../model/rng.js";
 import { type Counts, noCounts } from "./counts.js";
+import { End, type Exported, type Said } from "./connections.js";
 import type { Fault } from "./faults.js";
 import {
   type Holder,
   idOf,
   joinReleases,
-  type Message,
   outsider,
   PRIVATE,
   Process,
@@ -40,10 +41,12 @@ import {
 } from "./process.js";
 import { withoutFaulty } from "./stores.js";
 
-export const PROCESSES = 3;
+/** Those that have objects; one more has none. */
+const WITH_OBJECTS = 3;
+export const FRONT = WITH_OBJECTS;
 const PUBLIC = "P";
 const KEYS = ["a", "b", "c"];
-const MOST_PRIVATE = 24;
+const MOST_PRIVATE = 40;
 const encoder = new TextEncoder();
 const ALL = { from: new Uint8Array(), to: Uint8Array.of(0xff) };
 
@@ -60,10 +63,14 @@ export class World {
   /** For so many steps the disk commits nothing. */
   slow = 0;
   disk: FaultyStore;
-  processes: Process[] = [];
+  /** By index; null where there is none now. */
+  processes: (Process | null)[] = [];
+  /** How many processes have begun, in all. */
+  begun = 0;
+  /** An object that alone holds somebody, in a value: by the next process of its place. */
+  private hidden: { readonly node: Bytes; readonly key: string } | null = null;
   private readonly objects: Bytes[];
   private outside: Holder[] = [];
-  private messages: Message[] = [];
   private sockets: Socket[] = [];
   private readsUnderWay: (() => void)[] = [];
   /** Whom somebody holds, whatever the host counts. */
@@ -86,13 +93,19 @@ export class World {
   begin(disk: FaultyStore): void {
     this.disk = disk;
     disk.hold = { commits: true, flushes: true };
-    for (const process of this.processes) process.end();
+    for (const process of this.alive) process.end();
     this.held = new Set();
-    this.messages = [];
     this.sockets = [];
     this.readsUnderWay = [];
-    this.processes = Array.from({ length: PROCESSES }, (_, index) => new Process(index));
-    this.outside = this.processes.map((process) => outsider(process));
+    this.hidden = null;
+    const all = Array.from({ length: WITH_OBJECTS + 1 }, (_, index) => new Process(index, true));
+    this.processes = all;
+    this.outside = all.map((process) => outsider(process));
+  }
+
+  /** Those that have begun, and have not ended. */
+  get alive(): Process[] {
+    return this.processes.filter((process) => process !== null);
   }
 
   // -- What is really so ---------------------------------------------------------------------------------------------
@@ -140,17 +153,19 @@ export class World {
   }
 
   private stub(process: Process, reference: ObjectReference): Stub {
+    return { reference, release: this.holdReference(process, reference), end: null };
+  }
+
+  private holdReference(process: Process, reference: ObjectReference, isCounted = true): Release {
     const node = nodeOfReference(reference);
     if (process.roots.isDoomed(node))
       this.violations.push("somebody got a reference to an object that is being collected");
-    const facetHolds = this.fault !== "parameters of facets";
-    const release = facetHolds
-      ? this.hold(process, heldByReference(reference))
-      : joinReleases([
-          this.hold(process, [node]),
-          this.hold(process, heldByReference(reference), false),
-        ]);
-    return { reference, release };
+    if (this.fault !== "parameters of facets")
+      return this.hold(process, heldByReference(reference), isCounted);
+    return joinReleases([
+      this.hold(process, [node], isCounted),
+      this.hold(process, heldByReference(reference), false),
+    ]);
   }
 
   private drop(holder: Holder, stub: Stub): void {
@@ -158,12 +173,18 @@ export class World {
     stub.release();
   }
 
-  processOf(node: Bytes): Process {
-    return this.processes[node.at(-1)! % PROCESSES]!;
+  /** Where an object runs; null while there is no such process, or it does not do its work yet. */
+  processOf(node: Bytes): Process | null {
+    const process = this.processes[node.at(-1)! % WITH_OBJECTS]!;
+    return process?.isReady === true ? process : null;
   }
 
-  private activate(node: Bytes): Holder {
+  private activate(node: Bytes): Holder | null {
     const process = this.processOf(node);
+    return process === null ? null : this.activateIn(process, node);
+  }
+
+  private activateIn(process: Process, node: Bytes): Holder {
     const name = nameOfNode(node);
     const known = process.active.get(name);
     if (known !== undefined) return known;
@@ -239,7 +260,10 @@ export class World {
   // -- What objects and others do ------------------------------------------------------------------------------------
 
   private get holders(): Holder[] {
-    return [...this.outside, ...this.processes.flatMap(({ active }) => [...active.values()])];
+    return [
+      ...this.outside.filter(({ isOver }) => !isOver),
+      ...this.alive.flatMap(({ active }) => [...active.values()]),
+    ];
   }
 
   private pick<T>(list: readonly T[]): T | undefined {
@@ -249,11 +273,21 @@ export class World {
   /** Somebody does something. */
   act(): void {
     const { rng } = this;
+    if (rng.chance(60)) this.carry();
+    // What is idle does not stay active for long.
+    const idle = this.pick(this.holders);
+    if (idle !== undefined && idle.node !== null && idle.stubs.length === 0) this.evict(idle);
+    if (this.hidden !== null && rng.chance(50)) return this.comeBack(this.hidden);
     if (this.condemned.size > 0 && rng.chance(80) && this.rescue()) return;
-    const holder = rng.chance(50) ? this.pick(this.holders)! : rng.recent(this.holders);
+    const all = this.holders;
+    // Those who have something to do something with, mostly.
+    const some = rng.chance(70) ? all.filter(({ stubs }) => stubs.length > 0) : all;
+    const holder = rng.chance(50) ? this.pick(some) : rng.recent(some);
+    // All processes may have ended.
+    if (holder === undefined) return;
     const stub = this.pick(holder.stubs);
     const inside = holder.node === null ? null : holder;
-    switch (rng.below(20)) {
+    switch (rng.below(21)) {
       case 0:
       case 1:
         return this.create(holder);
@@ -265,19 +299,19 @@ export class World {
       case 6:
       case 7:
       case 8:
-        return this.arrive();
+        return this.carry();
       case 9:
       case 10:
-        if (inside !== null && stub !== undefined) this.store(inside, stub);
+        if (inside !== null && stub !== undefined && rng.chance(60)) this.store(inside, stub);
         return;
       case 11:
         return inside === null ? this.wake() : this.remove(inside);
       case 12:
-        return inside === null ? this.arrive() : this.read(inside);
+        return inside === null ? this.carry() : this.read(inside);
       case 13:
         return this.readsUnderWay.splice(rng.below(this.readsUnderWay.length || 1), 1)[0]?.();
       case 14:
-        if (stub !== undefined) {
+        if (stub !== undefined && rng.chance(50)) {
           this.counts.drops++;
           this.drop(holder, stub);
         }
@@ -290,57 +324,116 @@ export class World {
         return this.savedReferences(holder, stub);
       case 18:
         return this.attachments(inside, stub);
+      case 19:
+        if (rng.chance(25)) this.loseConnection(this.pick([...holder.process.ends]));
+        return;
       default:
         return this.facet(holder, stub);
     }
   }
 
   /** Whoever has a reference to one who is condemned brings it elsewhere, and lets go of it. */
-  private rescue(): boolean {
+  rescue(): boolean {
     const isOne = ({ reference }: Stub): boolean =>
       heldByReference(reference).some((node) => this.condemned.has(nameOfNode(node)));
     const holder = this.pick(this.holders.filter(({ stubs }) => stubs.some(isOne)));
     const stub = holder?.stubs.find(isOne);
     if (holder === undefined || stub === undefined) return false;
     this.counts.rescues++;
+    const { process } = holder;
     if (this.rng.chance(70)) this.condemned = new Set();
-    const near = this.activate(
-      this.objects.find((node) => this.processOf(node) === holder.process)!,
-    );
-    switch (this.rng.below(6)) {
-      case 0:
-        this.send(holder, this.publicReference(), stub);
-        // All the way at once: it is held there before it is let go here.
-        for (const message = this.messages.at(-1)!; this.messages.includes(message);)
-          this.arrive(message);
-        break;
-      case 1:
-        this.send(holder, this.publicReference(), stub);
-        break;
-      case 2:
-        this.counts.puts++;
-        void this.write(near, this.pick(KEYS)!, [stub.reference]);
-        if (this.rng.chance(50)) this.disk.commit();
-        else this.slow = 60;
-        break;
-      case 3:
-        this.attach(near, stub);
-        break;
-      case 4:
-        this.makeFacet(holder, this.publicReference(), stub);
-        break;
-      default: {
-        // It is stored, read, and removed while the read is under way.
-        const key = this.pick(KEYS)!;
-        void this.write(near, key, [stub.reference]);
-        this.disk.commit();
-        this.beginRead(near, key);
-        void this.put(near, key, null);
-        this.disk.commit();
-      }
+    const nearby = this.objects.find((node) => this.processOf(node) === process);
+    const near = nearby === undefined ? null : this.activate(nearby);
+    const to = this.publicReference();
+    const what = near === null ? this.rng.below(6) : this.rng.below(10);
+    if (what === 0) {
+      // All the way at once: it is held there before it is let go here.
+      this.send(holder, to, stub);
+      while (this.dispatch(process));
+      this.carryAll(process);
+    } else if (what === 1) {
+      this.send(holder, to, stub);
+      this.slowDown(process);
+    } else if (what === 2) {
+      this.send(holder, to, stub);
+      while (this.dispatch(process));
+      this.slowDown(process);
+      // The message is all that is left of it.
+      for (const end of process.ends) if (this.rng.chance(50)) this.loseConnection(end);
+    } else if (what === 3) {
+      this.send(holder, stub.reference, null);
+      this.slowDown(process);
+    } else if (what === 4 || what === 5) this.give(process, stub);
+    else if (what === 6) {
+      this.counts.puts++;
+      void this.write(near!, this.pick(KEYS)!, [stub.reference]);
+      if (this.rng.chance(50)) this.disk.commit();
+      else this.slow = 60;
+    } else if (what === 7) this.attach(near!, stub);
+    else if (what === 8) this.makeFacet(holder, to, stub);
+    else {
+      // It is stored, read, and removed while the read is under way.
+      const key = this.pick(KEYS)!;
+      void this.write(near!, key, [stub.reference]);
+      this.disk.commit();
+      this.beginRead(near!, key);
+      void this.put(near!, key, null);
+      this.disk.commit();
     }
     if (holder.stubs.includes(stub)) this.drop(holder, stub);
     return true;
+  }
+
+  /** Somebody outside of all objects has got it, in another process. */
+  private give(process: Process, { reference }: Stub): void {
+    const others = this.outside.filter((one) => !one.isOver && one.process !== process);
+    const client = this.pick(others);
+    if (client === undefined) return;
+    const end = End.between(process, client.process);
+    client.stubs.push(this.import(end.other, this.export(end, reference)));
+    if (this.rng.chance(50)) this.loseConnection(this.rng.chance(50) ? end : end.other);
+  }
+
+  /** What a process has to say takes its time. */
+  private slowDown(process: Process): void {
+    process.slowUntil = this.now + 60;
+    for (const { other } of process.ends) other.slowUntil = this.now + 60;
+  }
+
+  /**
+   * An object that holds `name` is made to hold it in a value alone, and its process is to end: whoever it is that reads the value then,
+   * and takes it away, has not been asked.
+   *
+   * @returns the process.
+   */
+  hide(name: NodeName): Process | null {
+    const isOne = ({ reference }: Stub): boolean =>
+      heldByReference(reference).some((node) => nameOfNode(node) === name);
+    const holder = this.pick(
+      this.holders.filter(({ node, stubs }) => node !== null && stubs.some(isOne)),
+    );
+    if (holder === undefined) return null;
+    const key = this.pick(KEYS)!;
+    this.counts.puts++;
+    void this.write(holder, key, [holder.stubs.find(isOne)!.reference]);
+    this.disk.commit();
+    this.hidden = { node: holder.node!, key };
+    return holder.process;
+  }
+
+  private comeBack(hidden: { readonly node: Bytes; readonly key: string }): void {
+    const index = hidden.node.at(-1)! % WITH_OBJECTS;
+    if (this.processes[index] === null) this.restart(index);
+    const process = this.processes[index]!;
+    if (!process.isReady) this.ready(process);
+    this.hidden = null;
+    const holder = this.activateIn(process, hidden.node);
+    const value = this.view.get(keysOfNode(hidden.node).value(encoder.encode(hidden.key)));
+    for (const reference of this.references(value))
+      holder.stubs.push(this.stub(process, reference));
+    this.counts["read by a newcomer"]++;
+    void this.put(holder, hidden.key, null);
+    this.disk.commit();
   }
 
   private create(holder: Holder): void {
@@ -354,7 +447,8 @@ export class World {
     holder.stubs.push(this.stub(holder.process, reference));
     // From then on it has something stored.
     this.send(holder, reference, null);
-    this.arrive(this.messages.at(-1));
+    this.dispatch(holder.process);
+    this.carryAll(holder.process);
   }
 
   /** Somebody outside calls a public object. */
@@ -368,22 +462,23 @@ export class World {
   }
 
   private send(holder: Holder, to: ObjectReference, passed: Stub | null): void {
-    const counted = this.fault !== "references on their way";
-    const nodes = [
-      ...heldByReference(to),
-      ...(passed === null ? [] : heldByReference(passed.reference)),
-    ];
-    const release = this.hold(holder.process, nodes, counted);
-    this.messages.push({
-      from: holder.process,
-      to,
-      passed: passed?.reference ?? null,
-      release,
-      arrived: false,
-    });
+    const { process } = holder;
     this.counts.calls++;
+    if (this.processOf(nodeOfReference(to)) === process) {
+      const called = this.activateIn(process, nodeOfReference(to));
+      if (passed !== null) called.stubs.push(this.stub(process, passed.reference));
+    } else {
+      const isCounted = this.fault !== "calls on their way";
+      const release = this.hold(process, heldByReference(to), isCounted);
+      const params = passed && {
+        reference: passed.reference,
+        release: this.hold(process, heldByReference(passed.reference)),
+      };
+      process.outgoing.push({ to, call: { holder, release }, passed: params });
+      if (this.rng.chance(50)) this.dispatch(process);
+    }
     // Whoever passes something on often needs it no more.
-    if (passed !== null && this.rng.chance(50)) this.drop(holder, passed);
+    if (passed !== null && this.rng.chance(25)) this.drop(holder, passed);
   }
 
   private publicReference(): ObjectReference {
@@ -391,25 +486,137 @@ export class World {
     return { namespace: PUBLIC, id, name: undefined, facet: null };
   }
 
-  private arrive(message = this.pick(this.messages)): void {
-    if (message === undefined) return;
-    if (message.arrived) {
-      this.messages.splice(this.messages.indexOf(message), 1);
-      message.release();
-      return;
+  /** The first call of a process that waits for a connection is sent, if there is somebody to send it to. @returns whether it was. */
+  private dispatch(process: Process): boolean {
+    const first = process.outgoing[0];
+    if (first === undefined) return false;
+    const target = this.processOf(nodeOfReference(first.to));
+    if (target === null) {
+      this.counts["calls that waited for a process"]++;
+      return false;
     }
-    message.arrived = true;
-    const called = this.activate(nodeOfReference(message.to));
-    if (message.passed === null) return;
-    called.stubs.push(this.stub(called.process, message.passed));
-    if (called.process !== message.from) this.counts["passed between processes"]++;
+    process.outgoing.shift();
+    const { to, call, passed } = first;
+    this.counts["calls between processes"]++;
+    const end = End.between(process, target);
+    end.calls.add(call);
+    const given = passed === null ? null : this.export(end, passed.reference);
+    const nodes = [...heldByReference(to), ...(given ? heldByReference(given.reference) : [])];
+    const onItsWay = this.hold(target, nodes, false);
+    end.say({ kind: "call", to, passed: given, call, onItsWay });
+    passed?.release();
+    return true;
+  }
+
+  private export(end: End, reference: ObjectReference): Exported {
+    const isCounted = this.fault !== "references on their way";
+    const release = this.hold(end.process, heldByReference(reference), isCounted);
+    const exported = { reference, release };
+    end.exports.add(exported);
+    return exported;
+  }
+
+  /** Whoever has it is told whom it stands for, and holds that for himself. */
+  private import(end: End, exported: Exported): Stub {
+    const { reference } = exported;
+    const release = this.holdReference(end.process, reference, this.fault !== "imports");
+    const giveBack = (): void => end.say({ kind: "release", exported, onItsWay: () => {} });
+    return { reference, release: joinReleases([release, giveBack]), end };
+  }
+
+  /** Something is read, somewhere. */
+  private carry(): void {
+    const isSlow = ({ slowUntil }: { readonly slowUntil: number }): boolean => slowUntil > this.now;
+    const waiting = this.alive.filter((one) => one.outgoing.length > 0 && !isSlow(one));
+    if (waiting.length > 0 && this.rng.chance(20)) this.dispatch(this.pick(waiting)!);
+    const end = this.pick(
+      this.alive.flatMap(({ ends }) => [...ends].filter((one) => one.isReadable && !isSlow(one))),
+    );
+    if (end === undefined) return;
+    // What comes after its sender's end takes the longest.
+    if (end.other.isOver && this.rng.chance(85)) return;
+    this.receive(end);
+  }
+
+  /** All that a process has sent arrives. */
+  private carryAll(from: Process): void {
+    for (const { other } of from.ends) while (other.queue.length > 0) this.receive(other);
+  }
+
+  private receive(end: End): void {
+    const wasAfter = end.other.isOver;
+    const said = end.next();
+    if (said === null) return;
+    if (wasAfter) this.counts["read after the sender's end"]++;
+    this.heed(end, said);
+    said.onItsWay();
+  }
+
+  private heed(end: End, said: Said): void {
+    const { rng, counts } = this;
+    if (said.kind === "ask")
+      return end.say({ kind: "answered", done: said.done, onItsWay: () => {} });
+    if (said.kind === "answered") {
+      end.asked.delete(said.done);
+      return said.done();
+    }
+    if (said.kind === "release") {
+      counts["given back"]++;
+      end.exports.delete(said.exported);
+      return said.exported.release();
+    }
+    if (said.kind === "answer") {
+      counts.answers++;
+      const { holder, release } = said.call;
+      end.calls.delete(said.call);
+      for (const exported of said.given) {
+        const stub = this.import(end, exported);
+        if (holder.isOver || rng.chance(40)) stub.release();
+        else holder.stubs.push(stub);
+      }
+      return release();
+    }
+    const called = this.activateIn(end.process, nodeOfReference(said.to));
+    if (said.passed !== null) {
+      called.stubs.push(this.import(end, said.passed));
+      counts["passed between processes"]++;
+    }
+    const given = rng.chance(40) ? [this.export(end, said.to)] : [];
+    const result = rng.chance(20) ? this.pick(called.stubs) : undefined;
+    if (result !== undefined) given.push(this.export(end, result.reference));
+    const nodes = given.flatMap(({ reference }) => heldByReference(reference));
+    const onItsWay = this.hold(end.other.process, nodes, false);
+    end.say({ kind: "answer", call: said.call, given, onItsWay });
+  }
+
+  private loseConnection(end: End | undefined): void {
+    if (end === undefined) return;
+    this.counts["lost connections"]++;
+    end.close(this.rng);
+    if (this.rng.chance(20)) end.other.lose();
+  }
+
+  /** Resolves when what others had sent to a process is there. */
+  async arrived(process: Process): Promise<void> {
+    if (this.fault === "no fence") return;
+    const ends = [...process.ends];
+    if (ends.some(({ other }) => other.isOver)) this.counts["fences that waited"]++;
+    const asked = ends.map(
+      (end) =>
+        new Promise<void>((resolve) => {
+          end.asked.add(resolve);
+          end.say({ kind: "ask", done: resolve, onItsWay: () => {} });
+        }),
+    );
+    await Promise.all(asked);
   }
 
   private store(holder: Holder, stub: Stub): void {
     this.counts.puts++;
+    if (stub.end?.isOver === true) this.counts["stored from a lost connection"]++;
     const other = this.rng.chance(20) ? [this.pick(holder.stubs)!.reference] : [];
     void this.write(holder, this.pick(KEYS)!, [stub.reference, ...other]);
-    if (this.rng.chance(60)) this.drop(holder, stub);
+    if (this.rng.chance(40)) this.drop(holder, stub);
   }
 
   private remove(holder: Holder): void {
@@ -476,9 +683,10 @@ export class World {
     }
     const set = [...this.made.values()].filter((node) => this.alarmOf(keysOfNode(node)) !== null);
     const node = this.pick(set);
-    if (node === undefined) return;
+    const rung = node === undefined ? null : this.activate(node);
+    if (rung === null) return;
     this.counts["alarms rung"]++;
-    this.changeAlarm(this.activate(node), null);
+    this.changeAlarm(rung, null);
   }
 
   private alarmOf(keys: ObjectKeys): ReturnType<typeof readAlarm> {
@@ -503,7 +711,7 @@ export class World {
     );
   }
 
-  savedStore(process: Process): SavedStore {
+  savedStore(roots: LiveRoots): SavedStore {
     const leads = (record: Bytes): readonly Bytes[] => heldByReference(readReference(record));
     const { disk, fault } = this;
     const store: Store = {
@@ -512,7 +720,7 @@ export class World {
       write: (writes) => disk.write(withoutFaulty(writes, fault)),
       close: () => disk.close(),
     };
-    return new SavedStore(store, leads, 1000, process.roots);
+    return new SavedStore(store, leads, 1000, roots);
   }
 
   private savedReferences(holder: Holder, stub: Stub | undefined): void {
@@ -524,7 +732,7 @@ export class World {
       const release = this.hold(process, heldByReference(stub.reference), false);
       const expires = this.rng.chance(30) ? this.now + 200 : null;
       const entry = { record: referenceBytes(stub.reference), owner: null, expires };
-      void this.savedStore(process).put(key, entry).then(release);
+      void this.savedStore(process.roots).put(key, entry).then(release);
       return;
     }
     const there = [...this.saved].filter(
@@ -533,12 +741,13 @@ export class World {
     const found = this.pick(there);
     if (found === undefined) return;
     if (this.rng.chance(50)) {
+      const client = this.pick(this.outside.filter(({ isOver }) => !isOver));
+      if (client === undefined) return;
       this.counts.restored++;
-      const client = this.outside[0]!;
       client.stubs.push(this.stub(client.process, found[1]));
     } else {
       this.counts.revoked++;
-      void this.savedStore(process).delete(found[0]);
+      void this.savedStore(process.roots).delete(found[0]);
     }
   }
 
@@ -550,7 +759,7 @@ export class World {
     }
     const socket = this.pick(this.sockets);
     if (socket === undefined) return;
-    const woken = this.activate(socket.node);
+    const woken = this.activateIn(socket.process, socket.node);
     woken.stubs.push(this.stub(woken.process, socket.attached));
     if (this.rng.chance(50)) return;
     this.counts.detached++;
@@ -590,34 +799,56 @@ export class World {
   // -- Ends ----------------------------------------------------------------------------------------------------------
 
   /** A process ends. What it had given to the store is made: others' writes are behind it. */
-  kill(): Process {
+  kill(old = this.pick(this.alive)): void {
+    if (old === undefined) return;
     this.counts["killed processes"]++;
     this.disk.commit();
-    const index = this.rng.below(PROCESSES);
-    const old = this.processes[index]!;
-    const next = new Process(index);
-    this.processes[index] = next;
+    const { index } = old;
+    this.processes[index] = null;
     old.end();
+    // What is on its way to others is still theirs.
+    for (const end of [...old.ends]) end.close(this.rng);
     for (const entry of this.held) if (entry.process === old) this.held.delete(entry);
     for (const holder of [...old.active.values(), this.outside[index]!]) {
       holder.isOver = true;
       holder.stubs.splice(0);
     }
-    this.outside[index] = outsider(next);
-    this.messages = this.messages.filter(({ from }) => from !== old);
     this.sockets = this.sockets.filter(({ process }) => process !== old);
-    return next;
+  }
+
+  /** Another begins in the place of one that has ended. */
+  restart(index = this.pick([0, 1, 2, 3].filter((one) => this.processes[one] === null))): void {
+    if (index === undefined) return;
+    this.counts["restarted processes"]++;
+    this.begun++;
+    this.processes[index] = new Process(index, false);
+  }
+
+  /** It has read who is being collected, and does its work. */
+  ready(process = this.pick(this.alive.filter(({ isReady }) => !isReady))): void {
+    if (process === undefined) return;
+    const collecting = this.view.range({ from: Uint8Array.of(5, 2), to: Uint8Array.of(5, 3) });
+    if (this.fault !== "newcomers know nobody")
+      process.roots.doom(Array.from(collecting, ({ key }) => nameOfNode(key.slice(2))));
+    process.isReady = true;
+    this.outside[process.index] = outsider(process);
   }
 
   /** Everybody lets go of everything, as far as that goes now. @returns whether all is over. */
   wind(): boolean {
     this.disk.commit();
     this.disk.flush();
+    for (let index = 0; index <= FRONT; index++)
+      if (this.processes[index] === null) this.restart(index);
+    for (const process of this.alive) if (!process.isReady) this.ready(process);
     for (const read of this.readsUnderWay.splice(0)) read();
-    while (this.messages.length > 0) this.arrive();
+    for (const process of this.alive) {
+      while (this.dispatch(process));
+      for (const end of process.ends) while (end.isReadable) this.receive(end);
+    }
     for (const { release } of this.sockets.splice(0)) release();
     for (const node of this.made.values())
-      if (this.alarmOf(keysOfNode(node)) !== null) this.changeAlarm(this.activate(node), null);
+      if (this.alarmOf(keysOfNode(node)) !== null) this.changeAlarm(this.activate(node)!, null);
     let over = true;
     for (const holder of this.holders) {
       if (holder.busy > 0) over = false;
@@ -629,7 +860,7 @@ export class World {
 
   /** A [dispose] hook of the object, or what it does with those whom it holds. */
   async runHook(node: Bytes, isGone: (name: NodeName) => boolean): Promise<void> {
-    const process = this.processOf(node);
+    const process = this.processOf(node)!;
     const holder = outsider(process);
     for (const key of KEYS)
       for (const reference of this.references(
@@ -646,8 +877,10 @@ export class World {
     for (const stub of holder.stubs) {
       if (process.isOver) break;
       await this.write(own, "b", [stub.reference]);
-      if (this.rng.chance(50) && !process.isOver)
-        void this.write(this.activate(this.objects[0]!), "c", [stub.reference]);
+      // It stores whom it holds with another, of its own process.
+      const near = this.objects.find((one) => this.processOf(one) === process);
+      if (this.rng.chance(50) && !process.isOver && near !== undefined)
+        void this.write(this.activateIn(process, near), "c", [stub.reference]);
     }
     for (const { release } of holder.stubs.splice(0)) release();
   }
