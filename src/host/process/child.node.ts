@@ -57,6 +57,8 @@ export class Child {
   private readonly ready = deferred<void>();
   private readonly questions = new Map<number, Deferred<unknown>>();
   private lastNumber = 0;
+  /** That it has ended. */
+  private lost: RpcError | null = null;
   private started = false;
   private taken = (): void => {};
   private lastWords: Partial<Blame> = {};
@@ -125,11 +127,12 @@ export class Child {
     return done;
   }
 
-  /** @throws RpcError what the question failed with; process-lost when it ends meanwhile (as a rejection). */
+  /** @throws RpcError what the question failed with; process-lost when it has ended, or ends meanwhile (as a rejection). */
   ask(question: Question): Promise<unknown> {
     const number = ++this.lastNumber;
     const asked = deferred<unknown>();
-    this.questions.set(number, asked);
+    if (this.lost !== null) asked.reject(this.lost);
+    else this.questions.set(number, asked);
     this.say({ say: "ask", number, question });
     return asked.promise;
   }
@@ -187,7 +190,8 @@ export class Child {
   private over(signal: string): ChildEnd {
     const { deed, stack, namespace, id, name } = this.lastWords;
     const how = deed === undefined ? signal : `${signal}, since ${deed}`;
-    this.fail(new RpcError("disconnected", "process-lost", `the process ended: ${how}`));
+    this.lost = new RpcError("disconnected", "process-lost", `the process ended: ${how}`);
+    this.fail(this.lost);
     const known = deed !== undefined && namespace !== undefined && id !== undefined;
     return { how, stack: stack ?? "", blame: known ? { namespace, id, name, deed, stack } : null };
   }

@@ -6,7 +6,7 @@ import { addCounts, EVENTS, noCounts } from "./model/counts.js";
 import { type Fault, FAULTS } from "./model/faults.js";
 import { run } from "./model/run.js";
 
-const SEEDS = Number(process.env["CAPSTAN_COLLECT_SEEDS"] ?? 200);
+const SEEDS = Number(process.env["CAPSTAN_COLLECT_SEEDS"] ?? 100);
 /** A planted fault is found within so many. */
 const SEEDS_OF_A_FAULT = 1000;
 const PATIENCE = 600_000;

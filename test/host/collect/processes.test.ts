@@ -217,7 +217,8 @@ async function threeProcesses() {
         using part = env.PARTS.create();
         if (slotOfStub(part) !== slot) continue;
         await part.put("name", `of ${slot}`);
-        return void (await owner.keep(part as never));
+        await owner.keep(part as never);
+        return;
       }
     },
     /** Lets objects be evicted, and collects what nobody holds. @returns how many are gone. */

@@ -9,7 +9,6 @@ export const FAULTS = {
   "a stale second look": "the store is read as it was before all were condemned",
   "pending writes": "values that the store does not show yet hold nobody",
   "reads under way": "what a read gives that began before the round is not waited for",
-  "references on their way": "a reference that was sent is held by nobody until it arrives",
   "calls on their way": "whom a call is made on is held by nobody until it arrives",
   imports: "who is told whom a capability stands for does not count it",
   "no fence": "what a process had sent that has ended is not waited for",

@@ -20,7 +20,8 @@ import type { Counts, EventName } from "./counts.js";
 import type { Fault } from "./faults.js";
 import { CollectorStore } from "./stores.js";
 import { PRIVATE, type Process } from "./process.js";
-import { FRONT, World } from "./world.js";
+import { FRONT } from "./state.js";
+import { World } from "./world.js";
 
 const STEPS = 6000;
 const GRACE = 10;
