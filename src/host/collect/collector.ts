@@ -110,6 +110,7 @@ export class Collector {
   private readonly untold = new Set<NodeName>();
   /** While all are looked at: whom some process held when that began. */
   private held: ReadonlySet<NodeName> = new Set();
+  /** Whether there is something that has to wait for a process. */
   private isWaiting = false;
   private pass: AsyncGenerator<NodeName> | null = null;
   private passAt = -Infinity;
@@ -252,7 +253,8 @@ export class Collector {
       this.suspects.delete(name);
       this.stats.raced++;
     }
-    // Else it stays suspected, and is looked at soon.
+    // It stays suspected, and is looked at soon.
+    else this.isWaiting = true;
   }
 
   private async unreachable(name: NodeName): Promise<Set<NodeName> | null> {
@@ -370,13 +372,13 @@ export class Collector {
     const held = await Promise.all(this.around.participants().map((one) => one.held()));
     this.held = new Set(held.flat());
     try {
-      return await this.report(options);
+      return await this.look(options);
     } finally {
       this.held = new Set();
     }
   }
 
-  private async report({ dryRun, grace }: CollectOptions): Promise<CollectionReport> {
+  private async look({ dryRun, grace }: CollectOptions): Promise<CollectionReport> {
     const looked = new Set<NodeName>();
     const unreachable = new Set<NodeName>();
     const collected = new Set(this.collecting.keys());

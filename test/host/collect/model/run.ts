@@ -394,7 +394,7 @@ class Run {
       // It is stored where nobody is asked.
       const process = world.hide(name);
       if (process !== null) this.kill(process);
-    } else if (!this.inRound && this.rng.chance(20)) {
+    } else if (!this.inRound && this.rng.chance(60)) {
       world.condemned = new Set([name]);
       world.rescue();
       world.condemned = new Set();
