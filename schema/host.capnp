@@ -2,6 +2,10 @@
 
 @0xf16c1d2b8a3e4c59;
 
+# Beside what rpc.capnp has, a CapDescriptor has a second pointer: the stored form of the reference that the capability stands for, as Data
+# (src/host/references/reference.ts); and a Call that was made in a critical section of an object a fourth one: JSON, as Data, a list of the
+# gates that it came by, the last first, each a list of its name and the names of the sections (src/host/gates/far.ts).
+
 interface HostedObjects @0xd2f0a7c48be14d36 {
   # The bootstrap capability of an object process.
 

@@ -30,6 +30,8 @@ options:
   --address-header NAME the header in which a proxy before this tells the address of a client
   --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one
   --connections N       how many connections there may be at a time; by default 10000
+  --yield-time SECONDS  how long the code of an object may run without yielding; then the object is named and its process
+                        replaced; by default 10. 0: for ever
   --grace SECONDS       how long what is under way may take when it is to end; by default 10
   --json                print events on stdout, one JSON text a line: serving, process
   -h, --help            this text
@@ -147,6 +149,7 @@ function parse(args: string[]): Job | null {
     var: { type: "string", multiple: true },
     "address-header": { type: "string" },
     grace: { type: "string" },
+    "yield-time": { type: "string" },
     connections: { type: "string" },
     processes: { type: "string" },
     json: { type: "boolean" },
@@ -158,6 +161,7 @@ function parse(args: string[]): Job | null {
   if (values["no-config"] === true && values.config !== undefined)
     throw new Misuse("--config and --no-config contradict each other");
   const port = number(values.port, "--port", 65_535);
+  const yieldTime = number(values["yield-time"], "--yield-time", 86_400);
   const grace = number(values.grace, "--grace", 86_400) ?? DEFAULT_GRACE;
   const bound = (values.bind ?? []).map((text) => pair(text, "--bind", "CLASS"));
   const vars = (values.var ?? []).map((text) => pair(fromEnvironment(text), "--var", "TEXT"));
@@ -176,6 +180,7 @@ function parse(args: string[]): Job | null {
     addressHeader: values["address-header"] ?? null,
     processes: number(values.processes, "--processes", MOST_SLOTS) ?? 1,
     connections: number(values.connections, "--connections", 1_000_000),
+    yieldTime: yieldTime === undefined ? undefined : yieldTime * 1000,
     json: values.json === true,
     grace: grace * 1000,
   };

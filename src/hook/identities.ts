@@ -1,4 +1,4 @@
-// Role: what vats that trust each other say of a capability beside passing it: who it is, in words of their own.
+// Role: what vats that trust each other say beside the protocol, in words of their own: who a capability is, and who calls.
 // State: none. Must not know: what is said, or what it is good for.
 //
 // A capability goes from vat to vat as it always does, and order, embargoes and lifetimes are those of any other. What is said
@@ -7,6 +7,7 @@
 // of a stranger nothing is taken.
 
 import type { RpcError } from "../base/errors.js";
+import type { Origin } from "../base/origin.js";
 import type { Hook } from "./hook.js";
 
 /** One for each connection between vats that trust each other. */
@@ -20,6 +21,10 @@ export interface Identities {
    * @returns called once, when nobody here holds the capability any more, also if its connection ended long before; null for nothing.
    */
   note(hook: Hook, identity: Uint8Array): (() => void) | null;
+  /** What to say of who makes a call; null for nothing. It does not throw. */
+  caller?(origin: Origin): Uint8Array | null;
+  /** Who makes a call, by what the peer says of it; null for nobody known. It does not throw. */
+  calledBy?(said: Uint8Array): Origin | null;
   /** What a failure that came from the peer is here. It does not throw. */
   heard?(error: RpcError): RpcError;
 }

@@ -4,14 +4,39 @@
 import { RpcError } from "../base/errors.js";
 import type { Export } from "./exports.js";
 
-/**
- * Which half of such an exchange a connection is: `asks` sends everything in one go and then only listens; `answers` hears
- * it and then only answers.
- */
-export type BatchSide = "asks" | "answers";
+/** Which half of such an exchange a connection is. Handed in, so that who makes no batches does not load their rules. */
+export interface BatchSide {
+  /** Whether all that is ever asked is asked in one go. */
+  readonly asksOnce: boolean;
+  /** Why no call can be sent; null when one can. */
+  refusesCalls(): RpcError | null;
+  /** Looks at the objects of ours that a call is about to take with it. @throws RpcError no-callbacks. */
+  exports(counted: readonly Export[] | null): void;
+  /** Why every reference breaks when it is over. */
+  over(): RpcError;
+}
+
+/** Sends everything in one go and then only listens: an object of ours in it has left before it could be called. */
+export const BATCH_CLIENT: BatchSide = {
+  asksOnce: true,
+  refusesCalls: () => null,
+  exports(counted) {
+    // One that is broken is never called: the peer is told its error.
+    if (counted?.some((entry) => entry.hook.brokenBy === null)) throw noCallbacks();
+  },
+  over: batchOver,
+};
+
+/** Hears everything and then only answers. */
+export const BATCH_SERVER: BatchSide = {
+  asksOnce: false,
+  refusesCalls: noCallbacks,
+  exports() {},
+  over: batchOver,
+};
 
 /** Why the peer of a batch cannot be called: one who asks is not there to be asked. */
-export function noCallbacks(): RpcError {
+function noCallbacks(): RpcError {
   return new RpcError(
     "unimplemented",
     "no-callbacks",
@@ -33,16 +58,10 @@ export function batchLeft(): RpcError {
 }
 
 /** Why every reference of a batch breaks when its response has been read. */
-export function batchOver(): RpcError {
+function batchOver(): RpcError {
   return new RpcError(
     "disconnected",
     "batch-over",
     "the HTTP batch is over, and no reference outlives its batch: open another, and ask for the object again",
   );
-}
-
-/** Refuses objects of ours in a call that has left before they could be called. @throws RpcError no-callbacks. */
-export function refuseExports(counted: readonly Export[] | null): void {
-  // One that is broken is never called: the peer is told its error.
-  if (counted?.some((entry) => entry.hook.brokenBy === null)) throw noCallbacks();
 }

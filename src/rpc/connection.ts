@@ -342,11 +342,10 @@ export class Connection {
       answer.fail(error ?? (target as RpcError));
       return;
     }
-    answer.start(
-      target,
-      new CallRequest(reader.interfaceHi, reader.interfaceLo, reader.methodId, payload),
-      bytes,
-    );
+    const { interfaceHi, interfaceLo, methodId, origin } = reader;
+    const request = new CallRequest(interfaceHi, interfaceLo, methodId, payload);
+    if (origin !== null) request.origin = state.identities!.calledBy?.(origin) ?? null;
+    answer.start(target, request, bytes);
   }
 
   /** Whether what the Call is addressed to reads its params inside the call. */

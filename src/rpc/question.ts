@@ -15,7 +15,6 @@ import {
   samePath,
 } from "../hook/results.js";
 import { DescriptorKind, SendResultsTo, TargetKind } from "../wire/descriptors.js";
-import { refuseExports } from "./batch.js";
 import { drainingError, refusesOutgoing } from "./drain.js";
 import { announceNew, describeCaps, type Export, releaseExports } from "./exports.js";
 import { FIRST_PIPELINE_QUESTION, type QuestionId } from "./ids.js";
@@ -474,7 +473,7 @@ export function sendCall(
     if (!state.alive) throw state.error!;
     state.descriptors.reset();
     if (params.caps.length > 0) counted = describeCaps(state, params.caps, null);
-    if (state.batch !== null) refuseExports(counted);
+    state.batch?.exports(counted);
     question = openQuestion(state, isTail, pipelineOnly);
     state.writer.call(
       question.id,
@@ -488,6 +487,7 @@ export function sendCall(
       isTail ? SendResultsTo.yourself : SendResultsTo.caller,
       content,
       state.descriptors,
+      request.origin === null ? null : (state.identities?.caller?.(request.origin) ?? null),
     );
   } catch (thrown) {
     releaseExports(counted);

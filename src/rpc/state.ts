@@ -11,7 +11,7 @@ import { Descriptors } from "../wire/descriptors.js";
 import { MessageWriter } from "../wire/message-writer.js";
 import type { Outbox } from "../wire/outbox.js";
 import type { Answer } from "./answer.js";
-import { type BatchSide, noCallbacks } from "./batch.js";
+import type { BatchSide } from "./batch.js";
 import type { Embargo } from "./embargo.js";
 import type { Export } from "./exports.js";
 import { FlowGate } from "./flow-gate.js";
@@ -115,7 +115,7 @@ export class ConnectionState implements Lifeline {
     this.now = options.now;
     this.batch = options.batch;
     this.identities = options.identities;
-    this.noCalls = options.batch === "answers" ? noCallbacks() : null;
+    this.noCalls = options.batch?.refusesCalls() ?? null;
     this.fail = options.fail;
     const { outbox, limits, sendTrace, redactError } = options;
     this.writer = new MessageWriter(outbox, limits, sendTrace, redactError);
@@ -134,7 +134,7 @@ export class ConnectionState implements Lifeline {
 
   /** Whether what is asked of the peer is asked in one go, and nothing after it. */
   get asksOnce(): boolean {
-    return this.batch === "asks";
+    return this.batch?.asksOnce === true;
   }
 
   get alive(): boolean {

@@ -69,6 +69,8 @@ export class TailTrial extends LocalResults {
 
 /** A request like `request`, with references of its own, that asks for its results. */
 export function secondTry(request: CallRequest): CallRequest {
-  const { interfaceHi, interfaceLo, methodId, params, flags } = request;
-  return new CallRequest(interfaceHi, interfaceLo, methodId, params.own().share(), flags);
+  const { interfaceHi, interfaceLo, methodId, params, flags, origin } = request;
+  const again = new CallRequest(interfaceHi, interfaceLo, methodId, params.own().share(), flags);
+  again.origin = origin;
+  return again;
 }

@@ -2,6 +2,7 @@
 // State: per request, its session and its timer. Must not know: Node, which server hears the requests.
 
 import { RpcError } from "../base/errors.js";
+import { BATCH_SERVER } from "../rpc/batch.js";
 import { joinBytes } from "../base/bytes.js";
 import { BATCH_TYPE, isBatchType } from "../transport/http.js";
 import { HttpResponseTransport } from "../transport/http-response.js";
@@ -264,7 +265,7 @@ function answering(transport: HttpResponseTransport, options: BatchServerOptions
     transport.onInputEnd = () => ask(false);
     return ask;
   };
-  const session: Session = new Session(transport, { ...options, turnEnd }, "answers");
+  const session: Session = new Session(transport, { ...options, turnEnd }, BATCH_SERVER);
   return session;
 }
 

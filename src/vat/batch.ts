@@ -1,7 +1,7 @@
 // Role: opens the asking half of an HTTP batch: a session whose first turn that wants an answer is its only one.
 // State: none beside the session's. Must not know: Node.
 
-import { batchLeft } from "../rpc/batch.js";
+import { BATCH_CLIENT, batchLeft } from "../rpc/batch.js";
 import { type HttpRequestOptions, HttpRequestTransport } from "../transport/http-request.js";
 import { Session, type SessionOptions } from "./session.js";
 import type { TurnEnd } from "./turn.js";
@@ -35,6 +35,6 @@ export function openBatch(url: string, options: BatchOptions = {}): Session {
       asked = true;
     };
   };
-  const session: Session = new Session(transport, { ...options, turnEnd }, "asks");
+  const session: Session = new Session(transport, { ...options, turnEnd }, BATCH_CLIENT);
   return session;
 }

@@ -6,7 +6,7 @@
 import { RpcError } from "../base/errors.js";
 import type { Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
-import { batchOver, type BatchSide } from "../rpc/batch.js";
+import type { BatchSide } from "../rpc/batch.js";
 import { Connection, type ConnectionOptions } from "../rpc/connection.js";
 import type { Pressure } from "../hook/hook.js";
 import { Heartbeat, type HeartbeatOwner } from "../transport/heartbeat.js";
@@ -177,7 +177,7 @@ export class Link implements TransportHandler, HeartbeatOwner, Pressure {
   closed(error: RpcError | null): void {
     this.transportClosed = true;
     if (this.connection.error === null) this.orderly = error === null;
-    this.connection.disconnected(error ?? (this.settings.batch === null ? null : batchOver()));
+    this.connection.disconnected(error ?? this.settings.batch?.over() ?? null);
     this.stopTimers();
     clearTimeout(this.graceTimer);
     this.settings.scheduler.drain();

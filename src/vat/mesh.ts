@@ -8,7 +8,6 @@ import { type ErrorRedactor, RpcError } from "../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import { Scheduler } from "../base/scheduler.js";
 import type { ValueTypes } from "../cap/dynamic/values/types.js";
-import type { Hook } from "../hook/hook.js";
 import type { Identities } from "../hook/identities.js";
 import type { BootstrapSource } from "../rpc/bootstrap.js";
 import { Connection } from "../rpc/connection.js";
@@ -232,9 +231,4 @@ export class Mesh {
     if (vat === undefined) throw new Error(`there is no vat called ${name}`);
     return vat;
   }
-}
-
-/** A hook released and nothing else kept: shorthand for tests that hold many. */
-export function releaseAll(...hooks: (Hook | null | undefined)[]): void {
-  for (const hook of hooks) hook?.release();
 }

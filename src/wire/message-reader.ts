@@ -78,7 +78,9 @@ export class MessageReader {
   /** Bytes of the frame, header included. */
   frameBytes = 0;
 
-  /** Whether the peer is trusted to say what capabilities are; see hook/identities.ts. */
+  /** Of call: what the peer says of who makes it; null for nothing, and while {@link identities} is false. A copy. */
+  origin: Uint8Array | null = null;
+  /** Whether the peer is trusted to say what capabilities are, and who calls; see hook/identities.ts. */
   identities = false;
   private readonly limits: Limits;
   private readonly p = new PointerReader("malformed-message");
@@ -295,9 +297,17 @@ export class MessageReader {
     this.allowThirdPartyTailCall = (flags & 1) !== 0;
     this.noPromisePipelining = (flags & 2) !== 0;
     this.onlyPromisePipeline = (flags & 4) !== 0;
+    this.origin = this.said(body, 3);
     this.readTarget(body);
     p.enter(this.b, body, 1);
     this.readPayload(this.b);
+  }
+
+  /** What a trusted peer says in pointer `index` of a struct. */
+  private said(ref: StructRef, index: number): Uint8Array | null {
+    const p = this.p;
+    if (!this.identities || !p.enterBytes(ref, index)) return null;
+    return p.frame.bytes.slice(p.pos, p.pos + p.count);
   }
 
   private readReturn(body: StructRef): void {
@@ -383,10 +393,7 @@ export class MessageReader {
     const caps = this.caps;
     const kind = p.u16(entry, 0);
     this.capUnknown[caps.count] = false;
-    const identity =
-      this.identities && p.enterBytes(entry, 1)
-        ? p.frame.bytes.slice(p.pos, p.pos + p.count)
-        : null;
+    const identity = this.said(entry, 1);
     if (kind === DescriptorKind.receiverAnswer) {
       p.enter(entry, entry, 0);
       const id = p.u32(entry, 0);

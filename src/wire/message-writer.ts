@@ -41,6 +41,7 @@ export const STRUCT_1_2 = 1 | (2 << 16);
 const STRUCT_1_3 = 1 | (3 << 16);
 const STRUCT_2_1 = 2 | (1 << 16);
 const STRUCT_3_3 = 3 | (3 << 16);
+const STRUCT_3_4 = 3 | (4 << 16);
 
 const NO_WORDS = new Int32Array(0);
 
@@ -114,6 +115,7 @@ export class MessageWriter {
   /**
    * @param flags bits of {@link CallFlag}. @param sendResultsTo 0 caller, 1 yourself.
    * @param params what {@link leaving} gave; referenced, not copied, when large and not borrowed. @param descriptors their capTable.
+   * @param origin what is said of who makes it, between vats that trust each other: a fourth pointer of `Call`.
    */
   call(
     questionId: number,
@@ -127,12 +129,14 @@ export class MessageWriter {
     sendResultsTo: number,
     params: Content,
     descriptors: Descriptors,
+    origin: Uint8Array | null = null,
   ): void {
     const target = targetWords(targetKind, path);
-    const before = 6 + target + 2 + tableWords(descriptors);
+    const said = origin === null ? 0 : 1 + dataWords(origin);
+    const before = 6 + said + target + 2 + tableWords(descriptors);
     const apart = isApart(params) ? params : null;
     const words = apart === null ? before + params.bytes.length / 8 - 1 : before;
-    const k = this.open(MessageTag.call, STRUCT_3_3, words, apart);
+    const k = this.open(MessageTag.call, said === 0 ? STRUCT_3_3 : STRUCT_3_4, words, apart);
     const w = this.w;
     w[k] = questionId;
     w[k + 1] = (methodId & 0xffff) | (sendResultsTo << 16);
@@ -140,14 +144,16 @@ export class MessageWriter {
     w[k + 3] = interfaceHi;
     w[k + 4] = flags;
     w[k + 5] = 0;
-    w[k + 6] = 2 << 2;
+    w[k + 6] = (2 + said) << 2;
     w[k + 7] = STRUCT_1_1;
-    w[k + 8] = (target + 1) << 2;
+    w[k + 8] = (target + 1 + said) << 2;
     w[k + 9] = STRUCT_0_2;
     w[k + 10] = 0;
     w[k + 11] = 0;
-    this.target(k + 12, targetKind, targetId, path);
-    this.payload(k + 12 + target * 2, params, descriptors, apart);
+    if (said > 0) this.data(k + 12, k + 14, origin);
+    const at = k + 12 + said * 2;
+    this.target(at, targetKind, targetId, path);
+    this.payload(at + target * 2, params, descriptors, apart);
     this.closeWith(words, apart);
   }
 

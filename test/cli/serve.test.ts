@@ -368,6 +368,30 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     expect([status, stderr]).toEqual([0, taken + taken]);
   });
 
+  it("names an object that does not yield for as long as it may, and serves it again", async () => {
+    put(
+      "spin.ts",
+      `import { DurableObject } from "cloudflare:workers";
+      export class Room extends DurableObject {
+        async spin() { await this.ctx.storage.get("x"); for (;;); }
+        hello() { return "hello"; }
+      }
+      export default {
+        async fetch(request, env) {
+          const room = env.Room.getByName("lobby");
+          if (request.url.endsWith("/spin")) return new Response(await room.spin());
+          return new Response(await room.hello());
+        },
+      };`,
+    );
+    const served = await serve("spin.ts", "--port", "0", "--yield-time", "1");
+    expect((await get(`${served.url}/spin`)).status).toBe(500);
+    await served.said("Room/lobby ended the process: it did not yield for 1000 ms");
+    expect(await (await get(served.url)).text()).toBe("hello");
+    const { status } = await served.end("SIGTERM");
+    expect(status).toBe(0);
+  });
+
   it("ends at the second signal, whatever is under way", async () => {
     put(
       "never.ts",

@@ -1,10 +1,12 @@
 // What vats that trust each other say of capabilities beside passing them: hook/identities.ts.
 
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import type { Origin } from "../../src/base/origin.js";
+import { Scheduler } from "../../src/base/scheduler.js";
 import type { Hook } from "../../src/hook/hook.js";
 import type { Identities } from "../../src/hook/identities.js";
 import { PromiseHook } from "../../src/hook/promise.js";
-import { type Method, payload, Recorder, tell } from "../support/objects.js";
+import { type Method, payload, Recorder, request, tell } from "../support/objects.js";
 import { World } from "../support/world.js";
 
 /** Remembers what it is told, and says what it knows: what it was told as well. */
@@ -152,4 +154,70 @@ it("comes with results", () => {
   expect(known.a.names.get(result.caps[0]!.resolved())).toBe("b's");
   result.release();
   end();
+});
+
+describe("who calls", () => {
+  /** An origin that is only known by its name. */
+  class Caller implements Origin {
+    readonly scheduler = new Scheduler();
+    readonly name: string;
+    constructor(name: string) {
+      this.name = name;
+    }
+  }
+
+  class Telling extends Known {
+    caller(origin: Origin): Uint8Array | null {
+      const { name } = origin as Caller;
+      return name === "" ? null : new TextEncoder().encode(name);
+    }
+    calledBy(said: Uint8Array): Origin | null {
+      const name = new TextDecoder().decode(said);
+      return name === "unheard" ? null : new Caller(name);
+    }
+  }
+
+  /** Vats a, b and c, of which those named in `trusting` trust; c has an object that notes who calls it. */
+  function callers(trusting: string) {
+    const heard: (string | null)[] = [];
+    const note: Method = (call, value) => {
+      expect(value).toBe(7);
+      heard.push(call.origin === null ? null : (call.origin as Caller).name);
+      call.returns(payload(value));
+    };
+    const made = new World({ a: { 0: note }, b: { 0: note }, c: { 0: note } }, (name) =>
+      trusting.includes(name) ? { identities: new Telling() } : {},
+    );
+    const call = (hook: Hook, name: string | null, ...caps: Hook[]): void => {
+      const made = request(0, 7, ...caps);
+      if (name !== null) made.origin = new Caller(name);
+      hook.call(made).cancel();
+    };
+    return { made, heard, call };
+  }
+
+  it("goes with the call, in order, whatever else is in it", () => {
+    const { made, heard, call } = callers("ab");
+    const b = made.bootstrap("a", "b");
+    call(b, "first");
+    call(b, null);
+    call(b, "a name of more than a word", made.object("a", new Recorder()), b.addRef());
+    call(b, "");
+    call(b, "unheard");
+    call(b, "last");
+    made.settle();
+    expect(heard).toEqual(["first", null, "a name of more than a word", null, null, "last"]);
+    made.end();
+  });
+
+  it("is neither said by who does not trust, nor taken from one", () => {
+    for (const trusting of ["a", "b"]) {
+      const { made, heard, call } = callers(trusting);
+      const b = made.bootstrap("a", "b");
+      call(b, "first");
+      made.settle();
+      expect(heard).toEqual([null]);
+      made.end();
+    }
+  });
 });

@@ -23,14 +23,20 @@ import { isTarget } from "./target.js";
 import { type StubOptions, type Terms, termsOf } from "./terms.js";
 import type * as types from "./types.js";
 
+interface More {
+  id: number;
+  disposedAt?: string | undefined;
+  watches: (() => void)[];
+  /** Its `fetch`, where that asks by HTTP. */
+  fetch?: object;
+}
+
 /** A reference that a user holds. */
 class Stub extends Root implements Referable {
   readonly terms: Terms;
   private hook: Hook | null;
-  /** What few stubs have, made when it is needed. */
-  private more: { id: number; disposedAt?: string | undefined; watches: (() => void)[] } | null =
-    null;
-  private fetch: object | undefined;
+  /** What few stubs have, made when it is needed: there may be a hundred thousand. */
+  private more: More | null = null;
 
   /** Takes `hook` over. */
   constructor(hook: Hook, terms: Terms) {
@@ -65,8 +71,10 @@ class Stub extends Root implements Referable {
 
   override fetcher(): object | undefined {
     const fetcher = this.hook?.resolved().fetcher ?? null;
-    if (fetcher !== null) this.fetch ??= async (...args: unknown[]) => fetcher(this.live, args);
-    return this.fetch;
+    const known = this.more?.fetch;
+    if (fetcher === null || known !== undefined) return known;
+    const more = (this.more ??= { id: 0, watches: [] });
+    return (more.fetch = async (...args: unknown[]) => fetcher(this.live, args));
   }
 
   then(): Promise<unknown> {

@@ -1,5 +1,5 @@
 // Role: finds out whether something that is about to wait would wait for itself, and says along which way.
-// State: none. Must not know: what is waited for.
+// State: none. Must not know: what is waited for, other processes: what is seen here is what waits in this one (waits.ts).
 //
 // A section waits for the calls that its code makes. A call waits before a gate for the section that has closed it. So
 // there is a graph of two kinds of edges: from a section to what waits and was caused by it, and from what waits to the section
@@ -7,7 +7,7 @@
 // without awaiting it; that cannot be seen, so such a call fails as well when it comes back.
 
 import { RpcError } from "../../base/errors.js";
-import type { Frame, InputGate } from "./input-gate.js";
+import type { Frame } from "./input-gate.js";
 import { type Section, sectionsOf, type Waiter } from "./section.js";
 
 /**
@@ -27,6 +27,11 @@ export function cycleOf(waiter: Waiter): RpcError | null {
     ...between(last.section, waiter),
     ...route.slice(0, -1).flatMap(({ names }) => names),
   ];
+  return cycleError(names);
+}
+
+/** @param names of the gates on the way, the first and the last being the same. */
+export function cycleError(names: readonly string[]): RpcError {
   const message =
     `the call would wait for itself: ${names.join(" -> ")}; each waits for the next inside of a critical section ` +
     `(blockConcurrencyWhile): make the call outside of it`;
@@ -59,12 +64,12 @@ function search(section: Section, causes: ReadonlySet<Section>, seen: Set<Sectio
 
 /** The gates from that of `section` to the one that `waiter` stands before, by the calls in between. */
 function between(section: Section, waiter: Waiter): string[] {
-  const gates: InputGate[] = [waiter.gate];
+  const names = [waiter.gate.name];
   for (let at: Frame | null = waiter.from; at !== null; at = at.from) {
-    gates.unshift(at.gate);
+    names.unshift(at.gate.name);
     if (isWithin(at.section, section)) break;
   }
-  return gates.map((gate) => gate.name);
+  return names;
 }
 
 function isWithin(section: Section | null, outer: Section): boolean {

@@ -7,6 +7,7 @@ import type { RpcError } from "../../base/errors.js";
 import type { Origin } from "../../base/origin.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { cycleOf } from "./cycle.js";
+import type { FarGate } from "./far.js";
 import {
   type GateEvent,
   type Level,
@@ -14,12 +15,14 @@ import {
   Section,
   sectionsOf,
   type Started,
+  type Waiter,
 } from "./section.js";
 import type { Turns } from "./turns.js";
+import type { Waits } from "./waits.js";
 
 /** What code of an object runs for: an event, or a section, and what that came from. */
 export interface Frame extends Origin {
-  readonly gate: InputGate;
+  readonly gate: InputGate | FarGate;
   /** The innermost section whose code it is. */
   readonly section: Section | null;
   readonly from: Frame | null;
@@ -31,6 +34,8 @@ export interface InputGateOptions {
   /** Whose jobs the calls are that come back to the object. */
   readonly scheduler: Scheduler;
   readonly turns: Turns;
+  /** Of its process, in a host of several. */
+  readonly waits?: Waits | null;
 }
 
 /**
@@ -52,14 +57,16 @@ export class InputGate {
   readonly scheduler: Scheduler;
   readonly root: Level = { sections: [], events: [] };
   private readonly turns: Turns;
+  private readonly waits: Waits | null;
   private holders = 0;
   private inTurn = false;
   private cause: RpcError | null = null;
 
-  constructor({ name, scheduler, turns }: InputGateOptions) {
+  constructor({ name, scheduler, turns, waits = null }: InputGateOptions) {
     this.name = name;
     this.scheduler = scheduler;
     this.turns = turns;
+    this.waits = waits;
   }
 
   get brokenBy(): RpcError | null {
@@ -96,7 +103,7 @@ export class InputGate {
     const cycle = cycleOf(queued);
     if (cycle !== null) return event.refuse(cycle);
     queued.level.events.push(queued);
-    for (const cause of sectionsOf(event.from)) cause.waiting.add(queued);
+    this.note(queued);
     this.pump();
   }
 
@@ -140,7 +147,7 @@ export class InputGate {
       sections.pop();
       throw cycle;
     }
-    for (const cause of sectionsOf(section.from)) cause.waiting.add(section);
+    this.note(section);
     this.turns.soon(() => this.startNext(section.parent ?? this.root));
     return section;
   }
@@ -154,8 +161,22 @@ export class InputGate {
     for (const event of events) event.level = around;
     around.events.unshift(...events);
     this.forget(section);
+    this.waits?.ended(section);
     this.startNext(around);
     this.pump();
+  }
+
+  /** What waits before this gate waits no more but fails; the gate is whole. */
+  turnAway(waiter: Waiter, error: RpcError): void {
+    if (waiter instanceof QueuedEvent) {
+      const { events } = waiter.level;
+      events.splice(events.indexOf(waiter), 1);
+      this.forget(waiter);
+      waiter.event.refuse(error);
+    } else if (waiter instanceof Section) {
+      waiter.start(error);
+      this.ended(waiter);
+    }
   }
 
   /** For good: everything that waits is refused with `cause`, and so is all that comes. The first cause stays. */
@@ -175,6 +196,7 @@ export class InputGate {
       this.forget(section);
       if (section.state === "waiting") section.start(cause);
       section.state = "ended";
+      this.waits?.ended(section);
     }
   }
 
@@ -210,8 +232,14 @@ export class InputGate {
     return liveSection(section) ?? this.root;
   }
 
+  private note(waiter: QueuedEvent | Section): void {
+    for (const cause of sectionsOf(waiter.from)) cause.waiting.add(waiter);
+    this.waits?.add(waiter);
+  }
+
   private forget(waiter: QueuedEvent | Section): void {
     for (const cause of sectionsOf(waiter.from)) cause.waiting.delete(waiter);
+    this.waits?.delete(waiter);
   }
 }
 

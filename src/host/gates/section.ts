@@ -100,9 +100,13 @@ export class Section implements Level, Waiter {
   }
 }
 
+/** The sections, not ended, that the code of `frame` runs in, the innermost first. */
+export function* sectionsWithin(frame: Frame): Generator<Section> {
+  for (let section = frame.section; section !== null; section = section.parent)
+    if (section.state !== "ended") yield section;
+}
+
 /** The sections, not ended, that the code of `frame` runs in, and its causes run in: each waits for what that code waits for. */
 export function* sectionsOf(frame: Frame | null): Generator<Section> {
-  for (let at = frame; at !== null; at = at.from)
-    for (let section = at.section; section !== null; section = section.parent)
-      if (section.state !== "ended") yield section;
+  for (let at = frame; at !== null; at = at.from) yield* sectionsWithin(at);
 }

@@ -38,6 +38,8 @@ export interface ServeOptions extends ModuleSource {
   readonly addressHeader: string | null;
   /** How many connections there may be at a time. Default 10 000. */
   readonly connections?: number | undefined;
+  /** Milliseconds for which code may run without yielding, where objects have processes of their own; 0: for ever. Default 10 000. */
+  readonly yieldTime?: number | undefined;
   readonly report: Reporter;
   /** Told of what does not stop anything. */
   readonly warn: (line: string) => void;
@@ -84,7 +86,7 @@ function tidy({ data }: ServeOptions, file: string): void {
 
 async function serveInProcesses(options: ServeOptions): Promise<Serving> {
   const { data: directory, processes, address, port, report, started } = options;
-  const { connections = DEFAULT_CONNECTIONS } = options;
+  const { connections = DEFAULT_CONNECTIONS, yieldTime } = options;
   const sourceOf = async (source: ModuleSource): Promise<ProgramSource & { file: string }> => {
     const file = await bundle(options, source);
     const { vars, bindings, collect } = source.config;
@@ -100,6 +102,7 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
     connections,
     listen: { host: address, port },
     report,
+    ...(yieldTime === undefined ? {} : { yieldTime }),
     ...(started === undefined ? {} : { started }),
   });
   tidy(options, file);

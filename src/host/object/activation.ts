@@ -39,7 +39,7 @@ import type { Definition, HostParts, Wrapping } from "./parts.js";
 import { Requests, type RequestsBehind } from "./requests.js";
 import { ObjectState } from "./state.js";
 
-const byGate = new WeakMap<InputGate, Activation>();
+const byGate = new WeakMap<object, Activation>();
 
 /** The activation whose own code `origin` stands for; undefined for code that only runs on behalf of one. */
 export function activationAt(origin: Origin | null): Activation | undefined {
@@ -133,7 +133,8 @@ export class Activation implements Callee, Wrapping {
     scheduler.wake = () => parts.scheduler.post({ run: () => scheduler.drain() });
     scheduler.entry = { admit: (call) => this.admit(call) };
     scheduler.onError = (error) => parts.report(error, this.name);
-    this.input = new InputGate({ name: this.name, scheduler, turns: parts.turns });
+    const { turns, placement } = parts;
+    this.input = new InputGate({ name: this.name, scheduler, turns, waits: placement.waits });
     byGate.set(this.input, this);
     const who = (self: object): Reference | null => this.own(self);
     this.membrane = boundary(this.input, this.output, parts.scheduler, scheduler, who);

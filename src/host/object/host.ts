@@ -9,6 +9,7 @@ import { RpcStub } from "../../cap/dynamic/stub.js";
 import type { Fetcher } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
+import type { Waits } from "../gates/waits.js";
 import { HOLD } from "../../hook/holder.js";
 import { type BrokenHook, brokenHook } from "../../hook/results.js";
 import { Collector, type CollectionReport, type CollectOptions } from "../collect/collector.js";
@@ -244,6 +245,11 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       },
       arrived,
     );
+  }
+
+  /** @internal */
+  get _waits(): Waits | null {
+    return this.placement.waits;
   }
 
   /** @internal */

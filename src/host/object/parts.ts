@@ -8,6 +8,7 @@ import type { Beside } from "../../hook/beside.js";
 import type { Hook } from "../../hook/hook.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
+import type { Waits } from "../gates/waits.js";
 import type { LiveRoots } from "../collect/live-roots.js";
 import type { ObjectReference, Reference } from "../references/reference.js";
 import type { SocketTable } from "../sockets/socket-table.js";
@@ -75,6 +76,8 @@ export interface Placement {
   elsewhere(reference: ObjectReference): Finder | null;
   /** Why an object of this process is not to be activated now, and until when, by the clock; null when it may be. */
   refusal(namespace: NamespaceIds, id: ObjectId): Refusal | null;
+  /** What waits in this process; null where it is the only one. */
+  readonly waits: Waits | null;
 }
 
 export interface Refusal {
@@ -83,7 +86,7 @@ export interface Refusal {
 }
 
 /** Of a host that is one process. */
-export const ALL_HERE: Placement = { elsewhere: () => null, refusal: () => null };
+export const ALL_HERE: Placement = { elsewhere: () => null, refusal: () => null, waits: null };
 
 export interface HostParts {
   readonly store: Store;

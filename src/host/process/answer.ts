@@ -2,6 +2,7 @@
 // State: none. Must not know: who asks, where the answer goes.
 
 import { RpcError } from "../../base/errors.js";
+import { cycleError } from "../gates/cycle.js";
 import type { Activation } from "../object/activation.js";
 import type { Host } from "../object/host.js";
 import type { Participant } from "../collect/participant.js";
@@ -37,6 +38,9 @@ export async function answer(
       name: id.name,
       idle: isIdle,
     }));
+  if (question.what === "waits") return host._waits?.now() ?? [];
+  if (question.what === "turn-away")
+    return host._waits?.refuse(question.wait, cycleError(question.way));
   if (question.what === "quiesce") return host._quiesce(question.timeout);
   const definition = host._definition(question.namespace);
   const id = definition.ids.fromString(question.id);

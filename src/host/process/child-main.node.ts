@@ -21,7 +21,7 @@ import type {
   SaidError,
   ToProcess,
 } from "./messages.js";
-import { ObjectProcess, placementOf } from "./object-process.node.js";
+import { ObjectProcess, placementOf, waitsOf } from "./object-process.node.js";
 import type { AnyNamespaces, Front, HostProgram, LoadedProgram } from "./program.node.js";
 import { RemoteHost } from "./remote-host.js";
 
@@ -110,10 +110,12 @@ async function start(refused: readonly RefusedObject[]): Promise<void> {
 }
 
 async function startObjects(slot: number, refused: readonly RefusedObject[]): Promise<Running> {
-  const objects = await ObjectProcess.start(facts, slot, loaded, refused, (error) => {
+  const failed = (error: RpcError): void => {
     // Its objects are broken, and whoever called them is told so first. What is started anew opens the store anew.
     setTimeout(() => accuser.end(error.message), LAST_WORDS_MS);
-  });
+  };
+  const stuck = (): void => say({ say: "stuck" });
+  const objects = await ObjectProcess.start(facts, slot, loaded, refused, failed, stuck);
   const { participant } = objects;
   return { drain: (timeout) => objects.drain(timeout), objects, front: null, participant };
 }
@@ -122,7 +124,7 @@ async function startFront(): Promise<Running> {
   const runtime = nodeRuntime();
   const { classes } = loaded;
   const roots = new LiveRoots(privateNamespaces(classes));
-  const placement = placementOf(facts, null, runtime, roots);
+  const placement = placementOf(facts, null, runtime, roots, waitsOf(runtime));
   const host = new RemoteHost({
     namespaces: Object.keys(classes),
     collected: privateNames(classes),

@@ -51,7 +51,9 @@ export class Child {
   readonly loaded: Promise<ChildLoaded>;
   readonly ended: Promise<ChildEnd>;
   /** Told just before it is told to begin. */
-  onStart: () => void = () => {};
+  onStart: (() => void) | null = null;
+  /** Told when something waits there that may wait for itself. */
+  onStuck: (() => void) | null = null;
   private readonly process: ChildProcess;
   private readonly load = deferred<ChildLoaded>();
   private readonly ready = deferred<void>();
@@ -98,7 +100,7 @@ export class Child {
   /** @returns when it does its work. @throws RpcError what it failed with (as a rejection). */
   async start(refused: readonly RefusedObject[]): Promise<void> {
     this.started = true;
-    this.onStart();
+    this.onStart?.();
     this.say({ say: "start", refused });
     await this.ready.promise;
   }
@@ -160,6 +162,7 @@ export class Child {
     if (message.say === "loaded") this.load.resolve(message);
     else if (message.say === "ready") this.ready.resolve();
     else if (message.say === "accepted") this.taken();
+    else if (message.say === "stuck") this.onStuck?.();
     else if (message.say === "failed") this.fail(errorOf(message.error));
     else {
       const asked = this.questions.get(message.number);

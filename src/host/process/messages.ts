@@ -81,6 +81,10 @@ export interface CollectedParts {
 /** What a process is asked: an operation on one object, or how it is. */
 export type Question =
   | { readonly what: "active" }
+  /** What waits for critical sections. */
+  | { readonly what: "waits" }
+  /** Has something of that wait no more but fail: it would for ever. @param way the names of the gates on the way. */
+  | { readonly what: "turn-away"; readonly wait: string; readonly way: readonly string[] }
   | { readonly what: "quiesce"; readonly timeout: number }
   | CollectorQuestion
   | {
@@ -113,6 +117,8 @@ export type FromProcess =
     }
   | { readonly say: "ready" }
   | { readonly say: "accepted" }
+  /** Something waits that may wait for itself. */
+  | { readonly say: "stuck" }
   | { readonly say: "failed"; readonly error: SaidError }
   | {
       readonly say: "answer";

@@ -7,6 +7,7 @@ import { type Listener, listen } from "../../vat/listen.node.js";
 import { LiveRoots } from "../collect/live-roots.js";
 import type { Participant } from "../collect/participant.js";
 import { Host, privateNamespaces } from "../object/host.js";
+import { Waits } from "../gates/waits.js";
 import { nodeRuntime } from "../object/runtime.node.js";
 import type { Runtime } from "../object/host.js";
 import type { DirectoryLock } from "../storage/directory-lock.node.js";
@@ -30,19 +31,27 @@ export function placementOf(
   own: number | null,
   runtime: Runtime,
   roots: LiveRoots,
+  waits: Waits | null,
 ): SlotPlacement {
-  const terms = hostSession(roots);
+  const session = hostSession(roots, waits);
   return new SlotPlacement({
     slots: facts.slots,
     own,
+    waits,
     slot: (slot) => ({
       name: `slot ${slot}`,
-      dial: (signal) => connect(slotAddress(facts.directory, slot), { signal, ...terms }),
+      dial: (signal) => connect(slotAddress(facts.directory, slot), { signal, ...session }),
       clock: runtime.clock,
       reachTime: facts.reachTime,
       hold: (reference) => roots.holdReference(reference),
     }),
   });
+}
+
+/** What waits in this process. @param stuck see there. */
+export function waitsOf({ crypto, clock }: Runtime, stuck?: () => void): Waits {
+  const process = Buffer.from(crypto.random(9)).toString("base64");
+  return new Waits({ process, clock, ...(stuck === undefined ? {} : { stuck }) });
 }
 
 interface ObjectProcessParts {
@@ -71,7 +80,7 @@ export class ObjectProcess {
   }
 
   /**
-   * @param failed told when the storage fails: then this is of no use any more.
+   * @param stuck told when something waits that may wait for itself. @param failed told when the storage fails: then this is of no use any more.
    * @throws RpcError storage-locked, storage-corrupt, storage-failed, storage-version, listen-failed (as a rejection).
    */
   static async start(
@@ -80,12 +89,14 @@ export class ObjectProcess {
     loaded: LoadedProgram,
     refused: readonly RefusedObject[],
     failed: (error: RpcError) => void,
+    stuck: () => void,
   ): Promise<ObjectProcess> {
     const { directory, slots } = facts;
     const lock = await lockSlot(directory, slot, LOCK_TIME);
     const runtime = nodeRuntime();
+    const waits = waitsOf(runtime, stuck);
     const roots = new LiveRoots(privateNamespaces(loaded.classes));
-    const placement = placementOf(facts, slot, runtime, roots);
+    const placement = placementOf(facts, slot, runtime, roots, waits);
     for (const one of refused) refuse(placement, one, runtime);
     // The supervisor has the lock of the directory.
     const store = await openLmdbStore(directory, { lock: false, failed });
@@ -112,7 +123,7 @@ export class ObjectProcess {
     const servers = new ObjectServers(objects);
     const listener = await listen(address, {
       bootstrap: () => servers.offer(),
-      ...hostSession(roots),
+      ...hostSession(roots, waits),
     });
     const participant = host._participant(() =>
       fence([...placement.sessions(), ...listener.sessions]),

@@ -4,6 +4,7 @@
 import { RpcError } from "../../base/errors.js";
 import type { ObjectId } from "../object/ids.js";
 import type { Finder } from "../object/object-hook.js";
+import type { Waits } from "../gates/waits.js";
 import type { NamespaceIds, Placement, Refusal } from "../object/parts.js";
 import type { Session } from "../../vat/session.js";
 import type { ObjectReference } from "../references/reference.js";
@@ -15,17 +16,21 @@ export interface SlotPlacementOptions {
   readonly slots: number;
   /** The slot of this process; null for one that has no objects. */
   readonly own: number | null;
+  /** What waits in this process. */
+  readonly waits?: Waits | null;
   /** How another slot is reached. */
   slot(slot: number): SlotOptions;
 }
 
 export class SlotPlacement implements Placement {
+  readonly waits: Waits | null;
   private readonly options: SlotPlacementOptions;
   private readonly links = new Map<number, SlotLink>();
   private readonly refusals = new Map<string, Refusal>();
 
   constructor(options: SlotPlacementOptions) {
     this.options = options;
+    this.waits = options.waits ?? null;
   }
 
   elsewhere(reference: ObjectReference): Finder | null {

@@ -17,6 +17,7 @@ import type { Store } from "../storage/store.js";
 import { Blames, nameOf } from "./blames.js";
 import { Child, type ChildEnd } from "./child.node.js";
 import { type Controlled, listenForControl, type Processes } from "./control.node.js";
+import { CycleSearch } from "./cycle-search.js";
 import { inTime } from "./in-time.node.js";
 import { HostCollection } from "./collection.node.js";
 import { fence } from "./fence.js";
@@ -71,6 +72,9 @@ export class HostServer<E extends object = AnyNamespaces> {
   private readonly secret: Uint8Array;
   private readonly slots: KeptProcess[] = [];
   private readonly blames = new Blames();
+  private readonly cycles = new CycleSearch(() =>
+    this.slots.flatMap(({ serving }) => serving ?? []),
+  );
   private readonly waiting: net.Socket[] = [];
   private passing = false;
   /** The names of the program's. */
@@ -282,6 +286,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       launch: () => {
         const child = new Child(entry, slot, this.facts);
         this.collecting.add(child);
+        child.onStuck = () => this.cycles.look();
         if (slot === 0)
           child.loaded.then(({ namespaces, collected }) => {
             this.namespaces = namespaces;
@@ -325,7 +330,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       roots,
       secret: this.secret,
       crypto: runtime.crypto,
-      placement: before?.placement ?? placementOf(this.facts, null, runtime, roots),
+      placement: before?.placement ?? placementOf(this.facts, null, runtime, roots, null),
     });
     await this.collecting.use(this.collected);
   }

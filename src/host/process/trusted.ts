@@ -1,13 +1,24 @@
-// Role: what sessions between the processes of one host tell each other and no stranger: who capabilities are, stacks, the codes of errors.
+// Role: what sessions between the processes of one host tell each other and no stranger: who capabilities are, who calls, stacks, the codes of errors.
 // State: none. Must not know: sockets, objects.
 
 import { type ErrorCode, ERROR_CODES, type ErrorRedactor, RpcError } from "../../base/errors.js";
+import { processScheduler } from "../../cap/scheduler.js";
 import type { Identities } from "../../hook/identities.js";
 import type { LiveRoots } from "../collect/live-roots.js";
 import { hostIdentities } from "../references/identity.js";
+import { heardFrom, saidOf } from "../gates/far.js";
+import type { Frame } from "../gates/input-gate.js";
+import type { Waits } from "../gates/waits.js";
 
 /** The id of the detail of an Exception that holds the code, as text. */
 const CODE_DETAIL = 0xa5d1c07e3b964f28n;
+
+/** What those sessions have in common. */
+interface HostSession {
+  readonly identities: Identities;
+  readonly sendTrace: true;
+  readonly redactError: ErrorRedactor;
+}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -31,8 +42,20 @@ function withToldCode(error: RpcError): RpcError {
   });
 }
 
-/** Options of a session between two processes of one host. @param roots of this one. */
-export function hostSession(roots: LiveRoots) {
-  const identities: Identities = { ...hostIdentities(roots), heard: withToldCode };
-  return { identities, sendTrace: true, redactError: withCode } as const;
+/**
+ * Options of a session between two processes of one host.
+ *
+ * @param roots counts what this process holds.
+ * @param waits of this process; null for one that makes no calls for objects.
+ */
+export function hostSession(roots: LiveRoots, waits: Waits | null): HostSession {
+  const callers: Partial<Identities> =
+    waits === null
+      ? {}
+      : {
+          caller: (origin) => saidOf(origin as Frame, waits),
+          calledBy: (said) => heardFrom(said, waits, processScheduler()),
+        };
+  const identities = { ...hostIdentities(roots), heard: withToldCode, ...callers };
+  return { identities, sendTrace: true, redactError: withCode };
 }

@@ -133,11 +133,11 @@ async function threeProcesses() {
             const [here, there] = memoryPair({ defer: wire(from, to).defer });
             const server = new Session(there, {
               bootstrap: () => servers[to]!.offer(),
-              ...hostSession(roots[to]!),
+              ...hostSession(roots[to]!, null),
             });
             accepted[to]!.add(server);
             void server.closed.then(() => accepted[to]!.delete(server));
-            const session = new Session(here, hostSession(roots[from]!));
+            const session = new Session(here, hostSession(roots[from]!, null));
             sessions.set(`${from}>${to}`, session);
             cleanUps.push(() => session.close());
             return session;

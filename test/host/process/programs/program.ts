@@ -23,6 +23,7 @@ interface Ctx {
 }
 interface Stub {
   add(by?: number): Promise<number>;
+  get(): Promise<number>;
   pid(): Promise<number>;
   inside(names: string[]): Promise<number>;
   spin(): Promise<void>;
@@ -136,6 +137,17 @@ export class Counter {
   async inside([next, ...more]: string[]): Promise<number> {
     if (next === undefined) return this.get();
     return this.#ctx.blockConcurrencyWhile(() => this.#env.COUNTERS.getByName(next).inside(more));
+  }
+  /** Calls another from a critical section, once `begun` has answered. @returns its count, or the code that it failed with. */
+  async meet(next: string, begun: () => Promise<void>): Promise<number | string> {
+    return this.#ctx.blockConcurrencyWhile(async () => {
+      await begun();
+      try {
+        return await this.#env.COUNTERS.getByName(next).get();
+      } catch (error) {
+        return (error as Error).message;
+      }
+    });
   }
   async failInside(): Promise<void> {
     await this.#ctx.blockConcurrencyWhile(async () => {
