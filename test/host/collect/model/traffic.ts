@@ -34,7 +34,7 @@ export class Traffic extends State {
   /** The first call of a process that waits for a connection is sent, if there is somebody to send it to. @returns whether it was. */
   protected dispatch(process: Process): boolean {
     const first = process.outgoing[0];
-    if (first === undefined) return false;
+    if (first === undefined || process.slowUntil > this.now) return false;
     const target = this.processOf(nodeOfReference(first.to));
     if (target === null) {
       this.counts["calls that waited for a process"]++;

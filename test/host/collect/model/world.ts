@@ -128,8 +128,8 @@ export class World extends Traffic {
       // The message is all that is left of it.
       for (const end of process.ends) if (this.rng.chance(50)) this.loseConnection(end);
     } else if (what === 3) {
-      this.send(holder, stub.reference, null);
       this.slowDown(process);
+      this.send(holder, stub.reference, null);
     } else if (what === 4 || what === 5) this.give(process, stub);
     else if (what === 6) {
       this.counts.puts++;
@@ -413,6 +413,7 @@ export class World extends Traffic {
     for (const process of this.alive) if (!process.isReady) this.ready(process);
     for (const read of this.readsUnderWay.splice(0)) read();
     for (const process of this.alive) {
+      process.slowUntil = 0;
       while (this.dispatch(process));
       for (const end of process.ends) while (end.isReadable) this.receive(end);
     }
