@@ -214,6 +214,8 @@ export class Collector {
     // What one held that is gone is found when everybody is looked at.
     for (const names of await this.everywhere((one) => one.takeDropped(), []))
       for (const name of names) this.queue.add(name);
+    // Who is looked at from now on is seen as he was when he was let go of, or later.
+    store.renew?.();
     for (const name of await takeCandidates(store, 4 * CHECKS)) this.queue.add(name);
   }
 
@@ -371,6 +373,7 @@ export class Collector {
   private async lookAtAll(options: CollectOptions): Promise<CollectionReport> {
     const held = await Promise.all(this.around.participants().map((one) => one.held()));
     this.held = new Set(held.flat());
+    this.around.store.renew?.();
     try {
       return await this.look(options);
     } finally {
