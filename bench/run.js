@@ -6,6 +6,8 @@
 // only a contender that does not run fails the command.
 //
 //   npm run bench -- [--rounds 5] [--seconds 2] [--only ROW[,ROW]] [--no-write]
+//
+// ROW may be the first words of several names: workerd, js, stream-64k.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -41,6 +43,17 @@ const CONTENDERS = {
     join(here, "peers/raw-ws.js"),
   ],
   cxx: [program("bench")],
+  "capstan-workerd": [
+    process.execPath,
+    join(here, "../build/programs/bench/peers/capstan-workerd.js"),
+  ],
+  "raw-workerd": [process.execPath, join(here, "peers/raw-workerd.js")],
+};
+
+/** What the contenders call that are none of ours, where it is not they themselves. @type {Record<string, string[]>} */
+const SERVERS = {
+  "capstan-workerd": [process.execPath, join(here, "workerd/serve.js")],
+  "raw-workerd": [process.execPath, join(here, "workerd/serve.js")],
 };
 
 /** More would tell little: the fastest counts. */
@@ -72,11 +85,11 @@ async function measure(
   const folder = mkdtempSync(join(tmpdir(), "capstan-bench-"));
   const address = `unix:${join(folder, "s")}`;
   const pin = oneCore && existsSync("/usr/bin/taskset") ? ["taskset", "-c", "0"] : [];
-  const start = (/** @type {string[]} */ ...args) => {
-    const [file = "", ...rest] = [...pin, ...command, ...args];
+  const start = (/** @type {string[]} */ program, /** @type {string[]} */ ...args) => {
+    const [file = "", ...rest] = [...pin, ...program, ...args];
     return spawn(file, rest, { stdio: ["ignore", "pipe", "inherit"] });
   };
-  const server = start("server", address);
+  const server = start(SERVERS[name] ?? command, "server", address);
   try {
     const where = await new Promise((resolve, reject) => {
       server.once("exit", (code) => reject(new Error(`the ${name} server ended with ${code}`)));
@@ -88,6 +101,7 @@ async function measure(
       });
     });
     const client = start(
+      command,
       "client",
       where,
       workload,
@@ -117,7 +131,7 @@ async function main() {
   if (!existsSync(CONTENDERS["capstan"]?.[1] ?? "")) throw new Error("build first: npm run build");
   const results = [];
   for (const row of ROWS) {
-    if (options.only !== undefined && !options.only.includes(row.name)) continue;
+    if (options.only?.some((only) => `${row.name}-`.startsWith(`${only}-`)) === false) continue;
     const subject = row.subject ?? "capstan";
     /** @type {Record<string, Record<string, number>[]>} */
     const rounds = {};
@@ -140,6 +154,8 @@ async function main() {
         aim,
         clientCpu: cpu(subject, "clientCpu"),
         serverCpu: cpu(subject, "serverCpu"),
+        peerClientCpu: cpu(peer, "clientCpu"),
+        peerServerCpu: cpu(peer, "serverCpu"),
       };
       console.error(
         `${result.row}: ${result.ratio.toFixed(2)} x ${peer} (least ${least ?? "not set"})`,

@@ -6,17 +6,24 @@ export function table(report) {
   const lines = [
     `${report.date}, Node ${report.node}, ${report.cores} cores, commit ${report.commit}; medians of ${report.rounds} interleaved rounds of ${report.seconds} s.`,
     "",
-    "| Row | Capstan | CPU a unit, client / server | Beside | Ratio | Least | Aim | |",
+    "| Row | Capstan | CPU a unit, client / server | Beside, with the same | Ratio | Least | Aim | |",
     "|---|---|---|---|---|---|---|---|",
   ];
   for (const r of report.results) {
-    const cpu =
-      r.clientCpu === undefined ? "" : `${r.clientCpu.toFixed(2)} / ${r.serverCpu.toFixed(2)} us`;
+    const cpu = cpuOf(r.clientCpu, r.serverCpu);
+    const peerCpu = cpuOf(r.peerClientCpu, r.peerServerCpu);
+    const beside = `${r.peer} ${amount(r.peerFigure)}${peerCpu === "" ? "" : `, ${peerCpu}`}`;
     lines.push(
-      `| ${r.row} | ${amount(r.capstan)} ${r.unit} | ${cpu} | ${r.peer} ${amount(r.peerFigure)} | ${r.ratio.toFixed(2)} | ${r.under ? "at most " : ""}${mark(r.least)} | ${r.aim ?? ""} | ${verdict(r)} |`,
+      `| ${r.row} | ${amount(r.capstan)} ${r.unit} | ${cpu} | ${beside} | ${r.ratio.toFixed(2)} | ${r.under ? "at most " : ""}${mark(r.least)} | ${r.aim ?? ""} | ${verdict(r)} |`,
     );
   }
   return lines.join("\n");
+}
+
+/** @param {number | undefined} client @param {number | undefined} server microseconds */
+function cpuOf(client, server) {
+  if (client === undefined || server === undefined) return "";
+  return `${client.toFixed(2)} / ${server.toFixed(2)} us`;
 }
 
 /** @param {number | undefined} least */

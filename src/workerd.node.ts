@@ -9,5 +9,8 @@ export {
   type WorkerdOptions,
   WorkerSocket,
 } from "./workerd/connect.node.js";
+export type { Entrypoint, EntrypointMaker, WorkerdEvent } from "./workerd/entrypoint.js";
+export { serveWorkerd, type ServeWorkerdOptions } from "./workerd/listen.node.js";
 export { objectIdText, type WorkerdObjectId } from "./workerd/object-id.node.js";
+export { Listener } from "./vat/listen.node.js";
 export { ServiceToken } from "./workerd/token.js";

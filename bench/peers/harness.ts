@@ -83,6 +83,23 @@ export async function keepOutstanding(
   return { count };
 }
 
+/** Runs `once` again and again, `width` at any time: each that ends is followed by another. */
+export async function keepBusy(
+  until: number,
+  width: number,
+  once: () => Promise<unknown>,
+): Promise<Count> {
+  let count = 0;
+  const lane = async (): Promise<void> => {
+    while (performance.now() < until) {
+      await once();
+      count++;
+    }
+  };
+  await Promise.all(Array.from({ length: width }, lane));
+  return { count };
+}
+
 /** Runs `once` again and again. */
 export async function oneByOne(until: number, once: () => Promise<unknown>): Promise<Count> {
   let count = 0;

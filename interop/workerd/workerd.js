@@ -1,5 +1,5 @@
 // @ts-check
-// Starts the `workerd` that npm installed, with config.capnp and its debug port on a Unix socket, and ends it again.
+// Starts the `workerd` that npm installed, with its debug port on a Unix socket, and ends it again.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -42,12 +42,13 @@ export function programPath() {
 
 /**
  * @param {string} folder an empty one, for the socket
- * @returns {Promise<{ path: string, version: string, stop(): Promise<void> }>} `path` is that of the debug port's socket
+ * @param {string} [config] the file that says what it serves; by default what the smoke test calls
+ * @returns {Promise<{ path: string, pid: number, version: string, stop(): Promise<void> }>} `path` is that of the debug port's socket
  */
-export async function startWorkerd(folder) {
+export async function startWorkerd(folder, config = join(here, "config.capnp")) {
   const path = join(folder, "debug-port");
   const program = programPath();
-  const args = ["serve", join(here, "config.capnp"), `--debug-port=unix:${path}`, "--control-fd=3"];
+  const args = ["serve", config, `--debug-port=unix:${path}`, "--control-fd=3"];
   const child = spawn(program, args, { stdio: ["ignore", "inherit", "pipe", "pipe"] });
   let said = "";
   let complaint = "";
@@ -66,7 +67,8 @@ export async function startWorkerd(folder) {
     if (first === null) throw new Error(`workerd did not start: ${complaint.trim()}`);
   }
   clearTimeout(timer);
-  return { path, version: await versionOf(program), stop };
+  const pid = /** @type {number} */ (child.pid);
+  return { path, pid, version: await versionOf(program), stop };
 }
 
 /** @param {string} program @returns {Promise<string>} */

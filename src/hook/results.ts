@@ -113,11 +113,10 @@ export abstract class Results implements Job, Unravels {
     return true;
   }
 
-  /** Whether a payload that settles these is read inside the settling, so that it may be borrowed. */
+  /** Whether a payload that settles these is read inside the settling and not kept, so that it may be borrowed. */
   get readsAtOnce(): boolean {
-    return (
-      this.observer !== null && (this.observer.immediate || this.observer.retain !== undefined)
-    );
+    const { observer } = this;
+    return this.held === 0 || observer?.immediate === true || observer?.retain !== undefined;
   }
 
   /** Whose results these will be, as far as pipelined calls go; null while that is for these themselves to say. */
@@ -204,16 +203,16 @@ export abstract class Results implements Job, Unravels {
     }
     this.settled = true;
     this.error = error;
-    const observer = this.observer;
+    const { observer } = this;
     this.payload =
-      payload === null || observer?.immediate === true
+      payload === null || this.held === 0 || observer?.immediate === true
         ? payload
         : (observer?.retain?.(payload) ?? payload.own());
     if (this.fields !== null) this.settleFields();
     this.announce();
     // An immediate observer has not taken all of it: what is left is asked for later.
-    this.payload?.own();
-    this.releaseIfUnheld();
+    if (this.held === 0) this.unheld();
+    else this.payload?.own();
   }
 
   /** Settles as redirected: the results will go from `tail` to whoever asked for these. */

@@ -24,7 +24,7 @@ export class Refusal extends Error {
 }
 
 /** A host with or without a port, and nothing else that could move the path of a URL. */
-const AUTHORITY = /^(?:\[[\da-f:.]+\]|[^\s:/?#@\\[\]]+)(?::\d{1,5})?$/i;
+export const AUTHORITY = /^(?:\[[\da-f:.]+\]|[^\s:/?#@\\[\]]+)(?::\d{1,5})?$/i;
 
 /** @param mayUpgrade whether the connection could become a WebSocket. @throws Refusal. */
 export function headOf(

@@ -96,14 +96,14 @@ interface ServiceTerms {
 export class HttpService implements Server {
   private readonly terms: ServiceTerms;
 
-  /** @param keeper for those who run objects. */
+  /** @param keeper for those who run objects. @param values where errors are told otherwise than between vats of ours. */
   constructor(
     handler: HttpHandler,
     options: ServeHttpOptions = {},
     keeper: RequestKeeper | null = null,
+    values: Values = valuesUnder(termsOf(options)),
   ) {
     const { cf, maxMessageBytes: maxMessage = MAX_MESSAGE } = options;
-    const values = valuesUnder(termsOf(options));
     this.terms = { handler, keeper, beside: Object.freeze({ cf }), values, maxMessage };
   }
 

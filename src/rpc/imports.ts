@@ -63,6 +63,11 @@ export class ImportHook extends RemoteTarget {
     return sendCall(this.state, this, request);
   }
 
+  promiseGone(): void {
+    this.promised!.promise = null;
+    this.release();
+  }
+
   /** The last holder here is gone: gives back everything the peer counted, in one Release (C-REF-04). */
   protected unreferenced(): void {
     this.giveUp();
@@ -115,12 +120,7 @@ export function identifyImport(state: ConnectionState, hook: Hook, identity: Uin
 
 function promiseOf(entry: ImportHook, promised: PromisedImport): Hook {
   if (promised.promise !== null) return promised.promise.addRef();
-  return (promised.promise = new RemotePromise(entry.addRef(), forgetPromise));
-}
-
-function forgetPromise(promise: RemotePromise): void {
-  (promise.target as ImportHook).promised!.promise = null;
-  promise.target.release();
+  return (promised.promise = new RemotePromise(entry.addRef()));
 }
 
 /** A Resolve for `id`: `replacement` is taken over; `pointsBack` as in {@link RemotePromise.resolveTo}. */

@@ -24,6 +24,9 @@ import { secondTry, TailTrial } from "./tail-trial.js";
 
 const NO_HOOKS: readonly Hook[] = [];
 
+/** Why there are no results that nobody waits for. One for all: it is hardly ever seen. */
+let givenUp: RpcError | null = null;
+
 /** A path into the answer of one question. Keeps the question from being finished. */
 class PipelineHook extends RemoteTarget {
   readonly question: Question;
@@ -68,6 +71,10 @@ class PipelineHook extends RemoteTarget {
 
   protected unreferenced(): void {
     if (this.loop === null) this.question.targetReleased();
+  }
+
+  promiseGone(promise: RemotePromise): void {
+    this.question.forgetField(promise);
   }
 
   protected giveUp(): void {
@@ -161,7 +168,7 @@ export class Question extends Results {
   protected makeField(path: Path): PromisedField {
     const target = new PipelineHook(this, path);
     if (this.takeUsed(path)) target.useAsPromise();
-    return new RemotePromise(target, (promise) => this.forgetField(promise));
+    return new RemotePromise(target);
   }
 
   targetHeld(): void {
@@ -345,12 +352,13 @@ export class Question extends Results {
     if (this.adopted !== null) this.disowns(this.adopted);
     this.adopted = null;
     this.releaseAdopted();
+    givenUp ??= canceledError();
     if (this.isPipelineOnly || this.returned) this.free(null);
     else {
       this.gone = true;
-      this.goneError = canceledError();
+      this.goneError = givenUp;
     }
-    if (!this.isTail) this.settle(null, canceledError());
+    if (!this.isTail) this.settle(null, givenUp);
   }
 
   /**
@@ -407,7 +415,7 @@ export class Question extends Results {
   }
 
   /** A pipelined capability is gone, but the calls made on it are still on their way: they count (C-EMB-28). */
-  private forgetField(promise: RemotePromise): void {
+  forgetField(promise: RemotePromise): void {
     this.dropField(promise);
     if (promise.target.usedAsPromise) (this.usedPaths ??= []).push(promise.path);
     promise.target.release();

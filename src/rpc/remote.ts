@@ -78,6 +78,9 @@ export abstract class RemoteTarget extends Hook {
     return this.state;
   }
 
+  /** The last holder of the promise over this is gone, and it has not resolved. Releases the reference that the promise had. */
+  abstract promiseGone(promise: RemotePromise): void;
+
   /** Gives this back to the peer, whoever holds it: two vats that route to each other would hold each other for ever. */
   protected abstract giveUp(): void;
 
@@ -139,13 +142,11 @@ export class RemotePromise extends Hook implements PromisedField, Job {
   private watchers: HookWatcher[] = [];
   /** A promise that resolved to this one, if any. No reference: see {@link bypass}. */
   private before: RemotePromise | null = null;
-  private readonly onUnreferenced: (promise: RemotePromise) => void;
 
-  /** Takes over `target`. `onUnreferenced` is told when the last holder of an unresolved promise is gone. */
-  constructor(target: RemoteTarget, onUnreferenced: (promise: RemotePromise) => void) {
+  /** Takes over `target`. */
+  constructor(target: RemoteTarget) {
     super(target.scheduler);
     this.target = target;
-    this.onUnreferenced = onUnreferenced;
   }
 
   get path(): Path {
@@ -271,7 +272,7 @@ export class RemotePromise extends Hook implements PromisedField, Job {
 
   protected unreferenced(): void {
     if (this.next === null) {
-      this.onUnreferenced(this);
+      this.target.promiseGone(this);
       return;
     }
     const next = this.next;

@@ -4,6 +4,7 @@
 
 import net from "node:net";
 import { type FrameMemory, PLAIN_MEMORY } from "../wire/frame-memory.js";
+import { HeapFloor, heapSize } from "./heap-floor.node.js";
 
 /** Buffers kept for use again, and bytes of the largest. */
 const MOST_SPARE = 8;
@@ -35,8 +36,16 @@ export function sharedBuffer(): Viewed {
   return shared;
 }
 
+/** The first `most` bytes of it, as far as there are so many. */
+function partOfShared(most: number): Uint8Array {
+  const { bytes } = sharedBuffer();
+  return most < READ_BYTES ? bytes.subarray(0, most) : bytes;
+}
+
 /** Buffers that were given back, for all sockets of the process; the latest last. */
 const spare: ArrayBufferLike[] = [];
+
+const floor = /* @__PURE__ */ new HeapFloor(heapSize);
 
 /** Memory that the engine does not zero, or that served before. */
 export const RAW_MEMORY: FrameMemory = {
@@ -49,6 +58,7 @@ export const RAW_MEMORY: FrameMemory = {
       spare.splice(i, 1);
       return new Uint8Array(buffer, 0, size);
     }
+    floor.allocated(size);
     return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
   },
   recycle(buffer) {
@@ -63,8 +73,10 @@ export const RAW_MEMORY: FrameMemory = {
 export interface ReadTarget {
   /** Where the next bytes should be read to; null: to the shared buffer. */
   readonly space: Uint8Array | null;
+  /** Then, how many bytes should be read there at most. */
+  readonly worthCopying: number;
   /**
-   * The socket has read. @returns whether it is to read on: a pause right after a resume does not stop it by itself.
+   * The socket has read, to `space` or to the buffer of {@link sharedBuffer}. @returns whether it is to read on: a pause right after a resume does not stop it by itself.
    */
   received(count: number, buffer: Uint8Array): boolean;
 }
@@ -74,7 +86,12 @@ export class ReadInto {
   target: ReadTarget | null = null;
 
   readonly onread = {
-    buffer: (): Uint8Array => this.target?.space ?? sharedBuffer().bytes,
+    buffer: (): Uint8Array => {
+      const { target } = this;
+      return target === null
+        ? partOfShared(Infinity)
+        : (target.space ?? partOfShared(target.worthCopying));
+    },
     callback: (count: number, buffer: Uint8Array): boolean => this.target!.received(count, buffer),
   };
 }

@@ -29,11 +29,15 @@ export class SocketTransport extends StreamTransport implements ReadTarget {
     return this.inlet.space;
   }
 
+  get worthCopying(): number {
+    return Infinity;
+  }
+
   received(count: number, buffer: Uint8Array): boolean {
     this.receivedBytes += count;
     const { bytes, view } = sharedBuffer();
     try {
-      if (buffer === bytes) this.inlet.acceptFrom(bytes, view, count);
+      if (buffer.buffer === bytes.buffer) this.inlet.acceptFrom(bytes, view, count);
       else this.inlet.filled(count);
     } catch (thrown) {
       // No handler should throw. Node would not ask where the next read goes: it would go into the last message again.

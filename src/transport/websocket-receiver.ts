@@ -73,6 +73,8 @@ export class WebSocketReceiver {
   /** Of the current message: whether it is text or bytes, 0 between messages; and bytes announced so far. */
   private kind = 0;
   private total = 0;
+  /** Bytes of the message before. */
+  private lastTotal = 0;
   /** What came of it, when that is not all in one piece. */
   private gathered: Uint8Array | null = null;
   private filledTo = 0;
@@ -112,6 +114,15 @@ export class WebSocketReceiver {
     this.reserve(from + 1);
     const memory = this.gathered!;
     return memory.subarray(from, Math.min(memory.length, from + this.left + BESIDE_BYTES));
+  }
+
+  /**
+   * How many bytes are worth reading to where they cannot stay, when there is no {@link space}. Behind a large message another
+   * is expected: of that only the beginning, so that the rest goes to its place. Else one that fills a read would be copied
+   * whole, and so would all behind it: each read would end shortly before a message does.
+   */
+  get worthCopying(): number {
+    return this.lastTotal < DIRECT_BYTES ? Infinity : this.left + BESIDE_BYTES;
   }
 
   /** Takes the first `count` bytes, at least 1, of `into`, which is the latest {@link space}; else as {@link take}. */
@@ -274,6 +285,7 @@ export class WebSocketReceiver {
 
   private messageEnds(): void {
     this.kind = 0;
+    this.lastTotal = this.total;
     this.total = 0;
     this.forget();
     this.nextFrame();

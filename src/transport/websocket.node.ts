@@ -132,11 +132,15 @@ export class NodeWebSocketTransport
     return this.receiver.space;
   }
 
+  get worthCopying(): number {
+    return this.receiver.worthCopying;
+  }
+
   received(count: number, buffer: Uint8Array): boolean {
     this.receivedBytes += count;
     const { bytes, view } = sharedBuffer();
     try {
-      if (buffer === bytes) this.receiver.take(bytes, view, count);
+      if (buffer.buffer === bytes.buffer) this.receiver.take(bytes, view, count);
       else this.receiver.filled(buffer, count);
     } catch (thrown) {
       // No handler should throw. Node would not ask where the next read goes: it would go into the last message again.

@@ -16,10 +16,10 @@ import {
 import { maxPayload, NodeWebSocketTransport } from "../transport/websocket.node.js";
 import { batchHandler, OpenResponses } from "./batch-server.node.js";
 import type { BatchServerOptions } from "./batch-server.js";
-import { type Address, formatAddress, isLoopback, parseAddress } from "./address.js";
+import { isLoopback, parseAddress } from "./address.js";
+import { bind, peerName, withHost } from "./bind.node.js";
 import { nodeSession } from "./connect.node.js";
 import { type Session, type SessionOptions, sessionSettings } from "./session.js";
-import { listenAtPath } from "./unix-path.node.js";
 import { webSocketServer, type WebSocketServerOptions } from "./websocket-server.node.js";
 
 export interface ListenOptions
@@ -34,8 +34,8 @@ export interface ListenOptions
   readonly onError?: ((error: RpcError) => void) | undefined;
 }
 
-/** Accepts no more and ends every session by `end`. @param gently whether what is answered meanwhile is to leave first. */
-type Stop = (end: (session: Session) => Promise<unknown>, gently: boolean) => Promise<void>;
+/** Accepts no more and ends every session by `end`. @param cut when it aborts, what is answered meanwhile need not leave first. */
+type Stop = (end: (session: Session) => Promise<unknown>, cut: AbortSignal) => Promise<void>;
 
 /**
  * What {@link listen} returns.
@@ -46,6 +46,7 @@ export class Listener {
   private readonly live: Set<Session>;
   private readonly stop: Stop;
   private stopped: Promise<void> | null = null;
+  private readonly cut = new AbortController();
 
   constructor(url: string, live: Set<Session>, stop: Stop) {
     this.url = url;
@@ -60,7 +61,9 @@ export class Listener {
 
   /** Accepts no more, ends every session, removes a Unix socket's file. @returns when all of that is done. */
   close(): Promise<void> {
-    if (this.stopped === null) this.stopped = this.stop((session) => session.close(), false);
+    this.cut.abort();
+    if (this.stopped === null)
+      this.stopped = this.stop((session) => session.close(), this.cut.signal);
     else for (const session of this.live) void session.close();
     return this.stopped;
   }
@@ -75,8 +78,10 @@ export class Listener {
    */
   async drain(timeout?: number): Promise<void> {
     const ms = checkMs("timeout", timeout, 30_000);
-    this.stopped ??= this.stop((session) => session.drain(ms), true);
+    const timer = setTimeout(() => this.cut.abort(), ms);
+    this.stopped ??= this.stop((session) => session.drain(ms), this.cut.signal);
     await this.stopped;
+    clearTimeout(timer);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -159,7 +164,8 @@ export async function listen(url: string, options: ListenOptions = {}): Promise<
   }
   const { bound, release } = await bind(server, url, address);
   server.on("error", (cause) => report(listenFailed(url, cause)));
-  return new Listener(bound, live, async (end, gently) => {
+  return new Listener(bound, live, async (end, cut) => {
+    const gently = !cut.aborted;
     const closed = new Promise((resolve) => server.close(resolve));
     const cutOff = (): void => (server as Partial<http.Server>).closeAllConnections?.();
     release();
@@ -170,39 +176,4 @@ export async function listen(url: string, options: ListenOptions = {}): Promise<
     cutOff();
     await closed;
   });
-}
-
-function withHost(address: Address): Address {
-  if (address.scheme === "unix" || address.host !== "") return address;
-  return { ...address, host: "127.0.0.1" };
-}
-
-function peerName(url: string, socket: net.Socket): string {
-  const { remoteAddress, remotePort } = socket;
-  return remoteAddress === undefined ? `${url} peer` : `${url} peer ${remoteAddress}:${remotePort}`;
-}
-
-/** Begins to listen. Returns the address it came to be, and how to remove what it leaves in the file system. */
-async function bind(
-  server: net.Server,
-  url: string,
-  address: Address,
-): Promise<{ bound: string; release: () => void }> {
-  try {
-    if (address.scheme === "unix") {
-      const release = await listenAtPath(server, address.path);
-      return { bound: formatAddress(address), release };
-    }
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ host: address.host, port: address.port }, () => {
-        server.off("error", reject);
-        resolve();
-      });
-    });
-    const { port } = server.address() as net.AddressInfo;
-    return { bound: formatAddress({ ...address, port }), release: () => {} };
-  } catch (cause) {
-    throw listenFailed(url, cause);
-  }
 }

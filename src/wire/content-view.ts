@@ -1,8 +1,9 @@
-// Role: reads the root struct of a Content in place, for the interfaces of our own that every call pays for.
+// Role: reads the root struct of a Content in place, for the interfaces that every call pays for.
 // State: the content being read. Must not know: any schema, or what a capability index stands for.
 //
 // What StructReader does for any struct, at a tenth of the price, since it makes nothing: one view is used over and over.
-// It reads the root's own fields, and lists of texts and of structs in it; total on any bytes, like all readers here.
+// It reads the fields of the root or of one struct below it, and lists of texts and of structs in it; total on any bytes, like
+// all readers here.
 
 import { RpcError } from "../base/errors.js";
 import type { Content } from "./content.js";
@@ -43,16 +44,24 @@ export class ContentView {
 
   /** Makes `content` the one that is read. It is looked at until {@link close}. */
   open(content: Content): void {
-    const { bytes } = content;
-    this.bytes = bytes;
+    this.bytes = content.bytes;
     this.tail = content.tail;
+    // The root is what the one pointer of nothing names.
+    this.pointersAt = 0;
+    this.pointers = 1;
+    this.enter(0);
+  }
+
+  /** From here on reads the struct that pointer `index` names: of defaults when it is null. */
+  enter(index: number): void {
+    const isThere = this.field(index);
     this.dataBytes = 0;
     this.pointers = 0;
-    if (!this.pointer(0)) return;
-    if ((this.lo & 3) !== 0) throw bad("the root is no struct");
+    if (!isThere) return;
+    if ((this.lo & 3) !== 0) throw bad("a pointer leads to no struct");
     const data = this.hi & 0xffff;
     const pointers = this.hi >>> 16;
-    const at = 8 + (this.lo >> 2) * 8;
+    const at = this.pointersAt + index * 8 + 8 + (this.lo >> 2) * 8;
     this.within(at, (data + pointers) * 8);
     this.dataAt = at;
     this.dataBytes = data * 8;

@@ -26,22 +26,30 @@ import {
   Root,
 } from "../cap/dynamic/place.js";
 import { type Lane, laneOf } from "../cap/dynamic/pressure.js";
+import { KIND_PROMISE } from "../cap/dynamic/protocol.js";
+import type { Referable } from "../cap/dynamic/references.js";
 import { memberOf } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
+import { isSimpleList } from "../cap/dynamic/values/index.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
+import { ignore } from "../cap/stream/values.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
 import { PromiseHook } from "../hook/promise.js";
-import { brokenHook, type Results, type ResultsObserver } from "../hook/results.js";
+import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hook/results.js";
 import { fromWorkerd } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import { makers } from "./makers.js";
 import { Outgoing } from "./outgoing.js";
+import { encodeSimpleList } from "./v8-value/index.js";
 import { CALL_PIPELINE, callMember, readResults, type Value } from "./protocol.js";
 import { pusherOf } from "./pushed.js";
-import { foreign, type Opened, type Reach, TargetReach } from "./reach.js";
+import { type Opened, type Reach, TargetReach } from "./reach.js";
+import { RelayHook, relayTo } from "./relay.js";
 
 type Args = readonly unknown[] | null;
+
+const NO_ENTRIES: Value["entries"] = /* @__PURE__ */ Object.freeze([]);
 
 /**
  * Calls a member, or with null arguments asks for it.
@@ -82,7 +90,7 @@ export function noMap(): RpcError {
   return new RpcError("unimplemented", "peer-unimplemented", message);
 }
 
-class WorkerdCall extends Root implements ResultsObserver, Endable {
+class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
   readonly lane: Lane;
   readonly terms: Terms;
   private readonly scheduler: Scheduler;
@@ -131,9 +139,13 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
   /** @throws RpcError when an argument cannot travel. */
   begin(reach: Reach, path: readonly string[], args: Args, options: CallOptions | undefined): void {
     let whole = true;
+    let plain: Value | undefined | null = args === null ? null : undefined;
     if (args !== null && args.length > 0) {
-      this.outgoing = new Outgoing(this.scheduler, this.terms);
-      whole = this.outgoing.encode(args, "args");
+      if (isSimpleList(args)) plain = { bytes: encodeSimpleList(args), entries: NO_ENTRIES };
+      else {
+        this.outgoing = new Outgoing(this.scheduler, this.terms);
+        whole = this.outgoing.encode(args, "args");
+      }
     }
     // Calls by other stubs that were written down before this one go before it.
     makeCalls();
@@ -142,7 +154,6 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
     this.counted = true;
     this.lane.enter();
     if (options !== undefined) this.limits = limit(this, options);
-    const plain = args === null ? null : undefined;
     if (whole) this.send(opened.cap, path, plain);
     else void this.sendWhenFilled(opened, path);
   }
@@ -168,10 +179,10 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
     this.parked = null;
   }
 
-  /** @param cap taken over. */
-  private send(cap: Hook, path: readonly string[], plain: undefined | null): void {
+  /** @param cap taken over. @param plain the arguments where nothing goes beside them; see callMember. */
+  private send(cap: Hook, path: readonly string[], plain: Value | undefined | null): void {
     try {
-      const args: Value | undefined | null = this.outgoing?.take(cap, this.session) ?? plain;
+      const args = this.outgoing?.take(cap, this.session) ?? plain;
       const results = callMember(
         cap,
         path,
@@ -213,8 +224,9 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
     } catch (thrown) {
       this.fail(RpcError.from(thrown));
     }
-    payload.release();
+    // The event first: when it is all that is left of a call workerd says so, in a message that has to be answered.
     this.leave();
+    payload.release();
   }
 
   private received(value: unknown, held: { dispose(): void } | null): void {
@@ -335,17 +347,33 @@ class WorkerdCall extends Root implements ResultsObserver, Endable {
     return () => {};
   }
 
-  hold(): Hook {
-    throw foreign();
+  // -- To other peers ------------------------------------------------------------------------------------------------
+
+  override readonly relay = relayTo(this);
+
+  get kind(): number {
+    return KIND_PROMISE;
   }
 
+  get live(): Hook {
+    return this.settled ? nullHook(this.scheduler) : this.pending().on;
+  }
+
+  /** Whoever gets it waits for the value; the promise stays its owner's. */
   refer(): Hook {
-    throw foreign();
+    return this.hold(false);
   }
 
-  lent(): void {
-    throw foreign();
+  hold(give: boolean): Hook {
+    const on = this.settled ? null : this.pending().on.addRef();
+    const ended = give ? (): void => this.dispose() : ignore;
+    // Whoever has a promise asks for its value, which has been asked for by this.
+    const value = this.then(null, null);
+    value.catch(ignore);
+    return new RelayHook(value, on, this.scheduler, this.terms, ended);
   }
+
+  lent(): void {}
 
   // -- Ends ----------------------------------------------------------------------------------------------------------
 

@@ -4,13 +4,14 @@
 import type { NetConnectOpts } from "node:net";
 import type { RpcStub } from "../cap/dynamic/types.js";
 import { RpcError } from "../base/errors.js";
-import { type Terms, termsOf } from "../cap/dynamic/terms.js";
+import type { Terms } from "../cap/dynamic/terms.js";
 import type { Hook } from "../hook/hook.js";
 import type { ConnectionStats } from "../rpc/audit.js";
 import { parseAddress } from "../vat/address.js";
 import { connect, type NodeConnectOptions, nodeSession } from "../vat/connect.node.js";
 import { type Session, sessionSettings } from "../vat/session.js";
 import { connectThrough } from "./connect-host.node.js";
+import { bridgeSession, bridgeTerms } from "./errors.js";
 import { objectIdText, type WorkerdObjectId } from "./object-id.node.js";
 import { askActor, askEntrypoint } from "./protocol.js";
 import { EntryReach } from "./reach.js";
@@ -120,7 +121,7 @@ export class WorkerSocket<T> extends Connected {
  */
 export async function connectWorkerd(url: string, options: WorkerdOptions = {}): Promise<Workerd> {
   addressOf(url);
-  return new Workerd(await connect(url, options), termsOf(options));
+  return new Workerd(await connect(url, bridgeSession(options)), bridgeTerms(options));
 }
 
 /**
@@ -141,7 +142,7 @@ export async function connectWorker<T>(
   sessionSettings(options);
   const where = addressOf(url);
   const transport = await connectThrough(url, where, host, options);
-  return new WorkerSocket(nodeSession(transport, options), termsOf(options));
+  return new WorkerSocket(nodeSession(transport, bridgeSession(options)), bridgeTerms(options));
 }
 
 function addressOf(url: string): NetConnectOpts {

@@ -4,10 +4,19 @@
 // workerd puts the class of an error into the reason, in front of its message, and the whole of it as a value into a detail.
 // What it knows beside that is in the type of the exception and in what the reason begins with.
 
-import { type ErrorDetail, RpcError } from "../base/errors.js";
+import {
+  type ErrorCode,
+  type ErrorDetail,
+  type ErrorPolicy,
+  type LeavingError,
+  redactedBy,
+  RpcError,
+  WITHHELD,
+} from "../base/errors.js";
 import { valuesUnder } from "../cap/dynamic/streams.js";
-import type { Terms } from "../cap/dynamic/terms.js";
+import { type Terms, termsOf } from "../cap/dynamic/terms.js";
 import type { Values } from "../cap/stream/values.js";
+import type { SessionOptions } from "../vat/session.js";
 import { decodeV8, encodeV8, type ExternalSource } from "./v8-value/index.js";
 
 /** What is beside the bytes of a value that has nothing beside them. */
@@ -79,16 +88,62 @@ function made(name: string, domName: string, message: string): Error {
   return error;
 }
 
-/** What a call of theirs fails with when a method of ours threw `thrown`: all of it but the stack. Never throws. */
-export function toWorkerd(thrown: unknown): RpcError {
-  const error = RpcError.from(thrown);
-  const name = nameOf(thrown);
-  const reason = `jsg.${name}: ${error.message}`;
-  return new RpcError(error.type, error.code, reason, {
-    cause: thrown,
-    details: detailsOf(thrown),
-  });
+/** Of errors all but their stacks: who says nothing of it has it so. */
+const NO_STACKS: ErrorPolicy = /* @__PURE__ */ Object.freeze({ sendTrace: false, redact: null });
+
+/** The terms of what goes over one connection to workerd. */
+export function bridgeTerms(options: SessionOptions): Terms {
+  const { sendTrace = false, redactError: redact = null } = options;
+  return { ...termsOf(options), errors: { sendTrace, redact } };
 }
+
+/** The options of its session, which is not asked again for what {@link toWorkerd} has asked for. */
+export function bridgeSession<O extends SessionOptions>(options: O): O {
+  const { redactError } = options;
+  if (redactError === undefined) return options;
+  return { ...options, redactError: (leaving) => (isTold(leaving) ? {} : redactError(leaving)) };
+}
+
+function isTold({ message, details }: LeavingError): boolean {
+  return message.startsWith("jsg.") || details.some(({ id }) => id === THROWN);
+}
+
+/** What a call of theirs fails with when a method of ours threw `thrown`: all of it that they may be told. Never throws. */
+export function toWorkerd(thrown: unknown, terms: Terms): RpcError {
+  const policy = terms.errors ?? NO_STACKS;
+  const { type, code, message } = RpcError.of(thrown) ?? RpcError.from(thrown);
+  const cause = behind(thrown);
+  let told = message;
+  if (policy.redact !== null) {
+    const leaving = { type, code, message, trace: "", details: [], properties: [], cause };
+    const left = redactedBy(policy.redact, leaving);
+    told = left === null ? WITHHELD : (left.message ?? message);
+  }
+  const reason = `jsg.${nameOf(cause)}: ${told}`;
+  return new RpcError(type, code, reason, { cause, details: detailsOf(cause, policy) });
+}
+
+/** So many failures may each be that of the next. */
+const MOST_WRAPPED = 8;
+
+/** What a call was failed with: who made it, and failed with its failure, is not what threw. */
+function behind(thrown: unknown): unknown {
+  for (let wrapped = 0; wrapped < MOST_WRAPPED; wrapped++) {
+    const error = RpcError.from(thrown);
+    const { cause } = error;
+    if (error !== thrown || cause === undefined || !PASSED_ON.has(error.code)) break;
+    if (RpcError.from(cause).message !== error.message) break;
+    thrown = cause;
+  }
+  return thrown;
+}
+
+/** Codes of failures that are somebody else's. */
+const PASSED_ON: ReadonlySet<ErrorCode> = /* @__PURE__ */ new Set([
+  "method-failed",
+  "remote-exception",
+  "object-broken",
+]);
 
 function nameOf(thrown: unknown): string {
   try {
@@ -101,9 +156,11 @@ function nameOf(thrown: unknown): string {
   return "Error";
 }
 
-function detailsOf(thrown: unknown): readonly ErrorDetail[] {
+function detailsOf(thrown: unknown, errors: ErrorPolicy): readonly ErrorDetail[] {
+  // What is no error is shown to nobody who could keep it back.
+  if (errors.redact !== null && !(thrown instanceof Error)) return [];
   try {
-    const { bytes } = encodeV8(thrown, { external: () => undefined }, { root: "error" });
+    const { bytes } = encodeV8(thrown, { external: () => undefined }, { root: "error", errors });
     return [
       { id: THROWN, data: bytes },
       { id: ENHANCED, data: Uint8Array.of(1) },
@@ -116,5 +173,9 @@ function detailsOf(thrown: unknown): readonly ErrorDetail[] {
 
 /** What streams know of errors. Their chunks are bytes. */
 export function streamValues(terms: Terms): Values {
-  return { ...valuesUnder(terms), failure: toWorkerd, shown: fromWorkerd };
+  return {
+    ...valuesUnder(terms),
+    failure: (reason) => toWorkerd(reason, terms),
+    shown: fromWorkerd,
+  };
 }

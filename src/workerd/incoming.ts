@@ -3,6 +3,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Terms } from "../cap/dynamic/terms.js";
+import { whenCollected } from "../cap/stream/collected.js";
 import { receiveWritable } from "../cap/stream/writable.js";
 import type { Hook } from "../hook/hook.js";
 import type { Payload } from "../hook/payload.js";
@@ -115,7 +116,14 @@ export class Incoming implements ExternalSource {
   private signal(cap: Hook): AbortSignal {
     const pushed = pushedBehind(cap);
     if (!(pushed instanceof PushedSignal)) throw notPushed("signal");
-    return pushed.controller.signal;
+    const { signal } = pushed.controller;
+    if (this.session !== null && !signal.aborted) {
+      const end = releasing(this.session.addRef());
+      signal.addEventListener("abort", end, { once: true });
+      whenCollected(signal, cap.scheduler, end);
+      this.lent.push(end);
+    }
+    return signal;
   }
 
   /** Keeps something else as long as the value. */
@@ -145,6 +153,15 @@ export class Incoming implements ExternalSource {
     for (const stream of this.streams) stream.dispose();
     this.streams = [];
   }
+}
+
+/** Releases `hook`, once. By itself, since a function made beside others holds what those hold. */
+function releasing(hook: Hook): () => void {
+  let held: Hook | null = hook;
+  return () => {
+    held?.release();
+    held = null;
+  };
 }
 
 function notPushed(what: string): RpcError {

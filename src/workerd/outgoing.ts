@@ -7,6 +7,7 @@ import { placeOf, type Root } from "../cap/dynamic/place.js";
 import { isTarget } from "../cap/dynamic/target.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import { sendWritable } from "../cap/stream/writable.js";
+import { whenCollected } from "../cap/stream/collected.js";
 import { ignore } from "../cap/stream/values.js";
 import type { Hook } from "../hook/hook.js";
 import { type BodySource, OutgoingBody } from "../http/outgoing-body.js";
@@ -69,7 +70,8 @@ export class Outgoing implements ExternalSink {
   /** @returns whether all of it is here: bytes of Blobs are put in by {@link fill}. @throws RpcError; then nothing is held. */
   encode(value: unknown, root: string): boolean {
     try {
-      this.encoded = encodeV8(value, this, { root });
+      const { errors } = this.terms;
+      this.encoded = encodeV8(value, this, { root, ...(errors && { errors }) });
       return this.encoded.blobs.length === 0;
     } catch (thrown) {
       this.release();
@@ -189,12 +191,15 @@ export class Outgoing implements ExternalSink {
       entry: (pusher) => {
         if (pusher === null) throw noPusher("an AbortSignal");
         const pushed = pushSignal(pusher);
-        const onAbort = (): void => fire(pushed.trigger, reasonOf(signal.reason));
+        const trigger = new Trigger(pushed.trigger);
+        const onAbort = (): void => trigger.fire(reasonOf(signal.reason, this.terms));
         signal.addEventListener("abort", onAbort, { once: true });
         this.signals.push(() => {
           signal.removeEventListener("abort", onAbort);
-          pushed.trigger.release();
+          trigger.release();
         });
+        // What went with a result is over when it can fire no more.
+        whenCollected(signal, this.scheduler, releaserOf(trigger));
         return { tag: ABORT_SIGNAL, hook: pushed.signal, token: null };
       },
       drop: ignore,
@@ -252,17 +257,43 @@ export class Outgoing implements ExternalSink {
   }
 }
 
+/** Fires a signal at the other side, once. */
+class Trigger {
+  private hook: Hook | null;
+
+  /** @param hook taken over. */
+  constructor(hook: Hook) {
+    this.hook = hook;
+  }
+
+  fire(reason: Value): void {
+    if (this.hook !== null) fire(this.hook, reason);
+    this.release();
+  }
+
+  release(): void {
+    this.hook?.release();
+    this.hook = null;
+  }
+}
+
+/** By itself, since a function made beside others holds what those hold, and so the signal. */
+function releaserOf(trigger: Trigger): () => void {
+  return () => trigger.release();
+}
+
 function noPusher(what: string): RpcError {
   const message = `${what} cannot go with these results: the caller takes none`;
   return new RpcError("unimplemented", "unsendable-value", message);
 }
 
 /** The reason of a signal as a value, or what can be said of it when it cannot travel. */
-function reasonOf(reason: unknown): Value {
+function reasonOf(reason: unknown, { errors }: Terms): Value {
+  const options = errors && { errors };
   try {
-    return { bytes: encodeV8(reason, NOTHING_BESIDE).bytes, entries: [] };
+    return { bytes: encodeV8(reason, NOTHING_BESIDE, options).bytes, entries: [] };
   } catch {
     const told = new Error(RpcError.from(reason).message);
-    return { bytes: encodeV8(told, NOTHING_BESIDE).bytes, entries: [] };
+    return { bytes: encodeV8(told, NOTHING_BESIDE, options).bytes, entries: [] };
   }
 }

@@ -1,12 +1,13 @@
 // Role: the structs of schema/workerd.capnp, to bytes and back.
-// State: one builder, between two lines of one function. Must not know: who calls, what a value is.
+// State: one builder and one reader, between two lines of one function. Must not know: who calls, what a value is.
 
 import { RpcError } from "../base/errors.js";
 import type { Origin } from "../base/origin.js";
 import { CallRequest, type Hook } from "../hook/hook.js";
-import { Payload } from "../hook/payload.js";
+import { type Caps, NO_CAPS, Payload } from "../hook/payload.js";
 import type { Results } from "../hook/results.js";
-import type { Content } from "../wire/content.js";
+import { Content } from "../wire/content.js";
+import { ContentView } from "../wire/content-view.js";
 import { ContentBuilder, type StructBuilder, StructReader } from "../wire/struct.js";
 
 type InterfaceId = readonly [hi: number, lo: number];
@@ -19,7 +20,7 @@ const TARGET: InterfaceId = /* @__PURE__ */ Object.freeze([0xa1a96525 | 0, 0x142
 const PUSHER: InterfaceId = /* @__PURE__ */ Object.freeze([0xee2eb0d2 | 0, 0xe1aad430 | 0]);
 
 /** Where `callPipeline` is in the results of a call. */
-export const CALL_PIPELINE: readonly number[] = Object.freeze([1]);
+export const CALL_PIPELINE: readonly number[] = /* @__PURE__ */ Object.freeze([1]);
 
 /** Tags of the union in External, and what they are called where one is refused. */
 export const RPC_TARGET = 1;
@@ -38,6 +39,7 @@ const TAG_NAMES: readonly string[] = Object.freeze(
 const MAX_PATH = 1024;
 
 const builder = /* @__PURE__ */ new ContentBuilder();
+const view = /* @__PURE__ */ new ContentView();
 
 /** An entry of `externals` on its way out. @property hook null of a token. */
 export interface Entry {
@@ -65,14 +67,31 @@ export interface ReceivedValue {
   readonly entries: readonly ReceivedEntry[];
 }
 
-function request([hi, lo]: InterfaceId, method: number, caps: (Hook | null)[] = []): CallRequest {
-  return new CallRequest(hi, lo, method, new Payload(builder.finish(), caps));
+/** @param content by default what was built. */
+function request(
+  [hi, lo]: InterfaceId,
+  method: number,
+  caps: Caps = NO_CAPS,
+  content: Content = builder.finish(),
+): CallRequest {
+  return new CallRequest(hi, lo, method, new Payload(content, caps));
 }
 
-/** The capabilities at the first pointers of what `on` answers; nothing is awaited. */
-function ask(on: Hook, call: CallRequest, ...indexes: number[]): Hook[] {
+const FIRST: readonly number[] = /* @__PURE__ */ Object.freeze([0]);
+const SECOND: readonly number[] = /* @__PURE__ */ Object.freeze([1]);
+
+/** The capability at the first pointer of what `on` answers; nothing is awaited. */
+function ask(on: Hook, call: CallRequest): Hook {
   const results = on.call(call);
-  const hooks = indexes.map((index) => results.pipeline([index]));
+  const hook = results.pipeline(FIRST);
+  results.cancel();
+  return hook;
+}
+
+/** Those at the first two. */
+function askBoth(on: Hook, call: CallRequest): readonly [Hook, Hook] {
+  const results = on.call(call);
+  const hooks = [results.pipeline(FIRST), results.pipeline(SECOND)] as const;
   results.cancel();
   return hooks;
 }
@@ -92,7 +111,7 @@ export function askEntrypoint(
     props.u16(0, 1);
     props.text(0, propsJson);
   }
-  return ask(port, request(DEBUG_PORT, 0), 0)[0]!;
+  return ask(port, request(DEBUG_PORT, 0));
 }
 
 /** A durable object, by the debug port. */
@@ -101,31 +120,29 @@ export function askActor(port: Hook, service: string, className: string, id: str
   params.text(0, service);
   params.text(1, className);
   params.text(2, id);
-  return ask(port, request(DEBUG_PORT, 1), 0)[0]!;
+  return ask(port, request(DEBUG_PORT, 1));
 }
 
 function startEvent(worker: Hook, cfJson: string | null): Hook {
-  const params = builder.root(1, 3);
-  if (cfJson !== null) params.text(0, cfJson);
-  return ask(worker, request(WORKER, 0), 0)[0]!;
+  if (cfJson === null) return ask(worker, request(WORKER, 0, NO_CAPS, Content.EMPTY_STRUCT));
+  builder.root(1, 3).text(0, cfJson);
+  return ask(worker, request(WORKER, 0));
 }
 
 /** Begins an event of calls: what one call is made on, and what must be held until all that came of it is let go. */
 export function openSession(worker: Hook): { readonly cap: Hook; readonly session: Hook } {
   const dispatcher = startEvent(worker, null);
-  builder.root(0, 0);
-  const [cap, session] = ask(dispatcher, request(DISPATCHER, 9), 0, 1);
+  const [cap, session] = askBoth(dispatcher, request(DISPATCHER, 9, NO_CAPS, Content.EMPTY_STRUCT));
   dispatcher.release();
-  return { cap: cap!, session: session! };
+  return { cap, session };
 }
 
 /** Begins an event of one request: its HttpService. */
 export function openHttp(worker: Hook, cfJson: string | null): Hook {
   const dispatcher = startEvent(worker, cfJson);
-  builder.root(0, 0);
-  const [http] = ask(dispatcher, request(DISPATCHER, 0), 0);
+  const http = ask(dispatcher, request(DISPATCHER, 0, NO_CAPS, Content.EMPTY_STRUCT));
   dispatcher.release();
-  return http!;
+  return http;
 }
 
 // -- Calls of members --------------------------------------------------------------------------------------------------
@@ -175,6 +192,9 @@ function writeValue(at: StructBuilder, { bytes, entries }: Value, caps: (Hook | 
   else at.data(0, bytes);
 }
 
+const NO_ENTRIES: readonly ReceivedEntry[] = /* @__PURE__ */ Object.freeze([]);
+const NO_BYTES = /* @__PURE__ */ new Uint8Array(0);
+
 /** @throws RpcError invalid-payload. */
 function readValue(value: StructReader): ReceivedValue {
   const list = value.list(1);
@@ -219,12 +239,19 @@ export interface CallResults {
 
 /** @throws RpcError invalid-payload. */
 export function readResults(content: Content): CallResults {
-  const results = StructReader.of(content);
-  return {
-    value: readValue(results.struct(0)),
-    pipeline: results.capability(1),
-    hasDisposer: results.bool(0),
-  };
+  view.open(content);
+  try {
+    const pipeline = view.capability(1);
+    const hasDisposer = view.u8(0) % 2 === 1;
+    view.enter(0);
+    // Nearly all values have nothing beside them.
+    const value = view.isNull(1)
+      ? { bytes: view.data(0) ?? NO_BYTES, entries: NO_ENTRIES }
+      : readValue(StructReader.of(content).struct(0));
+    return { value, pipeline, hasDisposer };
+  } finally {
+    view.close();
+  }
 }
 
 /** @param value its hooks are taken over. @param pipeline taken over. */
@@ -235,6 +262,12 @@ export function writeResults(value: Value, pipeline: Hook | null, hasDisposer: b
   if (pipeline !== null) results.capability(1, caps.push(pipeline) - 1);
   writeValue(results.struct(0, 0, 2), value, caps);
   return new Payload(builder.finish(), caps);
+}
+
+/** What is known of the results of a call before they are there. @param pipeline taken over. */
+export function writePipeline(pipeline: Hook): Payload {
+  builder.root(1, 3).capability(1, 0);
+  return new Payload(builder.finish(), [pipeline]);
 }
 
 export interface CallParams {
@@ -270,7 +303,15 @@ export function readCall(content: Content): CallParams {
 }
 
 /** Which method of which of their interfaces a call is of. */
-export type Method = "call" | "pushByteStream" | "pushAbortSignal" | "abort" | "unknown";
+export type Method =
+  | "call"
+  | "pushByteStream"
+  | "pushAbortSignal"
+  | "abort"
+  | "startEvent"
+  | "getHttpService"
+  | "jsRpcSession"
+  | "unknown";
 
 export function methodOf(interfaceHi: number, interfaceLo: number, methodId: number): Method {
   const is = ([hi, lo]: InterfaceId): boolean => interfaceHi === hi && interfaceLo === lo;
@@ -278,6 +319,9 @@ export function methodOf(interfaceHi: number, interfaceLo: number, methodId: num
   if (is(PUSHER) && methodId === 0) return "pushByteStream";
   if (is(PUSHER) && methodId === 1) return "pushAbortSignal";
   if (is(TRIGGER) && methodId === 0) return "abort";
+  if (is(WORKER) && methodId === 0) return "startEvent";
+  if (is(DISPATCHER) && methodId === 0) return "getHttpService";
+  if (is(DISPATCHER) && methodId === 9) return "jsRpcSession";
   return "unknown";
 }
 
@@ -286,8 +330,8 @@ export function methodOf(interfaceHi: number, interfaceLo: number, methodId: num
 /** A stream that the other side can read: what stands for it in a value, and what its bytes are written into. */
 export function pushStream(pusher: Hook): { readonly source: Hook; readonly sink: Hook } {
   builder.root(1, 0);
-  const [source, sink] = ask(pusher, request(PUSHER, 0), 0, 1);
-  return { source: source!, sink: sink! };
+  const [source, sink] = askBoth(pusher, request(PUSHER, 0));
+  return { source, sink };
 }
 
 /** The size of the stream that is asked for; null when it is not told. @throws RpcError invalid-payload. */
@@ -297,9 +341,8 @@ export function readPush(content: Content): number | null {
 }
 
 export function pushSignal(pusher: Hook): { readonly signal: Hook; readonly trigger: Hook } {
-  builder.root(0, 0);
-  const [signal, trigger] = ask(pusher, request(PUSHER, 1), 0, 1);
-  return { signal: signal!, trigger: trigger! };
+  const [signal, trigger] = askBoth(pusher, request(PUSHER, 1, NO_CAPS, Content.EMPTY_STRUCT));
+  return { signal, trigger };
 }
 
 /** Tells the other side that a signal has fired. */
@@ -314,10 +357,15 @@ export function readReason(content: Content): ReceivedValue {
   return readValue(StructReader.of(content).struct(0));
 }
 
-/** Two capabilities, which are taken over: what both pushes answer. */
-export function writePair(first: Hook, second: Hook): Payload {
-  const results = builder.root(0, 2);
-  results.capability(0, 0);
-  results.capability(1, 1);
-  return new Payload(builder.finish(), [first, second]);
+/** Capabilities, which are taken over, one after the other: what is answered by who gives nothing else. */
+export function writeCapabilities(...hooks: Hook[]): Payload {
+  const results = builder.root(0, hooks.length);
+  for (let i = 0; i < hooks.length; i++) results.capability(i, i);
+  return new Payload(builder.finish(), hooks);
+}
+
+/** What startEvent was told beside the event: JSON; null for nothing. @throws RpcError invalid-payload. */
+export function readEvent(content: Content): string | null {
+  const params = StructReader.of(content);
+  return params.isNull(0) ? null : params.text(0);
 }

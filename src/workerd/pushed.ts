@@ -10,7 +10,7 @@ import type { Hook } from "../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../hook/local.js";
 import { IncomingBody, type Inlet, inletInto } from "../http/incoming-body.js";
 import { NOTHING_BESIDE, streamValues } from "./errors.js";
-import { methodOf, readPush, readReason, writePair } from "./protocol.js";
+import { methodOf, readPush, readReason, writeCapabilities } from "./protocol.js";
 import { decodeV8 } from "./v8-value/index.js";
 
 function noMethod(): never {
@@ -119,13 +119,13 @@ export function pushedHere(call: LocalCall, terms: Terms): boolean {
   switch (methodOf(call.interfaceHi, call.interfaceLo, call.methodId)) {
     case "pushByteStream": {
       const pushed = new PushedStream(readPush(call.params.content), scheduler, terms);
-      call.returns(writePair(new LocalHook(pushed, scheduler), pushed.sink));
+      call.returns(writeCapabilities(new LocalHook(pushed, scheduler), pushed.sink));
       return true;
     }
     case "pushAbortSignal": {
       const pushed = new PushedSignal();
       const trigger = new LocalHook(new Trigger(pushed.controller), scheduler);
-      call.returns(writePair(new LocalHook(pushed, scheduler), trigger));
+      call.returns(writeCapabilities(new LocalHook(pushed, scheduler), trigger));
       return true;
     }
     default:

@@ -14,6 +14,10 @@ export interface Opened {
 
 const BRAND = {};
 
+function noCapability(): RpcError {
+  return new RpcError("failed", "internal-error", "this is called by what it opens");
+}
+
 /** One reference that keeps all that a stub needs. It is counted as every hook is, and is itself no capability of any peer's. */
 export abstract class Reach extends Hook {
   /** What it depends on: the end of this is the end of the stub. Not a new reference. */
@@ -26,9 +30,9 @@ export abstract class Reach extends Hook {
     return false;
   }
 
-  /** The HttpService for one request. @param cf goes beside it, as JSON; undefined for nothing. */
+  /** The HttpService for one request, where it takes them. @param cf goes beside it, as JSON; undefined for nothing. */
   http(_cf: unknown): Hook {
-    return brokenHook(foreign(), this.scheduler);
+    return brokenHook(noCapability(), this.scheduler);
   }
 
   get brand(): object {
@@ -36,18 +40,11 @@ export abstract class Reach extends Hook {
   }
 
   call(request: CallRequest): Results {
-    const broken = brokenHook(foreign(), this.scheduler);
+    const broken = brokenHook(noCapability(), this.scheduler);
     const results = broken.call(request);
     broken.release();
     return results;
   }
-}
-
-/** Why a stub of workerd cannot go where stubs of Capstan go. */
-export function foreign(): RpcError {
-  const message =
-    "a stub of workerd can only go to workerd: give a function or an RpcTarget that calls it";
-  return new RpcError("failed", "unsendable-value", message);
 }
 
 /** A Worker's entry point or a durable object: each call is an event of its own. */

@@ -9,6 +9,8 @@ import type { CallOptions } from "../cap/call-options.js";
 import { watchBroken } from "../cap/dynamic/broken.js";
 import { proxyOf, Root } from "../cap/dynamic/place.js";
 import { type Lane, laneOf } from "../cap/dynamic/pressure.js";
+import { KIND_OBJECT } from "../cap/dynamic/protocol.js";
+import type { Referable } from "../cap/dynamic/references.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
@@ -16,9 +18,10 @@ import { fetchBy, type FetchInit } from "../http/client.js";
 import { failedCall, noMap, startCall } from "./call.js";
 import { fromWorkerd } from "./errors.js";
 import { makers } from "./makers.js";
-import { foreign, type Reach } from "./reach.js";
+import type { Reach } from "./reach.js";
+import { RelayHook, relayTo } from "./relay.js";
 
-class WorkerdStub extends Root {
+class WorkerdStub extends Root implements Referable {
   readonly terms: Terms;
   private reach: Reach | null;
   private watches: (() => void)[] = [];
@@ -100,18 +103,28 @@ class WorkerdStub extends Root {
     reach.release();
   }
 
-  // To another peer it cannot go: what speaks there is not what speaks here.
+  // To other peers it goes as an object that passes calls on.
 
-  hold(): Hook {
-    throw foreign();
+  override readonly relay = relayTo(this);
+
+  get kind(): number {
+    return KIND_OBJECT;
   }
 
   refer(): Hook {
-    throw foreign();
+    const { on } = this.live;
+    const { root, proxy } = stubOf(this.live.addRef(), this.terms);
+    return new RelayHook(proxy, on.addRef(), on.scheduler, this.terms, () => root.dispose());
+  }
+
+  hold(give: boolean): Hook {
+    const hook = this.refer();
+    if (give) this.dispose();
+    return hook;
   }
 
   lent(): void {
-    throw foreign();
+    void this.live;
   }
 }
 

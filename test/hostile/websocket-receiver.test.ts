@@ -15,6 +15,8 @@ class Heard implements ReceiverOwner {
   readonly log: string[] = [];
   /** Bytes of each allocation. */
   readonly allocated: number[] = [];
+  /** Bytes that were read to where they cannot stay. */
+  copied = 0;
 
   unit(memory: Uint8Array, view: DataView, at: number, end: number, own: boolean): void {
     expect(view.byteLength).toBe(memory.length);
@@ -55,8 +57,11 @@ function ours(bytes: Uint8Array, cuts: readonly number[], fromClient: boolean): 
     const { space } = receiver;
     const into = space ?? shared;
     expect(into.length).toBeGreaterThan(0);
-    const n = Math.min(cuts[i % cuts.length]!, into.length, bytes.length - at);
+    const most = space === null ? receiver.worthCopying : Infinity;
+    expect(most).toBeGreaterThan(0);
+    const n = Math.min(cuts[i % cuts.length]!, into.length, most, bytes.length - at);
     into.set(bytes.subarray(at, at + n));
+    if (space === null) heard.copied += n;
     if (space === null) receiver.take(shared, view, n);
     else receiver.filled(space, n);
     at += n;
@@ -214,6 +219,28 @@ describe("C-HOS-01: WebSocket frames", () => {
     expect(heard.allocated[0]).toBe(128 * 1024);
     for (let i = 1; i < heard.allocated.length; i++)
       expect(heard.allocated[i]).toBeLessThanOrEqual(heard.allocated[i - 1]! * 2 + 2);
+  });
+
+  it("messages that each fill a read are read to where they stay, with one allocation each", async () => {
+    const count = 30;
+    const parts = Array.from({ length: count }, (_, i) =>
+      wsFrame({ payload: new Uint8Array(65_650).fill(i), key: KEY }),
+    );
+    // All that has come, and no more than one message at a time.
+    for (const cuts of [[65_536], [65_536, 128]]) {
+      const heard = await same(new Uint8Array(Buffer.concat(parts)), cuts, true);
+      expect(heard.log).toHaveLength(count);
+      expect(heard.allocated).toHaveLength(count);
+      // The first comes unexpected; of the others only the beginning does.
+      expect(heard.copied).toBeLessThan(65_536 + count * 5000);
+    }
+    // Whoever sends small ones again is read as before.
+    const small = Array.from({ length: 600 }, () =>
+      wsFrame({ payload: new Uint8Array(200), key: KEY }),
+    );
+    const heard = await same(new Uint8Array(Buffer.concat([...parts, ...small])), [65_536], true);
+    expect(heard.log).toHaveLength(count + 600);
+    expect(heard.copied).toBeGreaterThan(600 * 200 - 5000);
   });
 
   it("a message of very many fragments costs as many copies as its bytes doubled", async () => {

@@ -17,7 +17,7 @@ interface Shape {
 
 function build({ number, data, texts, kinds, tail }: Shape): Content {
   const builder = new ContentBuilder(16);
-  const root = builder.root(1, 4);
+  const root = builder.root(1, 5);
   root.u32(0, number);
   root.u16(4, number & 7);
   if (texts.length > 0) root.texts(0, texts);
@@ -27,6 +27,11 @@ function build({ number, data, texts, kinds, tail }: Shape): Content {
       if (i % 2 === 0) one.capability(0, i);
     });
   root.capability(3, 5);
+  if (number % 2 === 1) {
+    const below = root.struct(4, 1, 2);
+    below.u32(0, number);
+    below.capability(1, 6);
+  }
   if (data !== null) {
     if (tail) root.dataByReference(1, data);
     else root.data(1, data);
@@ -70,6 +75,14 @@ function byView(content: Content): unknown {
           : [],
       ),
       attempt(() => view.capability(3)),
+      attempt(() => {
+        view.enter(4);
+        return [view.u32(0), view.isNull(0), view.capability(1)];
+      }),
+      attempt(() => {
+        view.enter(2);
+        return [view.u32(0), view.isNull(0)];
+      }),
     ];
   });
 }
@@ -90,6 +103,12 @@ function byReader(content: Content): unknown {
       attempt(() => list(0).map((one) => one.text(0))),
       attempt(() => list(2).map((one) => [one.u16(0), one.capability(0)])),
       attempt(() => root.capability(3)),
+      attempt(() => {
+        const below = root.struct(4);
+        return [below.u32(0), below.isNull(0), below.capability(1)];
+      }),
+      // There is none, neither in what was read last nor where it was.
+      [0, true],
     ];
   });
 }

@@ -208,7 +208,7 @@ describe("calls that are not as they should be", () => {
     [
       "arguments that are no Array",
       (p) => (p.text(0, "add"), p.struct(1, 0, 2).data(0, SEVEN)),
-      /Array/,
+      /list/,
     ],
     ["a value that is empty", (p) => (p.text(0, "add"), void p.struct(1, 0, 2)), /./],
     ["a member that is none", (p) => p.text(0, "constructor"), /no member/],

@@ -1,11 +1,11 @@
 // The bridge to the real workerd: nothing is left of ten thousand calls, here or there, and an end of workerd is one of its stubs.
 
 import { describe, expect, it } from "vitest";
-import { RpcError, RpcTarget, type RpcStub } from "../../src/node.js";
+import { RpcError, RpcStub, RpcTarget } from "../../src/node.js";
 import { connectWorker, connectWorkerd } from "../../src/workerd.node.js";
 import { missingWorkerd } from "../runtimes/workerd.js";
 import { cleaningUp } from "../support/residue.js";
-import type { Api, Desk, Guest as GuestApi } from "./bridge/api.js";
+import type { Api, Counter, Desk, Guest as GuestApi } from "./bridge/api.js";
 import { SLOWLY, startBridge } from "./bridge/start.js";
 
 class Guest extends RpcTarget implements GuestApi {
@@ -81,12 +81,20 @@ describe.skipIf(missingWorkerd() !== null)("what is left", () => {
     const api = workerd.getObject<Api>("main", "Room", "cd".repeat(32));
     const counter = await api.counter(1);
     const broken = new Promise((resolve) => counter.onRpcBroken(resolve));
+    // Whoever was given it is told, too.
+    const toldOther = new Promise((resolve) => {
+      using other = new RpcStub((stub: RpcStub<Counter>) => {
+        stub.dup().onRpcBroken(resolve);
+      });
+      void other(counter).then();
+    });
     const waiting = Promise.resolve(api.never()).catch((error: unknown) => error);
     await started.stop();
     const error = await waiting;
     expect(error).toBeInstanceOf(RpcError);
     expect(error).toMatchObject({ type: "disconnected" });
     expect(await broken).toMatchObject({ type: "disconnected" });
+    expect(await toldOther).toMatchObject({ type: "disconnected" });
     await expect(Promise.resolve(counter.add(1))).rejects.toMatchObject({ type: "disconnected" });
     expect(workerd.stats()).toMatchObject({ questions: 0, answers: 0, imports: 0, exports: 0 });
     counter[Symbol.dispose]();

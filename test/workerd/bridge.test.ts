@@ -111,6 +111,16 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
       await expect.poll(() => api.disposals(), SLOWLY).toBe(noted + disposes);
     });
 
+    it("hears no more of a plain call than its three Returns, and that the maker of streams is let go", async () => {
+      using api = open();
+      await api.add(1, 2);
+      await quiet();
+      const { messagesIn } = workerd.stats();
+      expect(await api.add(1, 2)).toBe(3);
+      await quiet();
+      expect(workerd.stats().messagesIn - messagesIn).toBe(4);
+    });
+
     it("takes calls on results that are not there yet, all in one write", async () => {
       using api = open();
       await api.nothing();
@@ -296,13 +306,48 @@ describe.skipIf(missingWorkerd() !== null)("calls into workerd", () => {
     await quiet();
   });
 
-  it("keeps stubs of Capstan apart", async () => {
+  it("takes stubs of Capstan, which are objects as any other", async () => {
     using api = room();
     using ours = new RpcStub(new Friend("Cy"));
-    // Theirs to take: it is an object as any other.
     expect(await api.visit(ours)).toEqual(["Cy", "Bo greets Cy", "Cy greets room"]);
-    using local = new RpcStub((value: unknown) => value);
-    expect(() => local(api)).toThrow(/only go to workerd/);
+    await quiet();
+  });
+
+  it("gives stubs and promises of workerd to others, who call them", async () => {
+    using api = room();
+    // As if it were in another process: arguments are values of Capstan's.
+    using other = new RpcStub(async (given: RpcStub<Room>, counter: RpcStub<Counter>) => {
+      using fork = counter.fork();
+      return [
+        await given.add(1, 2),
+        await given.echo(new Map([["a", { n: 1 }]])),
+        await fork.add(1),
+        await counter.count,
+        await given.callBack((a: number, b: number) => a * b, 6, 7),
+        await given.size(new Blob(["some bytes"]).stream()),
+        await given.fails("own").then(null, (error: RpcError) => error.message),
+      ];
+    });
+    using five = api.counter(5);
+    expect(await other(api, five)).toEqual([
+      3,
+      new Map([["a", { n: 1 }]]),
+      6,
+      5,
+      42,
+      10,
+      "not you",
+    ]);
+    // What is given away is disposed when the other lets go of it.
+    using give = new RpcStub(() => api.dup());
+    using given = await give();
+    expect(await given.add(2, 3)).toBe(5);
+    given[Symbol.dispose]();
+    give[Symbol.dispose]();
+    five[Symbol.dispose]();
+    // At once, not when the collector finds it.
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(workerd.stats().imports).toBe(2);
     await quiet();
   });
 

@@ -2,6 +2,8 @@
 
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { isSimpleList } from "../../src/cap/dynamic/values/index.js";
+import { encodeSimpleList } from "../../src/workerd/v8-value/index.js";
 import { anyText, anyValue } from "../support/any-value.js";
 import { decode, difference, encode, nodeReads, nodeWrites, roundTrip } from "./help.js";
 
@@ -34,6 +36,16 @@ it("what V8 has read it writes again the same way as what was never sent", () =>
       expect(encode(once)).toEqual(encode(value));
     }),
     { seed: 10, numRuns: 1000 },
+  );
+});
+
+it("lists of simple values have the same bytes by the short way", () => {
+  const simple = fc.oneof(fc.double(), fc.integer(), anyText, fc.boolean(), fc.constant(null));
+  fc.assert(
+    fc.property(fc.array(simple, { maxLength: 16 }).filter(isSimpleList), (list) => {
+      expect(encodeSimpleList(list)).toEqual(encode(list));
+    }),
+    { seed: 11, numRuns: 1000 },
   );
 });
 

@@ -2,7 +2,6 @@
 // State: per capability, the object; per call, its arguments' references. Must not know: stubs as users see them.
 
 import { RpcError } from "../../base/errors.js";
-import { runFor } from "../../base/origin.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { servedBeside } from "../../hook/beside.js";
 import { CallRequest, type Hook } from "../../hook/hook.js";
@@ -10,10 +9,11 @@ import { HOLD, holderOf } from "../../hook/holder.js";
 import { type LocalCall, LocalHook } from "../../hook/local.js";
 import { Payload } from "../../hook/payload.js";
 import { canceledError } from "../../hook/promise.js";
-import { CallContext, type Entered, entering, left } from "./context.js";
+import { CallContext } from "./context.js";
 import { failureOf } from "./errors.js";
 import { type MapRequest, readMap, writeMap } from "./map/program.js";
 import { MapRun } from "./map/run.js";
+import { MethodCall } from "./method-call.js";
 import { packValue } from "./pack.js";
 import { PlainRequest } from "./plain.js";
 import { type Place, placeOf, type Root } from "./place.js";
@@ -35,8 +35,7 @@ import {
 } from "./protocol.js";
 import { decodeWith, Incoming, NO_REFERENCES, receiveValue, type Receiver } from "./incoming.js";
 import { LocalObject, type Referable } from "./references.js";
-import { type MethodSchemas, schemasOf, validate } from "./schema.js";
-import { isTarget, memberOf, noteServed, servedAs } from "./target.js";
+import { isTarget, noteServed, servedAs } from "./target.js";
 import type { Terms } from "./terms.js";
 import { ToldContent } from "./told.js";
 import { makeCalls } from "./turn.js";
@@ -113,7 +112,7 @@ class TargetObject extends LocalObject {
 
   dispatch(call: LocalCall): void {
     if (isForeign(call, this.self)) return;
-    new Invocation(call, this.self, true, this.terms, null).begin();
+    new Invocation(call, true, this.terms).walk(this.self);
   }
 
   retain(request: CallRequest): Payload {
@@ -178,7 +177,7 @@ class ResultObject extends LocalObject {
     }
     this.whenOpen(() => {
       if (this.failure !== null) call.fails(this.failure);
-      else new Invocation(call, this.value, false, this.terms, request).begin();
+      else new Invocation(call, false, this.terms, request).walk(this.value);
     });
   }
 
@@ -233,7 +232,7 @@ class ValueObject extends LocalObject {
 
   dispatch(call: LocalCall): void {
     if (isForeign(call, null)) return;
-    new Invocation(call, this.value, false, this.terms, null).begin();
+    new Invocation(call, false, this.terms).walk(this.value);
   }
 }
 
@@ -263,9 +262,7 @@ function isForeign(call: LocalCall, self: object | null): boolean {
 }
 
 /** One call on an object of this vat. */
-class Invocation implements Entered, Receiver {
-  private readonly call: LocalCall;
-  private readonly start: unknown;
+class Invocation extends MethodCall implements Receiver {
   /** What is answered is given: it comes from a method. What is read from a result stays the result's. */
   private gives: boolean;
   private readonly terms: Terms;
@@ -275,71 +272,23 @@ class Invocation implements Entered, Receiver {
   private incoming: Incoming | null = null;
   private lazyContext: CallContext | null = null;
 
-  constructor(
-    call: LocalCall,
-    start: unknown,
-    gives: boolean,
-    terms: Terms,
-    request: ReturnType<typeof requestOf> | null,
-  ) {
-    this.call = call;
-    this.start = start;
+  constructor(call: LocalCall, gives: boolean, terms: Terms, request = requestOf(call, terms)) {
+    super(call, request.path, call.methodId === METHOD_GET);
     this.gives = gives;
     this.terms = terms;
-    this.request = request ?? requestOf(call, terms);
+    this.request = request;
   }
 
-  begin(): void {
-    this.walk(this.start, undefined, 0);
+  get context(): CallContext {
+    return (this.lazyContext ??= new CallContext(this.call, this.request.timeout));
   }
 
-  /** Follows the path from step `at`, where `value` is, a member of `owner`. */
-  private walk(value: unknown, owner: unknown, at: number): void {
-    const { path } = this.request;
-    try {
-      for (; ; at++) {
-        const place = placeOf(value);
-        if (place !== undefined && (at < path.length || this.call.methodId !== METHOD_GET))
-          return this.forward(place, path.slice(at));
-        if (value instanceof Promise) {
-          const next = at;
-          value.then(
-            (settled) => this.walk(settled, owner, next),
-            (reason: unknown) => this.fail(reason),
-          );
-          return;
-        }
-        if (at === path.length) break;
-        owner = value;
-        const before = entering(this);
-        try {
-          const { origin, scheduler } = this.call;
-          value = runFor(origin, scheduler, () => memberOf(owner, path[at]!));
-        } finally {
-          left(before);
-        }
-      }
-      if (this.request.map !== undefined) this.runMap(value, this.request.map);
-      else if (this.call.methodId === METHOD_GET) this.answerMember(value, owner);
-      else this.run(value, owner);
-    } catch (thrown) {
-      this.fail(thrown);
-    }
+  protected override arrived(value: unknown, owner: unknown): void {
+    if (this.request.map === undefined) super.arrived(value, owner);
+    else this.runMap(value, this.request.map);
   }
 
-  /** A method that is asked for, not called, goes by reference with its object. */
-  private answerMember(value: unknown, owner: unknown): void {
-    if (typeof value === "function" && isTarget(owner) && placeOf(value) === undefined)
-      value = (value as (...args: unknown[]) => unknown).bind(owner);
-    this.settle(value);
-  }
-
-  private run(method: unknown, owner: unknown): void {
-    if (typeof method !== "function") {
-      const name = this.request.path.join(".");
-      const message = name === "" ? "the object is not a function" : `${name} is not a function`;
-      return this.fail(new RpcError("unimplemented", "method-unimplemented", message));
-    }
+  protected run(method: object, owner: unknown): void {
     this.gives = true;
     const { call, request } = this;
     if (request instanceof PlainRequest) return this.apply(method, owner, request.list ?? []);
@@ -357,6 +306,7 @@ class Invocation implements Entered, Receiver {
 
   /** The arguments are here. */
   received(args: unknown): void {
+    this.call.onCancel = null;
     this.apply(this.method!, this.owner, args);
   }
 
@@ -386,92 +336,16 @@ class Invocation implements Entered, Receiver {
     incoming.decode(null, { received, fail: (error) => this.fail(error) });
   }
 
-  private apply(method: object, owner: unknown, args: unknown): void {
-    this.call.onCancel = null;
-    if (this.call.canceled) return this.fail(canceledError());
-    if (!Array.isArray(args)) {
-      const message = "the arguments of a call are a list";
-      return this.fail(new RpcError("failed", "invalid-payload", message));
-    }
-    const schemas = schemasOf(method);
-    if (schemas?.params === undefined) return this.enter(method, owner, args, schemas);
-    this.when(
-      () => validate(schemas.params!, args, "args"),
-      (valid) => this.enter(method, owner, valid as unknown[], schemas),
-    );
-  }
-
-  /** Goes on with what `produce` gives, now or later. */
-  private when(
-    produce: () => unknown,
-    then: (value: unknown) => void,
-    otherwise: (reason: unknown) => void = (reason) => this.fail(reason),
-  ): void {
-    try {
-      const value = produce();
-      if (value instanceof Promise) value.then(then, otherwise);
-      else then(value);
-    } catch (thrown) {
-      otherwise(thrown);
-    }
-  }
-
-  private enter(
-    method: object,
-    owner: unknown,
-    args: unknown[],
-    schemas: MethodSchemas | undefined,
-  ): void {
-    let answer: unknown;
-    const { origin, scheduler } = this.call;
-    const before = entering(this);
-    try {
-      answer = runFor(origin, scheduler, () =>
-        Reflect.apply(method as (...args: unknown[]) => unknown, owner, args),
-      );
-    } catch (thrown) {
-      return this.fail(thrown);
-    } finally {
-      left(before);
-    }
-    this.await(answer, schemas);
-  }
-
-  private await(answer: unknown, schemas: MethodSchemas | undefined): void {
-    if (!isThenable(answer)) return this.validated(answer, schemas);
-    try {
-      answer.then(
-        (value) => this.validated(value, schemas),
-        (reason: unknown) => this.fail(reason),
-      );
-    } catch (thrown) {
-      this.fail(thrown);
-    }
-  }
-
-  private validated(value: unknown, schemas: MethodSchemas | undefined): void {
-    if (schemas?.result === undefined) return this.settle(value);
-    this.when(
-      () => validate(schemas.result!, value, "result"),
-      (valid) => this.settle(valid),
-      (reason) => {
-        this.fail(reason);
-        giveBack(value, this.call.scheduler, this.terms);
-      },
-    );
-  }
-
-  get context(): CallContext {
-    return (this.lazyContext ??= new CallContext(this.call, this.request.timeout));
-  }
-
-  /** What the path leads to is a stub: it goes on there, and its answer comes back without a detour. */
-  private forward(place: Place, rest: readonly string[]): void {
+  /** The answer comes back without a detour, where the other side has the interface Object, too. */
+  protected forward(place: Place, rest: readonly string[]): void {
     const { call, request } = this;
     const { kinds, caps } = request.references;
+    const path = [...place.path, ...rest];
+    const { relay } = place.root;
+    if (relay !== undefined)
+      return this.run((...args: unknown[]) => relay(path, args, call, request), undefined);
     // The call that the stub may be a promise of comes first.
     makeCalls();
-    const path = [...place.path, ...rest];
     const came = call.params instanceof PlainRequest ? null : call.params.content;
     const content =
       came instanceof ToldContent
@@ -490,7 +364,11 @@ class Invocation implements Entered, Receiver {
     hook.release();
   }
 
-  private settle(value: unknown): void {
+  protected override refused(result: unknown): void {
+    giveBack(result, this.call.scheduler, this.terms);
+  }
+
+  protected settle(value: unknown): void {
     // What the method called before it returned was called before: a callback comes before the answer.
     makeCalls();
     try {
@@ -573,12 +451,4 @@ function objectOf(value: unknown, gives: boolean, scheduler: Scheduler, terms: T
   const hook = (place.root as Root & Referable).refer();
   if (gives) place.root.dispose();
   return hook;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    (typeof value === "object" || typeof value === "function") &&
-    value !== null &&
-    typeof (value as Partial<PromiseLike<unknown>>).then === "function"
-  );
 }

@@ -5,6 +5,7 @@ import { RpcError } from "../../base/errors.js";
 import type { CallOptions } from "../call-options.js";
 import type { Hook, Lifeline } from "../../hook/hook.js";
 import { HOLD } from "../../hook/holder.js";
+import type { LocalCall } from "../../hook/local.js";
 import type { Lane } from "./pressure.js";
 import { NO_STEPS } from "./protocol.js";
 import { isReserved } from "./target.js";
@@ -103,6 +104,12 @@ interface Below {
   others: Map<string, object> | null;
 }
 
+/** What a call is beside its arguments. */
+export interface Relayed {
+  readonly timeout: number;
+  readonly map?: object | undefined;
+}
+
 /** What is held, and disposed: a stub or a promise. */
 export abstract class Root extends Place {
   get root(): this {
@@ -125,6 +132,17 @@ export abstract class Root extends Place {
 
   /** Of what goes through it, and comes. */
   abstract readonly terms: Terms;
+
+  /**
+   * Where what it stands for has another interface than Object: passes a call on by values, `request` by what it is asked for
+   * otherwise than by arguments. Undefined where it has that interface.
+   */
+  declare readonly relay?: (
+    path: readonly string[],
+    args: readonly unknown[],
+    call: LocalCall,
+    request: Relayed,
+  ) => object;
 
   /** Calls what is at `path`, or with null arguments asks for it. @returns a promise, as users hold it. */
   abstract start(

@@ -5,6 +5,7 @@
 // whatever comes or goes through either has the same: who gets a stub in a result can say through it what it could say
 // through the first.
 
+import type { ErrorPolicy } from "../../base/errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../../base/limits.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { NO_TYPES, type ValueTypes } from "./values/types.js";
@@ -27,6 +28,8 @@ export interface StubOptions extends TermsOptions {
 export interface Terms {
   readonly types: ValueTypes;
   readonly limits: Limits;
+  /** What is told of errors, where values are encoded for one peer; elsewhere that is known later. */
+  readonly errors?: ErrorPolicy;
 }
 
 export const DEFAULT_TERMS: Terms = /* @__PURE__ */ Object.freeze({

@@ -135,14 +135,13 @@ async function shortPipe(
   reader.closed.catch(ignore);
   writer.closed.catch(ignore);
   const end: SubstreamEnd = { reached: false };
-  let substream: Hook | null;
+  let substream: Hook | null = null;
   try {
     // What was written before comes first.
     await writer.ready;
     substream = await sink.substream(end);
   } catch {
     // Why it takes no more is told to both ends as it always is.
-    substream = null;
   }
   if (substream === null || !remote.isUntouched) {
     substream?.release();
@@ -190,8 +189,8 @@ class RemoteReadable implements Drain {
   private lost: RpcError | null = null;
   /** A reader waits. */
   private asked: { readonly controller: Controller; readonly done: () => void } | null = null;
-  /** A chunk waits. */
-  private offered: { readonly chunk: unknown; readonly taken: () => void } | null = null;
+  /** A chunk waits, or what is left of it. */
+  private offered: { chunk: unknown; readonly taken: (copied: boolean) => void } | null = null;
 
   /** @param source taken over. */
   constructor(source: Hook, values: Values, bytes: boolean) {
@@ -257,16 +256,33 @@ class RemoteReadable implements Drain {
     this.source = source;
   }
 
-  private pull(controller: Controller): Promise<void> | void {
+  private pull(controller: Controller): Promise<void> {
     if (this.server === null) this.begin();
-    const { offered } = this;
-    if (offered === null)
-      return new Promise((done) => {
-        this.asked = { controller, done };
-      });
+    return new Promise((done) => {
+      this.asked = { controller, done };
+      this.hand();
+    });
+  }
+
+  /** Gives the chunk that waits to the reader who waits: into memory that it brought, or for good. */
+  private hand(): void {
+    const { asked, offered } = this;
+    if (asked === null || offered === null) return;
+    this.asked = null;
+    const { controller, done } = asked;
+    const request = (controller as Partial<ReadableByteStreamController>).byobRequest;
+    done();
+    if (request) {
+      const bytes = offered.chunk as Uint8Array;
+      const view = request.view as Uint8Array;
+      const part = bytes.subarray(0, view.length);
+      view.set(part);
+      request.respond(part.length);
+      offered.chunk = bytes.subarray(part.length);
+      if (part.length < bytes.length) return;
+    } else controller.enqueue(offered.chunk as never);
     this.offered = null;
-    controller.enqueue(offered.chunk as never);
-    offered.taken();
+    offered.taken(!!request);
   }
 
   private begin(): void {
@@ -280,8 +296,7 @@ class RemoteReadable implements Drain {
     });
   }
 
-  write(chunk: unknown): Promise<void> {
-    const { asked } = this;
+  write(chunk: unknown): Promise<boolean> {
     if (this.over) {
       discard(chunk);
       return Promise.reject(droppedError("nobody reads it"));
@@ -289,20 +304,15 @@ class RemoteReadable implements Drain {
     if (this.bytes) {
       if (!(chunk instanceof Uint8Array)) return this.refuse(chunk);
       // Streams of bytes have no chunks of none.
-      if (chunk.length === 0) return Promise.resolve();
-    }
-    if (asked !== null) {
-      this.asked = null;
-      asked.controller.enqueue(chunk as never);
-      asked.done();
-      return Promise.resolve();
+      if (chunk.length === 0) return Promise.resolve(true);
     }
     return new Promise((taken) => {
       this.offered = { chunk, taken };
+      this.hand();
     });
   }
 
-  private refuse(chunk: unknown): Promise<void> {
+  private refuse(chunk: unknown): Promise<never> {
     discard(chunk);
     const error = new RpcError("failed", "invalid-payload", "a chunk is no bytes");
     this.dispose(error);
@@ -350,7 +360,7 @@ class RemoteReadable implements Drain {
     asked?.done();
     if (offered === null) return;
     discard(offered.chunk);
-    offered.taken();
+    offered.taken(false);
   }
 
   private letGo(): void {
@@ -363,7 +373,7 @@ function close(controller: Controller): void {
   try {
     controller.close();
     // Who reads into memory of its own gets it back.
-    if ("byobRequest" in controller) controller.byobRequest?.respond(0);
+    (controller as Partial<ReadableByteStreamController>).byobRequest?.respond(0);
   } catch {
     // It ended within an element of what the reader reads: the stream has failed, and says so.
   }

@@ -37,8 +37,8 @@ import {
 
 /** Where chunks go. */
 export interface Drain {
-  /** @returns settles when the chunk was taken; only then comes the next. */
-  write(chunk: unknown): Promise<void>;
+  /** @returns settles when the chunk was taken; only then comes the next. True: its bytes were copied, and nobody reads them any more. */
+  write(chunk: unknown): Promise<boolean | void>;
   end(): Promise<void>;
   abort(reason: unknown): void;
   /** Nobody is left to end it, or what came is not all of it. */
@@ -71,7 +71,7 @@ export class SinkServer implements Server {
     } else if (interfaceHi === SINK_HI && interfaceLo === SINK_LO) {
       if (methodId === SINK_WRITE) return this.writeValue(call);
       if (methodId === SINK_ABORT || methodId === SINK_DISCARD) return this.abort(call);
-      if (methodId === SINK_BROKEN) return this.watch(call);
+      if (methodId === SINK_BROKEN) return this.watch(call, true);
     }
     call.fails(unknownMethod("sink"));
   };
@@ -138,8 +138,9 @@ export class SinkServer implements Server {
       if (this.taking === call) this.taking = null;
     };
     this.drain.write(chunk).then(
-      () => {
+      (copied) => {
         taken();
+        if (copied) call.recycleParams();
         call.returns();
       },
       (reason: unknown) => {
@@ -175,13 +176,13 @@ export class SinkServer implements Server {
     values.unpack(call.params.share(), call.scheduler, aborted, aborted);
   }
 
-  /** Answered when the drain breaks. Who gives this up before the end is gone: a write that hangs must not hide that. */
-  private watch(call: LocalCall): void {
+  /** Answered when the drain breaks. @param whole who gives this up before the end is gone: a write that hangs must not hide that. */
+  private watch(call: LocalCall, whole: boolean): void {
     if (this.broke !== null) return this.tell(call);
     this.watchers.add(call);
     call.onCancel = (): void => {
       call.fails(canceledError());
-      if (this.watchers.delete(call)) this.dropped();
+      if (this.watchers.delete(call) && whole) this.dropped();
     };
   }
 
@@ -192,14 +193,7 @@ export class SinkServer implements Server {
     if (hook === undefined || hook === null)
       throw new RpcError("failed", "invalid-payload", "there is no callback");
     // Who writes there can end the substream, and with it what it asked: the sink lives on.
-    const watch = (asked: LocalCall): void => {
-      if (this.broke !== null) return this.tell(asked);
-      this.watchers.add(asked);
-      asked.onCancel = (): void => {
-        this.watchers.delete(asked);
-        asked.fails(canceledError());
-      };
-    };
+    const watch = (asked: LocalCall): void => this.watch(asked, false);
     const substream = new Substream(self.addRef(), hook.addRef(), limit, watch);
     call.returns(new Payload(ONE_CAPABILITY, [new LocalHook(substream, scheduler)]));
   }

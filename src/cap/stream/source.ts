@@ -10,7 +10,7 @@ import type { Results } from "../../hook/results.js";
 import { ONE_CAPABILITY, readCapability, SOURCE_HI, SOURCE_LO, SOURCE_PIPE } from "./protocol.js";
 import { SinkClient } from "./sink-client.js";
 import { type Drain, SinkServer } from "./sink-server.js";
-import { discard, droppedError, ignore, type Values } from "./values.js";
+import { discard, droppedError, ignore, unknownMethod, type Values } from "./values.js";
 
 /** A ReadableStream of this vat as the other side sees it. */
 export class Source implements Server {
@@ -29,7 +29,7 @@ export class Source implements Server {
   readonly dispatch = (call: LocalCall): void => {
     const { interfaceHi, interfaceLo, methodId, params } = call;
     if (interfaceHi !== SOURCE_HI || interfaceLo !== SOURCE_LO || methodId !== SOURCE_PIPE)
-      throw new RpcError("unimplemented", "method-unimplemented", "a source has the method pipe");
+      throw unknownMethod("source");
     if (this.stage !== "idle")
       throw (
         this.error ??

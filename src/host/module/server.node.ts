@@ -1,10 +1,11 @@
 // Role: the HTTP server before a module's events.
-// State: the server, its upgraded connections. Must not know: the module, where objects are.
+// State: the server. Must not know: the module, where objects are.
 
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { RpcError } from "../../base/errors.js";
+import { HttpConnections } from "../../http/connections.node.js";
 import { Refusal } from "../../http/front-head.node.js";
 import { httpFront } from "../../http/front.node.js";
 import { type HttpHandler, serveHttp } from "../../http/server.js";
@@ -23,8 +24,6 @@ export interface WebServerOptions {
   readonly addressHeader?: string | undefined;
 }
 
-/** So long a connection at which nothing was asked yet may take to begin when the server ends, in milliseconds. */
-const BEGIN_MS = 1000;
 /** The header that modules find the address of the client in. Source: Cloudflare's. */
 const ADDRESS = "CF-Connecting-IP";
 
@@ -35,13 +34,8 @@ const ADDRESS = "CF-Connecting-IP";
  */
 export class WebServer {
   private readonly server: http.Server;
-  private readonly connections = new Set<Duplex>();
-  /** Of the connections those that are WebSockets, or are to be. */
-  private readonly upgraded = new Set<Duplex>();
-  private readonly answers = new Set<ServerResponse>();
+  private readonly connections: HttpConnections;
   private readonly dispose: () => void;
-  private isTracking = false;
-  private onEmpty: (() => void) | null = null;
 
   constructor({ handler, report, addressHeader, connections }: WebServerOptions) {
     const front = httpFront(serveHttp(handler), {
@@ -51,27 +45,13 @@ export class WebServer {
     });
     const header = addressHeader?.toLowerCase();
     this.dispose = () => front[Symbol.dispose]();
-    this.server = http.createServer((request, response) => {
+    this.server = http.createServer();
+    this.connections = new HttpConnections(this.server, connections);
+    this.server.on("request", (request: IncomingMessage, response: ServerResponse) => {
       tellAddress(request, header);
-      this.answers.add(response);
-      if (this.onEmpty !== null) isLast(response);
-      response.on("close", () => {
-        this.answers.delete(response);
-        this.leftIdle();
-      });
       front.request(request, response);
     });
-    if (connections !== undefined) this.server.maxConnections = connections;
-    this.server.on("connection", (socket) => {
-      this.connections.add(socket);
-      socket.on("close", () => {
-        this.connections.delete(socket);
-        this.upgraded.delete(socket);
-        if (this.connections.size === 0) this.onEmpty?.();
-      });
-    });
     this.server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      this.upgraded.add(socket);
       tellAddress(request, header);
       front.upgrade(request, socket, head);
     });
@@ -83,7 +63,6 @@ export class WebServer {
    */
   listen(address: string, port: number): Promise<string> {
     const { server } = this;
-    this.isTracking = true;
     return new Promise((resolve, reject) => {
       const failed = (cause: Error): void =>
         reject(listenFailed(`tcp://${address}:${port}`, cause));
@@ -97,10 +76,7 @@ export class WebServer {
 
   /** Serves a connection that somebody else has accepted, and read nothing of. */
   accept(socket: Socket): void {
-    // At this event Node begins to keep account of connections, without which none has a time limit.
-    if (!this.isTracking) this.server.emit("listening");
-    this.isTracking = true;
-    this.server.emit("connection", socket);
+    this.connections.accept(socket);
   }
 
   /**
@@ -109,37 +85,11 @@ export class WebServer {
    * @param grace milliseconds, after which it is cut off; WebSockets are at once.
    */
   async close(grace: number): Promise<void> {
-    const { connections, upgraded, answers, server } = this;
-    const empty = new Promise<void>((resolve) => (this.onEmpty = resolve));
-    // Whoever is told so asks no more there, where it would be lost.
-    for (const answer of answers) isLast(answer);
-    // What was asked already, and not yet read, is read first.
-    await new Promise((resolve) => {
-      setImmediate(resolve);
-    });
-    // Of a server that does not listen itself this says so, and ends its account all the same.
-    server.close(() => {});
-    server.closeIdleConnections();
-    for (const socket of upgraded) socket.destroy();
-    // Browsers connect before they have something to ask.
-    const begun = setTimeout(
-      () => {
-        for (const socket of connections) if ((socket as Socket).bytesRead === 0) socket.destroy();
-      },
-      Math.min(BEGIN_MS, grace),
-    );
-    const timer = setTimeout(() => {
-      for (const socket of connections) socket.destroy();
-    }, grace);
-    if (connections.size > 0) await empty;
-    clearTimeout(begun);
+    const cut = new AbortController();
+    const timer = setTimeout(() => cut.abort(), grace);
+    await this.connections.close(cut.signal);
     clearTimeout(timer);
     this.dispose();
-  }
-
-  /** A connection may wait for a request that is not taken any more. */
-  private leftIdle(): void {
-    if (this.onEmpty !== null) setImmediate(() => this.server.closeIdleConnections());
   }
 }
 
@@ -152,11 +102,6 @@ export function urlOf({ port }: AddressInfo, address: string): string {
 function isClients(error: unknown, { socket }: IncomingMessage): boolean {
   const lost = socket.destroyed && RpcError.of(error)?.code === "connection-lost";
   return lost || (error instanceof Refusal && error.status < 500);
-}
-
-/** Tells the client that the connection ends with this answer, if it still can be told. */
-function isLast(answer: ServerResponse): void {
-  if (!answer.headersSent) answer.shouldKeepAlive = false;
 }
 
 /** What the client itself says of its address is dropped, and that nobody but its next neighbour should hear of it. */

@@ -14,11 +14,16 @@ const LONGEST_VARINT = 8;
 export class ByteReader {
   protected at = 0;
   private readonly bytes: Uint8Array;
-  private readonly view: DataView;
+  private viewMade: DataView | null = null;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  /** Small values need none, and it costs as much as to read one. */
+  private get view(): DataView {
+    const { bytes } = this;
+    return (this.viewMade ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
   }
 
   /** How many bytes are not read. */

@@ -11,10 +11,22 @@ const LONG = 64;
 /** The buffer that is kept from one value to the next has at most this length. */
 const SPARE = 64 * 1024;
 
-/** A buffer that no writer has now: most values are small, and making one costs as much as writing them. */
-let spare: Uint8Array<ArrayBuffer> | null = null;
+/** A buffer with the two views that writing needs. */
+class Room {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView;
+
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size);
+    this.view = new DataView(this.bytes.buffer);
+  }
+}
+
+/** One that no writer has now: most values are small, and making one costs as much as writing them. */
+let spare: Room | null = null;
 
 export class ByteWriter {
+  private room: Room;
   private bytes: Uint8Array<ArrayBuffer>;
   private view: DataView;
   private end = 0;
@@ -23,15 +35,16 @@ export class ByteWriter {
   /** @param limit how many bytes there may be. */
   constructor(limit: number) {
     this.limit = limit;
-    this.bytes = spare ?? new Uint8Array(1024);
-    this.view = new DataView(this.bytes.buffer);
+    this.room = spare ?? new Room(1024);
+    this.bytes = this.room.bytes;
+    this.view = this.room.view;
     spare = null;
   }
 
   /** A copy of what was written. Nothing can be written after. */
   finish(): Uint8Array {
     const bytes = this.bytes.slice(0, this.end);
-    if (this.bytes.length <= SPARE) spare = this.bytes;
+    if (this.bytes.length <= SPARE) spare = this.room;
     return bytes;
   }
 
@@ -48,10 +61,11 @@ export class ByteWriter {
     const end = at + count;
     if (end > this.limit) throw overLimit("bytes", this.limit, "the value");
     if (end > this.bytes.length) {
-      const bytes = new Uint8Array(Math.min(Math.max(2 * this.bytes.length, end), this.limit));
-      bytes.set(this.bytes.subarray(0, at));
-      this.bytes = bytes;
-      this.view = new DataView(bytes.buffer);
+      const room = new Room(Math.min(Math.max(2 * this.bytes.length, end), this.limit));
+      room.bytes.set(this.bytes.subarray(0, at));
+      this.room = room;
+      this.bytes = room.bytes;
+      this.view = room.view;
     }
     this.end = end;
     return at;
@@ -92,6 +106,39 @@ export class ByteWriter {
   sized(bytes: Uint8Array): void {
     this.varint(bytes.length);
     this.raw(bytes);
+  }
+
+  /** A number, a string, a boolean, a bigint or null, with its tag. @returns false, and nothing is written, for anything else. */
+  primitive(value: unknown): boolean {
+    switch (typeof value) {
+      case "number":
+        this.number(value);
+        return true;
+      case "string":
+        this.string(value);
+        return true;
+      case "boolean":
+        this.byte(value ? Tag.true : Tag.false);
+        return true;
+      case "bigint":
+        this.byte(Tag.bigint);
+        this.bigint(value);
+        return true;
+      default:
+        if (value === null) this.byte(Tag.null);
+        return value === null;
+    }
+  }
+
+  /** With its tag. @param value not -0, which would lose its sign. */
+  number(value: number): void {
+    if (value >> 0 === value) {
+      this.byte(Tag.int32);
+      this.zigzag(value);
+    } else {
+      this.byte(Tag.double);
+      this.double(value);
+    }
   }
 
   /** A length and UTF-8, without a tag. */

@@ -13,3 +13,4 @@ export {
 } from "./contract.js";
 export { decodeV8 } from "./decode.js";
 export { encodeV8, fillBlobs } from "./encode.js";
+export { encodeSimpleList } from "./simple.js";

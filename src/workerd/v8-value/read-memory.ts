@@ -63,7 +63,7 @@ export function readView(reader: ValueReader, buffer: ArrayBuffer): ArrayBufferV
   return reader.settle(number, view);
 }
 
-function typeOf(reader: ValueReader): Omit<ViewType, "name"> {
+function typeOf(reader: ValueReader): ViewType {
   const tag = reader.byte();
   const type = VIEW_TYPES[VIEW_TAGS.indexOf(tag)];
   if (type !== undefined) return type;

@@ -3,6 +3,7 @@
 //
 // V8's own form of an error has no properties; workerd takes both, whatever its compatibility date.
 
+import { RpcError } from "../../base/errors.js";
 import { DOM_EXCEPTION } from "../../cap/dynamic/values/kinds.js";
 import type { ErrorPart } from "../../cap/dynamic/values/parts.js";
 import { toldParts } from "../../cap/dynamic/values/tell.js";
@@ -36,14 +37,27 @@ export function writeError(writer: ValueWriter, part: ErrorPart): void {
   writer.properties(told.own, Tag.objectEnd);
 }
 
+/** What an RpcError knows of the call that it came by, which is nobody else's. */
+const OF_THE_CALL: ReadonlySet<string> = /* @__PURE__ */ new Set([
+  "delivery",
+  "details",
+  "method",
+  "wireType",
+]);
+
+function isOfTheCall(name: string | undefined, value: unknown): boolean {
+  return OF_THE_CALL.has(name ?? "") || (name === "trace" && value === "");
+}
+
 function tell(writer: ValueWriter, part: ErrorPart): Told {
   const [base, , ...pairs] = toldParts(part, writer.errors) as [string, string, ...unknown[]];
+  const ofCall = RpcError.is(part.error);
   const told: Told = { base, name: base, message: "", own: [] };
   for (let i = 0; i < pairs.length; i += 2) {
     const name = writer.text(pairs[i]);
     if (name === "name") told.name = pairs[i + 1];
     else if (name === "message") told.message = pairs[i + 1];
-    else told.own.push(pairs[i], pairs[i + 1]);
+    else if (!ofCall || !isOfTheCall(name, pairs[i + 1])) told.own.push(pairs[i], pairs[i + 1]);
   }
   return told;
 }

@@ -56,25 +56,7 @@ export class Writing implements ValueWriter {
   }
 
   value(copy: unknown): void {
-    const { out } = this;
-    switch (typeof copy) {
-      case "number":
-        this.integer(copy);
-        break;
-      case "string":
-        out.string(copy);
-        break;
-      case "boolean":
-        out.byte(copy ? Tag.true : Tag.false);
-        break;
-      case "bigint":
-        out.byte(Tag.bigint);
-        out.bigint(copy);
-        break;
-      default:
-        if (copy === null) out.byte(Tag.null);
-        else this.object(copy as object);
-    }
+    if (!this.out.primitive(copy)) this.object(copy as object);
   }
 
   child(copy: unknown, step: Step): void {
@@ -104,18 +86,6 @@ export class Writing implements ValueWriter {
 
   private path(): string {
     return pathOf(this.root, this.steps, this.steps.length);
-  }
-
-  /** No whole number of 32 bits is -0 here: that one is a part. */
-  private integer(value: number): void {
-    const { out } = this;
-    if (value >> 0 === value) {
-      out.byte(Tag.int32);
-      out.zigzag(value);
-    } else {
-      out.byte(Tag.double);
-      out.double(value);
-    }
   }
 
   private object(copy: object): void {
@@ -173,7 +143,7 @@ export class Writing implements ValueWriter {
       const key = pairs[i];
       const name = this.text(key);
       // V8 writes an index as a number.
-      if (name === undefined || isIndex(name)) this.integer(Number(name ?? key));
+      if (name === undefined || isIndex(name)) out.number(Number(name ?? key));
       else out.string(name);
       this.child(pairs[i + 1], name ?? (key as number));
     }

@@ -1,6 +1,6 @@
 // ReadableStreams of bytes: what can be read into memory of the reader's here can be read so at the other side.
 
-import { expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RpcError } from "../../../src/base/errors.js";
 import { RpcStub, RpcTarget, serve } from "../../../src/cap/dynamic/index.js";
 import { processScheduler } from "../../../src/cap/scheduler.js";
@@ -8,7 +8,8 @@ import { receiveReadable } from "../../../src/cap/stream/readable.js";
 import { Source } from "../../../src/cap/stream/source.js";
 import { LocalHook } from "../../../src/hook/local.js";
 import { emptyPayload, type Payload } from "../../../src/hook/payload.js";
-import { connect, listen } from "../../../src/node.js";
+import { connect, listen, type Listener, type Session } from "../../../src/node.js";
+import { RAW_MEMORY } from "../../../src/transport/read-into.node.js";
 import { expectNoResidue, resources } from "../../support/residue.js";
 import { failure, Pair } from "../kit.js";
 import { all, Producer, streamOf } from "./kit.js";
@@ -173,6 +174,77 @@ it("a chunk can be taken away with its memory, without harm to others that came 
   await session.close();
   await listener.close();
   await expectNoResidue(before);
+});
+
+describe("C-FRM-21: memory of messages over a WebSocket", () => {
+  const CHUNKS = 40;
+  const SIZE = 65_536;
+  const chunk = (i: number): Uint8Array => new Uint8Array(SIZE).fill(i + 1);
+  const before = resources();
+  let api: Api;
+  let listener: Listener;
+  let session: Session;
+  let recycled: number;
+  const open = async (): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> =>
+    await session.bootstrap(RpcStub<Api>).give();
+
+  beforeEach(async () => {
+    api = new Api();
+    api.stream = bytesOf(Array.from({ length: CHUNKS }, (_, i) => chunk(i)));
+    listener = await listen("ws://127.0.0.1:0", { bootstrap: serve(api) });
+    session = await connect(listener.url);
+    recycled = 0;
+    const { recycle } = RAW_MEMORY;
+    vi.spyOn(RAW_MEMORY, "recycle").mockImplementation((buffer) => {
+      if (buffer.byteLength > SIZE) recycled++;
+      // Whoever still reads it shall see.
+      new Uint8Array(buffer).fill(0xee);
+      recycle(buffer);
+    });
+  });
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await session.close();
+    await listener.close();
+    await expectNoResidue(before);
+  });
+
+  for (const size of [7000, SIZE, 200_000])
+    it(`serves again when all of it was read into ${size} bytes of the reader's`, async () => {
+      const reader = (await open()).getReader({ mode: "byob" });
+      let memory = new ArrayBuffer(size);
+      let at = 0;
+      for (;;) {
+        const { done, value } = await reader.read(new Uint8Array(memory));
+        if (done) break;
+        for (const byte of value) if (byte !== Math.floor(at++ / SIZE) + 1) expect.fail(`at ${at}`);
+        memory = value.buffer;
+      }
+      expect(at).toBe(CHUNKS * SIZE);
+      // Not of those that came in one frame with another message.
+      expect(recycled).toBeGreaterThan(CHUNKS - 5);
+    });
+
+  it("is the reader's for good when the reader brings none, also the rest of a chunk begun otherwise", async () => {
+    const stream = await open();
+    const into = stream.getReader({ mode: "byob" });
+    const first = await into.read(new Uint8Array(1000));
+    expect(first.value).toEqual(chunk(0).subarray(0, 1000));
+    into.releaseLock();
+    const kept: Uint8Array[] = [];
+    for await (const bytes of stream) kept.push(bytes);
+    expect(kept[0]!.length).toBe(SIZE - 1000);
+    expect(kept).toHaveLength(CHUNKS);
+    kept.forEach((bytes, i) => expect(bytes.every((byte) => byte === i + 1)).toBe(true));
+    expect(recycled).toBe(0);
+  });
+
+  it("serves no other while a chunk of it is half read when the reader cancels", async () => {
+    const reader = (await open()).getReader({ mode: "byob" });
+    await reader.read(new Uint8Array(1000));
+    await reader.cancel("enough");
+    expect(recycled).toBe(0);
+  });
 });
 
 it("a chunk that is no bytes breaks it at both sides", async () => {

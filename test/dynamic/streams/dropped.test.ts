@@ -139,7 +139,7 @@ it("a source has one reader, wants a sink, and knows no other method", async () 
   const pipe = (payload: Payload): CallRequest =>
     new CallRequest(SOURCE_HI, SOURCE_LO, SOURCE_PIPE, payload);
   expect(await settled(hook, pipe(emptyPayload()))).toMatch("no sink");
-  expect(await settled(hook, new CallRequest(1, 2, 3, emptyPayload()))).toMatch("the method pipe");
+  expect(await settled(hook, new CallRequest(1, 2, 3, emptyPayload()))).toMatch("no such method");
   const sink = (): LocalHook => new LocalHook({ dispatch: () => {} }, scheduler);
   void settled(hook, pipe(new Payload(ONE_CAPABILITY, [sink()])));
   expect(await settled(hook, pipe(new Payload(ONE_CAPABILITY, [sink()])))).toMatch("one reader");

@@ -1,4 +1,4 @@
-// Role: the workerd that the tests of the bridge call.
+// Role: the workerd that the tests of the bridge call, or that calls them.
 // State: the process. Must not know: the bridge.
 
 import { spawn } from "node:child_process";
@@ -12,23 +12,38 @@ import { programPath } from "../../../interop/workerd/workerd.js";
 /** For what takes a moment, on a machine that is ten times slower. */
 export const SLOWLY = { timeout: 20_000 };
 
-export interface Started {
+export interface StartedWorkerd {
   /** Of its debug port. */
   readonly url: string;
-  /** Of the socket where Desk is served, with the capnpConnectHost "rpc.test". */
-  readonly deskUrl: string;
+  /** The port of loopback of one of its sockets. */
+  portOf(socket: string): number;
   /** Kilobytes that it has in memory. */
   residentKb(): number;
+  /** What it has written on its standard error, the last of it. */
+  complaint(): string;
   stop(): Promise<void>;
 }
 
-/** @param port `unix`, or `tcp` for any free one of loopback. */
-export async function startBridge(port: "unix" | "tcp" = "unix"): Promise<Started> {
+export interface StartOptions {
+  /** Its debug port: `unix`, or `tcp` for any free one of loopback. */
+  readonly port?: "unix" | "tcp";
+  /** Names of the sockets of its configuration that must listen. */
+  readonly sockets?: readonly string[];
+  /** Where its external service "remote" is: `host:port`, or `unix:/path`. */
+  readonly remote?: string;
+}
+
+/** @param config the path of its configuration. */
+export async function startWith(
+  config: string,
+  { port = "unix", sockets = [], remote }: StartOptions = {},
+): Promise<StartedWorkerd> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "capstan-bridge-"));
   const socket = path.join(folder, "debug-port");
   const at = port === "unix" ? `unix:${socket}` : "127.0.0.1:0";
-  const config = path.join(import.meta.dirname, "config.capnp");
   const args = ["serve", config, `--debug-port=${at}`, "--control-fd=3"];
+  // Signals in calls of a Worker are a matter of a flag that is called experimental.
+  if (remote !== undefined) args.push(`--external-addr=remote=${remote}`, "--experimental");
   const child = spawn(programPath(), args, { stdio: ["ignore", "inherit", "pipe", "pipe"] });
   let complaint = "";
   child.stderr!.on("data", (chunk) => (complaint = (complaint + String(chunk)).slice(-4000)));
@@ -44,18 +59,37 @@ export async function startBridge(port: "unix" | "tcp" = "unix"): Promise<Starte
   control.on("data", (chunk) => (said += String(chunk)));
   const portOf = (name: string): number =>
     Number(new RegExp(`"socket":"${name}","port":(\\d+)`).exec(said)?.[1] ?? 0);
-  while (portOf("desk") === 0 || !said.includes("debug-port")) {
+  while (sockets.some((name) => portOf(name) === 0) || !said.includes("debug-port")) {
     if ((await Promise.race([once(control, "data"), ended.then(() => null)])) !== null) continue;
     fs.rmSync(folder, { recursive: true, force: true });
     throw new Error(`workerd did not start: ${complaint.trim()}`);
   }
   return {
     url: port === "unix" ? `unix:${socket}` : `tcp://127.0.0.1:${portOf("debug-port")}`,
-    deskUrl: `tcp://127.0.0.1:${portOf("desk")}`,
+    portOf,
     residentKb() {
       const status = fs.readFileSync(`/proc/${child.pid}/status`, "utf8");
       return Number(/VmRSS:\s+(\d+)/.exec(status)![1]);
     },
+    complaint: () => complaint,
     stop,
   };
+}
+
+export interface Started extends StartedWorkerd {
+  /** Of the socket where Desk is served, with the capnpConnectHost "rpc.test". */
+  readonly deskUrl: string;
+}
+
+/** The one that is called. */
+export async function startBridge(port: "unix" | "tcp" = "unix"): Promise<Started> {
+  const config = path.join(import.meta.dirname, "config.capnp");
+  const started = await startWith(config, { port, sockets: ["desk"] });
+  return { ...started, deskUrl: `tcp://127.0.0.1:${started.portOf("desk")}` };
+}
+
+/** The one that calls. @param remote where, as `host:port` or `unix:/path`. */
+export function startCaller(remote: string): Promise<StartedWorkerd> {
+  const config = path.join(import.meta.dirname, "../serve/config.capnp");
+  return startWith(config, { remote });
 }

@@ -93,7 +93,7 @@ const readShared: Reader = (walker) => {
 };
 
 function viewReader(type: number, alone: boolean): Reader {
-  const shape = VIEW_TYPES[type]!.name === "DataView" ? DATA_VIEWS : TYPED_ARRAYS;
+  const shape = VIEW_TYPES[type]!.make === DataView ? DATA_VIEWS : TYPED_ARRAYS;
   return (walker, value) => {
     const buffer = slot(walker, () => shape.bufferOf(value));
     if (SHARED !== null && buffer instanceof SHARED) throw walker.refuse(SHARED_WHY);
@@ -126,40 +126,49 @@ const READERS = new Map<object, Reader>([
   [Set.prototype, readSet],
   [ArrayBuffer.prototype, readBuffer],
 ]);
-/** By the tag that another realm's objects have too, for which the internal slot is then asked. */
-const TAGGED = new Map<string, Reader>([
-  ["Date", readDate],
-  ["RegExp", readRegExp],
-  ["Map", readMap],
-  ["Set", readSet],
-  ["ArrayBuffer", readBuffer],
-  ["SharedArrayBuffer", readShared],
-]);
 if (SHARED !== null) READERS.set(SHARED.prototype, readShared);
-for (const [prototype, unbox] of BOXES) {
-  READERS.set(prototype, boxReader(unbox));
-  TAGGED.set(prototype.constructor.name, boxReader(unbox));
-}
+for (const [prototype, unbox] of BOXES) READERS.set(prototype, boxReader(unbox));
+VIEW_TYPES.forEach(({ make }, type) =>
+  READERS.set(make.prototype as object, viewReader(type, false)),
+);
+/** By the tag that another realm's objects have too, for which the internal slot is then asked. */
+const TAGGED = new Map<string, Reader>();
+for (const [prototype, reader] of READERS) TAGGED.set(prototype.constructor.name, reader);
+READERS.set(URL.prototype, readUrl);
 /** For views of a class of its own, such as Node's Buffer, whose memory is often shared with strangers. */
-const ALONE = new Map<string, Reader>();
-VIEW_TYPES.forEach(({ name, make }, type) => {
-  READERS.set(make.prototype as object, viewReader(type, false));
-  TAGGED.set(name, viewReader(type, false));
-  ALONE.set(name, viewReader(type, true));
-});
-if (typeof URL !== "undefined") READERS.set(URL.prototype, readUrl);
-if (typeof Headers !== "undefined") READERS.set(Headers.prototype, readHeaders);
-if (typeof Request !== "undefined") READERS.set(Request.prototype, readRequest);
-if (typeof Response !== "undefined") READERS.set(Response.prototype, readResponse);
+const ALONE = viewReader(
+  VIEW_TYPES.findIndex(({ make }) => make === Uint8Array),
+  true,
+);
+/**
+ * The classes of fetch, by the tag on their prototypes. They are asked for when there is one to be read: to name
+ * them loads them, in Node over a megabyte, and most programs send none.
+ */
+const FETCH = new Map<unknown, Reader>([
+  ["Headers", readHeaders],
+  ["Request", readRequest],
+  ["Response", readResponse],
+]);
+
+/** How an object of a class of fetch is read; undefined when `prototype` is of none. */
+function fetchReaderOf(prototype: object): Reader | undefined {
+  const tag = (prototype as { [Symbol.toStringTag]?: string })[Symbol.toStringTag];
+  const reader = FETCH.get(tag);
+  const own = reader && (globalThis as unknown as Classes)[tag!]?.prototype;
+  // A program may have put a class of its own there, on top of the platform's.
+  return own === prototype || (own && prototype.isPrototypeOf(own)) ? reader : undefined;
+}
+
+type Classes = Partial<Record<string, { readonly prototype: object }>>;
 
 /** How an object of this realm is read; undefined when its class is not one that goes by value. */
 export function builtinOf(value: object, prototype: object): Reader | undefined {
-  const reader = READERS.get(prototype);
+  const reader = READERS.get(prototype) ?? fetchReaderOf(prototype);
   if (reader !== undefined) return reader;
   const error = standardErrorOf(value);
   if (error !== undefined) return (walker, value) => readError(walker, value, error);
   if (!ArrayBuffer.isView(value)) return undefined;
-  return prototype instanceof Uint8Array ? ALONE.get("Uint8Array") : undefined;
+  return prototype instanceof Uint8Array ? ALONE : undefined;
 }
 
 /** The same for what another realm made; "object" and "array" for a plain one. Never for an instance of a class. */

@@ -50,7 +50,6 @@ type ViewConstructor = new (
 ) => ArrayBufferView;
 
 export interface ViewType {
-  readonly name: string;
   readonly make: ViewConstructor;
   /** Bytes of one element. */
   readonly size: number;
@@ -58,18 +57,18 @@ export interface ViewType {
 
 /** A view's type is its index here. */
 export const VIEW_TYPES: readonly ViewType[] = [
-  { name: "Int8Array", make: Int8Array, size: 1 },
-  { name: "Uint8Array", make: Uint8Array, size: 1 },
-  { name: "Uint8ClampedArray", make: Uint8ClampedArray, size: 1 },
-  { name: "Int16Array", make: Int16Array, size: 2 },
-  { name: "Uint16Array", make: Uint16Array, size: 2 },
-  { name: "Int32Array", make: Int32Array, size: 4 },
-  { name: "Uint32Array", make: Uint32Array, size: 4 },
-  { name: "Float32Array", make: Float32Array, size: 4 },
-  { name: "Float64Array", make: Float64Array, size: 8 },
-  { name: "BigInt64Array", make: BigInt64Array, size: 8 },
-  { name: "BigUint64Array", make: BigUint64Array, size: 8 },
-  { name: "DataView", make: DataView, size: 1 },
+  { make: Int8Array, size: 1 },
+  { make: Uint8Array, size: 1 },
+  { make: Uint8ClampedArray, size: 1 },
+  { make: Int16Array, size: 2 },
+  { make: Uint16Array, size: 2 },
+  { make: Int32Array, size: 4 },
+  { make: Uint32Array, size: 4 },
+  { make: Float32Array, size: 4 },
+  { make: Float64Array, size: 8 },
+  { make: BigInt64Array, size: 8 },
+  { make: BigUint64Array, size: 8 },
+  { make: DataView, size: 1 },
 ];
 
 /** The standard classes of errors, by the name that stands for them in the format. */

@@ -1,0 +1,20 @@
+# A Worker that calls this process, as the external service "remote". Where that is, `--external-addr` says.
+
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (
+      modules = [(name = "worker.js", esModule = embed "worker.js")],
+      compatibilityDate = "2026-08-01",
+      compatibilityFlags = ["enable_abortsignal_rpc"],
+      durableObjectNamespaces = [(className = "Keeper", uniqueKey = "capstan-serve-keeper")],
+      durableObjectStorage = (inMemory = void),
+      bindings = [
+        (name = "REMOTE", service = "remote"),
+        (name = "KEEPER", durableObjectNamespace = "Keeper"),
+      ],
+    )),
+    (name = "remote", external = (http = (capnpConnectHost = "rpc.test"))),
+  ],
+);
