@@ -24,8 +24,8 @@ export class ImportHook extends RemoteTarget {
   wireRefs = 0;
   /** Null for what is settled: there may be a hundred thousand of those. */
   readonly promised: PromisedImport | null;
-  /** Told when nobody holds this any more; undefined until the peer has said who it is. */
-  letGo: (() => void) | null | undefined = undefined;
+  /** Told when nobody holds this any more, if that was asked for when the peer said who it is. */
+  letGo: (() => void) | null = null;
 
   constructor(state: ConnectionState, id: ImportId, isPromise: boolean) {
     super(state);
@@ -110,12 +110,6 @@ export function receiveImport(state: ConnectionState, id: ImportId, isPromise: b
   const promise = promiseOf(entry, promised);
   entry.release();
   return promise;
-}
-
-/** The peer says who a settled import is. It is noted once: an id stands for the same as long as the import lives. */
-export function identifyImport(state: ConnectionState, hook: Hook, identity: Uint8Array): void {
-  if (hook instanceof ImportHook && hook.letGo === undefined)
-    hook.letGo = state.identities!.note(hook, identity);
 }
 
 function promiseOf(entry: ImportHook, promised: PromisedImport): Hook {
