@@ -22,8 +22,8 @@ export const ROOMS = [
   "persist",
   "vat",
   "http",
-  "host",
   "workerd",
+  "host",
   "observe",
   "cli",
 ];

@@ -1,6 +1,6 @@
 // @ts-check
 // msgpackr as its one user in the bundle uses it: what src/cap/dynamic/values/pack.ts asks of it is written in as constants, so
-// that the minifier sees what never runs: records, extensions, bundled strings, other kinds of numbers.
+// that the minifier sees what never runs: records, extensions, bundled strings, other kinds of numbers, texts of errors.
 //
 // What is left is msgpackr's own code, and it writes and reads the same for the trees that pack.ts gives it and the bytes that
 // scan.ts lets through: test/project/bundle.test.ts compares the two. With another version of msgpackr that test decides
@@ -141,6 +141,11 @@ export function specialize(code) {
       case "Property":
         if (!node["computed"]) kept.add(node["key"]);
         return true;
+      case "NewExpression": {
+        // What it tells of cannot happen: pack.ts gives it nothing else, and scan.ts lets nothing else through.
+        const { name } = node["callee"];
+        return name === "Error" || name === "RangeError" ? put(node, `new ${name}()`) : true;
+      }
       case "BinaryExpression":
         return node["right"].type === "Literal" && node["right"].value === RECORD
           ? put(node, "false")

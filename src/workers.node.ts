@@ -5,7 +5,7 @@
 export { RpcPromise, RpcStub } from "./cap/dynamic/stub.js";
 export { RpcTarget } from "./cap/dynamic/target.js";
 export { env, waitUntil } from "./host/module/ambient.node.js";
-export { ExecutionContext, WorkerEntrypoint } from "./host/module/entrypoint.js";
+export { ExecutionContext, type Service, WorkerEntrypoint } from "./host/module/entrypoint.js";
 export { type AlarmInfo, DurableObject } from "./host/object/durable-object.js";
 export type { ObjectId as DurableObjectId } from "./host/object/ids.js";
 export type {

@@ -14,20 +14,22 @@ export function homeScheduler(): Scheduler {
 
 /** The process's own scheduler, made at first use. It drains itself. */
 export function processScheduler(): Scheduler {
-  if (shared === null) {
-    const scheduler = new Scheduler();
-    let asked = false;
-    const drain = (): void => {
-      asked = false;
-      scheduler.drain();
-    };
-    // A session drains after each message, long before the microtask: one is enough for all that are asked for meanwhile.
-    scheduler.wake = (): void => {
-      if (asked) return;
-      asked = true;
-      void SETTLED.then(drain);
-    };
-    shared = scheduler;
-  }
-  return shared;
+  return (shared ??= drainedScheduler());
+}
+
+/** A new scheduler, which drains itself at the end of each turn. */
+export function drainedScheduler(): Scheduler {
+  const scheduler = new Scheduler();
+  let asked = false;
+  const drain = (): void => {
+    asked = false;
+    scheduler.drain();
+  };
+  // A session drains after each message, long before the microtask: one is enough for all that are asked for meanwhile.
+  scheduler.wake = (): void => {
+    if (asked) return;
+    asked = true;
+    void SETTLED.then(drain);
+  };
+  return scheduler;
 }

@@ -6,6 +6,7 @@ import { type Binding, type ModuleConfig, NO_CONFIG } from "../host/module/confi
 import { findConfig, readConfigFile } from "../host/module/config-file.node.js";
 import { prepareProcess, report, surviveFaults } from "../host/module/program.node.js";
 import { type ServeOptions, serveModule } from "../host/module/serve.node.js";
+import { parseWorkerdBinding, type WorkerdBinding } from "../host/module/workerd-config.js";
 import { MOST_SLOTS } from "../host/process/slots.js";
 import { readArguments } from "./arguments.node.js";
 import { Misuse } from "./misuse.js";
@@ -26,12 +27,21 @@ options:
                         configuration of them, each exported class that extends DurableObject by its own name
   --collect CLASS       objects of the exported CLASS have no names, and are collected when nobody can reach them
                         (may be repeated)
+  --workerd NAME=URL?.. something that lives in a workerd as env.NAME (may be repeated): behind URL, which is
+                        tcp://HOST:PORT or unix:/PATH, either service=S&class_name=C&unique_key=K, for the objects of a
+                        class, or service=S&entrypoint=E, or connect_host=H
+  --workerd-port PORT   where Workers in a workerd can call the module, by an external service with a capnpConnectHost;
+                        0 for any that is free
+  --workerd-entrypoint CLASS
+                        what they call: an exported class that extends WorkerEntrypoint; by default the default one
+  --workerd-host ADDRESS
+                        where to listen for that; by default 127.0.0.1, which nobody else can reach
   --var NAME[=TEXT]     a text as env.NAME (may be repeated); without TEXT that of the environment
   --address-header NAME the header in which a proxy before this tells the address of a client
   --processes N         how many processes run objects, beside one that answers requests; by default 1. 0: all in one
   --connections N       how many connections there may be at a time; by default 10000
-  --yield-time SECONDS  how long the code of an object may run without yielding; then the object is named and its process
-                        replaced; by default 10. 0: for ever
+  --yield-time SECONDS  how long the code of an object may run without yielding; then the object is named and its
+                        process replaced; by default 10. 0: for ever
   --grace SECONDS       how long what is under way may take when it is to end; by default 10
   --json                print events on stdout, one JSON text a line: serving, process
   -h, --help            this text
@@ -74,7 +84,12 @@ export async function runServe(args: string[], stdout: (text: string) => void): 
   const signals = new Signals();
   try {
     const serving = await serveModule({ ...job, report, warn: say, started });
-    tell({ event: "serving", url: serving.url, pid: process.pid }, serving.url);
+    const { url, exposedAt: workerd } = serving;
+    tell(
+      { event: "serving", url, ...(workerd === null ? {} : { workerd }), pid: process.pid },
+      url,
+    );
+    if (workerd !== null) say(`Workers of a workerd can call the module at ${workerd}`);
     signals.onReload = oneByOne(async () => {
       try {
         await serving.reload(parse(args)!);
@@ -146,6 +161,10 @@ function parse(args: string[]): Job | null {
     host: { type: "string" },
     bind: { type: "string", multiple: true },
     collect: { type: "string", multiple: true },
+    workerd: { type: "string", multiple: true },
+    "workerd-port": { type: "string" },
+    "workerd-entrypoint": { type: "string" },
+    "workerd-host": { type: "string" },
     var: { type: "string", multiple: true },
     "address-header": { type: "string" },
     grace: { type: "string" },
@@ -165,12 +184,18 @@ function parse(args: string[]): Job | null {
   const grace = number(values.grace, "--grace", 86_400) ?? DEFAULT_GRACE;
   const bound = (values.bind ?? []).map((text) => pair(text, "--bind", "CLASS"));
   const vars = (values.var ?? []).map((text) => pair(fromEnvironment(text), "--var", "TEXT"));
+  const workerd = (values.workerd ?? []).map((text) => {
+    const [name, place] = pair(text, "--workerd", "URL?...");
+    return parseWorkerdBinding(name, place, `--workerd ${name}`);
+  });
   const file = values["no-config"] === true ? null : (values.config ?? configBeside(module));
   const found = file === null ? NO_CONFIG : readConfigFile(file);
   const main =
     module ?? (found.main === null ? null : path.resolve(path.dirname(file!), found.main));
   if (main === null) throw new Misuse("name a MODULE: there is no configuration that names one");
-  const config = withFlags(found, bound, values.collect ?? [], vars);
+  const exposed = exposedBy(values, found.exposed);
+  const bindings = withFlags(found, bound, values.collect ?? [], workerd, vars);
+  const config = { ...bindings, exposed };
   return {
     main,
     config,
@@ -194,6 +219,7 @@ function withFlags(
   config: ModuleConfig,
   bound: readonly (readonly [string, string])[],
   collect: readonly string[],
+  workerd: readonly WorkerdBinding[],
   vars: readonly (readonly [string, string])[],
 ): ModuleConfig {
   const more = bound.map(([name, className]): Binding => ({
@@ -201,8 +227,7 @@ function withFlags(
     className,
     storedAs: config.storedName(className),
   }));
-  const names = new Set(more.map(({ name }) => name));
-  const others = config.bindings?.filter(({ name }) => !names.has(name)) ?? [];
+  const others = without(config.bindings ?? [], more);
   // What the file says of a class that a flag has put another one in the place of is said of nobody.
   const collected = config.collect.filter((one) =>
     [...others, ...more].some(({ className }) => className === one),
@@ -211,8 +236,30 @@ function withFlags(
     ...config,
     bindings: more.length === 0 ? config.bindings : [...others, ...more],
     collect: [...collected, ...collect],
+    workerd: [...without(config.workerd, workerd), ...workerd],
     vars: { ...config.vars, ...Object.fromEntries(vars) },
   };
+}
+
+/** @param otherwise what the configuration says. */
+function exposedBy(
+  values: { readonly [flag in "workerd-port" | "workerd-host" | "workerd-entrypoint"]?: string },
+  otherwise: ModuleConfig["exposed"],
+): ModuleConfig["exposed"] {
+  const port = number(values["workerd-port"], "--workerd-port", 65_535) ?? otherwise?.port;
+  const address = values["workerd-host"] ?? otherwise?.address ?? null;
+  const entrypoint = values["workerd-entrypoint"] ?? otherwise?.entrypoint ?? null;
+  if (port !== undefined) return { port, address, entrypoint };
+  if (address === null && entrypoint === null) return null;
+  throw new Misuse("--workerd-entrypoint and --workerd-host say more of --workerd-port");
+}
+
+/** Those that nothing of `more` takes the place of. */
+function without<T extends { readonly name: string }>(
+  bindings: readonly T[],
+  more: readonly { readonly name: string }[],
+): T[] {
+  return bindings.filter(({ name }) => more.every((one) => one.name !== name));
 }
 
 /** What is secret need not be seen in a list of processes. */

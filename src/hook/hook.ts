@@ -133,6 +133,11 @@ export abstract class Hook implements Unravels {
     return null;
   }
 
+  /** Whether whoever lets go of it can have it again at any time: nothing is lost with it. */
+  get isRegainable(): boolean {
+    return false;
+  }
+
   /** Whether params are read inside `call` where they are small and plain, so that they are better borrowed than copied. */
   get readsAtOnce(): boolean {
     return false;

@@ -4,7 +4,7 @@
 
 import net from "node:net";
 import { type FrameMemory, PLAIN_MEMORY } from "../wire/frame-memory.js";
-import { HeapFloor, heapSize } from "./heap-floor.node.js";
+import { FLOOR_HELPS, HeapFloor, heapSize } from "./heap-floor.node.js";
 
 /** Buffers kept for use again, and bytes of the largest. */
 const MOST_SPARE = 8;
@@ -45,7 +45,7 @@ function partOfShared(most: number): Uint8Array {
 /** Buffers that were given back, for all sockets of the process; the latest last. */
 const spare: ArrayBufferLike[] = [];
 
-const floor = /* @__PURE__ */ new HeapFloor(heapSize);
+const floor = FLOOR_HELPS ? /* @__PURE__ */ new HeapFloor(heapSize) : null;
 
 /** Memory that the engine does not zero, or that served before. */
 export const RAW_MEMORY: FrameMemory = {
@@ -58,7 +58,7 @@ export const RAW_MEMORY: FrameMemory = {
       spare.splice(i, 1);
       return new Uint8Array(buffer, 0, size);
     }
-    floor.allocated(size);
+    floor?.allocated(size);
     return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
   },
   recycle(buffer) {

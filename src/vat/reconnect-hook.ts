@@ -54,6 +54,10 @@ export class ReconnectHook extends Hook {
     return this.closedBy;
   }
 
+  override get isRegainable(): boolean {
+    return true;
+  }
+
   override get flow(): FlowController | null {
     return this.closedBy === null ? this.finder.flow : null;
   }

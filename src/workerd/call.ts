@@ -37,6 +37,7 @@ import { disposed, releaseWhenCollected } from "../hook/collect.js";
 import type { Hook, Lifeline } from "../hook/hook.js";
 import { PromiseHook } from "../hook/promise.js";
 import { brokenHook, nullHook, type Results, type ResultsObserver } from "../hook/results.js";
+import { comeBack } from "../http/entry.js";
 import { fromWorkerd } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import { makers } from "./makers.js";
@@ -143,7 +144,8 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
     if (args !== null && args.length > 0) {
       if (isSimpleList(args)) plain = { bytes: encodeSimpleList(args), entries: NO_ENTRIES };
       else {
-        this.outgoing = new Outgoing(this.scheduler, this.terms);
+        // What is called back there is let in as all calls on the object are that makes this one.
+        this.outgoing = new Outgoing(this.origin?.scheduler ?? this.scheduler, this.terms);
         whole = this.outgoing.encode(args, "args");
       }
     }
@@ -198,6 +200,20 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
   }
 
   resultsSettled(results: Results): void {
+    // A stub that the object was given has the answer let in by the object's boundary.
+    const outside = this.origin?.scheduler === this.scheduler ? null : this.origin;
+    comeBack(
+      outside,
+      () => this.answered(results),
+      (error) => {
+        this.fail(error);
+        this.end(() => error);
+        results.cancel();
+      },
+    );
+  }
+
+  private answered(results: Results): void {
     if (this.results !== results) return results.cancel();
     this.results = null;
     results.dropPipeline();

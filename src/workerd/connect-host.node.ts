@@ -12,6 +12,7 @@ import {
   transportSettings,
   type TransportOptions,
 } from "../transport/transport.js";
+import { workerdAddress } from "./address.js";
 
 /** Bytes of the head of an answer; workerd's is 19 long. */
 const MOST_HEAD = 16_384;
@@ -19,19 +20,19 @@ const MOST_HEAD = 16_384;
 /**
  * Connects to a socket of workerd that has `capnpConnectHost`.
  *
- * @param address for messages. @param where as `net.connect` takes it. @param host exactly as it is configured there.
- * @throws RpcError invalid-argument for what is no host; connect-failed; http-refused when the answer is not 200: the host is another, or there is none.
+ * @param url `unix:/path` or `tcp://host:port`. @param host exactly as it is configured there.
+ * @throws RpcError invalid-argument for what is no address, or no host; connect-failed; http-refused when the answer is not 200: the host is another, or there is none.
  */
 export async function connectThrough(
-  address: string,
-  where: net.NetConnectOpts,
+  url: string,
   host: string,
   options: TransportOptions & AttemptOptions,
 ): Promise<Transport> {
   transportSettings(options);
   if (!/^[!-~]+$/.test(host))
     throw new RpcError("failed", "invalid-argument", "capnpConnectHost is a name without spaces");
-  const outcome = await attempt<net.Socket | string>(address, options, (done, failed) => {
+  const where = workerdAddress(url);
+  const outcome = await attempt<net.Socket | string>(url, options, (done, failed) => {
     const socket = net.connect(where);
     let head = Buffer.alloc(0);
     const stop = (): void => {
@@ -66,7 +67,7 @@ export async function connectThrough(
     socket.write(`CONNECT ${host} HTTP/1.1\r\n\r\n`);
     return () => socket.destroy();
   });
-  if (typeof outcome !== "string") return socketTransport(address, outcome, options);
-  const message = `${address} does not take CONNECT ${host}: ${outcome}; is that its capnpConnectHost?`;
+  if (typeof outcome !== "string") return socketTransport(url, outcome, options);
+  const message = `${url} does not take CONNECT ${host}: ${outcome}; is that its capnpConnectHost?`;
   throw notMade("http-refused", message, outcome);
 }

@@ -1,15 +1,14 @@
 // Role: a connection to a workerd: by its debug port, or to a socket of a Worker.
 // State: the session, and the capability that all stubs are asked from. Must not know: how calls are made.
 
-import type { NetConnectOpts } from "node:net";
 import type { RpcStub } from "../cap/dynamic/types.js";
 import { RpcError } from "../base/errors.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import type { Hook } from "../hook/hook.js";
 import type { ConnectionStats } from "../rpc/audit.js";
-import { parseAddress } from "../vat/address.js";
 import { connect, type NodeConnectOptions, nodeSession } from "../vat/connect.node.js";
 import { type Session, sessionSettings } from "../vat/session.js";
+import { workerdAddress } from "./address.js";
 import { connectThrough } from "./connect-host.node.js";
 import { bridgeSession, bridgeTerms } from "./errors.js";
 import { objectIdText, type WorkerdObjectId } from "./object-id.node.js";
@@ -120,7 +119,7 @@ export class WorkerSocket<T> extends Connected {
  * console.log(await room.members().count());
  */
 export async function connectWorkerd(url: string, options: WorkerdOptions = {}): Promise<Workerd> {
-  addressOf(url);
+  workerdAddress(url);
   return new Workerd(await connect(url, bridgeSession(options)), bridgeTerms(options));
 }
 
@@ -140,14 +139,6 @@ export async function connectWorker<T>(
   options: WorkerdOptions = {},
 ): Promise<WorkerSocket<T>> {
   sessionSettings(options);
-  const where = addressOf(url);
-  const transport = await connectThrough(url, where, host, options);
+  const transport = await connectThrough(url, host, options);
   return new WorkerSocket(nodeSession(transport, bridgeSession(options)), bridgeTerms(options));
-}
-
-function addressOf(url: string): NetConnectOpts {
-  const address = parseAddress(url);
-  if (address.scheme === "unix") return { path: address.path };
-  if (address.scheme === "tcp") return { host: address.host, port: address.port };
-  throw new RpcError("failed", "invalid-argument", `workerd is at unix: or tcp:, not at ${url}`);
 }

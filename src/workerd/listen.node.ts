@@ -24,6 +24,7 @@ import { clip } from "../vat/origins.js";
 import { type Session, type SessionOptions, sessionSettings } from "../vat/session.js";
 import { Entry, type Entrypoint } from "./entrypoint.js";
 import { bridgeSession, bridgeTerms } from "./errors.js";
+import "./stub.js";
 
 /** What is offered is the entry point. */
 export interface ServeWorkerdOptions

@@ -128,6 +128,16 @@ class WorkerdStub extends Root implements Referable {
   }
 }
 
+/** One that is there for all who find it: to dispose it does nothing, whoever does so. */
+class LastingStub extends WorkerdStub {
+  override dispose(): void {}
+}
+
+/** A new stub for `reach`, which it takes over, and keeps as long as anybody has the stub. */
+export function lastingStub(reach: Reach, terms: Terms): object {
+  return proxyOf(new LastingStub(reach, terms));
+}
+
 /** A new stub for `reach`, which it takes over. */
 export function stubOf(
   reach: Reach,

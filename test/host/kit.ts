@@ -17,6 +17,7 @@ export interface TestHostOptions {
   readonly clock?: VirtualClock;
   readonly limits?: Partial<HostLimits>;
   readonly types?: ValueTypes;
+  readonly env?: object;
 }
 
 const hosts: { host: Host; clock: VirtualClock }[] = [];
@@ -45,6 +46,7 @@ export async function testHost<C extends Classes>(
     report: (error, what) => reports.push(`${what}: ${(error as Error).message}`),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.types === undefined ? {} : { types: options.types }),
+    ...(options.env === undefined ? {} : { env: options.env }),
   });
   hosts.push({ host: host as unknown as Host, clock });
   return host;

@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import v8 from "node:v8";
 import { describe, expect, it } from "vitest";
-import { HeapFloor, type HeapSize } from "../../src/transport/heap-floor.node.js";
+import { FLOOR_HELPS, HeapFloor, type HeapSize } from "../../src/transport/heap-floor.node.js";
 import { compilePrograms } from "../support/programs.js";
 
 const MIB = 1024 * 1024;
@@ -56,6 +56,7 @@ describe("the floor of the heap", () => {
     const limit = v8.getHeapStatistics().heap_size_limit;
     if (limit < 2048 * MIB)
       return context.skip(`a heap of at most ${limit} bytes here: V8 lets none grow by four times`);
+    if (!FLOOR_HELPS) return context.skip(`V8 ${process.versions.v8} would not be helped by it`);
     const programs = compilePrograms(["test/transport/chunk-reader.ts"]);
     /** How often the heap was marked for a gigabyte. */
     const marked = (mode: string): number => {

@@ -10,6 +10,7 @@ import {
 } from "../../hook/hook.js";
 import { emptyPayload, Payload } from "../../hook/payload.js";
 import type { Results } from "../../hook/results.js";
+import { watchBroken } from "../dynamic/broken.js";
 import { GATHER_UP_TO, Gathered } from "./gather.js";
 import {
   BYTES_END,
@@ -39,6 +40,7 @@ export class SinkClient {
   private readonly values: Values;
   private readonly onBroken: (reason: unknown) => void;
   private watching: Results | null = null;
+  private stopWatch: () => void = ignore;
   /** Small chunks that wait for the end of the turn; made when there is one. */
   private gathered: Gathered | null = null;
   /** When there is room behind what was gathered before. */
@@ -211,6 +213,7 @@ export class SinkClient {
     this.hook = null;
     this.watching = null;
     watching?.cancel();
+    this.stopWatch();
     hook.release();
   }
 
@@ -232,8 +235,9 @@ export class SinkClient {
           return;
         }
         results.cancel();
-        // A ByteStream of someone else's does not say that it broke until something is written.
-        if (error.type !== "unimplemented") this.fail(this.values.shown(error));
+        if (error.type !== "unimplemented") return this.fail(this.values.shown(error));
+        // A ByteStream of someone else's does not say that it broke until something is written; that its connection is lost is known.
+        this.stopWatch = watchBroken(hook, (lost) => this.fail(this.values.shown(lost)));
       },
     });
   }

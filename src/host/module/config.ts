@@ -7,6 +7,7 @@
 import { Field } from "./fields.js";
 import { readMigrations } from "./migrations.js";
 import { readRules, type Rule } from "./rules.js";
+import { readWorkerdBinding, type WorkerdBinding } from "./workerd-config.js";
 
 /** A namespace of objects, as the module's `env` has it. */
 export interface Binding {
@@ -16,6 +17,15 @@ export interface Binding {
   readonly className: string;
   /** By which the objects are stored. Two bindings with one of these are one namespace. */
   readonly storedAs: string;
+}
+
+/** An entry point that Workers of a workerd may call. */
+export interface Exposed {
+  readonly port: number;
+  /** The address to listen at; null for 127.0.0.1. */
+  readonly address: string | null;
+  /** The export that is its class; null for the default one. */
+  readonly entrypoint: string | null;
 }
 
 export interface ModuleConfig {
@@ -29,6 +39,10 @@ export interface ModuleConfig {
   readonly bindings: readonly Binding[] | null;
   /** The exported classes whose namespaces are private: their objects are collected. */
   readonly collect: readonly string[];
+  /** What of `env` lives in a workerd. */
+  readonly workerd: readonly WorkerdBinding[];
+  /** What of the module Workers of a workerd may call; null for nothing. */
+  readonly exposed: Exposed | null;
   /** What else is in `env`. */
   readonly vars: Readonly<Record<string, unknown>>;
   readonly rules: readonly Rule[];
@@ -49,8 +63,6 @@ const ELSEWHERE = new Set(
   ),
 );
 
-const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
-
 /**
  * @param tree what a parser of TOML or JSON has made of the file. @param file for people.
  * @throws RpcError config-invalid, with the path of what is wrong.
@@ -70,6 +82,11 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
   const name = take("name")?.text() ?? null;
   const main = take("main")?.text() ?? null;
   const vars = readVars(take("vars"));
+  const claimed = new Set(Object.keys(vars));
+  const claim = (field: Field, called: string): void => {
+    if (claimed.has(called)) throw field.error(`is called ${called}, as something else in env`);
+    claimed.add(called);
+  };
   const rules = readRules(take("rules"));
   const migrations = take("migrations");
   const stored = readMigrations(migrations);
@@ -88,19 +105,24 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
       const table = one.tableOf(["name", "class_name", "script_name", "environment", "collect"]);
       const script = table.get("script_name");
       if (script !== undefined && script.text() !== name)
-        throw script.error("names another Worker: only classes of this module can be bound");
+        throw script.error(
+          "names another Worker: only classes of this module can be bound here, those of one in workerd by [[capstan.workerd]]",
+        );
       const className = one.required(table, "class_name");
-      const called = identifier(one.required(table, "name"));
-      const storedAs = stored.nameOf(identifier(className), className);
+      const called = one.required(table, "name").identifier();
+      claim(one, called);
+      const storedAs = stored.nameOf(className.identifier(), className);
       if (table.get("collect")?.flag() === true) collect.add(className.text());
       return { name: called, className: className.text(), storedAs };
     });
-    bindings.forEach(({ name: called }, i) => {
-      const taken =
-        bindings!.findIndex((one) => one.name === called) < i || Object.hasOwn(vars, called);
-      if (taken) throw list[i]!.error(`is called ${called}, as something else in env`);
-    });
   }
+  const own = take("capstan")?.tableOf(["workerd", "expose"]);
+  const exposed = readExposed(own?.get("expose"));
+  const workerd = (own?.get("workerd")?.list() ?? []).map((one) => {
+    const binding = readWorkerdBinding(one);
+    claim(one, binding.name);
+    return binding;
+  });
   const dev = take("dev")?.table();
   const port = dev?.get("port")?.port() ?? null;
   const address = dev?.get("ip")?.text() ?? null;
@@ -117,6 +139,8 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
     storedName,
     bindings,
     collect: [...collect],
+    workerd,
+    exposed,
     vars,
     rules,
     port,
@@ -125,28 +149,24 @@ export function readConfig(tree: unknown, file: string): ModuleConfig {
   };
 }
 
-function identifier(field: Field): string {
-  const text = field.text();
-  if (!IDENTIFIER.test(text))
-    throw field.error(`is ${JSON.stringify(text)}, which is no name in JavaScript`);
-  return text;
+/** @throws RpcError config-invalid. */
+function readExposed(field: Field | undefined): Exposed | null {
+  const table = field?.tableOf(["port", "ip", "entrypoint"]);
+  if (field === undefined || table === undefined) return null;
+  return {
+    port: field.required(table, "port").port(),
+    address: table.get("ip")?.text() ?? null,
+    entrypoint: table.get("entrypoint")?.identifier() ?? null,
+  };
 }
 
 /** Any JSON. @throws RpcError config-invalid. */
 function readVars(field: Field | undefined): Record<string, unknown> {
   const vars: Record<string, unknown> = {};
   for (const [key, one] of field?.table() ?? []) {
-    identifier(new Field(key, "", one.path));
-    checkJson(one);
+    new Field(key, "", one.path).identifier();
+    one.json();
     vars[key] = one.value;
   }
   return vars;
-}
-
-function checkJson(field: Field): void {
-  const { value } = field;
-  if (value === undefined || value instanceof Date || typeof value === "bigint")
-    throw field.error("must be a string, a number, true or false, or a list or table of these");
-  if (Array.isArray(value)) field.list().forEach(checkJson);
-  else if (typeof value === "object" && value !== null) field.table().forEach(checkJson);
 }

@@ -1,7 +1,9 @@
 // Role: what a Worker module's own code is built on beside objects: the base of its entry point, and `ctx`.
 // State: none. Must not know: servers, objects.
 
+import type { RpcStub } from "../../cap/dynamic/stub.js";
 import { RpcTarget } from "../../cap/dynamic/target.js";
+import type { Fetch } from "../object/requests.js";
 
 /**
  * What the code of one event is given beside its request.
@@ -47,3 +49,12 @@ export class WorkerEntrypoint<Env = unknown> extends RpcTarget {
     this.env = env;
   }
 }
+
+/**
+ * An entry point of another Worker as `env` has it: its methods, and `fetch`. It is there for all who find it, so to dispose it does
+ * nothing.
+ *
+ * @typeParam T what it serves. @example (env: { GREETER: Service<Greeter> }) => env.GREETER.greet("you")
+ * Source: the service bindings of Workers.
+ */
+export type Service<T extends object> = Fetch & RpcStub<T>;

@@ -3,7 +3,7 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { Reporter } from "../object/parts.js";
-import { ExecutionContext } from "./entrypoint.js";
+import { ExecutionContext, type WorkerEntrypoint } from "./entrypoint.js";
 
 interface Handler {
   fetch(request: Request, env: object, ctx: ExecutionContext): Response | Promise<Response>;
@@ -13,6 +13,9 @@ type HandlerClass = new (ctx: ExecutionContext, env: object) => Handler;
 
 /** A module's default export: an object with `fetch`, or a class of such. */
 export type EntryPoint = Handler | HandlerClass;
+
+/** A class that extends `WorkerEntrypoint`, of which an object is made for each event. */
+export type EntrypointClass = new (ctx: ExecutionContext, env: object) => WorkerEntrypoint;
 
 export interface EventOptions {
   readonly entryPoint: EntryPoint;
@@ -29,18 +32,26 @@ export interface EventOptions {
 
 /** The events of one module that are under way. */
 export class Events {
+  /** What surrounds the code of each. */
+  readonly ambient: { readonly env: object; waitUntil(promise: Promise<unknown>): void };
   private readonly options: EventOptions;
   private readonly pending = new Set<Promise<void>>();
 
   constructor(options: EventOptions) {
     this.options = options;
+    this.ambient = { env: options.env, waitUntil: (promise) => this.wait(promise) };
+  }
+
+  /** What is called in one event, to be disposed at its end. Runs the module's code. */
+  begin(type: EntrypointClass): WorkerEntrypoint {
+    const { env, waitUntil } = this.ambient;
+    return new type(new ExecutionContext(waitUntil), env);
   }
 
   /** Handles a request. Never rejects: what fails is a response without details, and reported. */
   readonly fetch = async (request: Request): Promise<Response> => {
     const { entryPoint, env, report, run = (_, body) => body() } = this.options;
-    const waitUntil = (promise: Promise<unknown>): void => this.wait(promise);
-    const ctx = new ExecutionContext(waitUntil);
+    const ctx = new ExecutionContext(this.ambient.waitUntil);
     const handled = async (): Promise<Response> => {
       const response: unknown =
         typeof entryPoint === "function"
@@ -50,7 +61,7 @@ export class Events {
       throw new TypeError("fetch returned no Response");
     };
     try {
-      return await run({ env, waitUntil }, handled);
+      return await run(this.ambient, handled);
     } catch (thrown) {
       report(thrown, `${request.method} ${new URL(request.url).pathname}`);
       return failure(thrown);

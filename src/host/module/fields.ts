@@ -3,6 +3,8 @@
 
 import { RpcError } from "../../base/errors.js";
 
+const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
+
 /** A value of a file, and where it is. */
 export class Field {
   readonly value: unknown;
@@ -74,6 +76,25 @@ export class Field {
     if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > 65_535)
       throw this.error("must be a port, from 0 to 65535");
     return value as number;
+  }
+
+  /** A text that is a name in JavaScript. @throws RpcError config-invalid. */
+  identifier(): string {
+    const text = this.text();
+    if (!IDENTIFIER.test(text))
+      throw this.error(`is ${JSON.stringify(text)}, which is no name in JavaScript`);
+    return text;
+  }
+
+  /** @throws RpcError config-invalid for what JSON has no form for. */
+  json(): unknown {
+    const { value } = this;
+    if (value === undefined || value instanceof Date || typeof value === "bigint")
+      throw this.error("must be a string, a number, true or false, or a list or table of these");
+    if (Array.isArray(value)) for (const one of this.list()) one.json();
+    else if (typeof value === "object" && value !== null)
+      for (const one of this.table().values()) one.json();
+    return value;
   }
 
   /** @throws RpcError config-invalid for what is neither true nor false. */

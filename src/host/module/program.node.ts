@@ -2,13 +2,15 @@
 // State: what of the process a module finds changed: the console. Must not know: how processes are kept.
 
 import { Console } from "node:console";
+import net from "node:net";
 import { RpcError } from "../../base/errors.js";
-import type { Reporter } from "../object/parts.js";
+import { envWithin, type Reporter } from "../object/parts.js";
 import type { Front, FrontContext, LoadedProgram } from "../process/program.node.js";
 import { runIn } from "./ambient.node.js";
-import { type EntryPoint, Events } from "./events.js";
-import { loadModule, type ModuleTerms } from "./load.node.js";
+import { type EntryPoint, type EntrypointClass, Events } from "./events.js";
+import { bindTerms, expose, loadModule, type ModuleTerms } from "./load.node.js";
 import { WebServer } from "./server.node.js";
+import type { BoundWorkerd } from "./workerd.node.js";
 
 /** What the program is started with. */
 export interface ModuleProgram {
@@ -20,7 +22,10 @@ export interface ModuleProgram {
 }
 
 interface LoadedModule extends LoadedProgram {
+  readonly env: object;
   readonly entryPoint: EntryPoint;
+  readonly exposed: EntrypointClass | null;
+  readonly bound: BoundWorkerd;
 }
 
 /** For {@link HostProgram}. */
@@ -28,8 +33,10 @@ export async function load(data: unknown): Promise<LoadedModule> {
   const { file, terms } = data as ModuleProgram;
   prepareProcess();
   try {
-    const { classes, bindings, entryPoint } = await loadModule(file, terms);
-    return { classes, bindings, env: { ...terms.vars }, entryPoint };
+    const { classes, bindings, entryPoint, exposed } = await loadModule(file, terms);
+    const bound = await bindTerms(terms);
+    const env = { ...terms.vars, ...bound.env };
+    return { classes, bindings, env, entryPoint, exposed, bound };
   } catch (thrown) {
     // The supervisor hears what went wrong, not where.
     const cause = RpcError.of(thrown)?.cause;
@@ -39,23 +46,31 @@ export async function load(data: unknown): Promise<LoadedModule> {
 }
 
 /** For {@link HostProgram}. */
-export function front({ data, loaded, namespaces }: FrontContext): Front {
+export async function front({ data, loaded, namespaces }: FrontContext): Promise<Front> {
   surviveFaults();
-  const { terms, addressHeader } = data as ModuleProgram;
-  const { entryPoint, bindings = {} } = loaded as LoadedModule;
-  const bound = Object.entries(bindings).map(([name, stored]) => [name, namespaces[stored]]);
-  const env = { ...terms.vars, ...Object.fromEntries(bound) };
+  const { addressHeader } = data as ModuleProgram;
+  const { entryPoint, exposed, bindings = {}, env: others, bound } = loaded as LoadedModule;
+  const own = Object.entries(bindings).map(([name, stored]) => [name, namespaces[stored]]);
+  const env = { ...envWithin(others, null), ...Object.fromEntries(own) };
   const events = new Events({ entryPoint, env, report, run: runIn });
   const web = new WebServer({
     handler: events.fetch,
     report,
     addressHeader: addressHeader ?? undefined,
   });
+  // It never listens, either.
+  const door = new net.Server();
+  const calls = exposed === null ? null : await expose(door, { type: exposed, events, report });
   return {
-    accept: (socket) => web.accept(socket),
+    accept(socket, at) {
+      if (at === 0) web.accept(socket);
+      else if (calls !== null) door.emit("connection", socket);
+      else socket.destroy();
+    },
     async drain(timeout) {
-      await web.close(timeout);
+      await Promise.all([web.close(timeout), calls?.drain(timeout)]);
       await events.settled(timeout);
+      await bound.close();
     },
   };
 }

@@ -17,9 +17,10 @@ import { runIn } from "./ambient.node.js";
 import { bundleModule } from "./bundle.node.js";
 import type { ModuleConfig } from "./config.js";
 import { Events } from "./events.js";
-import { loadModule, type WorkerModule } from "./load.node.js";
+import { bindTerms, expose, loadModule, type WorkerModule } from "./load.node.js";
 import type { ModuleProgram } from "./program.node.js";
 import { urlOf, WebServer } from "./server.node.js";
+import type { BoundWorkerd } from "./workerd.node.js";
 
 /** What is served. */
 export interface ModuleSource {
@@ -49,6 +50,8 @@ export interface ServeOptions extends ModuleSource {
 
 export interface Serving {
   readonly url: string;
+  /** Where Workers of a workerd can call, as `host:port`; null where they cannot. */
+  readonly exposedAt: string | null;
   /** Has another version take over, object by object. @throws RpcError as serveModule: then the one before goes on. */
   reload(source: ModuleSource): Promise<void>;
   /** Takes no more requests, and ends when those under way have, or when `grace` milliseconds are over. */
@@ -89,9 +92,10 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
   const { connections = DEFAULT_CONNECTIONS, yieldTime } = options;
   const sourceOf = async (source: ModuleSource): Promise<ProgramSource & { file: string }> => {
     const file = await bundle(options, source);
-    const { vars, bindings, collect } = source.config;
+    const { vars, bindings, collect, workerd, exposed } = source.config;
     const { addressHeader } = options;
-    const data: ModuleProgram = { file, terms: { vars, bindings, collect }, addressHeader };
+    const terms = { vars, bindings, collect, workerd, exposed };
+    const data: ModuleProgram = { file, terms, addressHeader };
     return { program: PROGRAM, data, file };
   };
   const { file, ...first } = await sourceOf(options);
@@ -100,7 +104,7 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
     directory,
     processes,
     connections,
-    listen: { host: address, port },
+    listen: [{ host: address, port }, ...exposedAt(options.config)],
     report,
     ...(yieldTime === undefined ? {} : { yieldTime }),
     ...(started === undefined ? {} : { started }),
@@ -108,8 +112,10 @@ async function serveInProcesses(options: ServeOptions): Promise<Serving> {
   tidy(options, file);
   const tellStray = async (): Promise<void> => warnOfStray(options, await host._strayNamespaces());
   await tellStray();
+  const [, exposed] = host.addresses;
   return {
     url: urlOf(host.address!, address),
+    exposedAt: exposed === undefined ? null : placeOf(exposed.address, exposed.port),
     async reload(source) {
       const { file: next, ...version } = await sourceOf(source);
       await host.reload(version);
@@ -126,7 +132,20 @@ const PROGRAM = new URL(
   import.meta.url,
 ).href;
 
-async function openHere({ data, config, report }: ServeOptions, module: WorkerModule) {
+function exposedAt({ exposed }: ModuleConfig): { host: string; port: number }[] {
+  return exposed === null ? [] : [{ host: exposed.address ?? "127.0.0.1", port: exposed.port }];
+}
+
+/** As workerd has it in its configuration. */
+function placeOf(host: string, port: number): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+async function openHere(
+  { data, config, report }: ServeOptions,
+  module: WorkerModule,
+  bound: BoundWorkerd,
+) {
   const { classes, bindings } = module;
   const runtime = nodeRuntime();
   const { crypto } = runtime;
@@ -135,7 +154,8 @@ async function openHere({ data, config, report }: ServeOptions, module: WorkerMo
     // Processes of a supervisor that was killed may still be there.
     await slotsFree(data, LEFTOVER_TIME);
     const { ids } = await prepareStore(store, crypto);
-    const terms = { store, classes, bindings, env: { ...config.vars }, report };
+    const env = { ...config.vars, ...bound.env };
+    const terms = { store, classes, bindings, env, report };
     const host = await Host.open(terms, runtime);
     const inspector = new Inspector(store, ids, crypto);
     return { host, store, controlled: controlledHost(host, inspector, process.pid) };
@@ -149,26 +169,38 @@ async function serveHere(options: ServeOptions): Promise<Serving> {
   const { data, config, report } = options;
   const file = await bundle(options, options);
   const module = await loadModule(file, config);
-  const { classes, entryPoint } = module;
-  const { host, store, controlled } = await openHere(options, module);
+  const { classes, entryPoint, exposed } = module;
+  const bound = await bindTerms(config);
+  const { host, store, controlled } = await openHere(options, module, bound);
   const events = new Events({ entryPoint, env: host.env, report, run: runIn });
   const addressHeader = options.addressHeader ?? undefined;
   const { connections = DEFAULT_CONNECTIONS } = options;
   const server = new WebServer({ handler: events.fetch, report, addressHeader, connections });
   let control: Listener | null = null;
+  let calls: Listener | null = null;
   const end = async (grace: number): Promise<void> => {
-    await Promise.all([server.close(grace), control?.close()]);
+    await Promise.all([server.close(grace), calls?.drain(grace), control?.close()]);
     await events.settled(grace);
     await host.close();
+    await bound.close();
   };
   try {
     control = await listenForControl(data, controlled);
     const url = await server.listen(options.address, options.port);
+    const [at] = exposedAt(config);
+    if (exposed !== null && at !== undefined)
+      calls = await expose(`tcp://${placeOf(at.host, at.port)}`, {
+        type: exposed,
+        events,
+        report,
+        connections,
+      });
     tidy(options, file);
     warnOfStray(options, await strayNamespaces(store, Object.keys(classes)));
     let closing: Promise<void> | null = null;
     return {
       url,
+      exposedAt: calls?.url.replace("tcp://", "") ?? null,
       reload: () => controlled.reload(),
       close: (grace) => (closing ??= end(grace)),
     };

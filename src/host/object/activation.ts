@@ -515,7 +515,7 @@ export class Activation implements Callee, Wrapping {
     for (const hook of this.membrane.heldInside) {
       const end = hook.resolved();
       const over = end.brokenBy ?? end.lifeline?.error ?? null;
-      if (over === null && referenceOf(end) === null) return true;
+      if (over === null && !end.isRegainable && referenceOf(end) === null) return true;
     }
     return false;
   }

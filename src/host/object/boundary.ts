@@ -53,9 +53,12 @@ class BoundaryPolicy extends Boundary implements MembranePolicy {
   way(direction: Direction, target: Hook): Hook | void {
     if (direction === "inward" || this.output.isOpen) return;
     const later = new PromiseHook(target.scheduler);
+    // Whoever calls may let go of it meanwhile.
+    const kept = target.addRef();
     this.output.wait((error) => {
-      if (error === null) later.resolve(target.addRef());
-      else later.reject(error);
+      if (error === null) return later.resolve(kept);
+      later.reject(error);
+      kept.release();
     });
     return later;
   }

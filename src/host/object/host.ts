@@ -39,6 +39,7 @@ import {
   ALL_HERE,
   DEFAULT_HOST_LIMITS,
   type Definition,
+  envWithin,
   type HostLimits,
   type HostParts,
   type Placement,
@@ -140,10 +141,13 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     this.roots = roots;
     this.placement = placement;
     const environment = (inside: Wrapping | null): EnvOf<C, V> => {
-      const env: Record<string, unknown> = { ...options.env };
+      const namespaces: Record<string, unknown> = {};
       for (const definition of definitions.values())
-        env[definition.name] = this.namespace(definition, inside);
-      return boundAs(options, env) as EnvOf<C, V>;
+        namespaces[definition.name] = this.namespace(definition, inside);
+      return {
+        ...envWithin(options.env ?? {}, inside),
+        ...boundAs(namespaces, options.bindings),
+      } as EnvOf<C, V>;
     };
     const parts: HostParts = {
       store,
@@ -377,10 +381,9 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     return new Kind<object>({
       ids: definition.ids,
       name: definition.name,
-      options: this.stubs,
-      reach: (id) => {
+      stub: (id) => {
         const hook = this.reach(definition, id, null);
-        return inside === null ? hook : inside.take(hook);
+        return new RpcStub(inside === null ? hook : inside.take(hook), this.stubs);
       },
     });
   }
@@ -493,11 +496,10 @@ function noNamespace(name: string): RpcError {
 function lostNamespace(name: string): object {
   return new Namespace({
     name,
-    options: {},
     get ids(): never {
       throw noNamespace(name);
     },
-    reach() {
+    stub() {
       throw noNamespace(name);
     },
   });
@@ -511,15 +513,15 @@ export interface Secrets {
   readonly saved: Uint8Array;
 }
 
-/** @param env by the names of namespaces. @returns the one that code sees. */
+/** @param namespaces by their own names. @returns those that code sees, by the names it knows. */
 function boundAs(
-  { bindings, env: others }: Pick<HostOptions<Classes, object>, "bindings" | "env">,
-  env: Record<string, unknown>,
-): Record<string, unknown> {
-  if (bindings === undefined) return env;
-  const bound: Record<string, unknown> = { ...others };
-  for (const [name, namespace] of Object.entries(bindings)) bound[name] = env[namespace];
-  return bound;
+  namespaces: Readonly<Record<string, unknown>>,
+  bindings: HostOptions<Classes, object>["bindings"],
+): Readonly<Record<string, unknown>> {
+  if (bindings === undefined) return namespaces;
+  return Object.fromEntries(
+    Object.entries(bindings).map(([name, namespace]) => [name, namespaces[namespace]]),
+  );
 }
 
 /**

@@ -72,9 +72,7 @@ export class IdMaker {
 
   /** @throws RpcError invalid-id for what this namespace has not made. */
   fromString(text: string): ObjectId {
-    if (typeof text !== "string" || !/^[0-9a-fA-F]{64}$/.test(text))
-      throw new RpcError("failed", "invalid-id", "an id is written as 64 hexadecimal digits");
-    return this.fromBytes(Uint8Array.from(text.match(/../g)!, (pair) => parseInt(pair, 16)));
+    return this.fromBytes(idBytes(text));
   }
 
   /** @throws RpcError invalid-id for what this namespace has not made. */
@@ -88,13 +86,7 @@ export class IdMaker {
 
   /** Whether this namespace has made the id. @throws RpcError invalid-id when it has not. */
   verify(id: ObjectId): ObjectId {
-    if (!(id instanceof ObjectId))
-      throw new RpcError(
-        "failed",
-        "invalid-id",
-        "an id is what idFromName, idFromString or newUniqueId gives",
-      );
-    this.fromBytes(id._bytes);
+    this.fromBytes(requireId(id)._bytes);
     return id;
   }
 
@@ -116,4 +108,18 @@ export class IdMaker {
     input.set(data, 1);
     return this.crypto.hmac(this.key, input);
   }
+}
+
+/** The bytes of an id that was written down. @throws RpcError invalid-id for what is none. */
+export function idBytes(text: string): Uint8Array {
+  if (typeof text === "string" && /^[0-9a-fA-F]{64}$/.test(text))
+    return Uint8Array.from(text.match(/../g)!, (pair) => parseInt(pair, 16));
+  throw new RpcError("failed", "invalid-id", "an id is written as 64 hexadecimal digits");
+}
+
+/** @throws RpcError invalid-id for what is no id at all. */
+export function requireId(id: ObjectId): ObjectId {
+  if (id instanceof ObjectId) return id;
+  const message = "an id is what idFromName, idFromString or newUniqueId gives";
+  throw new RpcError("failed", "invalid-id", message);
 }

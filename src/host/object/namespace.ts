@@ -1,10 +1,8 @@
 // Role: a namespace: the ids of one class's objects, and stubs for them.
-// State: none. Must not know: how objects are activated.
+// State: none. Must not know: where objects are, how they are activated.
 
-import { RpcStub } from "../../cap/dynamic/stub.js";
-import type { StubOptions } from "../../cap/dynamic/terms.js";
-import type { Hook } from "../../hook/hook.js";
-import type { IdMaker, ObjectId } from "./ids.js";
+import type { RpcStub } from "../../cap/dynamic/stub.js";
+import type { ObjectId } from "./ids.js";
 import type { Fetch } from "./requests.js";
 
 /** A stub of an object: its methods, and `fetch` for requests, which come to the method of that name. */
@@ -12,17 +10,28 @@ export type ObjectStub<T extends object> = Fetch & RpcStub<T>;
 
 /** What stands behind a namespace, as one holder sees it. */
 export interface NamespaceBehind {
-  readonly name: string;
-  readonly ids: IdMaker;
-  readonly options: StubOptions;
-  /** A new reference to an object. */
-  reach(id: ObjectId): Hook;
+  /** By which it can be stored; null where it cannot, since its objects are no host's. */
+  readonly name: string | null;
+  readonly ids: Ids;
+  /** A new stub of an object. */
+  stub(id: ObjectId): object;
+}
+
+/** The ids of one namespace. */
+export interface Ids {
+  /** @throws RpcError invalid-id for what is no string. */
+  fromName(name: string): ObjectId;
+  /** @throws RpcError invalid-id for what this namespace has not made. */
+  fromString(text: string): ObjectId;
+  unique(): ObjectId;
+  /** @throws RpcError invalid-id for what this namespace has not made. */
+  verify(id: ObjectId): ObjectId;
 }
 
 let nameOf: (value: object) => string | undefined;
 let privateNameOf: (value: object) => string | undefined;
 
-/** The name of a namespace; undefined for what is none. */
+/** The name of a namespace; undefined for what is none, or is no host's. */
 export function namespaceOf(value: object): string | undefined {
   return nameOf(value) ?? privateNameOf(value);
 }
@@ -38,7 +47,7 @@ export class Namespace<T extends object> {
   readonly #behind: NamespaceBehind;
 
   static {
-    nameOf = (value) => (#behind in value ? value.#behind.name : undefined);
+    nameOf = (value) => (#behind in value ? (value.#behind.name ?? undefined) : undefined);
   }
 
   /** @internal Only a host makes these. */
@@ -63,9 +72,8 @@ export class Namespace<T extends object> {
 
   /** A stub of an object, which need not exist yet: nothing happens before the first call. @throws RpcError invalid-id */
   get(id: ObjectId): ObjectStub<T> {
-    const { ids, options } = this.#behind;
-    const hook = this.#behind.reach(ids.verify(id));
-    return new RpcStub<T>(hook, options) as ObjectStub<T>;
+    const { ids } = this.#behind;
+    return this.#behind.stub(ids.verify(id)) as ObjectStub<T>;
   }
 
   /** The same as `get(idFromName(name))`. */
@@ -88,7 +96,7 @@ export class PrivateNamespace<T extends object> {
   readonly #behind: NamespaceBehind;
 
   static {
-    privateNameOf = (value) => (#behind in value ? value.#behind.name : undefined);
+    privateNameOf = (value) => (#behind in value ? (value.#behind.name ?? undefined) : undefined);
   }
 
   /** @internal Only a host makes these. */
@@ -98,7 +106,6 @@ export class PrivateNamespace<T extends object> {
 
   /** A stub of a new object, to be disposed. Nothing happens before its first call. */
   create(): ObjectStub<T> {
-    const { ids, options, reach } = this.#behind;
-    return new RpcStub<T>(reach(ids.unique()), options) as ObjectStub<T>;
+    return this.#behind.stub(this.#behind.ids.unique()) as ObjectStub<T>;
   }
 }

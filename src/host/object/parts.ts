@@ -128,3 +128,22 @@ export interface Wrapping {
   /** The capability as the object holds it: a new reference. Takes `hook` over. */
   take(hook: Hook): Hook;
 }
+
+/**
+ * Something in `env` that leads out of the host. Each object has one of its own, so that what it does by it passes its boundary as
+ * all else does: calls leave when what was written before is on the disk, answers come in by the gate.
+ */
+export abstract class Outlet {
+  /** @param inside whose it is to be; null for code of no object. @returns what that code finds in `env`. */
+  abstract within(inside: Wrapping | null): unknown;
+}
+
+/** `env` as the code of `inside` has it. */
+export function envWithin(env: object, inside: Wrapping | null): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(env).map(([name, value]: [string, unknown]) => [
+      name,
+      value instanceof Outlet ? value.within(inside) : value,
+    ]),
+  );
+}

@@ -56,7 +56,7 @@ process.on("message", (message, handle) => {
 async function heed(message: ToProcess, socket: Socket | undefined): Promise<void> {
   if (message.say === "load") await load(message.slot, message.facts);
   else if (message.say === "start") await start(message.refused);
-  else if (message.say === "accept") accept(socket);
+  else if (message.say === "accept") accept(socket, message.at);
   else if (message.say === "drain") await drain(message.timeout);
   else {
     const { number, question } = message;
@@ -153,7 +153,7 @@ async function startFront(): Promise<Running> {
   return { drain, objects: null, front, participant };
 }
 
-function accept(socket: Socket | undefined): void {
+function accept(socket: Socket | undefined, at: number): void {
   say({ say: "accepted" });
   // It was closed on its way.
   if (socket === undefined) return;
@@ -161,7 +161,7 @@ function accept(socket: Socket | undefined): void {
   if (front === null || isFull()) return void socket.destroy();
   accepted.add(socket);
   socket.once("close", () => accepted.delete(socket));
-  front.accept(socket);
+  front.accept(socket, at);
 }
 
 /** Says so once, until it was so no more for a while. */

@@ -110,13 +110,13 @@ export class Child {
     return this.process.connected;
   }
 
-  /** Hands over a connection, one at a time. @returns whether the process has it; if it ended before, it is still the caller's. */
-  async accept(socket: Socket): Promise<boolean> {
+  /** Hands over a connection, one at a time. @param at which address it came to. @returns whether the process has it; if it ended before, it is still the caller's. */
+  async accept(socket: Socket, at: number): Promise<boolean> {
     const taken = new Promise<boolean>((resolve) => {
       this.taken = () => resolve(true);
       // Kept until it is known to be there: what was sent to a process that ends would stay open here, and nobody would have it.
       this.process.send(
-        { say: "accept" } satisfies ToProcess,
+        { say: "accept", at } satisfies ToProcess,
         socket,
         { keepOpen: true },
         (error) => {

@@ -105,7 +105,11 @@ export type ToProcess =
   | { readonly say: "load"; readonly slot: number | null; readonly facts: HostFacts }
   | { readonly say: "start"; readonly refused: readonly RefusedObject[] }
   | { readonly say: "drain"; readonly timeout: number }
-  | { readonly say: "accept" }
+  | {
+      readonly say: "accept";
+      /** Which of the addresses the connection came to. */
+      readonly at: number;
+    }
   | { readonly say: "ask"; readonly number: number; readonly question: Question };
 
 export type FromProcess =

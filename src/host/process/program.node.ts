@@ -34,8 +34,12 @@ export interface FrontContext<E extends object = AnyNamespaces> {
 
 /** A front that runs. */
 export interface Front {
-  /** A connection that the supervisor has accepted, nothing of it read yet. For an http.Server: `server.emit("connection", socket)`. */
-  accept(socket: Socket): void;
+  /**
+   * A connection that the supervisor has accepted, nothing of it read yet. For an http.Server: `server.emit("connection", socket)`.
+   *
+   * @param at which of the addresses it came to, in the order of `listen`.
+   */
+  accept(socket: Socket, at: number): void;
   /**
    * Has each connection closed as soon as no request is under way on it. The process waits for that itself, and cuts off what is left:
    * an http.Server counts no connections that it was given.

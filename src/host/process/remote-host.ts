@@ -2,6 +2,7 @@
 // State: the ways to them. Must not know: sockets, stores.
 
 import { processScheduler } from "../../cap/scheduler.js";
+import { RpcStub } from "../../cap/dynamic/stub.js";
 import type { StubOptions } from "../../cap/dynamic/terms.js";
 import type { ValueTypes } from "../../cap/dynamic/values/index.js";
 import { type IdCrypto, IdMaker } from "../object/ids.js";
@@ -43,11 +44,12 @@ export class RemoteHost {
       env[name] = new Kind<never>({
         name,
         ids,
-        options: stubs,
-        reach: (id) => {
+        stub: (id) => {
           const reference = { namespace: name, id: id._bytes, name: id.name, facet: null };
+          const finder = placement.elsewhere(reference)!;
           const root = roots.holdReference(reference);
-          return new ObjectHook(processScheduler(), placement.elsewhere(reference)!, fetcher, root);
+          const hook = new ObjectHook(processScheduler(), finder, fetcher, root);
+          return new RpcStub(hook, stubs);
         },
       });
     }

@@ -38,13 +38,30 @@ export interface ProgramSource {
   readonly data?: unknown;
 }
 
+/** An address of TCP. */
+export interface ListenAt {
+  readonly port: number;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+}
+
+/** A connection that waits for the front. */
+interface Waiting {
+  readonly socket: net.Socket;
+  /** Which of the addresses it came to. */
+  readonly at: number;
+}
+
 export interface StartOptions extends ProgramSource {
   /** Where the objects are kept; made when it is missing. One host at a time has it. */
   readonly directory: string;
   /** How many processes run objects. Default 1. */
   readonly processes?: number;
-  /** Where connections for the front are accepted; by default there is no front. Port 0 takes any free one. */
-  readonly listen?: { readonly port: number; readonly host?: string };
+  /**
+   * Where connections for the front are accepted, at one address or several; by default there is no front. Port 0 takes any free
+   * one.
+   */
+  readonly listen?: ListenAt | readonly ListenAt[];
   /** How many connections the front may have at a time, and how many may wait for it; more are closed as they come. Default 10 000. */
   readonly connections?: number;
   readonly limits?: Partial<HostLimits>;
@@ -75,7 +92,7 @@ export class HostServer<E extends object = AnyNamespaces> {
   private readonly cycles = new CycleSearch(() =>
     this.slots.flatMap(({ serving }) => serving ?? []),
   );
-  private readonly waiting: net.Socket[] = [];
+  private readonly waiting: Waiting[] = [];
   private passing = false;
   /** The names of the program's. */
   private namespaces: readonly string[] = [];
@@ -85,7 +102,7 @@ export class HostServer<E extends object = AnyNamespaces> {
   private readonly collecting: HostCollection;
   private source: ProgramSource;
   private front: KeptProcess | null = null;
-  private server: net.Server | null = null;
+  private readonly servers: net.Server[] = [];
   private remote: RemoteHost | null = null;
   private control: Listener | null = null;
   private ending: Promise<void> | null = null;
@@ -132,9 +149,14 @@ export class HostServer<E extends object = AnyNamespaces> {
     return this.remote!.env as E;
   }
 
-  /** Where connections for the front are accepted; null without a front. */
+  /** Where connections for the front are accepted; null without a front. Of several addresses the first. */
   get address(): net.AddressInfo | null {
-    return (this.server?.address() as net.AddressInfo | null | undefined) ?? null;
+    return this.addresses[0] ?? null;
+  }
+
+  /** All of those, in the order of `listen`. */
+  get addresses(): readonly net.AddressInfo[] {
+    return this.servers.map((server) => server.address() as net.AddressInfo);
   }
 
   /** The processes that run objects, by their slots, and the one of the front; null where there is none now. */
@@ -271,7 +293,8 @@ export class HostServer<E extends object = AnyNamespaces> {
       for (const one of started) if (one.status === "rejected") throw one.reason;
       await this.remember();
       this.control = await listenForControl(this.options.directory, this.controlled);
-      if (this.options.listen !== undefined) await this.openFront(this.options.listen);
+      const { listen } = this.options;
+      if (listen !== undefined) await this.openFront([listen].flat());
     } catch (thrown) {
       await this.drain(0);
       throw thrown;
@@ -380,8 +403,8 @@ export class HostServer<E extends object = AnyNamespaces> {
     const end = performance.now() + timeout;
     const left = (): number => Math.max(0, end - performance.now());
     this.collecting.stop();
-    this.server?.close();
-    for (const socket of this.waiting.splice(0)) socket.destroy();
+    for (const server of this.servers) server.close();
+    for (const { socket } of this.waiting.splice(0)) socket.destroy();
     await this.control?.close();
     await this.front?.drain(timeout);
     await this.remote?.close(left());
@@ -396,28 +419,35 @@ export class HostServer<E extends object = AnyNamespaces> {
 
   // -- Connections for the front -------------------------------------------------------------------------------------
 
-  private async openFront({ port, host = "127.0.0.1" }: { port: number; host?: string }) {
+  private async openFront(listen: readonly ListenAt[]): Promise<void> {
     // Not the listening socket is handed over but each connection: none is refused while a front takes the place of another.
-    const server = net.createServer({ pauseOnConnect: true }, (socket) => {
-      // Whoever hangs up while he waits concerns nobody.
-      socket.on("error", ignore);
-      // Who came before is not closed for who comes now.
-      if (this.waiting.length >= this.facts.connections) return void socket.destroy();
-      this.waiting.push(socket);
-      void this.pass();
-    });
-    this.server = server;
+    const servers = listen.map((_, at) =>
+      net.createServer({ pauseOnConnect: true }, (socket) => this.arrived({ socket, at })),
+    );
     const front = this.keep("front", null);
     await front.start();
     this.front = front;
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (cause) => reject(listenFailed(`tcp://${host}:${port}`, cause)));
-      server.listen({ port, host }, resolve);
-    });
-    // No more files to open, perhaps: those who wait are still served.
-    server.on("error", (cause) =>
-      this.report(listenFailed(`tcp://${host}:${port}`, cause), "front"),
-    );
+    for (const [at, server] of servers.entries()) {
+      const { port, host = "127.0.0.1" } = listen[at]!;
+      const url = `tcp://${host}:${port}`;
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", (cause) => reject(listenFailed(url, cause)));
+        server.listen({ port, host }, resolve);
+      });
+      this.servers.push(server);
+      // No more files to open, perhaps: those who wait are still served.
+      server.on("error", (cause) => this.report(listenFailed(url, cause), "front"));
+    }
+  }
+
+  private arrived(waiting: Waiting): void {
+    const { socket } = waiting;
+    // Whoever hangs up while he waits concerns nobody.
+    socket.on("error", ignore);
+    // Who came before is not closed for who comes now.
+    if (this.waiting.length >= this.facts.connections) return void socket.destroy();
+    this.waiting.push(waiting);
+    void this.pass();
   }
 
   /** Hands over one connection after the other: those that a front has not taken when it ends are the next one's. */
@@ -428,10 +458,10 @@ export class HostServer<E extends object = AnyNamespaces> {
       const child = this.front?.serving ?? null;
       // One that has just died is there until its end is known.
       if (child === null || !child.isConnected) break;
-      const socket = this.waiting.shift()!;
-      if (await child.accept(socket)) continue;
-      if (this.ending === null) this.waiting.unshift(socket);
-      else socket.destroy();
+      const next = this.waiting.shift()!;
+      if (await child.accept(next.socket, next.at)) continue;
+      if (this.ending === null) this.waiting.unshift(next);
+      else next.socket.destroy();
     }
     this.passing = false;
   }

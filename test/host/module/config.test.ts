@@ -62,6 +62,38 @@ describe("a configuration", () => {
     expect(NO_CONFIG.collect).toEqual([]);
   });
 
+  it("says what lives in a workerd, and what Workers there may call", () => {
+    const at = { url: "unix:/run/w", service: "main" };
+    const capstan = {
+      workerd: [
+        { ...at, name: "ROOMS", class_name: "Room", unique_key: "k" },
+        { ...at, name: "GREETER" },
+        { ...at, name: "NAMED", entrypoint: "Greeter", props: { a: [1] } },
+        { name: "DESK", url: "tcp://127.0.0.1:1", connect_host: "rpc.test" },
+      ],
+      expose: { port: 9001, ip: "::1", entrypoint: "Chat" },
+    };
+    expect(readConfig({ capstan }, "w.toml")).toMatchObject({
+      workerd: [
+        {
+          name: "ROOMS",
+          url: "unix:/run/w",
+          to: { kind: "objects", service: "main", className: "Room", uniqueKey: "k" },
+        },
+        { name: "GREETER", to: { kind: "entrypoint", entrypoint: null, props: null } },
+        { name: "NAMED", to: { entrypoint: "Greeter", props: '{"a":[1]}' } },
+        { name: "DESK", to: { kind: "socket", connectHost: "rpc.test" } },
+      ],
+      exposed: { port: 9001, address: "::1", entrypoint: "Chat" },
+      warnings: [],
+    });
+    expect(readConfig({ capstan: { expose: { port: 1 } } }, "w.toml").exposed).toEqual({
+      port: 1,
+      address: null,
+      entrypoint: null,
+    });
+  });
+
   it("may say nothing", () => {
     expect(NO_CONFIG).toMatchObject({ name: null, main: null, bindings: null, vars: {} });
     expect(NO_CONFIG.storedName("Room")).toBe("Room");
@@ -113,7 +145,7 @@ describe("a configuration", () => {
     ],
     [
       { durable_objects: { bindings: [{ ...room, script_name: "other" }] } },
-      "w.toml: durable_objects.bindings[0].script_name names another Worker: only classes of this module can be bound",
+      "w.toml: durable_objects.bindings[0].script_name names another Worker: only classes of this module can be bound here, those of one in workerd by [[capstan.workerd]]",
     ],
     [
       { durable_objects: { bindings: [room, room] } },
@@ -126,6 +158,34 @@ describe("a configuration", () => {
     [
       { vars: { since: new Date(0) } },
       "w.toml: vars.since must be a string, a number, true or false, or a list or table of these",
+    ],
+    [{ capstan: { workers: 1 } }, "w.toml: capstan.workers is none of workerd, expose"],
+    [{ capstan: { workerd: {} } }, "w.toml: capstan.workerd must be a list, not a table"],
+    [{ capstan: { workerd: [{}] } }, "w.toml: capstan.workerd[0] has no name"],
+    [
+      { capstan: { workerd: [{ name: "A", url: "http://a" }] } },
+      "w.toml: capstan.workerd[0].url is no address of a workerd: workerd is at unix:/path or tcp://host:port, not at http://a",
+    ],
+    [
+      { capstan: { workerd: [{ name: "A", url: "tcp://a:1" }] } },
+      "w.toml: capstan.workerd[0] has no service",
+    ],
+    [
+      { capstan: { workerd: [{ name: "A", url: "tcp://a:1", service: "s", class_name: "C" }] } },
+      "w.toml: capstan.workerd[0] has no unique_key",
+    ],
+    [
+      { capstan: { workerd: [{ name: "A", url: "tcp://a:1", connect_host: "h", service: "s" }] } },
+      "w.toml: capstan.workerd[0].service is none of name, url, connect_host",
+    ],
+    [
+      { vars: { A: 1 }, capstan: { workerd: [{ name: "A", url: "tcp://a:1", service: "s" }] } },
+      "w.toml: capstan.workerd[0] is called A, as something else in env",
+    ],
+    [{ capstan: { expose: {} } }, "w.toml: capstan.expose has no port"],
+    [
+      { capstan: { expose: { port: 1, entrypoint: "a b" } } },
+      `w.toml: capstan.expose.entrypoint is "a b", which is no name in JavaScript`,
     ],
     [{ dev: { port: 65_536 } }, "w.toml: dev.port must be a port, from 0 to 65535"],
     [

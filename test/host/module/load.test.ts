@@ -3,6 +3,7 @@
 import fs from "node:fs";
 import { describe, expect, it, vi } from "vitest";
 import { ENTRY_FILES } from "../../../src/host/module/bundle.node.js";
+import { NO_CONFIG } from "../../../src/host/module/config.js";
 import { loadModule } from "../../../src/host/module/load.node.js";
 import { DurableObject, type ObjectClass } from "../../../src/host.node.js";
 import { RpcError } from "../../../src/index.js";
@@ -173,7 +174,7 @@ describe("a module", () => {
       Piece: { class: expect.any(Function) as unknown, collect: true },
     });
     const { file } = await folder.bundle("worker.ts");
-    const terms = { vars: {}, bindings: null, collect: ["Parts"] };
+    const terms = { ...NO_CONFIG, collect: ["Parts"] };
     expect(await codeAndMessage(loadModule(file, terms))).toBe(
       "module-export: the objects of Parts are to be collected, and no binding is of that class",
     );

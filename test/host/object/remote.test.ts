@@ -30,6 +30,11 @@ class Room extends DurableObject<{ ROOMS: Namespace<Room> }> {
     for (const listener of this.listeners) void listener(`${count} ${text}`);
     return count;
   }
+  /** Calls a listener that it does not keep, and does not wait for it. */
+  greet(listener: Listener): void {
+    void this.ctx.storage.put("greeted", true);
+    void listener("hello");
+  }
   size(): number {
     return this.listeners.length;
   }
@@ -123,6 +128,24 @@ it("nothing is heard far away before it is on the disk", async () => {
   await said;
   await settle();
   expect(heard).toEqual(["1 one"]);
+});
+
+it("a call that waits for the disk is made, also when what it is made by was let go of meanwhile", async () => {
+  const { open, store } = await served();
+  const { api } = await open();
+  const heard: string[] = [];
+  using room = api.room("lobby");
+  await room.size();
+  store.hold = { flushes: true };
+  const greeted = room.greet((text) => void heard.push(text));
+  while (store.pending.unflushed === 0) await settle(1);
+  await settle();
+  expect(heard).toEqual([]);
+  store.hold = {};
+  store.flush();
+  await greeted;
+  await settle();
+  expect(heard).toEqual(["hello"]);
 });
 
 it("a stream from far away is read, with writes for each chunk", async () => {

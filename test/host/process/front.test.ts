@@ -51,6 +51,23 @@ it("answers by objects, and is started again when it dies; requests wait meanwhi
   expect(await ask(port, "/a")).toMatchObject({ count: 3 });
 });
 
+it("listens at several addresses, and is told which one a connection came to", async () => {
+  const host = await startTestHost({ listen: [{ port: 0 }, { port: 0 }, { port: 0 }] });
+  const ports = host.server.addresses.map(({ port }) => port);
+  expect(new Set(ports).size).toBe(3);
+  expect(ports[0]).toBe(portOf(host));
+  expect(await ask(ports[0]!, "/a")).toMatchObject({ count: 1 });
+  for (const at of [1, 2]) {
+    const socket = net.connect(ports[at]!, "127.0.0.1");
+    socket.setTimeout(20_000, () => socket.destroy(new Error("nobody answers")));
+    const [bytes] = (await once(socket, "data")) as [Buffer];
+    expect(String(bytes)).toBe(`address ${at}`);
+    socket.destroy();
+  }
+  const taken = startTestHost({ listen: [{ port: 0 }, { port: ports[0]! }] });
+  await expect(taken).rejects.toMatchObject({ code: "listen-failed" });
+});
+
 /** Connections with a request on each. */
 function requests(port: number, count: number): Promise<string>[] {
   const sockets = Array.from({ length: count }, () => net.connect(port, "127.0.0.1"));

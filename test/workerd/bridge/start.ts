@@ -27,6 +27,8 @@ export interface StartedWorkerd {
 export interface StartOptions {
   /** Its debug port: `unix`, or `tcp` for any free one of loopback. */
   readonly port?: "unix" | "tcp";
+  /** The path of the Unix socket, for one that is started in the place of another; by default a new one. */
+  readonly at?: string | undefined;
   /** Names of the sockets of its configuration that must listen. */
   readonly sockets?: readonly string[];
   /** Where its external service "remote" is: `host:port`, or `unix:/path`. */
@@ -36,12 +38,12 @@ export interface StartOptions {
 /** @param config the path of its configuration. */
 export async function startWith(
   config: string,
-  { port = "unix", sockets = [], remote }: StartOptions = {},
+  { port = "unix", at, sockets = [], remote }: StartOptions = {},
 ): Promise<StartedWorkerd> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "capstan-bridge-"));
-  const socket = path.join(folder, "debug-port");
-  const at = port === "unix" ? `unix:${socket}` : "127.0.0.1:0";
-  const args = ["serve", config, `--debug-port=${at}`, "--control-fd=3"];
+  const socket = at ?? path.join(folder, "debug-port");
+  const address = port === "unix" ? `unix:${socket}` : "127.0.0.1:0";
+  const args = ["serve", config, `--debug-port=${address}`, "--control-fd=3"];
   // Signals in calls of a Worker are a matter of a flag that is called experimental.
   if (remote !== undefined) args.push(`--external-addr=remote=${remote}`, "--experimental");
   const child = spawn(programPath(), args, { stdio: ["ignore", "inherit", "pipe", "pipe"] });
@@ -81,10 +83,10 @@ export interface Started extends StartedWorkerd {
   readonly deskUrl: string;
 }
 
-/** The one that is called. */
-export async function startBridge(port: "unix" | "tcp" = "unix"): Promise<Started> {
+/** The one that is called. @param port, at as in {@link StartOptions}. */
+export async function startBridge(port: "unix" | "tcp" = "unix", at?: string): Promise<Started> {
   const config = path.join(import.meta.dirname, "config.capnp");
-  const started = await startWith(config, { port, sockets: ["desk"] });
+  const started = await startWith(config, { port, at, sockets: ["desk"] });
   return { ...started, deskUrl: `tcp://127.0.0.1:${started.portOf("desk")}` };
 }
 

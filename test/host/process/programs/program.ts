@@ -238,7 +238,10 @@ export function front({ namespaces }: FrontContext): Front {
     });
   });
   return {
-    accept: (socket) => void server.emit("connection", socket),
+    accept(socket, at) {
+      if (at === 0) server.emit("connection", socket);
+      else socket.end(`address ${at}`);
+    },
     async drain() {
       server.closeIdleConnections();
     },
