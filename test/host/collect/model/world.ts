@@ -152,7 +152,7 @@ export class World extends Traffic {
   }
 
   /**
-   * An object that holds `name` is made to hold it in a value alone, and its process is to end: whoever it is that reads the value then,
+   * A public object that holds `name` is made to hold it in a value alone, and its process is to end: whoever it is that reads the value then,
    * and takes it away, has not been asked.
    *
    * @returns the process.
@@ -160,9 +160,10 @@ export class World extends Traffic {
   hide(name: NodeName): Process | null {
     const isOne = ({ reference }: Stub): boolean =>
       heldByReference(reference).some((node) => nameOfNode(node) === name);
-    const holder = this.pick(
-      this.holders.filter(({ node, stubs }) => node !== null && stubs.some(isOne)),
-    );
+    const names = new Set(this.objects.map(nameOfNode));
+    // Others cannot be called by whoever comes next, unless somebody holds them.
+    const isPublic = ({ node }: Holder): boolean => node !== null && names.has(nameOfNode(node));
+    const holder = this.pick(this.holders.filter((one) => isPublic(one) && one.stubs.some(isOne)));
     if (holder === undefined) return null;
     const key = this.pick(KEYS)!;
     this.counts.puts++;
