@@ -26,7 +26,7 @@ options:
   --bind NAME=CLASS     objects of the exported CLASS as env.NAME (may be repeated); without any, and without a
                         configuration of them, each exported class that extends DurableObject by its own name
   --collect CLASS       objects of the exported CLASS have no names, and are collected when nobody can reach them
-                        (may be repeated); needs --processes 0
+                        (may be repeated)
   --workerd NAME=URL?.. something that lives in a workerd as env.NAME (may be repeated): behind URL, which is
                         tcp://HOST:PORT or unix:/PATH, either service=S&class_name=C&unique_key=K, for the objects of a
                         class, or service=S&entrypoint=E, or connect_host=H

@@ -14,8 +14,13 @@ import type { Hook } from "./hook.js";
 export interface Identities {
   /** What to say of `hook`, which is about to be described to the peer; null for nothing. Not to be changed. */
   of(hook: Hook): Uint8Array | null;
-  /** The peer says this of a capability that it hosts; the hook stays the connection's. Whatever comes of it, it does not throw. */
-  note(hook: Hook, identity: Uint8Array): void;
+  /**
+   * The peer says this of a capability that it hosts; the hook stays the connection's. Whatever comes of it, it does not throw.
+   *
+   * @returns called once, when nobody here holds the capability any more, also if its connection ended long before; what is said of
+   *   the same capability until then is not told again. Null for nothing.
+   */
+  note(hook: Hook, identity: Uint8Array): (() => void) | null;
   /** What to say of who makes a call; null for nothing. It does not throw. */
   caller?(origin: Origin): Uint8Array | null;
   /** Who makes a call, by what the peer says of it; null for nobody known. It does not throw. */

@@ -69,6 +69,7 @@ export class ImportHook extends RemoteTarget {
   /** The last holder here is gone: gives back everything the peer counted, in one Release (C-REF-04). */
   protected unreferenced(): void {
     this.giveUp();
+    if (this.state.identities !== null) listeners.get(this)?.();
   }
 
   protected giveUp(): void {
@@ -81,6 +82,16 @@ export class ImportHook extends RemoteTarget {
 }
 
 const MAX_RELEASE = 0xffff_ffff;
+
+/** Who is told when nobody holds an import any more. Apart: of most of a hundred thousand nobody wants to know. */
+const listeners = /* @__PURE__ */ new WeakMap<ImportHook, () => void>();
+
+/** The peer has said who `hook` is. What that is here is noted once, and heard of again when nobody holds it any more. */
+export function noteIdentity(state: ConnectionState, hook: Hook, identity: Uint8Array): void {
+  if (!(hook instanceof ImportHook) || listeners.has(hook)) return;
+  const letGo = state.identities!.note(hook, identity);
+  if (letGo !== null) listeners.set(hook, letGo);
+}
 
 /**
  * The capability behind a descriptor senderHosted or senderPromise: a new reference, one more counted by the peer.

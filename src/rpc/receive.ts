@@ -12,7 +12,7 @@ import type { MessageReader } from "../wire/message-reader.js";
 import { answerUnavailable } from "./answer.js";
 import { doorTo } from "./door.js";
 import type { ImportId } from "./ids.js";
-import { receiveImport } from "./imports.js";
+import { noteIdentity, receiveImport } from "./imports.js";
 import { type ConnectionState, protocolError } from "./state.js";
 
 /** A received payload. When its content is invalid, `error` says so and the capabilities are released with it. */
@@ -77,7 +77,7 @@ export function receiveCap(
     case DescriptorKind.senderHosted: {
       const hook = receiveImport(state, id as ImportId, false);
       const identity = reader.capIdentity(index);
-      if (identity !== null) state.identities!.note(hook, identity);
+      if (identity !== null) noteIdentity(state, hook, identity);
       return hook;
     }
     case DescriptorKind.senderPromise:

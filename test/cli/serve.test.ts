@@ -5,11 +5,18 @@ import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { runObjects } from "../../src/cli/objects.node.js";
 import { openLmdbStore } from "../../src/host.node.js";
 import { metaKey } from "../../src/host/storage/keys.js";
 import { get, put, run, serve, serveCommands, testFolder } from "./serve-kit.js";
 
 serveCommands();
+
+/** @returns true, later. */
+const pause = (ms: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve(true), ms);
+  });
 
 /** Has a data directory be of another format. */
 async function writeFormat(directory: string, format: number): Promise<void> {
@@ -153,42 +160,85 @@ describe("capstan serve", { timeout: 300_000 }, () => {
     expect((await again.end("SIGTERM")).status).toBe(0);
   });
 
-  it("has objects collected of which a flag or the configuration says so, in one process", async () => {
+  it.each(["0", "2"])(
+    "has objects collected of which a flag or the configuration says so: --processes %s",
+    async (processes) => {
+      put(
+        "parts.ts",
+        `import { DurableObject } from "cloudflare:workers";
+        export class Owner extends DurableObject {}
+        export class Part extends DurableObject {}
+        export default {
+          fetch: (request: Request, env: Record<string, any>) =>
+            Response.json(Object.keys(env).sort().map((name) => [name, typeof env[name].create, typeof env[name].getByName])),
+        };`,
+      );
+      const flags = ["parts.ts", "--port", "0", "--processes", processes];
+      const isPublic = ["undefined", "function"];
+      const isPrivate = ["function", "undefined"];
+      const found = async (...args: string[]): Promise<unknown> => {
+        const served = await serve(...flags, ...args);
+        const answer = await (await get(served.url)).json();
+        expect((await served.end("SIGTERM")).status).toBe(0);
+        return answer;
+      };
+      expect(await found("--collect", "Part")).toEqual([
+        ["Owner", ...isPublic],
+        ["Part", ...isPrivate],
+      ]);
+      put(
+        "wrangler.toml",
+        `[[durable_objects.bindings]]\nname = "ONE"\nclass_name = "Part"\ncollect = true`,
+      );
+      expect(await found()).toEqual([["ONE", ...isPrivate]]);
+      // The class of the flag is another one, of which nothing was said.
+      expect(await found("--bind", "ONE=Owner")).toEqual([["ONE", ...isPublic]]);
+    },
+  );
+
+  it("finds in all processes whom nobody holds, when capstan objects asks", async () => {
     put(
-      "parts.ts",
+      "keeper.ts",
       `import { DurableObject } from "cloudflare:workers";
-      export class Owner extends DurableObject {}
-      export class Part extends DurableObject {}
+      export class Part extends DurableObject {
+        name(name: string) { void this.ctx.storage.put("name", name); }
+      }
+      export class Keeper extends DurableObject<Record<string, any>> {
+        async make(name: string) {
+          using part = this.env.Part.create();
+          await part.name(name);
+          await this.ctx.storage.put(name, part);
+        }
+        lose(name: string) { void this.ctx.storage.delete(name); }
+      }
+      const held = new Map<string, unknown>();
       export default {
-        fetch: (request: Request, env: Record<string, any>) =>
-          Response.json(Object.keys(env).sort().map((name) => [name, typeof env[name].create, typeof env[name].getByName])),
+        async fetch(request: Request, env: Record<string, any>) {
+          const [what, name] = new URL(request.url).pathname.slice(1).split("/");
+          if (what === "hold") {
+            const part = env.Part.create();
+            await part.name(name);
+            held.set(name, part);
+          } else await env.Keeper.getByName("a")[what](name);
+          return new Response("done");
+        },
       };`,
     );
-    const flags = ["parts.ts", "--port", "0", "--processes", "0"];
-    const isPublic = ["undefined", "function"];
-    const isPrivate = ["function", "undefined"];
-    const found = async (...args: string[]): Promise<unknown> => {
-      const served = await serve(...flags, ...args);
-      const answer = await (await get(served.url)).json();
-      expect((await served.end("SIGTERM")).status).toBe(0);
-      return answer;
-    };
-    expect(await found("--collect", "Part")).toEqual([
-      ["Owner", ...isPublic],
-      ["Part", ...isPrivate],
-    ]);
-    put(
-      "wrangler.toml",
-      `[[durable_objects.bindings]]\nname = "ONE"\nclass_name = "Part"\ncollect = true`,
-    );
-    expect(await found()).toEqual([["ONE", ...isPrivate]]);
-    // The class of the flag is another one, of which nothing was said.
-    expect(await found("--bind", "ONE=Owner")).toEqual([["ONE", ...isPublic]]);
-    const several = run("parts.ts", "--port", "0");
-    expect(several).toMatchObject({ status: 1, stdout: "" });
-    expect(several.stderr).toContain(
-      "the namespace Part is private: only a host of one process collects objects (createHost, or capstan serve --processes 0)",
-    );
+    const data = path.join(testFolder(), "data");
+    const flags = ["--port", "0", "--processes", "2", "--collect", "Part", "--data", data];
+    const served = await serve("keeper.ts", ...flags);
+    for (const way of ["make/a", "make/b", "hold/c", "lose/a"])
+      expect(await (await get(new URL(way, served.url).href)).text()).toBe("done");
+    let report: { unreachable: unknown[] };
+    do {
+      let text = "";
+      const args = ["gc", "--dry-run", "--json", "--data", data];
+      expect(await runObjects(args, (line) => (text += line))).toBe(0);
+      report = JSON.parse(text) as typeof report;
+      // What has just been called is active, and so holds itself, for ten seconds.
+    } while (report.unreachable.length === 0 && (await pause(500)));
+    expect(report).toMatchObject({ checked: 3, collected: [], unreachable: [{}] });
+    expect((await served.end("SIGTERM")).status).toBe(0);
   });
 
   it("goes on when the module throws where nobody catches it", async () => {

@@ -11,13 +11,18 @@ import { World } from "../support/world.js";
 
 /** Remembers what it is told, and says what it knows: what it was told as well. */
 class Known implements Identities {
+  /** Of what it was told, what is held now. */
+  readonly held: string[] = [];
   readonly names = new Map<Hook, string>();
   of(hook: Hook): Uint8Array | null {
     const name = this.names.get(hook.resolved());
     return name === undefined ? null : new TextEncoder().encode(name);
   }
-  note(hook: Hook, identity: Uint8Array): void {
-    this.names.set(hook.resolved(), new TextDecoder().decode(identity));
+  note(hook: Hook, identity: Uint8Array): () => void {
+    const name = new TextDecoder().decode(identity);
+    this.names.set(hook.resolved(), name);
+    this.held.push(name);
+    return () => this.held.splice(this.held.indexOf(name), 1);
   }
 }
 
@@ -106,6 +111,38 @@ it("comes with the resolution of a promise", () => {
   expect(known.b.names.get(came[0]!.resolved())).toBe("a's");
   result.release();
   end();
+});
+
+it("is heard once, and so is that nobody holds the capability any more", () => {
+  const { known, pass, end, object } = world("abc");
+  const mine = object("a");
+  known.a.names.set(mine, "a's");
+  const all = [pass("a", "b", mine, mine), pass("a", "b", mine)];
+  const came = all.flatMap((one) => one.came);
+  expect(came).toHaveLength(3);
+  expect(known.b.held).toEqual(["a's"]);
+  // Whom it is passed on to hears of it as well, and holds it for himself.
+  const passed = pass("b", "c", came[0]!);
+  expect(known.c.held).toEqual(["a's"]);
+  for (const { result } of [...all, passed]) result.release();
+  expect([known.a.held, known.b.held, known.c.held]).toEqual([[], ["a's"], ["a's"]]);
+  end();
+  expect([known.b.held, known.c.held]).toEqual([[], []]);
+});
+
+it("holds what is held here after the connection has ended", () => {
+  const { made, known, pass, object } = world("ab");
+  const mine = object("a");
+  known.a.names.set(mine, "a's");
+  const { came, result } = pass("a", "b", mine);
+  result.release();
+  const held = came[0]!.addRef();
+  made.mesh.cut("a", "b");
+  made.settle();
+  for (const hook of came.splice(0)) hook.release();
+  expect(known.b.held).toEqual(["a's"]);
+  held.release();
+  expect(known.b.held).toEqual([]);
 });
 
 it("comes with results", () => {

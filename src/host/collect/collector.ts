@@ -34,15 +34,20 @@ export interface CollectorSurroundings {
   readonly clock: Clock;
   /** The private namespaces, by `namespaceBytes`. */
   readonly namespaces: readonly Bytes[];
-  /** Every process of the host: whoever may hold a reference. */
-  readonly participants: readonly Participant[];
+  /**
+   * Every process of the host that has begun its work and is not known to have ended: whoever may hold a reference. For each process one
+   * that is no other's, and stays the same.
+   */
+  participants(): readonly Participant[];
+  /** How many processes have ever begun their work: one that has come and gone is not among the participants, and may have done much. */
+  readonly begun: number;
   /** Milliseconds for which an object has to be unreachable. */
   readonly grace: number;
   isPrivate(node: Bytes): boolean;
   /** Whether this process is known to hold it. */
   isHeld(name: NodeName): boolean;
-  /** Where an object runs. */
-  placeOf(name: NodeName): Participant;
+  /** Where an object runs; null while there is no such process. */
+  placeOf(name: NodeName): Participant | null;
   /** Whether its class has a hook to be run. */
   hasHook(name: NodeName): boolean;
   /** Forgets saved references that have expired: until then they hold. */
@@ -76,12 +81,17 @@ export interface CollectionReport {
   readonly unreachable: readonly CollectedObject[];
 }
 
+/** Whether somebody reaches any of a set of objects; unknown while a process does not answer, or has just begun. */
+export type Verdict = "reached" | "unreached" | "unknown";
+
 /** So many objects are looked at in one step, and so many noted ones are taken up. */
 const CHECKS = 64;
 const HOOKS_AT_ONCE = 16;
 const REMOVED_AT_ONCE = 100;
 /** Between two steps while there is more to do, in milliseconds. */
 const PAUSE = 20;
+/** The same, while what there is to do waits for a process. */
+const PATIENCE = 500;
 /** Between two looks for something to do: as long as the grace period, within these. */
 const LEAST_WAIT = 100;
 const MOST_WAIT = 60_000;
@@ -96,6 +106,12 @@ export class Collector {
   private readonly queue = new Set<NodeName>();
   private readonly suspects = new Map<NodeName, number>();
   private collecting = new Map<NodeName, CollectingState>();
+  /** Of those, whom not every process knows to be dying. */
+  private readonly untold = new Set<NodeName>();
+  /** While all are looked at: whom some process held when that began. */
+  private held: ReadonlySet<NodeName> = new Set();
+  /** Whether there is something that has to wait for a process. */
+  private isWaiting = false;
   private pass: AsyncGenerator<NodeName> | null = null;
   private passAt = -Infinity;
   private sweepAt = -Infinity;
@@ -110,7 +126,7 @@ export class Collector {
       store,
       isPrivate: (node) => around.isPrivate(node),
       // Those who are being collected will let go of whom they hold.
-      isRoot: (name) => around.isHeld(name) || this.collecting.has(name),
+      isRoot: (name) => around.isHeld(name) || this.held.has(name) || this.collecting.has(name),
       breathe: () => around.breathe(),
     };
   }
@@ -118,8 +134,11 @@ export class Collector {
   /** Takes up what was begun before. Nothing may be activated until then. @throws RpcError what the store fails with (as a rejection). */
   async start(): Promise<void> {
     this.collecting = await readCollecting(this.around.store);
-    for (const state of this.collecting.values()) if (state === DISPOSING) this.stats.interrupted++;
-    await this.everywhere((one) => one.doom([...this.collecting.keys()]));
+    for (const [name, state] of this.collecting) {
+      if (state === DISPOSING) this.stats.interrupted++;
+      this.untold.add(name);
+    }
+    await this.tell();
     this.arm(PAUSE);
   }
 
@@ -133,12 +152,21 @@ export class Collector {
     this.stopTimer();
   }
 
+  /** Resolves when nothing is under way: after {@link stop}, nothing more will be. */
+  get settled(): Promise<unknown> {
+    return this.busy;
+  }
+
   /** How many are being collected. */
   get pending(): number {
     return this.collecting.size;
   }
 
-  /** Looks at everybody now, and collects what is due. @throws RpcError what the store fails with (as a rejection). */
+  /**
+   * Looks at everybody now, and collects what is due.
+   *
+   * @throws RpcError what the store fails with; why a process cannot be asked (as a rejection).
+   */
   collect(options: CollectOptions = {}): Promise<CollectionReport> {
     return this.alone(() => this.lookAtAll(options));
   }
@@ -147,13 +175,15 @@ export class Collector {
   step(): Promise<boolean> {
     return this.alone(async () => {
       if (await this.goOn()) return true;
+      this.isWaiting = this.collecting.size > 0;
       await this.gather();
       let left = CHECKS;
       for (const name of this.queue) {
         if (left-- === 0) break;
         await this.check(name, this.around.grace);
       }
-      return this.queue.size > 0 || this.pass !== null || this.collecting.size > 0;
+      const goesOn = this.collecting.size > 0 && !this.isWaiting;
+      return this.queue.size > 0 || this.pass !== null || goesOn;
     });
   }
 
@@ -181,8 +211,11 @@ export class Collector {
 
   private async takeNoted(): Promise<void> {
     const { store } = this.around;
-    for (const names of await this.everywhere((one) => one.takeDropped()))
+    // What one held that is gone is found when everybody is looked at.
+    for (const names of await this.everywhere((one) => one.takeDropped(), []))
       for (const name of names) this.queue.add(name);
+    // Who is looked at from now on is seen as he was when he was let go of, or later.
+    store.renew?.();
     for (const name of await takeCandidates(store, 4 * CHECKS)) this.queue.add(name);
   }
 
@@ -211,16 +244,19 @@ export class Collector {
     if (!this.suspects.has(name)) this.stats.suspected++;
     this.suspects.set(name, since);
     if (clock.now - since < grace) return;
-    if (await this.condemn(members)) {
+    const verdict = await this.condemn(members);
+    if (verdict === "unreached")
       for (const member of members) {
         this.suspects.delete(member);
         this.queue.delete(member);
       }
-    } else {
+    else if (verdict === "reached") {
       // Whoever has reached it lets go of it some time, and then it is looked at again.
       this.suspects.delete(name);
       this.stats.raced++;
     }
+    // It stays suspected, and is looked at soon.
+    else this.isWaiting = true;
   }
 
   private async unreachable(name: NodeName): Promise<Set<NodeName> | null> {
@@ -229,58 +265,85 @@ export class Collector {
     return unreachableFrom(name, this.ways);
   }
 
-  /** @returns whether they are dying now. */
-  private async condemn(members: ReadonlySet<NodeName>): Promise<boolean> {
+  /** If nobody reaches them they are dying afterwards. */
+  private async condemn(members: ReadonlySet<NodeName>): Promise<Verdict> {
     const { store } = this.around;
     const names = [...members];
+    const asked = this.around.participants();
+    const { begun } = this.around;
     try {
-      if (!(await this.isUnreached(names, members)) || this.stopped) return false;
+      const verdict = await this.judge(names, members, asked, begun);
+      if (verdict !== "unreached" || this.stopped) return verdict;
       await store.write([dyingWrite(names)]).flushed;
       this.collecting = await readCollecting(store);
       this.stats.components++;
       if (names.length > 1) this.stats.joint++;
-      await this.everywhere((one) => one.doom(names));
-      return true;
-    } catch (thrown) {
-      // A process that is gone cannot be asked. It held what it held until now; the next round asks the one in its place.
-      if (RpcError.of(thrown)?.type !== "disconnected") throw thrown;
-      return false;
+      for (const name of names) this.untold.add(name);
+      await this.tell();
+      return verdict;
     } finally {
-      await this.everywhere((one) => one.endRound().catch(() => {}));
+      await Promise.all(asked.map((one) => one.endRound().catch(() => {})));
     }
   }
 
   /** See participant.ts: the order of these is what proves it. */
-  protected async isUnreached(
+  protected async judge(
     names: readonly NodeName[],
     members: ReadonlySet<NodeName>,
-  ): Promise<boolean> {
-    const unheld = await this.everywhere((one) => one.condemn(names));
-    if (unheld.includes(false)) return false;
-    if (!(await isClosed(members, this.ways))) return false;
-    const untouched = await this.everywhere((one) => one.confirm());
-    return !untouched.includes(false);
+    asked: readonly Participant[],
+    begun: number,
+  ): Promise<Verdict> {
+    const unheld = verdictOf(await this.ask(asked, (one) => one.condemn(names), null));
+    if (unheld !== "unreached") return unheld;
+    this.around.store.renew?.();
+    if (!(await isClosed(members, this.ways))) return "reached";
+    if (!this.isSame(begun)) return "unknown";
+    return verdictOf(await this.ask(asked, (one) => one.confirm(), null));
+  }
+
+  /** Whether no process has begun since. */
+  protected isSame(begun: number): boolean {
+    return this.around.begun === begun;
+  }
+
+  /**
+   * Has every process know who is dying. Whoever begins later finds it in the store.
+   *
+   * @returns whether all do. Until then no hook may run: it could reach others who are dying.
+   */
+  private async tell(): Promise<boolean> {
+    const names = [...this.untold];
+    if (names.length === 0) return true;
+    const told = await this.everywhere((one) => one.doom(names).then(() => true), false);
+    if (told.includes(false)) return false;
+    for (const name of names) this.untold.delete(name);
+    return true;
   }
 
   // -- What is done --------------------------------------------------------------------------------------------------
 
-  /** Goes on with those who are being collected. @returns whether there were some. */
+  /** Goes on with those who are being collected. @returns whether something was done: it may have to wait for a process. */
   private async goOn(): Promise<boolean> {
     const { store, placeOf, hasHook } = this.around;
     if (this.collecting.size === 0 || this.stopped) return false;
-    const dying = this.first(HOOKS_AT_ONCE, (state) => state === DYING);
+    if (!(await this.tell())) return false;
+    const isDue = (state: CollectingState, name: NodeName): boolean =>
+      state === DYING && (!hasHook(name) || placeOf(name) !== null);
+    const dying = this.first(HOOKS_AT_ONCE, isDue);
     if (dying.length > 0) {
       const hooked = dying.filter((name) => hasHook(name));
+      const places = hooked.map((name) => placeOf(name)!);
       if (hooked.length > 0) await store.write(disposingWrites(hooked)).flushed;
       for (const name of dying) this.collecting.set(name, DISPOSING);
-      await Promise.all(hooked.map((name) => this.dispose(placeOf(name), name)));
+      await Promise.all(hooked.map((name, i) => this.dispose(places[i]!, name)));
       return true;
     }
+    if (this.first(1, (state) => state === DYING).length > 0) return false;
     const names = this.first(REMOVED_AT_ONCE, () => true);
     await store.write([goneWrite(names)]).flushed;
     for (const name of names) this.collecting.delete(name);
     this.stats.collected += names.length;
-    await this.everywhere((one) => one.forget(names));
+    await this.everywhere((one) => one.forget(names), undefined);
     return true;
   }
 
@@ -295,16 +358,30 @@ export class Collector {
     }
   }
 
-  private first(count: number, matches: (state: CollectingState) => boolean): NodeName[] {
+  private first(
+    count: number,
+    matches: (state: CollectingState, name: NodeName) => boolean,
+  ): NodeName[] {
     const names: NodeName[] = [];
     for (const [name, state] of this.collecting) {
       if (names.length === count) break;
-      if (matches(state)) names.push(name);
+      if (matches(state, name)) names.push(name);
     }
     return names;
   }
 
-  private async lookAtAll({ dryRun, grace }: CollectOptions): Promise<CollectionReport> {
+  private async lookAtAll(options: CollectOptions): Promise<CollectionReport> {
+    const held = await Promise.all(this.around.participants().map((one) => one.held()));
+    this.held = new Set(held.flat());
+    this.around.store.renew?.();
+    try {
+      return await this.look(options);
+    } finally {
+      this.held = new Set();
+    }
+  }
+
+  private async look({ dryRun, grace }: CollectOptions): Promise<CollectionReport> {
     const looked = new Set<NodeName>();
     const unreachable = new Set<NodeName>();
     const collected = new Set(this.collecting.keys());
@@ -330,6 +407,10 @@ export class Collector {
         await this.takeNoted();
       }
       for (const name of this.suspects.keys()) unreachable.add(name);
+      for (const name of this.collecting.keys()) {
+        collected.delete(name);
+        unreachable.add(name);
+      }
     }
     return {
       checked: looked.size,
@@ -357,6 +438,7 @@ export class Collector {
   }
 
   private waitFor(): number {
+    if (this.isWaiting) return PATIENCE;
     const wait = Math.min(Math.max(this.around.grace, LEAST_WAIT), MOST_WAIT);
     let due = Infinity;
     for (const since of this.suspects.values()) due = Math.min(due, since + this.around.grace);
@@ -370,9 +452,35 @@ export class Collector {
     return done;
   }
 
-  private everywhere<T>(ask: (one: Participant) => Promise<T>): Promise<T[]> {
-    return Promise.all(this.around.participants.map(ask));
+  private everywhere<T, U>(ask: (one: Participant) => Promise<T>, unanswered: U) {
+    return this.ask(this.around.participants(), ask, unanswered);
   }
+
+  /** @param unanswered what stands for the answer of a process that does not give any. */
+  private ask<T, U>(
+    asked: readonly Participant[],
+    ask: (one: Participant) => Promise<T>,
+    unanswered: U,
+  ): Promise<(T | U)[]> {
+    const answer = async (one: Participant): Promise<T | U> => {
+      try {
+        return await ask(one);
+      } catch (thrown) {
+        this.stats.unanswered++;
+        // One that has ended is known to whoever keeps it.
+        if (RpcError.of(thrown)?.type !== "disconnected" && !this.stopped)
+          this.around.report(thrown, "collection");
+        return unanswered;
+      }
+    };
+    return Promise.all(asked.map(answer));
+  }
+}
+
+/** @param answers whether nobody there has reached any of them; null for none. */
+function verdictOf(answers: readonly (boolean | null)[]): Verdict {
+  if (answers.includes(false)) return "reached";
+  return answers.includes(null) ? "unknown" : "unreached";
 }
 
 /** For people and tools. */

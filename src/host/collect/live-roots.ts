@@ -38,7 +38,7 @@ interface Round {
  * release?.();
  */
 export class LiveRoots {
-  private readonly namespaces: ReadonlySet<string>;
+  private readonly namespaces: Set<string>;
   private readonly counts = new Map<NodeName, number>();
   private dropped = new Set<NodeName>();
   private readonly doomed = new Set<NodeName>();
@@ -49,6 +49,11 @@ export class LiveRoots {
   /** @param namespaces those whose objects are collected, by `namespaceBytes`. */
   constructor(namespaces: Iterable<Bytes>) {
     this.namespaces = new Set(Array.from(namespaces, nameOfNode));
+  }
+
+  /** From now on objects of these are counted, too: nobody can hold one yet. */
+  watch(namespaces: Iterable<Bytes>): void {
+    for (const namespace of namespaces) this.namespaces.add(nameOfNode(namespace));
   }
 
   /** Whether there is anything to be collected. */
@@ -120,11 +125,17 @@ export class LiveRoots {
     return [...dropped];
   }
 
+  /** All who are held here. */
+  held(): NodeName[] {
+    return [...this.counts.keys()];
+  }
+
   /** Begins a round: from now on it is noted when one of them is held. @returns whether none is. */
   condemn(members: Iterable<NodeName>): boolean {
     const all = new Set(members);
     let touched = false;
-    for (const name of all) touched ||= this.counts.has(name);
+    // Of those who are not counted here, as by a program that knows their namespace as public, it cannot be said.
+    for (const name of all) touched ||= this.counts.has(name) || !this.isPrivate(nodeNamed(name));
     this.round = { members: all, reads: new Set(this.reads), touched };
     return !touched;
   }

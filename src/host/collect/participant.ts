@@ -6,8 +6,12 @@
 // Then the store is read again, and every process is asked whether anything was noted. If none has held any when it was condemned, and none
 // until it was asked again, then there was a time, from the last condemnation to the first of those answers, in which nobody
 // held any; and the store was read within that time. A reference that is on its way from one process to another is held by its
-// sender until the receiver has let go of it, so there is none that nobody holds. And what nobody reaches at one moment
+// sender until the receiver has let go of it, so there is none that nobody holds; but for those whose sender has closed the connection,
+// or has ended. Those have come before the second answer, for each process waits for them then. And what nobody reaches at one moment
 // nobody reaches ever after.
+//
+// A process that ends holds nothing. But one that is new may read in the store what is removed there a moment later, so it has to be
+// asked as well. A round does not count in which one has begun, whether it is still there or not.
 
 import { RpcError } from "../../base/errors.js";
 import type { Bytes } from "../storage/store.js";
@@ -16,6 +20,8 @@ import { type LiveRoots, type NodeName, nodeNamed } from "./live-roots.js";
 export interface Participant {
   /** Whom nobody here holds any more since this was last asked. */
   takeDropped(): Promise<readonly NodeName[]>;
+  /** Who is held here now. */
+  held(): Promise<readonly NodeName[]>;
   /** Begins a round. @returns whether nothing here holds any of them; from now on it is noted when something does. */
   condemn(members: readonly NodeName[]): Promise<boolean>;
   /** @returns whether none of them was held since they were condemned. */
@@ -37,25 +43,41 @@ export interface ObjectRunner {
   runDispose(node: Bytes): Promise<void>;
 }
 
+/** Of a process that runs no objects. */
+export const NO_OBJECTS: ObjectRunner = {
+  breakCollected() {},
+  async runDispose() {
+    throw new RpcError("failed", "invalid-state", "this process has no objects");
+  },
+};
+
 /** This process. */
 export class LocalParticipant implements Participant {
   private readonly roots: LiveRoots;
   private readonly runner: ObjectRunner;
+  private readonly arrived: () => Promise<void>;
 
-  constructor(roots: LiveRoots, runner: ObjectRunner) {
+  /** @param arrived resolves when what other processes had sent to this one when it was called is there; rejects if that cannot be said. */
+  constructor(roots: LiveRoots, runner: ObjectRunner, arrived = async (): Promise<void> => {}) {
     this.roots = roots;
     this.runner = runner;
+    this.arrived = arrived;
   }
 
   async takeDropped(): Promise<readonly NodeName[]> {
     return this.roots.takeDropped();
   }
 
+  async held(): Promise<readonly NodeName[]> {
+    return this.roots.held();
+  }
+
   async condemn(members: readonly NodeName[]): Promise<boolean> {
     return this.roots.condemn(members);
   }
 
-  confirm(): Promise<boolean> {
+  async confirm(): Promise<boolean> {
+    await this.arrived();
     return this.roots.confirm();
   }
 

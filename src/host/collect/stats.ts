@@ -9,6 +9,8 @@ export interface CollectionStats {
   suspected: number;
   /** Objects that were about to be collected, and that somebody had reached meanwhile. */
   raced: number;
+  /** Questions to processes that ended before they had answered, or took too long: then nothing is collected. */
+  unanswered: number;
   /** Sets of objects that were collected together; and how many of those were of more than one. */
   components: number;
   joint: number;
@@ -26,6 +28,7 @@ export function newStats(): CollectionStats {
     checked: 0,
     suspected: 0,
     raced: 0,
+    unanswered: 0,
     components: 0,
     joint: 0,
     collected: 0,

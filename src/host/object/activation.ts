@@ -51,8 +51,13 @@ export function activationAt(origin: Origin | null): Activation | undefined {
 
 /** Told of an activation's end, once. */
 export interface ActivationOwner {
-  /** It takes no more calls. @param settled when the store has nothing of it in its hands any more. */
-  ended(activation: Activation, settled: Promise<void> | null): void;
+  /**
+   * It takes no more calls.
+   *
+   * @param settled when the store has nothing of it in its hands any more.
+   * @param revoked when nobody can pass on any more what it has handed out; null: it is so already.
+   */
+  ended(activation: Activation, settled: Promise<void> | null, revoked: Promise<void> | null): void;
   /** The store has its alarm at another time, or none. */
   alarmChanged(time: number | null): void;
 }
@@ -475,14 +480,15 @@ export class Activation implements Callee, Wrapping {
     this.output.break(error);
     for (const listener of this.onBroken) listener(error);
     // Behind what the gate has refused, and refuses of what is on its way to it: those calls were not even begun.
-    const revoke = {
-      run: (): void => {
+    const revoked = new Promise<void>((resolve) => {
+      const revoke = (): void => {
         this.requests.break(error.delivered("unknown"));
         this.membrane.revoke(error.delivered("unknown"));
-      },
-    };
-    this.scheduler.post({ run: () => this.scheduler.post(revoke) });
-    this.owner.ended(this, this.stored?._settled() ?? null);
+        resolve();
+      };
+      this.scheduler.post({ run: () => this.scheduler.post({ run: revoke }) });
+    });
+    this.owner.ended(this, this.stored?._settled() ?? null, revoked);
   }
 
   /** Whether no event is under way or waits, and all that it wrote is flushed. */
@@ -522,7 +528,7 @@ export class Activation implements Callee, Wrapping {
     for (const caller of this.allCallers()) caller.forget();
     this.callers.clear();
     this.membrane.revoke(error);
-    this.owner.ended(this, null);
+    this.owner.ended(this, null, null);
     return true;
   }
 

@@ -100,16 +100,19 @@ export class Directory implements ActivationOwner {
     return made;
   }
 
-  ended(activation: Activation, settled: Promise<void> | null): void {
+  ended(
+    activation: Activation,
+    settled: Promise<void> | null,
+    revoked: Promise<void> | null,
+  ): void {
     const key = keyOf(activation.definition, activation.id);
     if (this.active.get(key) === activation) this.active.delete(key);
     const root = this.roots.get(activation);
     this.roots.delete(activation);
-    if (settled === null) root?.();
-    else {
-      this.leave(key, settled);
-      void settled.then(root);
-    }
+    if (settled !== null) this.leave(key, settled);
+    if (root === undefined) return;
+    if (settled === null && revoked === null) root();
+    else void Promise.all([settled, revoked]).then(root);
   }
 
   private leave(key: string, settled: Promise<void>): void {

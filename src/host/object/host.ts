@@ -14,8 +14,8 @@ import { HOLD } from "../../hook/holder.js";
 import { type BrokenHook, brokenHook } from "../../hook/results.js";
 import { Collector, type CollectionReport, type CollectOptions } from "../collect/collector.js";
 import { LiveRoots, nodeNamed } from "../collect/live-roots.js";
-import { collectedError, LocalParticipant } from "../collect/participant.js";
-import { declarePrivate } from "../collect/records.js";
+import { collectedError, LocalParticipant, type Participant } from "../collect/participant.js";
+import { declarePrivate, readCollecting } from "../collect/records.js";
 import { type CollectionStats, newStats } from "../collect/stats.js";
 import {
   lost,
@@ -126,6 +126,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     runtime: Runtime,
     secrets: Secrets,
     placement: Placement,
+    roots: LiveRoots,
   ) {
     const { store, types } = options;
     const limits = { ...DEFAULT_HOST_LIMITS, ...options.limits };
@@ -137,7 +138,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
       const type = collect ? given.class : given;
       definitions.set(name, { name, type, ids, bytes: namespaceBytes(name), collect });
     }
-    this.roots = new LiveRoots(privateNamespaces(options.classes));
+    this.roots = roots;
     this.placement = placement;
     const environment = (inside: Wrapping | null): EnvOf<C, V> => {
       const namespaces: Record<string, unknown> = {};
@@ -185,19 +186,29 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     this.alarms = new AlarmClock(parts, () => this.directory, definitions);
     this.directory = new Directory(parts, this.alarms);
     this.env = environment(null);
-    this.collector = this.roots.isWatching ? this.makeCollector(parts) : null;
+    // Of several processes none collects by itself.
+    const collects = this.roots.isWatching && placement === ALL_HERE;
+    this.collector = collects ? this.makeCollector(parts) : null;
   }
 
-  /** @internal See createHost. @param placement where objects are, if the host is one process of several. */
+  /**
+   * @internal See createHost.
+   * @param placement where objects are, if the host is one process of several.
+   * @param roots counts what this process holds of its private namespaces.
+   */
   static async open<C extends Classes, V extends object>(
     options: HostOptions<C, V>,
     runtime: Runtime,
     placement = ALL_HERE,
+    roots = new LiveRoots(privateNamespaces(options.classes)),
   ): Promise<Host<C, V>> {
-    const secrets = await prepareStore(options.store, runtime.crypto);
-    await checkPrivate(options, placement);
-    const host = new Host(options, runtime, secrets, placement);
-    await host.collector?.start();
+    const { store } = options;
+    const secrets = await prepareStore(store, runtime.crypto);
+    await checkPrivate(options);
+    const host = new Host(options, runtime, secrets, placement, roots);
+    if (host.collector !== null) await host.collector.start();
+    // What was begun is known here before anybody is activated, whoever goes on with it.
+    else if (roots.isWatching) roots.doom((await readCollecting(store)).keys());
     await host.alarms.scan();
     return host;
   }
@@ -218,6 +229,26 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   _reach(reference: ObjectReference): ObjectHook {
     this._definition(reference.namespace).ids.fromBytes(reference.id);
     return this.find(reference) as ObjectHook;
+  }
+
+  /** @internal This process, as a collector knows it. @param arrived see {@link LocalParticipant}. */
+  _participant(arrived?: () => Promise<void>): Participant {
+    const { directory } = this;
+    return new LocalParticipant(
+      this.roots,
+      {
+        breakCollected: (node) => {
+          const object = this.objectAt(node);
+          const active = object === null ? undefined : directory.find(object.definition, object.id);
+          active?.break(collectedError(active.name));
+        },
+        runDispose: async (node) => {
+          const object = this.objectAt(node);
+          if (object !== null) await directory.dispose(object.definition, object.id);
+        },
+      },
+      arrived,
+    );
   }
 
   /** @internal */
@@ -315,34 +346,27 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     this.letGo();
   }
 
+  /** An object by its node. */
+  private objectAt(node: Uint8Array): { definition: Definition; id: ObjectId } | null {
+    const { namespace, id } = readNode(node);
+    const definition = this.definitions.get(namespace);
+    return definition === undefined || id === null ? null : { definition, id: new ObjectId(id) };
+  }
+
   private makeCollector(parts: HostParts): Collector {
-    const { directory, definitions, roots } = this;
-    const found = (node: Uint8Array): { definition: Definition; id: ObjectId } | null => {
-      const { namespace, id } = readNode(node);
-      const definition = definitions.get(namespace);
-      return definition === undefined || id === null ? null : { definition, id: new ObjectId(id) };
-    };
-    const here = new LocalParticipant(roots, {
-      breakCollected(node) {
-        const object = found(node);
-        const active = object === null ? undefined : directory.find(object.definition, object.id);
-        active?.break(collectedError(active.name));
-      },
-      async runDispose(node) {
-        const object = found(node);
-        if (object !== null) await directory.dispose(object.definition, object.id);
-      },
-    });
+    const { definitions, roots } = this;
+    const here = this._participant();
     return new Collector({
       store: parts.store,
       clock: parts.clock,
       namespaces: [...definitions.values()].filter((one) => one.collect).map(({ bytes }) => bytes),
-      participants: [here],
+      participants: () => [here],
+      begun: 1,
       grace: parts.limits.collectGrace,
       isPrivate: (node) => roots.isPrivate(node),
       isHeld: (name) => roots.isHeld(name),
       placeOf: () => here,
-      hasHook: (name) => hasDisposeHook(found(nodeNamed(name))?.definition.type),
+      hasHook: (name) => hasDisposeHook(this.objectAt(nodeNamed(name))?.definition.type),
       sweep: () => this.saved.sweep(),
       breathe: () => new Promise((resolve) => parts.turns.after(resolve)),
       report: parts.report,
@@ -430,9 +454,21 @@ export class Host<C extends Classes = Classes, V extends object = object> {
 
 const NOTHING_COLLECTED: CollectionReport = { checked: 0, collected: [], unreachable: [] };
 
-function privateNamespaces(classes: Classes): Uint8Array[] {
-  const names = Object.keys(classes).filter((name) => typeof classes[name] === "object");
-  return names.map(namespaceBytes);
+/** The names of those whose objects are collected. */
+export function privateNames(classes: Classes): string[] {
+  return Object.keys(classes).filter((name) => typeof classes[name] === "object");
+}
+
+/** The same, as they are in keys. */
+export function privateNamespaces(classes: Classes): Uint8Array[] {
+  return privateNames(classes).map(namespaceBytes);
+}
+
+/** Those whose classes have something to be run before an object is gone. */
+export function hookedNames(classes: Classes): string[] {
+  return privateNames(classes).filter((name) =>
+    hasDisposeHook((classes[name] as PrivateClass).class),
+  );
 }
 
 function hasDisposeHook(type: ObjectClass | undefined): boolean {
@@ -441,19 +477,14 @@ function hasDisposeHook(type: ObjectClass | undefined): boolean {
 }
 
 /** @throws RpcError invalid-argument for a namespace that is to be private and cannot be. */
-async function checkPrivate(
-  { store, classes }: Pick<HostOptions<Classes, object>, "store" | "classes">,
-  placement: Placement,
-): Promise<void> {
-  const namespaces = privateNamespaces(classes);
-  const nameOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(1));
-  if (namespaces.length > 0 && placement !== ALL_HERE) {
-    const message = `the namespace ${nameOf(namespaces[0]!)} is private: only a host of one process collects objects (createHost, or capstan serve --processes 0)`;
-    throw new RpcError("failed", "invalid-argument", message);
-  }
-  const refused = await declarePrivate(store, namespaces);
+async function checkPrivate({
+  store,
+  classes,
+}: Pick<HostOptions<Classes, object>, "store" | "classes">): Promise<void> {
+  const refused = await declarePrivate(store, privateNamespaces(classes));
   if (refused === null) return;
-  const message = `the namespace ${nameOf(refused)} has objects from when it was not private: whoever knows their ids would lose them`;
+  const name = new TextDecoder().decode(refused.subarray(1));
+  const message = `the namespace ${name} has objects from when it was not private: whoever knows their ids would lose them`;
   throw new RpcError("failed", "invalid-argument", message);
 }
 

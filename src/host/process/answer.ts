@@ -5,10 +5,31 @@ import { RpcError } from "../../base/errors.js";
 import { cycleError } from "../gates/cycle.js";
 import type { Activation } from "../object/activation.js";
 import type { Host } from "../object/host.js";
-import type { ActiveObject, Eviction, Question } from "./messages.js";
+import type { Participant } from "../collect/participant.js";
+import type { ActiveObject, CollectorQuestion, Eviction, Question } from "./messages.js";
+
+/** Answers the collector. @throws what the question fails with (as a rejection). */
+export async function answerCollector(
+  participant: Participant,
+  { ask, names }: CollectorQuestion,
+): Promise<unknown> {
+  switch (ask) {
+    case "condemn":
+    case "doom":
+    case "forget":
+      return participant[ask](names);
+    case "dispose":
+      return participant.dispose(names[0]!);
+    default:
+      return participant[ask]();
+  }
+}
 
 /** @throws RpcError invalid-state, invalid-id (as a rejection). */
-export async function answer(host: Host | null, question: Question): Promise<unknown> {
+export async function answer(
+  host: Host | null,
+  question: Exclude<Question, CollectorQuestion>,
+): Promise<unknown> {
   if (host === null) throw new RpcError("failed", "invalid-state", "this process has no objects");
   if (question.what === "active")
     return Array.from(host._directory.activations, ({ definition, id, isIdle }): ActiveObject => ({
@@ -21,7 +42,6 @@ export async function answer(host: Host | null, question: Question): Promise<unk
   if (question.what === "turn-away")
     return host._waits?.refuse(question.wait, cycleError(question.way));
   if (question.what === "quiesce") return host._quiesce(question.timeout);
-  if (question.what === "collect") return host.collect({ dryRun: question.dryRun });
   const definition = host._definition(question.namespace);
   const id = definition.ids.fromString(question.id);
   const active = host._directory.find(definition, id);

@@ -6,12 +6,23 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { RpcError } from "../../base/errors.js";
+import { LiveRoots } from "../collect/live-roots.js";
+import { LocalParticipant, NO_OBJECTS, type Participant } from "../collect/participant.js";
+import { hookedNames, privateNames, privateNamespaces } from "../object/host.js";
 import { nodeRuntime } from "../object/runtime.node.js";
 import { accuse, type Accuser } from "./accuse.node.js";
-import { answer } from "./answer.js";
-import type { FromProcess, HostFacts, RefusedObject, SaidError, ToProcess } from "./messages.js";
+import { answer, answerCollector } from "./answer.js";
+import { fence } from "./fence.js";
+import type {
+  FromProcess,
+  HostFacts,
+  Question,
+  RefusedObject,
+  SaidError,
+  ToProcess,
+} from "./messages.js";
 import { ObjectProcess, placementOf, waitsOf } from "./object-process.node.js";
-import type { Front, HostProgram, LoadedProgram } from "./program.node.js";
+import type { AnyNamespaces, Front, HostProgram, LoadedProgram } from "./program.node.js";
 import { RemoteHost } from "./remote-host.js";
 
 /** What runs here, once it does. */
@@ -19,6 +30,8 @@ interface Running {
   drain(timeout: number): Promise<void>;
   readonly objects: ObjectProcess | null;
   readonly front: Front | null;
+  /** This process, as the collector knows it. */
+  readonly participant: Participant;
 }
 
 /** So long callers may take to be told why, before this process ends for it, in milliseconds. */
@@ -48,12 +61,18 @@ async function heed(message: ToProcess, socket: Socket | undefined): Promise<voi
   else {
     const { number, question } = message;
     try {
-      const value = await answer(running?.objects?.host ?? null, question);
+      const value = await answerTo(question);
       say({ say: "answer", number, value });
     } catch (thrown) {
       say({ say: "answer", number, error: said(thrown) });
     }
   }
+}
+
+async function answerTo(question: Question): Promise<unknown> {
+  if (question.what !== "collector") return answer(running?.objects?.host ?? null, question);
+  if (running !== null) return answerCollector(running.participant, question);
+  throw new RpcError("failed", "invalid-state", "this process does not do its work yet");
 }
 
 async function load(which: number | null, all: HostFacts): Promise<void> {
@@ -64,8 +83,24 @@ async function load(which: number | null, all: HostFacts): Promise<void> {
   if (typeof program.load !== "function")
     throw new RpcError("failed", "invalid-argument", `${facts.program} exports no function load`);
   loaded = await program.load(facts.data);
-  const namespaces = Object.keys(loaded.classes);
-  say({ say: "loaded", namespaces, front: typeof program.front === "function" });
+  const { classes } = loaded;
+  const { collectGrace, disposeTime } = { ...loaded.limits, ...facts.limits };
+  const limits = {
+    ...(collectGrace === undefined ? {} : { collectGrace }),
+    ...(disposeTime === undefined ? {} : { disposeTime }),
+  };
+  const collected = { namespaces: privateNames(classes), hooked: hookedNames(classes), limits };
+  checkCollected(collected.namespaces, facts.publicNamespaces);
+  const front = typeof program.front === "function";
+  say({ say: "loaded", namespaces: Object.keys(classes), collected, front });
+}
+
+/** Whoever holds an object of a namespace that was public a moment ago is not counted. @throws RpcError invalid-argument. */
+function checkCollected(collected: readonly string[], isPublic: readonly string[]): void {
+  const name = collected.find((one) => isPublic.includes(one));
+  if (name === undefined) return;
+  const message = `the namespace ${name} is public now: it can become private when the host is started anew`;
+  throw new RpcError("failed", "invalid-argument", message);
 }
 
 async function start(refused: readonly RefusedObject[]): Promise<void> {
@@ -81,19 +116,29 @@ async function startObjects(slot: number, refused: readonly RefusedObject[]): Pr
   };
   const stuck = (): void => say({ say: "stuck" });
   const objects = await ObjectProcess.start(facts, slot, loaded, refused, failed, stuck);
-  return { drain: (timeout) => objects.drain(timeout), objects, front: null };
+  const { participant } = objects;
+  return { drain: (timeout) => objects.drain(timeout), objects, front: null, participant };
 }
 
 async function startFront(): Promise<Running> {
   const runtime = nodeRuntime();
+  const { classes } = loaded;
+  const roots = new LiveRoots(privateNamespaces(classes));
+  const placement = placementOf(facts, null, runtime, roots, waitsOf(runtime));
   const host = new RemoteHost({
-    namespaces: Object.keys(loaded.classes),
+    namespaces: Object.keys(classes),
+    collected: privateNames(classes),
+    roots,
     secret: Buffer.from(facts.secret, "hex"),
     crypto: runtime.crypto,
-    placement: placementOf(facts, null, runtime, waitsOf(runtime)),
+    placement,
     types: loaded.types,
   });
-  const front = await program.front!({ data: facts.data, loaded, namespaces: host.env });
+  const front = await program.front!({
+    data: facts.data,
+    loaded,
+    namespaces: host.env as unknown as AnyNamespaces,
+  });
   const drain = async (timeout: number): Promise<void> => {
     const end = performance.now() + timeout;
     await front.drain(timeout);
@@ -104,7 +149,8 @@ async function startFront(): Promise<Running> {
     clearTimeout(late);
     await host.close(Math.max(0, end - performance.now()));
   };
-  return { drain, objects: null, front };
+  const participant = new LocalParticipant(roots, NO_OBJECTS, () => fence(placement.sessions()));
+  return { drain, objects: null, front, participant };
 }
 
 function accept(socket: Socket | undefined, at: number): void {

@@ -9,6 +9,7 @@ import { BLAME_FD } from "./accuse.node.js";
 import { inTime } from "./in-time.node.js";
 import type {
   Blame,
+  CollectedParts,
   FromProcess,
   HostFacts,
   Question,
@@ -30,6 +31,7 @@ export interface ChildEnd {
 /** What was loaded. */
 export interface ChildLoaded {
   readonly namespaces: readonly string[];
+  readonly collected: CollectedParts;
   /** Whether the program has a front. */
   readonly front: boolean;
 }
@@ -48,6 +50,8 @@ interface Deferred<T> {
 export class Child {
   readonly loaded: Promise<ChildLoaded>;
   readonly ended: Promise<ChildEnd>;
+  /** Told just before it is told to begin. */
+  onStart: (() => void) | null = null;
   /** Told when something waits there that may wait for itself. */
   onStuck: (() => void) | null = null;
   private readonly process: ChildProcess;
@@ -55,6 +59,8 @@ export class Child {
   private readonly ready = deferred<void>();
   private readonly questions = new Map<number, Deferred<unknown>>();
   private lastNumber = 0;
+  /** That it has ended. */
+  private lost: RpcError | null = null;
   private started = false;
   private taken = (): void => {};
   private lastWords: Partial<Blame> = {};
@@ -94,6 +100,7 @@ export class Child {
   /** @returns when it does its work. @throws RpcError what it failed with (as a rejection). */
   async start(refused: readonly RefusedObject[]): Promise<void> {
     this.started = true;
+    this.onStart?.();
     this.say({ say: "start", refused });
     await this.ready.promise;
   }
@@ -122,11 +129,12 @@ export class Child {
     return done;
   }
 
-  /** @throws RpcError what the question failed with; process-lost when it ends meanwhile (as a rejection). */
+  /** @throws RpcError what the question failed with; process-lost when it has ended, or ends meanwhile (as a rejection). */
   ask(question: Question): Promise<unknown> {
     const number = ++this.lastNumber;
     const asked = deferred<unknown>();
-    this.questions.set(number, asked);
+    if (this.lost !== null) asked.reject(this.lost);
+    else this.questions.set(number, asked);
     this.say({ say: "ask", number, question });
     return asked.promise;
   }
@@ -185,7 +193,8 @@ export class Child {
   private over(signal: string): ChildEnd {
     const { deed, stack, namespace, id, name } = this.lastWords;
     const how = deed === undefined ? signal : `${signal}, since ${deed}`;
-    this.fail(new RpcError("disconnected", "process-lost", `the process ended: ${how}`));
+    this.lost = new RpcError("disconnected", "process-lost", `the process ended: ${how}`);
+    this.fail(this.lost);
     const known = deed !== undefined && namespace !== undefined && id !== undefined;
     return { how, stack: stack ?? "", blame: known ? { namespace, id, name, deed, stack } : null };
   }

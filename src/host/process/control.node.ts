@@ -6,8 +6,11 @@ import { RpcTarget } from "../../cap/dynamic/target.js";
 import type { CollectionReport } from "../collect/collector.js";
 import type { Listener } from "../../vat/listen.node.js";
 import { listen } from "../../vat/listen.node.js";
-import type { ActiveObject, Eviction, Question } from "./messages.js";
+import type { ActiveObject, CollectorQuestion, Eviction, Question } from "./messages.js";
 import { controlAddress } from "./paths.node.js";
+
+/** A question about objects. */
+export type ObjectQuestion = Exclude<Question, CollectorQuestion>;
 
 /** Process ids; null where there is no process now. */
 export interface Processes {
@@ -23,7 +26,8 @@ export interface Controlled {
   has(namespace: string): boolean;
   /** The slot of an object. @throws RpcError invalid-id. */
   slotOf(namespace: string, id: string): number;
-  ask(slot: number, question: Question): Promise<unknown>;
+  ask(slot: number, question: ObjectQuestion): Promise<unknown>;
+  collect(dryRun: boolean): Promise<CollectionReport>;
   /** Removes what is stored of an object, for good or not. @returns whether it was active. @throws RpcError invalid-id (as a rejection). */
   remove(namespace: string, id: string, forGood: boolean): Promise<boolean>;
   reload(): Promise<void>;
@@ -74,8 +78,8 @@ export class Control extends RpcTarget {
    *
    * @throws RpcError process-lost, what the store fails with (as rejections).
    */
-  async collect(dryRun: boolean): Promise<CollectionReport> {
-    return (await this.#host.ask(0, { what: "collect", dryRun })) as CollectionReport;
+  collect(dryRun: boolean): Promise<CollectionReport> {
+    return this.#host.collect(dryRun);
   }
 
   /** Has the program loaded anew, as on SIGHUP. */

@@ -18,6 +18,7 @@ export function controlledHost(host: Host, inspector: Inspector, pid: number): C
       return 0;
     },
     ask: (_slot, question) => answer(host, question),
+    collect: (dryRun) => host.collect({ dryRun }),
     async remove(namespace, id, forGood) {
       const what = forGood ? "delete" : "clear";
       if (has(namespace)) return (await answer(host, { what, namespace, id })) as boolean;

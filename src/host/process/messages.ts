@@ -1,6 +1,8 @@
 // Role: what a supervisor and its processes say over the channel between them. State: none. Must not know: who says it.
 
 import type { ErrorCode, RpcErrorType } from "../../base/errors.js";
+import type { NodeName } from "../collect/live-roots.js";
+import type { Participant } from "../collect/participant.js";
 import type { HostLimits } from "../object/parts.js";
 
 /** What every process of a host knows. */
@@ -15,6 +17,8 @@ export interface HostFacts {
   readonly program: string;
   readonly data: unknown;
   readonly limits: Partial<HostLimits>;
+  /** Namespaces that processes which run already know as public: they count nobody who holds their objects. */
+  readonly publicNamespaces: readonly string[];
   /** How many connections the front may have at a time. */
   readonly connections: number;
   /** Milliseconds: how long calls wait for a process that is not there; after how long one that does not yield is ended, 0: never. */
@@ -58,6 +62,22 @@ export interface ActiveObject {
 /** What came of letting go of an object. */
 export type Eviction = "evicted" | "inactive" | "busy";
 
+/** What the collector asks of a process: a method of its participant, and whom it is about. */
+export interface CollectorQuestion {
+  readonly what: "collector";
+  readonly ask: keyof Participant;
+  readonly names: readonly NodeName[];
+}
+
+/** What of a program matters to the collector. */
+export interface CollectedParts {
+  /** The namespaces that are private, and those of them whose classes have a hook. */
+  readonly namespaces: readonly string[];
+  readonly hooked: readonly string[];
+  /** Of the program's own limits. */
+  readonly limits: Partial<Pick<HostLimits, "collectGrace" | "disposeTime">>;
+}
+
 /** What a process is asked: an operation on one object, or how it is. */
 export type Question =
   | { readonly what: "active" }
@@ -66,7 +86,7 @@ export type Question =
   /** Has something of that wait no more but fail: it would for ever. @param way the names of the gates on the way. */
   | { readonly what: "turn-away"; readonly wait: string; readonly way: readonly string[] }
   | { readonly what: "quiesce"; readonly timeout: number }
-  | { readonly what: "collect"; readonly dryRun: boolean }
+  | CollectorQuestion
   | {
       /** To clear one removes what is stored of it; to delete it does so for good. */
       readonly what: "evict" | "break" | "clear" | "delete";
@@ -93,7 +113,12 @@ export type ToProcess =
   | { readonly say: "ask"; readonly number: number; readonly question: Question };
 
 export type FromProcess =
-  | { readonly say: "loaded"; readonly namespaces: readonly string[]; readonly front: boolean }
+  | {
+      readonly say: "loaded";
+      readonly namespaces: readonly string[];
+      readonly collected: CollectedParts;
+      readonly front: boolean;
+    }
   | { readonly say: "ready" }
   | { readonly say: "accepted" }
   /** Something waits that may wait for itself. */

@@ -4,12 +4,15 @@
 import { RpcError } from "../../base/errors.js";
 import { connect } from "../../vat/connect.node.js";
 import { type Listener, listen } from "../../vat/listen.node.js";
-import { Host } from "../object/host.js";
+import { LiveRoots } from "../collect/live-roots.js";
+import type { Participant } from "../collect/participant.js";
+import { Host, privateNamespaces } from "../object/host.js";
 import { Waits } from "../gates/waits.js";
 import { nodeRuntime } from "../object/runtime.node.js";
 import type { Runtime } from "../object/host.js";
 import type { DirectoryLock } from "../storage/directory-lock.node.js";
 import { openLmdbStore } from "../storage/lmdb-store.node.js";
+import { fence } from "./fence.js";
 import { inTime } from "./in-time.node.js";
 import type { HostFacts, RefusedObject } from "./messages.js";
 import { ObjectServers, type Reachable } from "./object-server.js";
@@ -27,9 +30,10 @@ export function placementOf(
   facts: HostFacts,
   own: number | null,
   runtime: Runtime,
+  roots: LiveRoots,
   waits: Waits | null,
 ): SlotPlacement {
-  const session = hostSession(waits);
+  const session = hostSession(roots, waits);
   return new SlotPlacement({
     slots: facts.slots,
     own,
@@ -39,6 +43,7 @@ export function placementOf(
       dial: (signal) => connect(slotAddress(facts.directory, slot), { signal, ...session }),
       clock: runtime.clock,
       reachTime: facts.reachTime,
+      hold: (reference) => roots.holdReference(reference),
     }),
   });
 }
@@ -50,6 +55,7 @@ export function waitsOf({ crypto, clock }: Runtime, stuck?: () => void): Waits {
 }
 
 interface ObjectProcessParts {
+  readonly participant: Participant;
   readonly host: Host;
   readonly placement: SlotPlacement;
   readonly servers: ObjectServers;
@@ -68,6 +74,11 @@ export class ObjectProcess {
     return this.parts.host;
   }
 
+  /** This process, as the collector knows it. */
+  get participant(): Participant {
+    return this.parts.participant;
+  }
+
   /**
    * @param stuck told when something waits that may wait for itself. @param failed told when the storage fails: then this is of no use any more.
    * @throws RpcError storage-locked, storage-corrupt, storage-failed, storage-version, listen-failed (as a rejection).
@@ -84,7 +95,8 @@ export class ObjectProcess {
     const lock = await lockSlot(directory, slot, LOCK_TIME);
     const runtime = nodeRuntime();
     const waits = waitsOf(runtime, stuck);
-    const placement = placementOf(facts, slot, runtime, waits);
+    const roots = new LiveRoots(privateNamespaces(loaded.classes));
+    const placement = placementOf(facts, slot, runtime, roots, waits);
     for (const one of refused) refuse(placement, one, runtime);
     // The supervisor has the lock of the directory.
     const store = await openLmdbStore(directory, { lock: false, failed });
@@ -99,6 +111,7 @@ export class ObjectProcess {
       },
       runtime,
       placement,
+      roots,
     );
     const objects: Reachable = {
       reach: (reference) => {
@@ -110,9 +123,12 @@ export class ObjectProcess {
     const servers = new ObjectServers(objects);
     const listener = await listen(address, {
       bootstrap: () => servers.offer(),
-      ...hostSession(waits),
+      ...hostSession(roots, waits),
     });
-    return new ObjectProcess({ host, placement, servers, listener, lock });
+    const participant = host._participant(() =>
+      fence([...placement.sessions(), ...listener.sessions]),
+    );
+    return new ObjectProcess({ participant, host, placement, servers, listener, lock });
   }
 
   /**

@@ -6,6 +6,7 @@ import type { ObjectId } from "../object/ids.js";
 import type { Finder } from "../object/object-hook.js";
 import type { Waits } from "../gates/waits.js";
 import type { NamespaceIds, Placement, Refusal } from "../object/parts.js";
+import type { Session } from "../../vat/session.js";
 import type { ObjectReference } from "../references/reference.js";
 import { SlotLink, type SlotOptions } from "./slot-link.js";
 import { slotOf } from "./slots.js";
@@ -49,6 +50,11 @@ export class SlotPlacement implements Placement {
     return () => {
       if (this.refusals.get(key) === refusal) this.refusals.delete(key);
     };
+  }
+
+  /** The connections of this process to others that something may still come by. */
+  *sessions(): Generator<Session> {
+    for (const link of this.links.values()) yield* link.sessions();
   }
 
   /** For good: what was reached elsewhere is broken. @param timeout milliseconds that calls under way may take. */

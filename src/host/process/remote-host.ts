@@ -6,13 +6,18 @@ import { RpcStub } from "../../cap/dynamic/stub.js";
 import type { StubOptions } from "../../cap/dynamic/terms.js";
 import type { ValueTypes } from "../../cap/dynamic/values/index.js";
 import { type IdCrypto, IdMaker } from "../object/ids.js";
-import { Namespace } from "../object/namespace.js";
+import type { LiveRoots } from "../collect/live-roots.js";
+import { Namespace, PrivateNamespace } from "../object/namespace.js";
 import { ObjectHook } from "../object/object-hook.js";
 import { fetcherUnder } from "../object/requests.js";
 import type { SlotPlacement } from "./placement.js";
 
 export interface RemoteHostOptions {
   readonly namespaces: readonly string[];
+  /** Those of them that are private. */
+  readonly collected: readonly string[];
+  /** Counts what is held here. */
+  readonly roots: LiveRoots;
   /** The host's, from which ids are made. */
   readonly secret: Uint8Array;
   readonly crypto: IdCrypto;
@@ -23,25 +28,28 @@ export interface RemoteHostOptions {
 /** The namespaces of a host, for whoever has no store. */
 export class RemoteHost {
   /** Each namespace by its name. */
-  readonly env: Readonly<Record<string, Namespace<never>>>;
+  readonly env: Readonly<Record<string, Namespace<never> | PrivateNamespace<never>>>;
   /** @internal */
   readonly placement: SlotPlacement;
 
   constructor(options: RemoteHostOptions) {
-    const { placement, secret, crypto, types } = options;
+    const { placement, secret, crypto, types, roots } = options;
     const stubs: StubOptions = types === undefined ? {} : { types };
     const fetcher = fetcherUnder(stubs);
     this.placement = placement;
-    const env: Record<string, Namespace<never>> = {};
+    const env: Record<string, Namespace<never> | PrivateNamespace<never>> = {};
     for (const name of options.namespaces) {
       const ids = new IdMaker(name, secret, crypto);
-      env[name] = new Namespace({
+      const Kind = options.collected.includes(name) ? PrivateNamespace : Namespace;
+      env[name] = new Kind<never>({
         name,
         ids,
         stub: (id) => {
           const reference = { namespace: name, id: id._bytes, name: id.name, facet: null };
           const finder = placement.elsewhere(reference)!;
-          return new RpcStub(new ObjectHook(processScheduler(), finder, fetcher), stubs);
+          const root = roots.holdReference(reference);
+          const hook = new ObjectHook(processScheduler(), finder, fetcher, root);
+          return new RpcStub(hook, stubs);
         },
       });
     }

@@ -14,6 +14,7 @@ import { ONE_CAPABILITY } from "../../cap/stream/protocol.js";
 import { backoff, randomPart } from "../../vat/backoff.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Session } from "../../vat/session.js";
+import type { Release } from "../collect/live-roots.js";
 import type { Callee, Finder, ObjectHook } from "../object/object-hook.js";
 import { type ObjectReference, referenceBytes } from "../references/reference.js";
 import type { Results } from "../../hook/results.js";
@@ -36,6 +37,8 @@ export interface SlotOptions {
   readonly clock: Clock;
   /** So long calls wait for a process that is not there. */
   readonly reachTime: number;
+  /** Holds whom a stub stands for, which may be gone before the other process has heard of it. @returns lets go; null for nobody. */
+  hold(reference: ObjectReference): Release | null;
 }
 
 /** Between two attempts. A process that was started again is to be found soon. */
@@ -60,6 +63,11 @@ export class SlotLink {
       activate: () => (callee ??= this.reach(reference)),
       find: () => callee,
     };
+  }
+
+  /** The connections that something may still come by. */
+  *sessions(): Generator<Session> {
+    for (const way of [this.way, ...this.ending]) if (way?.connected) yield way.connected;
   }
 
   /**
@@ -116,13 +124,20 @@ class Way implements BreakListener {
     this.over = this.open();
   }
 
+  /** Null before it was answered. */
+  get connected(): Session | null {
+    return this.session;
+  }
+
   reach(reference: ObjectReference): RemoteCallee {
     const key = String.fromCharCode(...referenceBytes(reference));
     const known = this.reached.get(key);
     if (known !== undefined) return known;
     const number = this.freeNumber();
     const params = reachParams(number, reference);
-    const hook = ask(this.objects, METHOD_REACH, new Payload(params));
+    // Calls may wait for the connection, and whoever made them hold nothing any more.
+    const held = this.options.hold(reference);
+    const hook = ask(this.objects, METHOD_REACH, new Payload(params), () => held?.());
     const callee = new RemoteCallee(hook, () => this.forget(key, number, callee));
     this.reached.set(key, callee);
     this.byNumber.set(number, callee);
@@ -300,11 +315,20 @@ class RemoteCallee implements Callee {
   }
 }
 
-/** Calls a method of HostedObjects, and gives the capability that it returns. */
-function ask(objects: Hook, method: number, params: Payload): Hook {
+/**
+ * Calls a method of HostedObjects, and gives the capability that it returns.
+ *
+ * @param answered told once, when that is known, or never will be.
+ */
+function ask(objects: Hook, method: number, params: Payload, answered: () => void): Hook {
   const results = objects.call(new CallRequest(OBJECTS_HI, OBJECTS_LO, method, params));
   const hook = results.pipeline(OBJECT_PATH);
-  results.cancel();
+  results.dropPipeline();
+  const resultsSettled = (): void => {
+    results.dropResponse();
+    answered();
+  };
+  results.observe({ immediate: false, resultsSettled });
   return hook;
 }
 

@@ -6,6 +6,8 @@ import net from "node:net";
 import { RpcError } from "../../base/errors.js";
 import { listenFailed } from "../../transport/connect-hints.js";
 import type { Listener } from "../../vat/listen.node.js";
+import type { CollectionReport, CollectOptions } from "../collect/collector.js";
+import type { CollectionStats } from "../collect/stats.js";
 import { IdMaker, type ObjectId } from "../object/ids.js";
 import { prepareStore } from "../object/host.js";
 import type { HostLimits, Reporter } from "../object/parts.js";
@@ -17,9 +19,11 @@ import { Child, type ChildEnd } from "./child.node.js";
 import { type Controlled, listenForControl, type Processes } from "./control.node.js";
 import { CycleSearch } from "./cycle-search.js";
 import { inTime } from "./in-time.node.js";
+import { HostCollection } from "./collection.node.js";
+import { fence } from "./fence.js";
 import { Inspector, strayNamespaces } from "./inspect.js";
 import { KeptProcess } from "./kept-process.node.js";
-import type { HostFacts, Question } from "./messages.js";
+import type { CollectedParts, HostFacts, Question } from "./messages.js";
 import { placementOf } from "./object-process.node.js";
 import { LEFTOVER_TIME, slotsFree } from "./paths.node.js";
 import type { AnyNamespaces } from "./program.node.js";
@@ -92,6 +96,10 @@ export class HostServer<E extends object = AnyNamespaces> {
   private passing = false;
   /** The names of the program's. */
   private namespaces: readonly string[] = [];
+  /** Names that were public in some version of the program. */
+  private readonly known = new Set<string>();
+  private collected: CollectedParts = { namespaces: [], hooked: [], limits: {} };
+  private readonly collecting: HostCollection;
   private source: ProgramSource;
   private front: KeptProcess | null = null;
   private readonly servers: net.Server[] = [];
@@ -105,6 +113,13 @@ export class HostServer<E extends object = AnyNamespaces> {
     this.source = options;
     this.store = store;
     this.secret = secret;
+    this.collecting = new HostCollection({
+      store,
+      clock: nodeRuntime().clock,
+      arrived: () => fence(this.remote?.placement.sessions() ?? []),
+      placeOf: (id) => this.slots[slotOf(id, this.slots.length)]?.serving ?? null,
+      report: (error, what) => this.report(RpcError.from(error), what),
+    });
   }
 
   /** @internal See startHost. */
@@ -198,6 +213,23 @@ export class HostServer<E extends object = AnyNamespaces> {
     await this.remove(namespace, this.idsOf(namespace).verify(id), true);
   }
 
+  /**
+   * Looks for objects of private namespaces that nobody in any process can reach, and collects those that have been so for the grace
+   * period. The host does so by itself from time to time.
+   *
+   * @returns what was found, and what is gone.
+   * @throws RpcError process-lost, deadline-exceeded when a process does not answer; what the store fails with (as a rejection).
+   * @example const { unreachable } = await host.collect({ dryRun: true });
+   */
+  collect(options: CollectOptions = {}): Promise<CollectionReport> {
+    return this.collecting.collect(options);
+  }
+
+  /** What was collected since the host was started. */
+  get collection(): Readonly<CollectionStats> {
+    return this.collecting.stats;
+  }
+
   /** @internal Namespaces of which objects are stored, and which the program does not have. */
   _strayNamespaces(): Promise<string[]> {
     return strayNamespaces(this.store, this.namespaces);
@@ -247,6 +279,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       program: source.program,
       data: source.data ?? null,
       limits: options.limits ?? {},
+      publicNamespaces: [...this.known],
       connections: options.connections ?? DEFAULT_CONNECTIONS,
       reachTime: options.reachTime ?? 30_000,
       yieldTime: options.yieldTime ?? 10_000,
@@ -258,7 +291,7 @@ export class HostServer<E extends object = AnyNamespaces> {
       for (let slot = 0; slot < processes; slot++) this.slots.push(this.keep(`slot ${slot}`, slot));
       const started = await Promise.allSettled(this.slots.map((slot) => slot.start()));
       for (const one of started) if (one.status === "rejected") throw one.reason;
-      this.remember();
+      await this.remember();
       this.control = await listenForControl(this.options.directory, this.controlled);
       const { listen } = this.options;
       if (listen !== undefined) await this.openFront([listen].flat());
@@ -275,9 +308,15 @@ export class HostServer<E extends object = AnyNamespaces> {
       exclusive: slot !== null,
       launch: () => {
         const child = new Child(entry, slot, this.facts);
+        this.collecting.add(child);
         child.onStuck = () => this.cycles.look();
         if (slot === 0)
-          child.loaded.then((loaded) => (this.namespaces = loaded.namespaces), ignore);
+          child.loaded.then(({ namespaces, collected }) => {
+            this.namespaces = namespaces;
+            this.collected = collected;
+            for (const name of namespaces)
+              if (!collected.namespaces.includes(name)) this.known.add(name);
+          }, ignore);
         return child;
       },
       refused: () => this.blames.refused(Date.now()),
@@ -296,22 +335,27 @@ export class HostServer<E extends object = AnyNamespaces> {
       has: (namespace) => this.namespaces.includes(namespace),
       slotOf: (namespace, id) => this.slotOf(this.idsOf(namespace).fromString(id)),
       ask: (slot, question) => this.ask(slot, question),
+      collect: (dryRun) => this.collect({ dryRun }),
       remove: async (namespace, id, forGood) =>
         this.remove(namespace, this.idsOf(namespace).fromString(id), forGood),
       reload: () => this.reload(),
     };
   }
 
-  /** Makes `env` what the program has now. */
-  private remember(): void {
+  /** Makes `env` what the program has now, and has collected what that has private. */
+  private async remember(): Promise<void> {
     const runtime = nodeRuntime();
     const before = this.remote;
+    const { roots } = this.collecting;
     this.remote = new RemoteHost({
       namespaces: this.namespaces,
+      collected: this.collected.namespaces,
+      roots,
       secret: this.secret,
       crypto: runtime.crypto,
-      placement: before?.placement ?? placementOf(this.facts, null, runtime, null),
+      placement: before?.placement ?? placementOf(this.facts, null, runtime, roots, null),
     });
+    await this.collecting.use(this.collected);
   }
 
   /** @returns whether an object is to blame, and not the process. */
@@ -351,13 +395,14 @@ export class HostServer<E extends object = AnyNamespaces> {
       if (replaced === 0) this.source = before;
       throw thrown;
     }
-    this.remember();
+    await this.remember();
     await this.front?.replace(this.drainTime);
   }
 
   private async end(timeout: number): Promise<void> {
     const end = performance.now() + timeout;
     const left = (): number => Math.max(0, end - performance.now());
+    this.collecting.stop();
     for (const server of this.servers) server.close();
     for (const { socket } of this.waiting.splice(0)) socket.destroy();
     await this.control?.close();
@@ -368,6 +413,7 @@ export class HostServer<E extends object = AnyNamespaces> {
     const resting = this.slots.map(async (slot) => slot.serving?.ask(quiesce));
     await inTime(Promise.all(resting), left());
     await Promise.all(this.slots.map((slot) => slot.drain(left())));
+    await this.collecting.settled();
     await this.store.close();
   }
 

@@ -14,10 +14,11 @@ import { errorBytes, errorFrom } from "../../cap/dynamic/errors.js";
 import { NO_TYPES } from "../../cap/dynamic/values/types.js";
 import { processScheduler } from "../../cap/scheduler.js";
 import type { Identities } from "../../hook/identities.js";
+import type { LiveRoots } from "../collect/live-roots.js";
+import { hostIdentities } from "../references/identity.js";
 import { heardFrom, saidOf } from "../gates/far.js";
 import type { Frame } from "../gates/input-gate.js";
 import type { Waits } from "../gates/waits.js";
-import { HOST_IDENTITIES } from "../references/identity.js";
 
 /** The id of the detail of an Exception that holds the code, as text. */
 const CODE_DETAIL = 0xa5d1c07e3b964f28n;
@@ -69,9 +70,10 @@ function asTold(error: RpcError): RpcError {
 /**
  * Options of a session between two processes of one host.
  *
+ * @param roots counts what this process holds.
  * @param waits of this process; null for one that makes no calls for objects.
  */
-export function hostSession(waits: Waits | null): HostSession {
+export function hostSession(roots: LiveRoots, waits: Waits | null): HostSession {
   const callers: Partial<Identities> =
     waits === null
       ? {}
@@ -79,6 +81,6 @@ export function hostSession(waits: Waits | null): HostSession {
           caller: (origin) => saidOf(origin as Frame, waits),
           calledBy: (said) => heardFrom(said, waits, processScheduler()),
         };
-  const identities = { ...HOST_IDENTITIES, heard: asTold, ...callers };
+  const identities = { ...hostIdentities(roots), heard: asTold, ...callers };
   return { identities, sendTrace: true, redactError: tellAll };
 }

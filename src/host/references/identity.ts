@@ -9,6 +9,7 @@ import { Hook } from "../../hook/hook.js";
 import type { Identities } from "../../hook/identities.js";
 import { LocalHook } from "../../hook/local.js";
 import { wrappedBy } from "../../hook/membrane.js";
+import type { LiveRoots } from "../collect/live-roots.js";
 import { type Reference, readReference, referenceBytes } from "./reference.js";
 
 const known = new WeakMap<object, Reference>();
@@ -53,7 +54,8 @@ export function referenceOf(of: object): Reference | null {
     if (self !== null) return known.get(self) ?? null;
     const wrapped = wrappedBy(at);
     const policy = wrapped?.membrane.policy;
-    if (!(policy instanceof Boundary)) return null;
+    // Behind one that is over nobody is held any more.
+    if (!(policy instanceof Boundary) || wrapped!.membrane.revokedBy !== null) return null;
     at = wrapped!.inner.resolved();
     const inner = at instanceof Hook ? selfOf(at) : null;
     const own = inner === null ? null : policy.selfReference(inner);
@@ -69,20 +71,28 @@ export function selfOf(hook: Hook): object | null {
 
 /**
  * For the option `identities` of sessions between the processes of one host, and of no other: with a capability goes by what it is
- * found again, so that an object in the other process can store it as if it were in this one.
+ * found again, so that an object in the other process can store it as if it were in this one. So whoever is told holds it, as long as
+ * the capability is held here: the process that gave it may be gone by then, and the connection.
  *
- * @example new Session(transport, { identities: HOST_IDENTITIES, bootstrap })
+ * @param roots counts what this process holds.
+ * @example new Session(transport, { identities: hostIdentities(roots), bootstrap })
  */
-export const HOST_IDENTITIES: Identities = {
-  of(hook) {
-    const reference = referenceOf(hook);
-    return reference === null ? null : referenceBytes(reference);
-  },
-  note(hook, identity) {
-    try {
-      identify(hook, readReference(identity));
-    } catch {
-      // A process of another version says what this one does not understand: then it is a capability like others.
-    }
-  },
-};
+export function hostIdentities(roots: LiveRoots): Identities {
+  return {
+    of(hook) {
+      const reference = referenceOf(hook);
+      return reference === null ? null : referenceBytes(reference);
+    },
+    note(hook, identity) {
+      try {
+        const reference = readReference(identity);
+        const release = roots.holdReference(reference);
+        identify(hook, reference);
+        return release;
+      } catch {
+        // A process of another version says what this one does not understand: then it is a capability like others.
+        return null;
+      }
+    },
+  };
+}

@@ -133,6 +133,11 @@ class LmdbStore implements Store {
     return this.read(() => this.view.range(range));
   }
 
+  /** LMDB reads what there was when the first read of a turn began. */
+  renew(): void {
+    this.read(() => this.database.resetReadTxn());
+  }
+
   write(writes: readonly Write[]): Commit {
     if (this.closing !== null) throw closedError();
     this.checkFailure();

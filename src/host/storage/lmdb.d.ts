@@ -17,6 +17,8 @@ export interface Database {
   remove(key: Uint8Array): Promise<boolean>;
   batch(action: () => void): Promise<boolean>;
   transaction(action: () => void): Promise<void>;
+  /** The next read begins another view of what there is. */
+  resetReadTxn(): void;
   readonly committed: PromiseLike<unknown>;
   readonly flushed: PromiseLike<unknown>;
   close(): Promise<void>;

@@ -75,6 +75,11 @@ export type Soon<T> = T | Promise<T>;
  * `test/suites/store.ts` is these sentences as tests.
  */
 export interface Store {
+  /**
+   * From now on reads show all that any process had committed before this. Without it they may be a little behind other processes'
+   * writes, never behind this one's own. Absent where there are no other processes.
+   */
+  renew?(): void;
   get(key: Bytes): Soon<Bytes | undefined>;
   range(range: Range): Soon<readonly Entry[]>;
   write(writes: readonly Write[]): Commit;

@@ -16,7 +16,7 @@ import { LiveRoots, nameOfNode } from "../../../src/host/collect/live-roots.js";
 import { SavedStore } from "../../../src/host/references/saved-store.js";
 import { namespaceBytes, nodeOf } from "../../../src/host/storage/keys.js";
 import { FaultyStore } from "../../../src/host/storage/faulty-store.js";
-import { evict, VirtualClock } from "../../../src/host/testing.js";
+import { crash, evict, VirtualClock } from "../../../src/host/testing.js";
 import { RpcError, RpcStub, RpcTarget } from "../../../src/index.js";
 import { KeyPair, save } from "../../../src/persist.js";
 import { awaited, later, reports, settle, testHost } from "../kit.js";
@@ -407,6 +407,24 @@ describe("a private object", () => {
     await reading;
     expect(await round).toBe(true);
     ofHost.endRound();
+  });
+
+  it("is not stored by whoever has it from an activation that broke: nobody is held by that", async () => {
+    const { host, owner, part, pass } = await parts();
+    {
+      using stub = await part("a");
+      using given = await stub.call("b");
+      await owner().put("before", given);
+      crash(stub);
+      await settle();
+      const storing = awaited(owner().put("after", given));
+      await expect(storing).rejects.toMatchObject({ code: "unstorable-value" });
+      await expect(storing).rejects.toThrow(/it is broken/);
+    }
+    expect(await owner().ask("before")).toBe("I am b");
+    await owner().delete("before");
+    await pass();
+    expect(host.collection).toMatchObject({ collected: 1 });
   });
 
   it("without anything stored is nothing to be collected", async () => {

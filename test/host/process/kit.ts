@@ -14,6 +14,7 @@ import type { Counter, Data } from "./programs/program.js";
 const ENTRY = "src/host/process/child-main.node.ts";
 const WATCHDOG = "src/host/process/watchdog.node.ts";
 const PROGRAM = "test/host/process/programs/program.ts";
+const COLLECTED = "test/host/process/programs/collected.ts";
 const COMMAND = "src/cli/main.node.ts";
 const SUPERVISOR = "test/host/process/programs/supervisor.ts";
 
@@ -27,7 +28,7 @@ export function hostsOfProcesses(): void {
   // Processes that start and end, on a machine that may have other things to do.
   vi.setConfig({ testTimeout: 300_000 });
   beforeAll(() => {
-    programs = compilePrograms([ENTRY, WATCHDOG, PROGRAM, SUPERVISOR, COMMAND]);
+    programs = compilePrograms([ENTRY, WATCHDOG, PROGRAM, COLLECTED, SUPERVISOR, COMMAND]);
     before = resources();
   });
   afterEach(async () => {
@@ -57,6 +58,8 @@ export function dataFolder(): string {
 }
 
 export const programUrl = (): string => pathToFileURL(programs.file(PROGRAM)).href;
+/** A program with private objects. */
+export const collectedUrl = (): string => pathToFileURL(programs.file(COLLECTED)).href;
 export const commandFile = (): string => programs.file(COMMAND);
 export const supervisorFile = (): string => programs.file(SUPERVISOR);
 export const entryUrl = (): URL => pathToFileURL(programs.file(ENTRY));

@@ -1,6 +1,7 @@
 // `capstan objects`: against a host that runs and one that does not; nothing is activated by it.
 
 import { spawn } from "node:child_process";
+import path from "node:path";
 import { expect, it } from "vitest";
 import { Misuse } from "../../../src/cli/misuse.js";
 import { runObjects } from "../../../src/cli/objects.node.js";
@@ -21,6 +22,7 @@ import { runFolder } from "../../../src/host/process/paths.node.js";
 import { VirtualClock } from "../../../src/host/testing.js";
 import { RpcError } from "../../../src/index.js";
 import {
+  collectedUrl,
   commandFile,
   dataFolder,
   failure,
@@ -28,7 +30,9 @@ import {
   nameInEachSlot,
   programUrl,
   startTestHost,
+  until,
 } from "./kit.js";
+import type { CollectedData, OwnerStub } from "./programs/collected.js";
 import type { Counter } from "./programs/program.js";
 
 hostsOfProcesses();
@@ -347,15 +351,44 @@ it("gc says what nobody can reach, and collects it; where no host runs it only s
   expect(await parts()).toHaveLength(2);
 });
 
-it("gc of a host of several processes has nothing to collect; it takes no object", async () => {
+it("gc of a host of several processes asks all of them, the supervisor too", async () => {
   const directory = dataFolder();
-  const host = await startTestHost({ directory, processes: 2 });
-  using stub = host.counter("a");
-  await stub.add();
-  expect(await objects(directory, "gc")).toMatchObject({
-    status: 0,
-    stdout: "0 looked at, 0 collected, 0 unreachable and still there\n",
+  const data: CollectedData = { log: path.join(directory, "hooks.log") };
+  const host = await startTestHost({
+    directory,
+    processes: 2,
+    program: collectedUrl(),
+    data: data as never,
+    limits: { idleTime: 20, collectGrace: 3_600_000 },
   });
+  const { OWNERS } = host.server.env as unknown as {
+    OWNERS: { getByName(name: string): OwnerStub };
+  };
+  using owner = OWNERS.getByName("o");
+  await owner.pair("pair");
+  await owner.make("kept");
+  const gc = async (...args: string[]): Promise<Record<string, unknown[]>> => {
+    const done = await objects(directory, "gc", "--json", ...args);
+    expect(done).toMatchObject({ status: 0, stderr: "" });
+    return JSON.parse(done.stdout) as Record<string, unknown[]>;
+  };
+  {
+    using held = await owner.take("pair");
+    await owner.lose("pair");
+    expect(await held.get("name")).toBe("pair-1");
+    for (let i = 0; i < 3; i++)
+      expect(await gc("--dry-run")).toMatchObject({ collected: [], unreachable: [] });
+  }
+  // What is active holds itself.
+  await until(async () => (await gc("--dry-run"))["unreachable"]!.length === 2, "they are held");
+  // It is not due yet.
+  expect(await gc()).toMatchObject({ collected: [], unreachable: [{}, {}] });
+  await host.server.collect({ grace: 0 });
+  expect(await gc()).toMatchObject({ dryRun: false, checked: 1, collected: [], unreachable: [] });
+  expect(await owner.text("kept")).toBe("kept");
+});
+
+it("gc takes no object", async () => {
   const nothing = (): void => {};
   for (const args of [
     ["gc", "COUNTERS"],

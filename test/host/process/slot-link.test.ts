@@ -1,8 +1,10 @@
 // The way to a slot, over connections whose end the test decides: nothing here is another process.
 
 import { afterEach, expect, it } from "vitest";
+import type { Namespace } from "../../../src/host.node.js";
 import { RpcError, type RpcStub } from "../../../src/index.js";
 import { processScheduler } from "../../../src/cap/scheduler.js";
+import { LiveRoots } from "../../../src/host/collect/live-roots.js";
 import { Host } from "../../../src/host/object/host.js";
 import { ALL_HERE } from "../../../src/host/object/parts.js";
 import { nodeRuntime } from "../../../src/host/object/runtime.node.js";
@@ -73,10 +75,19 @@ async function twoHosts(leavesAtOnce = false) {
       },
       clock,
       reachTime: 1000,
+      hold: () => null,
     }),
   });
   const secret = store.get(metaKey("secret"))!;
-  const options = { namespaces: ["BOXES"], secret, crypto: runtime.crypto, placement };
+  const roots = new LiveRoots([]);
+  const options = {
+    namespaces: ["BOXES"],
+    collected: [],
+    roots,
+    secret,
+    crypto: runtime.crypto,
+    placement,
+  };
   const remote = new RemoteHost(options);
   cleanUps.push(
     async () => {
@@ -85,7 +96,8 @@ async function twoHosts(leavesAtOnce = false) {
     },
     () => remote.close(),
   );
-  const box = (name: string): RpcStub<Box> => remote.env["BOXES"]!.getByName(name) as never;
+  const boxes = remote.env["BOXES"] as Namespace<never>;
+  const box = (name: string): RpcStub<Box> => boxes.getByName(name) as never;
   const local = (name: string): RpcStub<Box> => host.env.BOXES.getByName(name);
   return { host, servers, sessions, fates, clock, box, local, dials: () => dials };
 }

@@ -15,19 +15,23 @@ import {
 
 hostsOfProcesses();
 
-it("private namespaces are refused, and a new version that has one does not take over", async () => {
+it("a namespace that processes know as public does not become private while they run", async () => {
+  const directory = dataFolder();
   const privately = { collect: true };
-  expect(await failure(startTestHost({ data: privately }))).toMatchObject({
+  const host = await startTestHost({ directory });
+  const reloaded = host.server.reload({ program: programUrl(), data: privately });
+  expect(await failure(reloaded)).toMatchObject({
     code: "invalid-argument",
-    message: expect.stringContaining("only a host of one process collects objects") as string,
+    message: expect.stringContaining("when the host is started anew") as string,
   });
-  const host = await startTestHost();
   using stub = host.counter("a");
   expect(await stub.add()).toBe(1);
-  const reloaded = host.server.reload({ program: programUrl(), data: privately });
-  expect(await failure(reloaded)).toMatchObject({ code: "invalid-argument" });
-  using again = host.counter("a");
-  expect(await again.add()).toBe(2);
+  // Nor afterwards, since it has an object whose name is known.
+  await host.server.close();
+  expect(await failure(startTestHost({ directory, data: privately }))).toMatchObject({
+    code: "invalid-argument",
+    message: expect.stringContaining("has objects from when it was not private") as string,
+  });
 });
 
 it("a second host of one directory is refused, and the first goes on", async () => {

@@ -3,7 +3,8 @@
 
 import { afterEach, expect, it } from "vitest";
 import { DurableObject, type Namespace, restore } from "../../../src/host.node.js";
-import { HOST_IDENTITIES, identify, referenceOf } from "../../../src/host/references/identity.js";
+import { LiveRoots } from "../../../src/host/collect/live-roots.js";
+import { hostIdentities, identify, referenceOf } from "../../../src/host/references/identity.js";
 import {
   readReference,
   type Reference,
@@ -72,7 +73,7 @@ async function two(options: SessionOptions) {
 }
 
 it("an object, a facet and what was relayed are stored, and found where they are then", async () => {
-  const { ann, there } = await two({ identities: HOST_IDENTITIES });
+  const { ann, there } = await two({ identities: hostIdentities(new LiveRoots([])) });
   using bob = await there.person("bob");
   await ann.hold(bob);
   expect(await ann.tellHeld()).toBe("bob here");
@@ -85,7 +86,7 @@ it("an object, a facet and what was relayed are stored, and found where they are
 });
 
 it("what nobody can find again is refused as ever", async () => {
-  const { ann, there } = await two({ identities: HOST_IDENTITIES });
+  const { ann, there } = await two({ identities: hostIdentities(new LiveRoots([])) });
   const callback = await there.person("bob").callback();
   await expect(awaited(ann.hold(callback))).rejects.toMatchObject({ code: "unstorable-value" });
 });

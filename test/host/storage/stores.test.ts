@@ -81,12 +81,13 @@ describe("FaultyStore", () => {
 });
 
 const HOLDER = "test/host/programs/lock-holder.ts";
+const WRITER = "test/host/programs/one-writer.ts";
 const FILLER = "test/host/programs/disk-filler.ts";
 
 describe("LmdbStore", () => {
   let programs: Programs;
   beforeAll(() => {
-    programs = compilePrograms([HOLDER, FILLER]);
+    programs = compilePrograms([HOLDER, FILLER, WRITER]);
   });
   afterAll(() => programs.dispose());
 
@@ -100,6 +101,22 @@ describe("LmdbStore", () => {
     expect(signal).toBe("SIGKILL");
     expect(fs.readdirSync(directory).some((name) => name.startsWith("lock."))).toBe(true);
     await (await openLmdbStore(directory)).close();
+    cleanUp();
+  });
+
+  it("shows what another process has written when it is told to read anew", async () => {
+    const { directory, cleanUp } = folder();
+    const store = await openLmdbStore(directory);
+    await store.write([{ key: KEY, value: value(1) }]).flushed;
+    expect(store.get(KEY)).toEqual(Buffer.of(1));
+    // Within the turn of that read, which is of one moment.
+    const { status } = spawnSync(process.execPath, [programs.file(WRITER), directory, "1", "2"]);
+    expect(status).toBe(0);
+    expect(store.get(KEY)).toEqual(Buffer.of(1));
+    store.renew!();
+    expect(store.get(KEY)).toEqual(Buffer.of(2));
+    await store.close();
+    expect(() => store.renew!()).toThrow(/closed/);
     cleanUp();
   });
 

@@ -4,6 +4,7 @@ import { LiveRoots, type NodeName, type Release } from "../../../../src/host/col
 import type { ObjectReference } from "../../../../src/host/references/reference.js";
 import { namespaceBytes } from "../../../../src/host/storage/keys.js";
 import type { Bytes } from "../../../../src/host/storage/store.js";
+import type { Call, End } from "./connections.js";
 
 /** The namespace whose objects are collected. */
 export const PRIVATE = "X";
@@ -12,6 +13,8 @@ export const PRIVATE = "X";
 export interface Stub {
   readonly reference: ObjectReference;
   readonly release: Release;
+  /** The connection that it came by; null for one that was made here. */
+  readonly end: End | null;
 }
 
 /** Whoever has stubs: an activation, or somebody outside of all objects. */
@@ -26,20 +29,35 @@ export interface Holder {
   isOver: boolean;
 }
 
+/** A call that waits for a connection. */
+export interface Outgoing {
+  readonly to: ObjectReference;
+  readonly call: Call;
+  readonly passed: { readonly reference: ObjectReference; readonly release: Release } | null;
+}
+
+/** One process, from when it is started to its end. */
 export class Process {
   readonly index: number;
   readonly roots: LiveRoots;
   readonly active = new Map<NodeName, Holder>();
+  readonly ends = new Set<End>();
+  readonly outgoing: Outgoing[] = [];
+  /** Until then no connection is made. */
+  slowUntil = 0;
+  /** It knows who is being collected, and does its work. */
+  isReady: boolean;
   isOver = false;
   /** Resolves when it has ended. */
   readonly over: Promise<void>;
   private readonly told: () => void;
 
-  constructor(index: number) {
+  constructor(index: number, isReady: boolean) {
     let told!: () => void;
     this.over = new Promise((resolve) => (told = resolve));
     this.told = told;
     this.index = index;
+    this.isReady = isReady;
     this.roots = new LiveRoots([namespaceBytes(PRIVATE)]);
   }
 
@@ -47,15 +65,6 @@ export class Process {
     this.isOver = true;
     this.told();
   }
-}
-
-/** A call on its way, and afterwards the news that it has arrived. */
-export interface Message {
-  readonly from: Process;
-  readonly to: ObjectReference;
-  readonly passed: ObjectReference | null;
-  readonly release: Release;
-  arrived: boolean;
 }
 
 export interface Socket {

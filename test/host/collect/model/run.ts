@@ -1,9 +1,14 @@
 // One run: objects, others and the collector do things in an order that a seed decides, power fails, processes end; what is reachable
 // is never collected, and in the end everything else is.
 
-import { Collector } from "../../../../src/host/collect/collector.js";
-import { type NodeName, nameOfNode, nodeNamed } from "../../../../src/host/collect/live-roots.js";
-import type { Participant } from "../../../../src/host/collect/participant.js";
+import { Collector, type Verdict } from "../../../../src/host/collect/collector.js";
+import {
+  LiveRoots,
+  type NodeName,
+  nameOfNode,
+  nodeNamed,
+} from "../../../../src/host/collect/live-roots.js";
+import { LocalParticipant, type Participant } from "../../../../src/host/collect/participant.js";
 import { DISPOSING, readCollecting } from "../../../../src/host/collect/records.js";
 import { FaultyStore } from "../../../../src/host/storage/faulty-store.js";
 import { namespaceBytes, privateKey } from "../../../../src/host/storage/keys.js";
@@ -15,9 +20,10 @@ import type { Counts, EventName } from "./counts.js";
 import type { Fault } from "./faults.js";
 import { CollectorStore } from "./stores.js";
 import { PRIVATE, type Process } from "./process.js";
-import { PROCESSES, World } from "./world.js";
+import { FRONT } from "./state.js";
+import { World } from "./world.js";
 
-const STEPS = 1500;
+const STEPS = 6000;
 const GRACE = 10;
 
 export interface Outcome {
@@ -31,15 +37,33 @@ class ModelCollector extends Collector {
     super(around);
     this.fault = fault;
   }
-  protected override async isUnreached(
+  private asked: readonly Participant[] = [];
+  /** Told when a process has begun in a round. */
+  newcomer = (): void => {};
+  protected override async judge(
     names: readonly NodeName[],
     members: ReadonlySet<NodeName>,
-  ): Promise<boolean> {
-    if (this.fault !== "no second look") return super.isUnreached(names, members);
-    const { participants } = this.around;
-    const unheld = await Promise.all(participants.map((one) => one.condemn(names)));
-    const untouched = await Promise.all(participants.map((one) => one.confirm()));
-    return ![...unheld, ...untouched].includes(false);
+    asked: readonly Participant[],
+    begun: number,
+  ): Promise<Verdict> {
+    this.asked = asked;
+    if (this.fault !== "no second look") return super.judge(names, members, asked, begun);
+    try {
+      const unheld = await Promise.all(asked.map((one) => one.condemn(names)));
+      const untouched = await Promise.all(asked.map((one) => one.confirm()));
+      return [...unheld, ...untouched].includes(false) ? "reached" : "unreached";
+    } catch {
+      return "unknown";
+    }
+  }
+  protected override isSame(begun: number): boolean {
+    const same = super.isSame(begun);
+    if (!same) this.newcomer();
+    if (this.fault === "newcomers that are gone") {
+      const now = this.around.participants();
+      return now.length === this.asked.length && this.asked.every((one) => now.includes(one));
+    }
+    return same || this.fault === "newcomers" || this.fault === "answers of the dead";
   }
 }
 
@@ -55,10 +79,14 @@ class Run {
   private idle = 0;
   private crashAt: EventName | null = null;
   private inRound = false;
+  private readonly participants = new WeakMap<Process, Participant>();
+  /** Whom the collector looked at last. */
+  private lookedAt: NodeName | null = null;
+  private hasChanged = false;
   /** Whether everybody is looked at often: then there are many rounds, and nothing depends on who is noted. */
   private readonly passes: boolean;
   /** Answers in this round. */
-  private unheld = 0;
+  private answers: boolean[] = [];
   private confirms = 0;
   private readonly hooks = new Map<NodeName, number>();
   private readonly interrupted = new Set<NodeName>();
@@ -80,13 +108,15 @@ class Run {
     for (let i = 0; i < STEPS && world.violations.length === 0; i++) {
       world.now += rng.below(4);
       world.slow--;
+      if (rng.chance(3)) world.restart();
+      if (rng.chance(4)) world.ready();
       const what = rng.below(100);
       if (this.crashAt !== null) await this.crash(this.crashAt);
       else if (what < 50) this.goOn();
-      else if (what < 57 && world.slow <= 0) world.disk.commit(1 + rng.below(3));
-      else if (what < 62) world.disk.flush(1 + rng.below(3));
-      else if (what < 63 && rng.chance(6)) await this.crash("crashes between steps");
-      else if (what < 64 && rng.chance(12)) this.kill();
+      else if (what < 57 && world.slow <= 0) world.disk.commit(1 + rng.below(8));
+      else if (what < 62) world.disk.flush(1 + rng.below(12));
+      else if (what < 63 && rng.chance(2)) await this.crash("crashes between steps");
+      else if (what < 64 && rng.chance(4)) this.kill();
       else if (what < 66 && this.passes) this.collector.processEnded();
       else {
         world.act();
@@ -150,18 +180,21 @@ class Run {
     this.isFresh = true;
     this.inRound = false;
     const { disk } = world;
+    const isPrivate = new LiveRoots([namespaceBytes(PRIVATE)]);
     const isCurrent = (): boolean => world.disk === disk;
     const store = new CollectorStore(disk, fault, {
       point: () => this.point(),
+      isFresh: () => this.rng.chance(15),
+      looks: (node) => (this.lookedAt = nameOfNode(node)),
       writes: (step) => {
         if (step === null || !isCurrent()) return;
-        const percent = { "crashes at candidates": 1, "crashes at dying": 8 }[step as string] ?? 25;
+        const percent = { "crashes at candidates": 1, "crashes at dying": 4 }[step as string] ?? 8;
         if (this.rng.chance(percent)) this.crashAt = step;
       },
       dying: (node, view) => isCurrent() && this.isDying(node, view),
       gone: (node, view) => isCurrent() && this.isGone(node, view),
     });
-    this.collector = new ModelCollector(fault, {
+    const collector = new ModelCollector(fault, {
       store,
       clock: {
         get now() {
@@ -170,16 +203,27 @@ class Run {
         after: () => () => {},
       },
       namespaces: [namespaceBytes(PRIVATE)],
-      participants: Array.from({ length: PROCESSES }, (_, index) => this.participant(index)),
+      participants: () => {
+        // Just before everybody is asked.
+        if (isCurrent() && this.lookedAt !== null) this.arrange(this.lookedAt);
+        return world.alive.map((process) => this.participant(process));
+      },
+      get begun() {
+        return world.begun;
+      },
       grace: GRACE,
-      isPrivate: (node) => world.processes[0]!.roots.isPrivate(node),
+      isPrivate: (node) => isPrivate.isPrivate(node),
       // It only saves rounds that would be lost.
-      isHeld: (name) => this.rng.chance(10) && world.processes[0]!.roots.isHeld(name),
-      placeOf: (name) => this.participant(world.processOf(nodeNamed(name)).index),
+      isHeld: (name) => this.rng.chance(10) && world.processes[FRONT]?.roots.isHeld(name) === true,
+      placeOf: (name) => {
+        const process = world.processOf(nodeNamed(name));
+        if (process === null) world.counts["hooks that waited for a process"]++;
+        return process && this.participant(process);
+      },
       hasHook,
       sweep: async () => {
         const { now } = world;
-        const expired = await world.savedStore(world.processes[0]!).deleteExpired(now);
+        const expired = await world.savedStore(isPrivate).deleteExpired(now);
         world.counts.expired += expired;
       },
       breathe: () => this.point(),
@@ -188,6 +232,11 @@ class Run {
           world.violations.push(`reported: ${what}: ${String(error)}`);
       },
     });
+    this.collector = collector;
+    collector.newcomer = () => {
+      world.counts["rounds lost to a newcomer"]++;
+      this.hasChanged = true;
+    };
   }
 
   /** It waits until the run goes on with it. */
@@ -200,8 +249,10 @@ class Run {
   }
 
   private goOn(): void {
-    if (this.points.length > 0) this.points.splice(this.rng.below(this.points.length), 1)[0]!();
-    else if (!this.stepping) void this.step(this.collector);
+    if (this.points.length === 0 && !this.stepping) void this.step(this.collector);
+    // Of several that go on by themselves, some.
+    for (let count = 1 + this.rng.below(3); count > 0 && this.points.length > 0; count--)
+      this.points.splice(this.rng.below(this.points.length), 1)[0]!();
   }
 
   private async step(collector: ModelCollector): Promise<void> {
@@ -219,59 +270,93 @@ class Run {
   }
 
   /** One process, as the collector reaches it: each question takes its time, and is lost with the process. */
-  private participant(index: number): Participant {
+  private participant(process: Process): Participant {
+    let known = this.participants.get(process);
+    if (known === undefined) {
+      known = this.makeParticipant(process);
+      this.participants.set(process, known);
+    }
+    return known;
+  }
+
+  private makeParticipant(process: Process): Participant {
     const { world, fault, rng } = this;
     const { disk } = world;
-    const ask = async <T>(answer: (process: Process) => T | Promise<T>): Promise<T> => {
-      while (rng.chance(70)) await this.point();
+    const local = new LocalParticipant(
+      process.roots,
+      {
+        // Nobody can have reached whatever may be active.
+        breakCollected: () => {},
+        runDispose: (node) => world.runHook(node, (of) => this.gone.has(of)),
+      },
+      () => world.arrived(process),
+    );
+    const isLost = (): boolean => world.disk !== disk;
+    const ask = async <T>(answer: (one: Participant) => Promise<T>): Promise<T> => {
+      while (rng.chance(50)) await this.point();
+      while (!isLost() && !process.isReady && !process.isOver) await this.point();
       // The collector of before the power failed asks nobody any more.
-      if (world.disk !== disk) await new Promise(() => {});
-      const process = world.processes[index]!;
-      if (rng.chance(20)) await this.point();
-      const found = await Promise.race([process.over, answer(process)]);
+      if (isLost()) await new Promise(() => {});
+      if (rng.chance(10)) await this.point();
+      const found = process.isOver ? undefined : await Promise.race([process.over, answer(local)]);
       if (process.isOver) throw new RpcError("disconnected", "connection-lost", "it has ended");
-      if (rng.chance(30)) await this.point();
-      if (world.disk !== disk) await new Promise(() => {});
+      if (rng.chance(20)) await this.point();
+      if (isLost()) await new Promise(() => {});
       return found as T;
     };
+    const unanswered = (): boolean => {
+      world.counts["rounds without an answer"]++;
+      if (fault === "answers of the dead") return true;
+      throw new RpcError("disconnected", "connection-lost", "it has ended");
+    };
+    const isAsked =
+      (fault !== "a process is not asked" || process.index === 0) &&
+      (fault !== "the front is not asked" || process.index !== FRONT);
     return {
       takeDropped: () =>
-        ask(({ roots }) => (fault === "candidates in memory" ? [] : roots.takeDropped())),
+        ask((one) => (fault === "candidates in memory" ? Promise.resolve([]) : one.takeDropped())),
+      held: () => ask((one) => one.held()),
       condemn: async (members) => {
         if (!this.inRound) {
           world.counts.rounds++;
-          this.unheld = 0;
+          this.answers = [];
           this.confirms = 0;
+          this.hasChanged = false;
           world.condemned = new Set(members);
         }
         this.inRound = true;
-        const isAsked = fault !== "a process is not asked" || index === 0;
-        const unheld = await ask(({ roots }) => roots.condemn(isAsked ? members : []));
-        if (unheld) this.unheld++;
-        else world.counts["rounds lost to a holder"]++;
+        const unheld = await ask((one) => one.condemn(isAsked ? members : [])).catch(unanswered);
+        this.answers.push(unheld);
+        if (!unheld) world.counts["rounds lost to a holder"]++;
         return unheld;
       },
       confirm: async () => {
         this.confirms++;
-        const untouched = await ask(({ roots }) => roots.confirm());
+        const untouched = await ask((one) => one.confirm()).catch(unanswered);
         if (!untouched) world.counts["rounds lost to a touch"]++;
         return untouched || fault === "no barrier";
       },
       endRound: () => {
-        if (this.inRound && this.unheld === PROCESSES && this.confirms === 0)
+        const areUnheld = this.answers.length > 0 && !this.answers.includes(false);
+        if (this.inRound && areUnheld && this.confirms === 0 && !this.hasChanged)
           world.counts["rounds lost to the second look"]++;
         this.inRound = false;
         world.condemned = new Set();
-        return ask(({ roots }) => roots.endRound());
+        return ask((one) => one.endRound());
       },
-      doom: (members) => ask(({ roots }) => roots.doom(members)),
-      forget: (members) => ask(({ roots }) => roots.forget(members)),
+      doom: (members) => ask((one) => one.doom(members)),
+      forget: (members) => ask((one) => one.forget(members)),
       dispose: async (name) => {
         world.counts.hooks++;
         const runs = (this.hooks.get(name) ?? 0) + 1;
         this.hooks.set(name, runs);
         if (runs > 1) world.violations.push("a hook was run twice");
-        await ask(() => world.runHook(nodeNamed(name), (of) => this.gone.has(of)));
+        try {
+          await ask((one) => one.dispose(name));
+        } catch (thrown) {
+          world.counts["hooks lost with their process"]++;
+          throw thrown;
+        }
       },
     };
   }
@@ -297,15 +382,23 @@ class Run {
 
   // -- Ends ----------------------------------------------------------------------------------------------------------
 
-  private kill(): void {
-    const { world } = this;
-    const next = world.kill();
-    // It reads who is being collected when it starts.
-    const collecting = [
-      ...world.view.range({ from: Uint8Array.of(5, 2), to: Uint8Array.of(5, 3) }),
-    ];
-    next.roots.doom(collecting.map(({ key }) => nameOfNode(key.slice(2))));
+  private kill(which?: Process): void {
+    this.world.kill(which);
     if (this.fault !== "ended processes") this.collector.processEnded();
+  }
+
+  /** Whoever holds whom the collector looks at does something about it. */
+  private arrange(name: NodeName): void {
+    const { world } = this;
+    if (this.rng.chance(10)) {
+      // It is stored where nobody is asked.
+      const process = world.hide(name);
+      if (process !== null) this.kill(process);
+    } else if (!this.inRound && this.rng.chance(60)) {
+      world.condemned = new Set([name]);
+      world.rescue();
+      world.condemned = new Set();
+    }
   }
 
   private async crash(at: EventName): Promise<void> {

@@ -1,6 +1,7 @@
 // The store as the objects and the collector of a run have it: some writes are left out by planted faults, those of the collector are
-// looked at when they are made, and each of its reads takes a time that the run decides.
+// looked at when they are made, and each of its reads takes a time that the run decides, and may give what there was a while ago.
 
+import { MemoryStore } from "../../../../src/host/storage/memory-store.js";
 import type { FaultyStore } from "../../../../src/host/storage/faulty-store.js";
 import {
   type Bytes,
@@ -23,6 +24,7 @@ const HOLDERS = 3;
 const COLLECTION = 5;
 const [CANDIDATE, COLLECTING] = [1, 2];
 const KIND_ALARM = 2;
+const ALL = { from: new Uint8Array(), to: Uint8Array.of(0xff) };
 
 const isOf = (key: Bytes, table: number, part: number): boolean =>
   key[0] === table && key[1] === part;
@@ -47,6 +49,10 @@ export function withoutFaulty(writes: readonly Write[], fault: Fault | null): re
 export interface CollectorWatch {
   /** The collector waits here until the run goes on with it. */
   point(): Promise<void>;
+  /** Whether a read is to see what other processes have committed since the last one. */
+  isFresh(): boolean;
+  /** It looks who holds an object. */
+  looks(node: Bytes): void;
   /** It hands a write over. */
   writes(step: EventName | null): void;
   /** In the transaction: it becomes one that is being collected. */
@@ -60,22 +66,31 @@ export class CollectorStore implements Store {
   private readonly fault: Fault | null;
   private readonly watch: CollectorWatch;
 
+  /** What readers in this process see; null: what there is. */
+  private seen: MemoryStore | null = null;
+
   constructor(disk: FaultyStore, fault: Fault | null, watch: CollectorWatch) {
     this.disk = disk;
     this.fault = fault;
     this.watch = watch;
   }
 
+  /** Reads from now on see what others have written. */
+  renew(): void {
+    if (this.fault !== "a stale second look") this.seen = null;
+  }
+
   async get(key: Bytes): Promise<Bytes | undefined> {
     await this.watch.point();
-    if (this.fault === "alarms" && key[0] === OBJECTS && kindOf(key) === KIND_ALARM)
-      return undefined;
-    return this.disk.get(key);
+    const isAlarm = key[0] === OBJECTS && kindOf(key) === KIND_ALARM;
+    if (isAlarm) this.watch.looks(key.slice(1, 2 + key[1]! + 32));
+    if (this.fault === "alarms" && isAlarm) return undefined;
+    return this.reader.get(key);
   }
 
   async range(range: Range): Promise<readonly Entry[]> {
     await this.watch.point();
-    const found = await this.disk.range(range);
+    const found = this.reader.range(range);
     if (this.fault !== "saved references" || range.from[0] !== HOLDERS) return found;
     return found.filter(({ key }) => readHolderKey(key).holder[0] !== 0);
   }
@@ -91,7 +106,17 @@ export class CollectorStore implements Store {
       );
     if (fault === "edges stay")
       wanted = only(wanted, ({ key, value }) => key[0] !== HOLDERS || value !== null);
-    return this.disk.write(this.watched(wanted));
+    const commit = this.disk.write(this.watched(wanted));
+    // What this process has written it sees.
+    void commit.committed.then(() => (this.seen = null));
+    return commit;
+  }
+
+  private get reader(): MemoryStore {
+    if (this.seen !== null && !this.watch.isFresh()) return this.seen;
+    this.seen = new MemoryStore();
+    this.seen.write(this.disk.range(ALL) as readonly Entry[]);
+    return this.seen;
   }
 
   close(): Promise<void> {
