@@ -20,15 +20,15 @@ import {
 export const ERROR_DETAIL = 0xb7086d75de45c5b7n;
 
 /** An error outlives the call, so nothing in it can be lent or given. */
-const NO_SINK: ReferenceSink = { reference: () => undefined };
-const NO_SOURCE: ReferenceSource = {
+export const NO_SINK: ReferenceSink = { reference: () => undefined };
+export const NO_SOURCE: ReferenceSource = {
   revive() {
     throw new RpcError("failed", "invalid-payload", "an error holds no references");
   },
 };
 
 /** The budget of one error. Its nesting is small, since what it is nested in is nobody's business. */
-function budget({ errorBytes }: Limits): ValueLimits {
+export function budget({ errorBytes }: Limits): ValueLimits {
   return { depth: 32, nodes: errorBytes, bytes: errorBytes };
 }
 
@@ -57,40 +57,22 @@ export function errorDetail(
 ): ErrorDetail | undefined {
   try {
     if (typeof thrown !== "object" || thrown === null) return undefined;
-    if (types.errorName(Object.getPrototypeOf(thrown) as object | null) === "") return undefined;
-    return { id: ERROR_DETAIL, data: errorBytes(thrown, types, limits) };
+    const prototype = Object.getPrototypeOf(thrown) as object | null;
+    if (types.errorName(prototype) === "") return undefined;
+    const options = { root: "error", types, limits: budget(limits) };
+    const data =
+      encoded(thrown, options) ??
+      encodeValue(whatFits(thrown, prototype, options), NO_SINK, options);
+    return { id: ERROR_DETAIL, data };
   } catch {
     // A getter of its class, perhaps, or a message that is too long: the failure goes without it.
     return undefined;
   }
 }
 
-/**
- * An error of any class as a value, as {@link errorDetail} has those of registered classes.
- *
- * @throws RpcError, or what its getters throw, when not even its message fits.
- */
-export function errorBytes(thrown: object, types: ValueTypes, limits: Limits): Uint8Array {
-  const options = { root: "error", types, limits: budget(limits) };
-  const prototype = Object.getPrototypeOf(thrown) as object | null;
-  return (
-    encoded(thrown, options) ?? encodeValue(whatFits(thrown, prototype, options), NO_SINK, options)
-  );
-}
-
-/** The same the other way; undefined for what is malformed, or no error. */
-export function errorFrom(data: Uint8Array, types: ValueTypes, limits: Limits): Error | undefined {
-  try {
-    const made = decodeValue(data, NO_SOURCE, budget(limits), { types });
-    return made instanceof Error ? made : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 type Options = { root: string; types: ValueTypes; limits: ValueLimits };
 
-function encoded(value: unknown, options: Options): Uint8Array | null {
+export function encoded(value: unknown, options: Options): Uint8Array | null {
   try {
     return encodeValue(value, NO_SINK, options);
   } catch {
@@ -99,7 +81,7 @@ function encoded(value: unknown, options: Options): Uint8Array | null {
 }
 
 /** A copy with those properties that can be sent and fit together. */
-function whatFits(error: object, prototype: object | null, options: Options): object {
+export function whatFits(error: object, prototype: object | null, options: Options): object {
   const copy = Object.create(prototype) as object;
   const from = error as Record<string, unknown>;
   put(copy, "message", String(from["message"]));
@@ -137,9 +119,14 @@ export function shownError(error: RpcError, { types, limits }: Terms, site: Erro
   const facts = site === null ? error : error.calledAt(site);
   const detail = error.details.find(({ id }) => id === ERROR_DETAIL);
   if (detail === undefined) return facts;
-  // What is malformed is not told of: the failure of the call is.
-  const made = errorFrom(detail.data, types, limits);
-  if (made === undefined) return facts;
+  let made: unknown;
+  try {
+    made = decodeValue(detail.data, NO_SOURCE, budget(limits), { types });
+  } catch {
+    // What is malformed is not told of: the failure of the call is.
+    return facts;
+  }
+  if (!(made instanceof Error)) return facts;
   if (types.errorName(Object.getPrototypeOf(made) as object) === "") return facts;
   return standsFor(site === null ? made : withStackOf(made, site), facts);
 }

@@ -9,9 +9,6 @@ import {
   type ErrorRedactor,
   RpcError,
 } from "../../base/errors.js";
-import { DEFAULT_LIMITS } from "../../base/limits.js";
-import { errorBytes, errorFrom } from "../../cap/dynamic/errors.js";
-import { NO_TYPES } from "../../cap/dynamic/values/types.js";
 import { processScheduler } from "../../cap/scheduler.js";
 import type { Identities } from "../../hook/identities.js";
 import type { LiveRoots } from "../collect/live-roots.js";
@@ -19,6 +16,7 @@ import { hostIdentities } from "../references/identity.js";
 import { heardFrom, saidOf } from "../gates/far.js";
 import type { Frame } from "../gates/input-gate.js";
 import type { Waits } from "../gates/waits.js";
+import { errorBytes, errorFrom } from "./thrown.js";
 
 /** The id of the detail of an Exception that holds the code, as text. */
 const CODE_DETAIL = 0xa5d1c07e3b964f28n;
@@ -43,7 +41,7 @@ const tellAll: ErrorRedactor = ({ code, cause, details }) => ({
 function thrownDetail(cause: unknown): ErrorDetail[] {
   try {
     if (!(cause instanceof Error) || RpcError.is(cause)) return [];
-    return [{ id: THROWN_DETAIL, data: errorBytes(cause, NO_TYPES, DEFAULT_LIMITS) }];
+    return [{ id: THROWN_DETAIL, data: errorBytes(cause) }];
   } catch {
     // A getter of its class, perhaps: what is known beside it goes.
     return [];
@@ -58,7 +56,7 @@ function asTold(error: RpcError): RpcError {
   const code = decoder.decode(told.data);
   if (!(ERROR_CODES as readonly string[]).includes(code)) return error;
   const thrown = details.find(({ id }) => id === THROWN_DETAIL);
-  const cause = thrown && errorFrom(thrown.data, NO_TYPES, DEFAULT_LIMITS);
+  const cause = thrown && errorFrom(thrown.data);
   return new RpcError(type, code as ErrorCode, message, {
     ...(cause === undefined ? {} : { cause }),
     details: details.filter((detail) => detail !== told && detail !== thrown),
