@@ -56,6 +56,7 @@ const view = new ContentView();
 function byView(content: Content): unknown {
   return attempt(() => {
     view.open(content);
+    let entered = false;
     return [
       view.u8(0),
       view.u16(4),
@@ -77,9 +78,11 @@ function byView(content: Content): unknown {
       attempt(() => view.capability(3)),
       attempt(() => {
         view.enter(4);
+        entered = true;
         return [view.u32(0), view.isNull(0), view.capability(1)];
       }),
       attempt(() => {
+        if (!entered) return "fails";
         view.enter(2);
         return [view.u32(0), view.isNull(0)];
       }),
@@ -107,8 +110,11 @@ function byReader(content: Content): unknown {
         const below = root.struct(4);
         return [below.u32(0), below.isNull(0), below.capability(1)];
       }),
-      // There is none, neither in what was read last nor where it was.
-      [0, true],
+      // There is none, neither in what was read last nor where it was, unless damage makes one.
+      attempt(() => {
+        const none = root.struct(4).struct(2);
+        return [none.u32(0), none.isNull(0)];
+      }),
     ];
   });
 }
