@@ -45,28 +45,41 @@ function partOfShared(most: number): Uint8Array {
 /** Buffers that were given back, for all sockets of the process; the latest last. */
 const spare: ArrayBufferLike[] = [];
 
-const floor = FLOOR_HELPS ? /* @__PURE__ */ new HeapFloor(heapSize) : null;
+function allocateRaw(bytes: number, made: HeapFloor | null): Uint8Array {
+  if (bytes < RAW_BYTES) return PLAIN_MEMORY.allocate(bytes);
+  const size = bytes + ROOM_BYTES;
+  for (let i = spare.length - 1; i >= 0; i--) {
+    const buffer = spare[i]!;
+    if (buffer.byteLength < size || buffer.byteLength > size * 2) continue;
+    spare.splice(i, 1);
+    return new Uint8Array(buffer, 0, size);
+  }
+  made?.allocated(size);
+  return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+}
+
+function recycleRaw(buffer: ArrayBufferLike): void {
+  // Plain memory, and what was transferred to another thread, would only take the place of what serves.
+  if (buffer.byteLength < RAW_BYTES || buffer.byteLength > MOST_SPARE_BYTES) return;
+  spare.push(buffer);
+  if (spare.length > MOST_SPARE) spare.shift();
+}
 
 /** Memory that the engine does not zero, or that served before. */
 export const RAW_MEMORY: FrameMemory = {
-  allocate(bytes) {
-    if (bytes < RAW_BYTES) return PLAIN_MEMORY.allocate(bytes);
-    const size = bytes + ROOM_BYTES;
-    for (let i = spare.length - 1; i >= 0; i--) {
-      const buffer = spare[i]!;
-      if (buffer.byteLength < size || buffer.byteLength > size * 2) continue;
-      spare.splice(i, 1);
-      return new Uint8Array(buffer, 0, size);
-    }
-    floor?.allocated(size);
-    return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
-  },
-  recycle(buffer) {
-    // Plain memory, and what was transferred to another thread, would only take the place of what serves.
-    if (buffer.byteLength < RAW_BYTES || buffer.byteLength > MOST_SPARE_BYTES) return;
-    spare.push(buffer);
-    if (spare.length > MOST_SPARE) spare.shift();
-  },
+  allocate: (bytes) => allocateRaw(bytes, null),
+  recycle: recycleRaw,
+};
+
+const floor = FLOOR_HELPS ? /* @__PURE__ */ new HeapFloor(heapSize) : null;
+
+/**
+ * The same, where more of it may be garbage for a while, so that a small heap need not be marked for it: 30 MB more, measured. Not for
+ * streams of bytes, whose receivers can give the memory back at once, and are to stay small.
+ */
+export const ROOMY_MEMORY: FrameMemory = {
+  allocate: (bytes) => allocateRaw(bytes, floor),
+  recycle: recycleRaw,
 };
 
 /** Who handles what a socket reads. */

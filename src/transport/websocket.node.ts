@@ -11,7 +11,13 @@ import type { Batch } from "../wire/outbox.js";
 import { BaseTransport } from "./base-transport.js";
 import { Heartbeat, type HeartbeatOwner } from "./heartbeat.js";
 import { Framing } from "./inlet.js";
-import { movedSocket, RAW_MEMORY, type ReadTarget, sharedBuffer } from "./read-into.node.js";
+import {
+  movedSocket,
+  RAW_MEMORY,
+  ROOMY_MEMORY,
+  type ReadTarget,
+  sharedBuffer,
+} from "./read-into.node.js";
 import {
   connectionLost,
   peerUnresponsive,
@@ -81,7 +87,12 @@ export class NodeWebSocketTransport
       );
     // Only a client's has a URL, and only clients mask.
     this.masks = (ws as { url?: string }).url !== undefined;
-    this.receiver = new WebSocketReceiver(this, RAW_MEMORY, !this.masks, maxPayload(this.settings));
+    this.receiver = new WebSocketReceiver(
+      this,
+      ROOMY_MEMORY,
+      !this.masks,
+      maxPayload(this.settings),
+    );
     // What goes wrong is told by the stream; an error that nobody hears would end the process.
     ws.on("error", () => {});
     stream.pause();

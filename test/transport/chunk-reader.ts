@@ -2,13 +2,13 @@
 // when it begins to and when it has. `without` what a transport does about that.
 
 import { PLAIN_MEMORY } from "../../src/wire/frame-memory.js";
-import { RAW_MEMORY } from "../../src/transport/read-into.node.js";
+import { ROOMY_MEMORY } from "../../src/transport/read-into.node.js";
 import { heapSize } from "../../src/transport/heap-floor.node.js";
 
 const MIB = 1024 * 1024;
 const CHUNK = 64 * 1024;
 
-const memory = process.argv[2] === "without" ? PLAIN_MEMORY : RAW_MEMORY;
+const memory = process.argv[2] === "without" ? PLAIN_MEMORY : ROOMY_MEMORY;
 const heap = new Array<number>(Math.max(0, 9 * MIB - heapSize().old) / 8).fill(0.5);
 
 async function read(mebibytes: number): Promise<void> {
