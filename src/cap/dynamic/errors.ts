@@ -20,7 +20,7 @@ import {
 export const ERROR_DETAIL = 0xb7086d75de45c5b7n;
 
 /** An error outlives the call, so nothing in it can be lent or given. */
-export const NO_SINK: ReferenceSink = { reference: () => undefined };
+const NO_SINK: ReferenceSink = { reference: () => undefined };
 export const NO_SOURCE: ReferenceSource = {
   revive() {
     throw new RpcError("failed", "invalid-payload", "an error holds no references");
@@ -60,10 +60,7 @@ export function errorDetail(
     const prototype = Object.getPrototypeOf(thrown) as object | null;
     if (types.errorName(prototype) === "") return undefined;
     const options = { root: "error", types, limits: budget(limits) };
-    const data =
-      encoded(thrown, options) ??
-      encodeValue(whatFits(thrown, prototype, options), NO_SINK, options);
-    return { id: ERROR_DETAIL, data };
+    return { id: ERROR_DETAIL, data: errorBytes(thrown, prototype, options) };
   } catch {
     // A getter of its class, perhaps, or a message that is too long: the failure goes without it.
     return undefined;
@@ -72,16 +69,21 @@ export function errorDetail(
 
 type Options = { root: string; types: ValueTypes; limits: ValueLimits };
 
-export function encoded(value: unknown, options: Options): Uint8Array | null {
+/**
+ * An error as a value, or what of it can be sent and fits.
+ *
+ * @throws RpcError, or what its getters throw, when not even its message fits.
+ */
+export function errorBytes(error: object, prototype: object | null, options: Options): Uint8Array {
   try {
-    return encodeValue(value, NO_SINK, options);
+    return encodeValue(error, NO_SINK, options);
   } catch {
-    return null;
+    return encodeValue(whatFits(error, prototype, options), NO_SINK, options);
   }
 }
 
 /** A copy with those properties that can be sent and fit together. */
-export function whatFits(error: object, prototype: object | null, options: Options): object {
+function whatFits(error: object, prototype: object | null, options: Options): object {
   const copy = Object.create(prototype) as object;
   const from = error as Record<string, unknown>;
   put(copy, "message", String(from["message"]));

@@ -2,8 +2,8 @@
 // State: none. Must not know: sessions.
 
 import { DEFAULT_LIMITS } from "../../base/limits.js";
-import { budget, encoded, NO_SINK, NO_SOURCE, whatFits } from "../../cap/dynamic/errors.js";
-import { decodeValue, encodeValue } from "../../cap/dynamic/values/index.js";
+import { budget, errorBytes, NO_SOURCE } from "../../cap/dynamic/errors.js";
+import { decodeValue } from "../../cap/dynamic/values/index.js";
 import { NO_TYPES } from "../../cap/dynamic/values/types.js";
 
 const OPTIONS = { root: "error", types: NO_TYPES, limits: budget(DEFAULT_LIMITS) };
@@ -13,11 +13,8 @@ const OPTIONS = { root: "error", types: NO_TYPES, limits: budget(DEFAULT_LIMITS)
  *
  * @throws RpcError, or what its getters throw, when not even its message fits.
  */
-export function errorBytes(error: Error): Uint8Array {
-  const prototype = Object.getPrototypeOf(error) as object | null;
-  return (
-    encoded(error, OPTIONS) ?? encodeValue(whatFits(error, prototype, OPTIONS), NO_SINK, OPTIONS)
-  );
+export function thrownBytes(error: Error): Uint8Array {
+  return errorBytes(error, Object.getPrototypeOf(error) as object | null, OPTIONS);
 }
 
 /** The same the other way; undefined for what is malformed, or no error. */

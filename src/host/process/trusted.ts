@@ -16,7 +16,7 @@ import { hostIdentities } from "../references/identity.js";
 import { heardFrom, saidOf } from "../gates/far.js";
 import type { Frame } from "../gates/input-gate.js";
 import type { Waits } from "../gates/waits.js";
-import { errorBytes, errorFrom } from "./thrown.js";
+import { thrownBytes, errorFrom } from "./thrown.js";
 
 /** The id of the detail of an Exception that holds the code, as text. */
 const CODE_DETAIL = 0xa5d1c07e3b964f28n;
@@ -41,7 +41,7 @@ const tellAll: ErrorRedactor = ({ code, cause, details }) => ({
 function thrownDetail(cause: unknown): ErrorDetail[] {
   try {
     if (!(cause instanceof Error) || RpcError.is(cause)) return [];
-    return [{ id: THROWN_DETAIL, data: errorBytes(cause) }];
+    return [{ id: THROWN_DETAIL, data: thrownBytes(cause) }];
   } catch {
     // A getter of its class, perhaps: what is known beside it goes.
     return [];
