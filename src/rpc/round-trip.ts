@@ -6,6 +6,11 @@
 const MEMORY_MS = 10_000;
 /** So often it may have no answer yet when the others do, before that alone says that it is far away. */
 const MOST_MISSES = 3;
+/**
+ * Milliseconds. Shorter round trips are of one machine, and there it is no distance that keeps a sender waiting, but that
+ * processes fall asleep and wake up: with a window of 30 microseconds the two sides of a stream wait for each other by turns.
+ */
+const LEAST_MS = 0.1;
 /** Up to so many times the shortest is the same again. */
 const SAME = 1 + 1 / 32;
 
@@ -30,6 +35,7 @@ export class RoundTrip {
 
   /** @param alone the call had the path for itself. @param drained it was sent while all let the queue drain. */
   saw(trip: number, now: number, alone: boolean, drained: boolean): void {
+    trip = Math.max(LEAST_MS, trip);
     this.seen = true;
     if (alone && this.isUnsure(now)) this.shortest = trip;
     else if (trip < this.shortest) this.shortest = trip;

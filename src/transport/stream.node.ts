@@ -64,6 +64,14 @@ export class StreamTransport extends BaseTransport {
     return true;
   }
 
+  /**
+   * Whether the system holds few bytes between the two sides: a pipe 64 KiB, a Unix socket some 200, three large chunks; TCP
+   * megabytes.
+   */
+  get shallow(): boolean {
+    return !(this.output instanceof Socket) || this.output.remoteAddress === undefined;
+  }
+
   protected open(): void {
     this.openInput();
     this.input.on("end", this.onEnd);

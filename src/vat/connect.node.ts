@@ -6,6 +6,7 @@ import {
   connectSocket,
   type NodeWebSocketOptions,
 } from "../transport/connect.node.js";
+import { StreamTransport } from "../transport/stream.node.js";
 import { type ChildOptions, spawnTransport, stdioTransport } from "../transport/stdio.node.js";
 import type { HttpRequestOptions } from "../transport/http-request.js";
 import type { Transport, TransportOptions } from "../transport/transport.js";
@@ -14,7 +15,7 @@ import { type Address, formatAddress, parseAddress } from "./address.js";
 import { openBatch } from "./batch.js";
 import { requireHost } from "./connect.js";
 import { Session, type SessionOptions, sessionSettings } from "./session.js";
-import { nodeTurnEnd } from "./turn.node.js";
+import { nodeTurnEnd, promptTurnEnd } from "./turn.node.js";
 
 export interface NodeConnectOptions
   extends SessionOptions, NodeWebSocketOptions, HttpRequestOptions {}
@@ -77,5 +78,6 @@ export function serveStdio(options: SessionOptions & TransportOptions = {}): Ses
 
 /** A session that ends its turns as Node does. */
 export function nodeSession(transport: Transport, options: SessionOptions): Session {
-  return new Session(transport, { turnEnd: nodeTurnEnd, ...options });
+  const shallow = transport instanceof StreamTransport && transport.shallow;
+  return new Session(transport, { turnEnd: shallow ? promptTurnEnd : nodeTurnEnd, ...options });
 }

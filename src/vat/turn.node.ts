@@ -1,4 +1,4 @@
-// Role: the end of a turn in Node. State: none. Must not know: who writes.
+// Role: the ends of a turn in Node. State: none. Must not know: who writes.
 
 import type { TurnEnd } from "./turn.js";
 
@@ -31,6 +31,12 @@ export const nodeTurnEnd: TurnEnd = (run) => {
       soon = true;
     }
   };
+};
+
+/** The same where nothing can wait: a peer whose carrier holds little runs dry while it waits for an acknowledgement. */
+export const promptTurnEnd: TurnEnd = (run) => {
+  const ask = nodeTurnEnd(run);
+  return () => ask(false);
 };
 
 const SETTLED: Promise<void> = /* @__PURE__ */ Promise.resolve();

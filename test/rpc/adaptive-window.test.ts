@@ -107,6 +107,19 @@ describe("C-FLO-05: the adaptive window", () => {
     });
   }
 
+  it("C-FLO-05: fits what a tenth of a millisecond carries on a path within one machine, which is shorter", () => {
+    const path = new Path(5_000_000, 0.02);
+    path.saturate(50, 65536);
+    const carries = 0.1 * path.rate;
+    const sizes: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      path.saturate(0.1, 65536);
+      sizes.push(path.window.bytes / carries);
+    }
+    expect(Math.min(...sizes)).toBeGreaterThan(0.8);
+    expect(Math.max(...sizes)).toBeLessThan(2.7);
+  });
+
   it("C-FLO-05: stays there for minutes: its own queue does not lengthen the round trip it measures", () => {
     const path = new Path(2000, 100);
     path.saturate(180_000);

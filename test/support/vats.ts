@@ -3,6 +3,7 @@
 import type { RpcError } from "../../src/base/errors.js";
 import { processScheduler } from "../../src/cap/scheduler.js";
 import type { Hook } from "../../src/hook/hook.js";
+import type { Results } from "../../src/hook/results.js";
 import type { Session } from "../../src/vat/session.js";
 import type { Transport } from "../../src/transport/transport.js";
 import type { Batch } from "../../src/wire/outbox.js";
@@ -10,7 +11,11 @@ import { type Method, Recorder, request, valueOf } from "./objects.js";
 
 /** Calls and waits for the number that comes back. The results' capabilities are let go. */
 export function ask(hook: Hook, method: number, value: number, ...caps: Hook[]): Promise<number> {
-  const results = hook.call(request(method, value, ...caps));
+  return answerTo(hook.call(request(method, value, ...caps)));
+}
+
+/** The number in what a call brings. */
+export function answerTo(results: Results): Promise<number> {
   return new Promise((resolve, reject) => {
     results.observe({
       immediate: false,

@@ -1,17 +1,23 @@
 // Sessions on memory transports and sockets: one write a turn, the end in all its forms, pressure both ways, silence.
 
+import fs from "node:fs";
 import net from "node:net";
+import os from "node:os";
+import path from "node:path";
 import { once } from "node:events";
 import { PassThrough, Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RpcError } from "../../src/base/errors.js";
 import { limitsWith } from "../../src/base/limits.js";
-import type { Hook } from "../../src/hook/hook.js";
+import { bytesParams } from "../../src/cap/stream/protocol.js";
+import { CallRequest, type Hook } from "../../src/hook/hook.js";
 import type { LocalCall } from "../../src/hook/local.js";
+import { Payload } from "../../src/hook/payload.js";
 import { memoryPair } from "../../src/transport/memory.js";
 import { socketTransport } from "../../src/transport/socket.node.js";
 import { StreamTransport } from "../../src/transport/stream.node.js";
 import type { TransportOptions } from "../../src/transport/transport.js";
+import { nodeSession } from "../../src/vat/connect.node.js";
 import { Session, type SessionOptions } from "../../src/vat/session.js";
 import { nodeTurnEnd } from "../../src/vat/turn.node.js";
 import { microtaskTurnEnd, type TurnEnd } from "../../src/vat/turn.js";
@@ -21,7 +27,7 @@ import { Batch } from "../../src/wire/outbox.js";
 import { Listener, turn } from "../support/messages.js";
 import { payload } from "../support/objects.js";
 import { expectNoResidue, resources } from "../support/residue.js";
-import { ask, closeAll, failure, object, watchWrites } from "../support/vats.js";
+import { answerTo, ask, closeAll, failure, object, watchWrites } from "../support/vats.js";
 
 /** A peer's side that notes the kinds of messages and answers none. */
 class Deaf extends Listener {
@@ -70,11 +76,15 @@ describe("session", () => {
     return { client, server, recorder, near, far };
   }
 
-  async function sockets(options: SessionOptions & TransportOptions = {}) {
+  async function sockets(
+    options: SessionOptions & TransportOptions = {},
+    where: net.ListenOptions = { port: 0, host: "127.0.0.1" },
+  ) {
     const listener = net.createServer({ pauseOnConnect: true });
-    listener.listen(0, "127.0.0.1");
+    listener.listen(where);
     await once(listener, "listening");
-    const near = net.connect((listener.address() as net.AddressInfo).port, "127.0.0.1");
+    const at = listener.address() as string | net.AddressInfo;
+    const near = typeof at === "string" ? net.connect(at) : net.connect(at.port, at.address);
     const [far] = (await once(listener, "connection")) as [net.Socket];
     await (near.connecting ? once(near, "connect") : undefined);
     listener.close();
@@ -276,6 +286,45 @@ describe("session", () => {
     held.splice(0).forEach((run) => run());
     await Promise.all(streamed);
     remote.release();
+  });
+
+  it("C-FRM-17: on a Unix socket, which holds three large chunks, each is acknowledged in its turn", async () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "capstan-"));
+    const { near, far } = await sockets({}, { path: path.join(folder, "s") });
+    expect([near.shallow, far.shallow]).toEqual([true, true]);
+    const { hook } = object({
+      2(call) {
+        call.streaming();
+        call.returns();
+      },
+    });
+    const client = session(near, {});
+    const server = nodeSession(far, { bootstrap: hook });
+    sessions.push(server);
+    hook.release();
+    const remote = client.bootstrap();
+    await ask(remote, 0, 1);
+    const acknowledged = watchWrites(far);
+    using _clock = vi.spyOn(performance, "now").mockReturnValue(1000);
+    const chunks = Array.from({ length: 8 }, () => {
+      const large = new Payload(bytesParams(new Uint8Array(64 * 1024), false));
+      return answerTo(remote.call(new CallRequest(0, 0x7e57, 2, large)));
+    });
+    await Promise.all(chunks);
+    expect(acknowledged).toEqual(chunks.map(() => 1));
+    remote.release();
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  it("knows carriers that hold little: pipes and Unix sockets, not TCP", async () => {
+    const { near, far } = await sockets();
+    expect([near.shallow, far.shallow]).toEqual([false, false]);
+    const pipes = new StreamTransport("pipes", new PassThrough(), new PassThrough());
+    expect(pipes.shallow).toBe(true);
+    for (const transport of [near, far, pipes]) {
+      transport.start(new Listener());
+      transport.close();
+    }
   });
 
   it("C-DIS-07: close with calls under way fails them and tells the peer", async () => {
