@@ -19,7 +19,7 @@ import { specialize } from "./specialize.js";
  * Bytes, gzipped. `goal` is what the bundle is to come down to; `total` and `msgpackr` are what the build fails over.
  * Both are ratchets: they follow the bundle down and are raised by a decision only, never to let a change pass.
  */
-export const BUDGET = { goal: 45_000, total: 69_770, msgpackr: 4_000 };
+export const BUDGET = { goal: 45_000, total: 69_320, msgpackr: 4_000 };
 
 /** Modules that no browser may have to load. */
 const FOREIGN = [
@@ -44,8 +44,8 @@ const SAID = [{ file: "src/transport/messageport.ts", name: "Control" }];
 /** Types of parameters that no user of `capstan/browser` can have an object of. */
 const SEALED = ["Hook", "LocalCall", "Scheduler"];
 
-/** Methods for tests and for other interfaces, whose names a library has too. */
-const UNNEEDED = ["any", "check", "f64", "i64"];
+/** Methods for tests and for what is not in the bundle, whose names a library has too. */
+const UNNEEDED = ["any", "check", "f64", "i64", "seal", "setPipeline"];
 
 /**
  * @typedef {object} Bundle

@@ -7,9 +7,17 @@
 import type { Connection } from "./rpc/connection.js";
 import { serve as serveHook } from "./cap/dynamic/stub.js";
 import type { StubOptions } from "./cap/dynamic/terms.js";
-import type { MessagePortTransport } from "./transport/messageport.js";
+import {
+  type MessagePortLike,
+  MessagePortTransport as WholeMessagePortTransport,
+} from "./transport/messageport.js";
+import type { Transport as WholeTransport, TransportOptions } from "./transport/transport.js";
 import type { WebSocketConnectOptions } from "./transport/websocket-connect.js";
-import type { WebSocketTransport } from "./transport/websocket.js";
+import {
+  type WebSocketLike,
+  type WebSocketOptions,
+  WebSocketTransport as WholeWebSocketTransport,
+} from "./transport/websocket.js";
 import { connect as connectSession } from "./vat/connect-page.js";
 import { Session as WholeSession, type SessionOptions as AllOptions } from "./vat/session.js";
 
@@ -42,14 +50,42 @@ export {
   ValueTypes,
 } from "./cap/dynamic/values/index.js";
 export type { ConnectionStats } from "./rpc/audit.js";
-export { type MessagePortLike, MessagePortTransport } from "./transport/messageport.js";
+export { type MessagePortLike } from "./transport/messageport.js";
 export {
   BATCH_PROTOCOL,
   type WebSocketLike,
   type WebSocketOptions,
-  WebSocketTransport,
 } from "./transport/websocket.js";
 export type { SessionState, StateListener } from "./vat/session-state.js";
+
+declare const CARRIES: unique symbol;
+
+/** What carries a session's messages, for the session alone: made by a class here, not by others. */
+export interface Transport extends Pick<WholeTransport, "name" | "bufferedBytes" | "close"> {
+  readonly [CARRIES]: true;
+}
+
+export interface MessagePortTransportConstructor {
+  /** Owns `port` from now on. @param name what it leads to, for people. */
+  new (name: string, port: MessagePortLike, options?: TransportOptions): Transport;
+  readonly prototype: Transport;
+}
+
+export type MessagePortTransport = Transport;
+
+export const MessagePortTransport =
+  WholeMessagePortTransport as unknown as MessagePortTransportConstructor;
+
+export interface WebSocketTransportConstructor {
+  /** Owns `socket`, which is open or connecting, from now on. @param name what it leads to, for people. */
+  new (name: string, socket: WebSocketLike, options?: WebSocketOptions): Transport;
+  readonly prototype: Transport;
+}
+
+export type WebSocketTransport = Transport;
+
+export const WebSocketTransport =
+  WholeWebSocketTransport as unknown as WebSocketTransportConstructor;
 
 /** An object or a function on offer to peers: what {@link serve} makes. */
 export interface Offered {
@@ -83,7 +119,7 @@ export interface Session extends Omit<WholeSession, "bootstrap" | "connection" |
 
 export interface SessionConstructor {
   /** Owns `transport` from now on. @throws RpcError invalid-argument when an option is no time. */
-  new (transport: MessagePortTransport | WebSocketTransport, options?: SessionOptions): Session;
+  new (transport: Transport, options?: SessionOptions): Session;
   readonly prototype: Session;
 }
 
