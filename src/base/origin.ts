@@ -33,7 +33,7 @@ export interface OriginSource {
   /** What the code that asks runs for. */
   current(): Origin | null;
   /** Runs `body`, and all that it leads to, for `origin`; null for nobody. */
-  run<T>(origin: Origin | null, body: () => T): T;
+  run<A extends unknown[], T>(origin: Origin | null, body: (...args: A) => T, ...args: A): T;
 }
 
 let source: OriginSource | null = null;
@@ -53,8 +53,13 @@ export function currentOrigin(): Origin | null {
  * @param origin who made the call, or what the code was let in for. @param scheduler of the object whose code it is: what
  *   it makes belongs there, also where nobody lets calls in and it runs on behalf of its caller.
  */
-export function runFor<T>(origin: Origin | null, scheduler: Scheduler, body: () => T): T {
-  if (source === null) return body();
+export function runFor<A extends unknown[], T>(
+  origin: Origin | null,
+  scheduler: Scheduler,
+  body: (...args: A) => T,
+  ...args: A
+): T {
+  if (source === null) return body(...args);
   const foreign = origin !== null && origin.scheduler !== scheduler;
-  return source.run(foreign ? { ...origin, scheduler } : origin, body);
+  return source.run(foreign ? { ...origin, scheduler } : origin, body, ...args);
 }

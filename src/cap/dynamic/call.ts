@@ -242,7 +242,11 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     }
     if (want === WANT_OBJECT && this.wantsValue && !this.asksInTurn) this.askForValue();
     // Behind the calls that were pipelined on this one: they are still to be made.
-    if (this.disposeWhenMade) atTurnEnd({ make: () => this.end(disposedCall) });
+    if (this.disposeWhenMade) this.endInTurn();
+  }
+
+  private endInTurn(): void {
+    atTurnEnd({ make: () => this.end(disposedCall) });
   }
 
   private params(request: PlainRequest | Content, want: number, timeout: number): Payload {
@@ -266,6 +270,10 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.wantsValue = true;
     // What was called on it before comes before the question for its value.
     if (this.on === null || !this.wantsObject) return;
+    this.askInTurn();
+  }
+
+  private askInTurn(): void {
     this.asksInTurn = true;
     atTurnEnd({ make: () => this.askIfOpen() });
   }

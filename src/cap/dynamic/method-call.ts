@@ -48,22 +48,22 @@ export abstract class MethodCall implements Entered {
         const place = placeOf(value);
         if (place !== undefined && (at < path.length || !this.asks))
           return this.forward(place, path.slice(at));
-        if (value instanceof Promise) {
-          const next = at;
-          value.then(
-            (settled) => this.walk(settled, owner, next),
-            (reason: unknown) => this.fail(reason),
-          );
-          return;
-        }
+        if (value instanceof Promise) return this.walkLater(value, owner, at);
         if (at === path.length) break;
         owner = value;
-        value = this.runCode(() => memberOf(owner, path[at]!));
+        value = this.runCode(memberOf, owner, path[at]!);
       }
       this.arrived(value, owner);
     } catch (thrown) {
       this.fail(thrown);
     }
+  }
+
+  private walkLater(value: Promise<unknown>, owner: unknown, at: number): void {
+    value.then(
+      (settled) => this.walk(settled, owner, at),
+      (reason: unknown) => this.fail(reason),
+    );
   }
 
   /** What the path leads to. @throws RpcError method-unimplemented. */
@@ -80,11 +80,11 @@ export abstract class MethodCall implements Entered {
   }
 
   /** Runs code of the object's. */
-  private runCode(code: () => unknown): unknown {
+  private runCode<A extends unknown[]>(code: (...args: A) => unknown, ...args: A): unknown {
     const { origin, scheduler } = this.call;
     const before = entering(this);
     try {
-      return runFor(origin, scheduler, code);
+      return runFor(origin, scheduler, code, ...args);
     } finally {
       left(before);
     }
@@ -98,7 +98,16 @@ export abstract class MethodCall implements Entered {
       return this.fail(new RpcError("failed", "invalid-payload", message));
     }
     const schemas = schemasOf(method);
-    if (schemas?.params === undefined) return this.enter(method, owner, args, schemas);
+    if (schemas?.params === undefined) this.enter(method, owner, args, schemas);
+    else this.validateParams(method, owner, args, schemas);
+  }
+
+  private validateParams(
+    method: object,
+    owner: unknown,
+    args: unknown[],
+    schemas: MethodSchemas,
+  ): void {
     this.when(
       () => validate(schemas.params!, args, "args"),
       (valid) => this.enter(method, owner, valid as unknown[], schemas),
@@ -126,28 +135,35 @@ export abstract class MethodCall implements Entered {
     args: unknown[],
     schemas: MethodSchemas | undefined,
   ): void {
-    let answer: unknown;
     try {
-      answer = this.runCode(() =>
-        Reflect.apply(method as (...args: unknown[]) => unknown, owner, args),
+      const answer = this.runCode(
+        Reflect.apply,
+        method as (...args: unknown[]) => unknown,
+        owner,
+        args,
       );
-      if (isThenable(answer)) {
-        answer.then(
-          (value) => this.validated(value, schemas),
-          (reason: unknown) => this.fail(reason),
-        );
-        return;
-      }
+      if (isThenable(answer)) this.validatedLater(answer, schemas);
+      else this.validated(answer, schemas);
     } catch (thrown) {
-      return this.fail(thrown);
+      this.fail(thrown);
     }
-    this.validated(answer, schemas);
+  }
+
+  private validatedLater(answer: PromiseLike<unknown>, schemas: MethodSchemas | undefined): void {
+    answer.then(
+      (value) => this.validated(value, schemas),
+      (reason: unknown) => this.fail(reason),
+    );
   }
 
   private validated(value: unknown, schemas: MethodSchemas | undefined): void {
-    if (schemas?.result === undefined) return this.settle(value);
+    if (schemas?.result === undefined) this.settle(value);
+    else this.validateResult(value, schemas.result);
+  }
+
+  private validateResult(value: unknown, schema: NonNullable<MethodSchemas["result"]>): void {
     this.when(
-      () => validate(schemas.result!, value, "result"),
+      () => validate(schema, value, "result"),
       (valid) => this.settle(valid),
       (reason) => {
         this.fail(reason);

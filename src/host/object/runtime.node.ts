@@ -70,7 +70,7 @@ function rethrow(thrown: unknown): void {
 export function nodeRuntime(): Runtime {
   setOriginSource({
     current: () => running.getStore() ?? null,
-    run: (origin, body) => running.run(origin, body),
+    run: (origin, body, ...args) => running.run(origin, body, ...args),
   });
   return {
     contain: containFaults,
