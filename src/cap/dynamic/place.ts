@@ -77,10 +77,11 @@ export abstract class Place {
     return this.root.startMap(this.path, callback, this.options);
   }
 
-  /** The place of property `name`: the same object each time, as long as it is remembered. */
-  child(name: string): object {
+  /** The place of property `name`: the same object each time, as long as it is remembered. Undefined for what is no member. */
+  child(name: string): object | undefined {
     const { below } = this;
     if (below !== null && below.name === name) return below.last;
+    if (isReserved(name)) return undefined;
     let child = below?.others?.get(name);
     if (child === undefined) {
       child = proxyOf(new Property(this.root, [...this.path, name], this.options));
@@ -323,7 +324,7 @@ class Handle implements ProxyHandler<() => void> {
           place.child(key)
         );
       default:
-        return isReserved(key) ? undefined : place.child(key);
+        return place.child(key);
     }
   }
 
