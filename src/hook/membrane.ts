@@ -17,6 +17,7 @@ import {
 import { NO_CAPS, Payload, type Path } from "./payload.js";
 import { canceledError } from "./promise.js";
 import { failedResults, type PromisedField, Results, type ResultsObserver } from "./results.js";
+import { WatchedHook } from "./watched.js";
 
 /** `inward`: from the outside into what the membrane protects; `outward`: from there to the outside. */
 export type Direction = "inward" | "outward";
@@ -191,11 +192,10 @@ export function wrappedBy(hook: Hook): Wrapped | null {
   return end instanceof MembraneHook ? end : null;
 }
 
-class MembraneHook extends Hook implements HookWatcher {
+class MembraneHook extends WatchedHook implements HookWatcher {
   readonly membrane: Membrane;
   readonly direction: Direction;
   readonly inner: Hook;
-  private watchers: HookWatcher[] = [];
   private watched: Hook | null = null;
   private released = false;
 
@@ -277,14 +277,6 @@ class MembraneHook extends Hook implements HookWatcher {
     }
   }
 
-  override watch(watcher: HookWatcher): void {
-    this.watchers.push(watcher);
-  }
-
-  override unwatch(watcher: HookWatcher): void {
-    this.watchers = this.watchers.filter((known) => known !== watcher);
-  }
-
   hookResolved(): void {
     this.unwatchInner();
     if (this.released || this.next !== null) return;
@@ -300,7 +292,7 @@ class MembraneHook extends Hook implements HookWatcher {
 
   revoked(): void {
     this.letGo();
-    this.notify();
+    this.run();
   }
 
   protected unreferenced(): void {
@@ -311,13 +303,7 @@ class MembraneHook extends Hook implements HookWatcher {
     if (this.released || this.next !== null) return;
     this.membrane.forget(this, this.inner);
     this.next = this.membrane.cross(end, this.direction);
-    this.notify();
-  }
-
-  private notify(): void {
-    const watchers = this.watchers;
-    this.watchers = [];
-    for (const watcher of watchers) watcher.hookResolved();
+    this.run();
   }
 
   private letGo(): void {

@@ -4,15 +4,8 @@
 // nothing called later on the promise can reach the target first (C-LOC-04).
 
 import { RpcError } from "../base/errors.js";
-import type { Job, Scheduler } from "../base/scheduler.js";
-import {
-  type CallRequest,
-  type Fetcher,
-  type FlowController,
-  Hook,
-  type HookWatcher,
-  type Lifeline,
-} from "./hook.js";
+import type { Scheduler } from "../base/scheduler.js";
+import type { CallRequest, Fetcher, FlowController, Hook, Lifeline } from "./hook.js";
 import type { Path } from "./payload.js";
 import {
   brokenHook,
@@ -21,6 +14,7 @@ import {
   Results,
   type ResultsObserver,
 } from "./results.js";
+import { WatchedHook } from "./watched.js";
 
 /** The error of a call whose caller gave it up before it ended. */
 export function canceledError(): RpcError {
@@ -169,11 +163,10 @@ const FEW = 64;
  *
  * Source: C-LOC-04, C-LOC-05, C-RES-11.
  */
-export class PromiseHook extends Hook implements Job {
+export class PromiseHook extends WatchedHook {
   private queue: QueuedCall[] = [];
   /** Calls in the queue that nobody has canceled. */
   protected waiting = 0;
-  private watchers: HookWatcher[] = [];
   /** What this resolves to as soon as the calls that waited are made. Owned. */
   private pending: Hook | null = null;
   private readonly maxQueued: number;
@@ -281,7 +274,7 @@ export class PromiseHook extends Hook implements Job {
   private forwarded(): void {
     this.next = this.pending;
     this.pending = null;
-    if (this.watchers.length > 0) this.scheduler.post(this);
+    this.notify();
     if (this.refCount === 0) this.unreferenced();
   }
 
@@ -293,23 +286,6 @@ export class PromiseHook extends Hook implements Job {
 
   reject(error: RpcError): void {
     this.resolve(brokenHook(error, this.scheduler));
-  }
-
-  override watch(watcher: HookWatcher): void {
-    this.watchers.push(watcher);
-    if (this.next !== null && this.watchers.length === 1) this.scheduler.post(this);
-  }
-
-  override unwatch(watcher: HookWatcher): void {
-    const at = this.watchers.indexOf(watcher);
-    if (at >= 0) this.watchers.splice(at, 1);
-  }
-
-  /** Job: tells the watchers of the resolution. */
-  run(): void {
-    const watchers = this.watchers;
-    this.watchers = [];
-    for (const watcher of watchers) watcher.hookResolved();
   }
 
   protected unreferenced(): void {

@@ -9,7 +9,6 @@
 // afterwards would overtake those still going round. So descriptors and frozen routes hold bare targets.
 
 import { RpcError } from "../base/errors.js";
-import type { Job } from "../base/scheduler.js";
 import {
   type CallRequest,
   type FlowController,
@@ -20,6 +19,7 @@ import {
 import type { Path } from "../hook/payload.js";
 import { disposedHook } from "../hook/promise.js";
 import { brokenHook, type PromisedField, type Results } from "../hook/results.js";
+import { WatchedHook } from "../hook/watched.js";
 import { openEmbargo } from "./embargo.js";
 import { AdaptiveWindow } from "./adaptive-window.js";
 import { flowAfter, StreamFlow } from "./flow.js";
@@ -137,9 +137,8 @@ export abstract class RemoteTarget extends Hook {
  * Calls go to its target until it resolves; when it resolves to something on our side while calls may still be on
  * their way round, later calls wait for an embargo (C-EMB-01, 03).
  */
-export class RemotePromise extends Hook implements PromisedField, Job {
+export class RemotePromise extends WatchedHook implements PromisedField {
   readonly target: RemoteTarget;
-  private watchers: HookWatcher[] = [];
   /** A promise that resolved to this one, if any. No reference: see {@link bypass}. */
   private before: RemotePromise | null = null;
 
@@ -213,7 +212,7 @@ export class RemotePromise extends Hook implements PromisedField, Job {
     }
     this.goesOnTo(end);
     this.target.release();
-    if (this.watchers.length > 0) this.scheduler.post(this);
+    this.notify();
     if (this.refCount === 0) this.unreferenced();
     else this.bypass();
   }
@@ -246,25 +245,19 @@ export class RemotePromise extends Hook implements PromisedField, Job {
 
   /** Who waits for the resolution is a holder: else the import would be released and the Resolve lost (C-RES-26). */
   override watch(watcher: HookWatcher): void {
-    this.watchers.push(watcher);
-    if (this.watchers.length > 1) return;
-    this.addRef();
-    if (this.next !== null) this.scheduler.post(this);
+    if (!this.isWatched) this.addRef();
+    super.watch(watcher);
   }
 
   override unwatch(watcher: HookWatcher): void {
-    const at = this.watchers.indexOf(watcher);
-    if (at < 0) return;
-    this.watchers.splice(at, 1);
-    if (this.watchers.length === 0) this.release();
+    if (!this.isWatched) return;
+    super.unwatch(watcher);
+    if (!this.isWatched) this.release();
   }
 
-  /** Job: tells the watchers. */
-  run(): void {
-    const watchers = this.watchers;
-    this.watchers = [];
-    if (watchers.length === 0) return;
-    for (const watcher of watchers) watcher.hookResolved();
+  override run(): void {
+    if (!this.isWatched) return;
+    super.run();
     const last = this.refCount === 1;
     this.release();
     if (!last) this.bypass();

@@ -4,9 +4,9 @@
 // State: who waits for that. Must not know: tables, the wire.
 
 import type { RpcError } from "../base/errors.js";
-import type { Job } from "../base/scheduler.js";
-import { type CallRequest, type FlowController, Hook, type HookWatcher } from "../hook/hook.js";
+import type { CallRequest, FlowController, Hook } from "../hook/hook.js";
 import type { Results } from "../hook/results.js";
+import { WatchedHook } from "../hook/watched.js";
 
 /** The promise that a route follows; see Export and AnswerSlot. */
 export interface Routed {
@@ -16,9 +16,8 @@ export interface Routed {
 }
 
 /** One route; it may come into users' hands, as a capability of ours that came home. */
-export class Route extends Hook implements Job {
+export class Route extends WatchedHook {
   readonly entry: Routed;
-  private watchers: HookWatcher[] = [];
 
   constructor(entry: Routed) {
     super(entry.target.scheduler);
@@ -28,7 +27,7 @@ export class Route extends Hook implements Job {
   /** The peer was told of the resolution, or the entry has ended without one. `way` stays the caller's. */
   settle(way: Hook): void {
     this.next = way.addRef();
-    if (this.watchers.length > 0) this.scheduler.post(this);
+    this.notify();
   }
 
   get brand(): object {
@@ -54,21 +53,6 @@ export class Route extends Hook implements Job {
   override reaches(hook: Hook): boolean {
     if (this.next !== null) return super.reaches(hook);
     return this === hook || this.entry.target.reaches(hook);
-  }
-
-  override watch(watcher: HookWatcher): void {
-    this.watchers.push(watcher);
-    if (this.next !== null && this.watchers.length === 1) this.scheduler.post(this);
-  }
-
-  override unwatch(watcher: HookWatcher): void {
-    const at = this.watchers.indexOf(watcher);
-    if (at >= 0) this.watchers.splice(at, 1);
-  }
-
-  /** Job: tells the watchers. */
-  run(): void {
-    for (const watcher of this.watchers.splice(0)) watcher.hookResolved();
   }
 
   protected unreferenced(): void {

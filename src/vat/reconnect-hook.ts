@@ -6,12 +6,12 @@ import type { Scheduler } from "../base/scheduler.js";
 import {
   CallRequest,
   type FlowController,
-  Hook,
-  type HookWatcher,
+  type Hook,
   ONLY_PROMISE_PIPELINE,
 } from "../hook/hook.js";
 import { LocalResults } from "../hook/promise.js";
 import { failedResults, type Results } from "../hook/results.js";
+import { WatchedHook } from "../hook/watched.js";
 
 /** Where calls go now. */
 export interface Way {
@@ -35,10 +35,9 @@ export interface WayFinder {
  * through this vat when the connection behind it is a new one (C-REC-06). What comes out of its calls belongs to the
  * connection that the call was made on (C-REC-07).
  */
-export class ReconnectHook extends Hook {
+export class ReconnectHook extends WatchedHook {
   private readonly finder: WayFinder;
   private closedBy: RpcError | null = null;
-  private watchers: HookWatcher[] = [];
 
   constructor(scheduler: Scheduler, finder: WayFinder) {
     super(scheduler);
@@ -76,20 +75,10 @@ export class ReconnectHook extends Hook {
     return new WatchedResults(this.scheduler, this.finder, generation, hook.call(inner));
   }
 
-  override watch(watcher: HookWatcher): void {
-    this.watchers.push(watcher);
-  }
-
-  override unwatch(watcher: HookWatcher): void {
-    this.watchers = this.watchers.filter((known) => known !== watcher);
-  }
-
   /** For good: from now on every call fails with `error`. Whoever watches is told, from a job. */
   close(error: RpcError): void {
     this.closedBy = error;
-    const { watchers } = this;
-    this.watchers = [];
-    for (const watcher of watchers) this.scheduler.post({ run: () => watcher.hookResolved() });
+    this.notify();
   }
 
   protected unreferenced(): void {}

@@ -4,24 +4,18 @@
 import type { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { watchBroken } from "../cap/dynamic/broken.js";
-import {
-  type CallRequest,
-  type FlowController,
-  Hook,
-  type HookWatcher,
-  type Lifeline,
-} from "../hook/hook.js";
+import type { CallRequest, FlowController, Hook, Lifeline } from "../hook/hook.js";
 import { failedResults, type Results } from "../hook/results.js";
+import { WatchedHook } from "../hook/watched.js";
 
 /**
  * A WorkerBootstrap of one object. Nothing happens before its first call; from then on it is of the connection that this was made
  * on, since calls may be lost with that: whoever wants to reach the object again takes a new one.
  */
-export class ObjectWay extends Hook {
+export class ObjectWay extends WatchedHook {
   private readonly find: () => Hook;
   private found: Hook | null = null;
   private stopWatch: () => void = () => {};
-  private watchers: HookWatcher[] = [];
 
   /** @param find a new reference to the object, by the connection of that moment. Runs no user code. */
   constructor(scheduler: Scheduler, find: () => Hook) {
@@ -61,23 +55,9 @@ export class ObjectWay extends Hook {
       // They may be borrowed, and what is to be asked first is written in the same memory.
       request.params.own();
       this.found = this.find();
-      this.stopWatch = watchBroken(this.found, () => this.tell());
+      this.stopWatch = watchBroken(this.found, () => this.run());
     }
     return this.found.call(request);
-  }
-
-  override watch(watcher: HookWatcher): void {
-    this.watchers.push(watcher);
-  }
-
-  override unwatch(watcher: HookWatcher): void {
-    this.watchers = this.watchers.filter((known) => known !== watcher);
-  }
-
-  private tell(): void {
-    const { watchers } = this;
-    this.watchers = [];
-    for (const watcher of watchers) watcher.hookResolved();
   }
 
   protected unreferenced(): void {

@@ -3,7 +3,7 @@
 
 import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
-import type { CallRequest, Fetcher, HookWatcher } from "../../hook/hook.js";
+import type { CallRequest, Fetcher } from "../../hook/hook.js";
 import { failedResults, type Results } from "../../hook/results.js";
 import type { Release } from "../collect/live-roots.js";
 import { IdentifiedHook } from "../references/identity.js";
@@ -39,7 +39,6 @@ export class ObjectHook extends IdentifiedHook {
   private readonly letGo: Release | null;
   private callee: Callee | null = null;
   private closedBy: RpcError | null = null;
-  private watchers: HookWatcher[] = [];
 
   /**
    * @param asks what `fetch` of its stubs does; null where that is a method like others.
@@ -105,17 +104,7 @@ export class ObjectHook extends IdentifiedHook {
     this.callee = null;
     this.closedBy = error;
     this.onBroken?.(error);
-    const { watchers } = this;
-    this.watchers = [];
-    for (const watcher of watchers) this.scheduler.post({ run: () => watcher.hookResolved() });
-  }
-
-  override watch(watcher: HookWatcher): void {
-    this.watchers.push(watcher);
-  }
-
-  override unwatch(watcher: HookWatcher): void {
-    this.watchers = this.watchers.filter((known) => known !== watcher);
+    this.notify();
   }
 
   protected unreferenced(): void {

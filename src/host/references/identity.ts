@@ -9,6 +9,7 @@ import { Hook } from "../../hook/hook.js";
 import type { Identities } from "../../hook/identities.js";
 import { LocalHook } from "../../hook/local.js";
 import { wrappedBy } from "../../hook/membrane.js";
+import { WatchedHook } from "../../hook/watched.js";
 import type { LiveRoots } from "../collect/live-roots.js";
 import { type Reference, readReference, referenceBytes } from "./reference.js";
 
@@ -24,7 +25,7 @@ export abstract class Boundary {
 }
 
 /** A hook that knows by itself whom it stands for. */
-export abstract class IdentifiedHook extends Hook {
+export abstract class IdentifiedHook extends WatchedHook {
   abstract get reference(): Reference | null;
 }
 
