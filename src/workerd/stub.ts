@@ -24,7 +24,7 @@ import { RelayHook, relayTo } from "./relay.js";
 class WorkerdStub extends Root implements Referable {
   readonly terms: Terms;
   private reach: Reach | null;
-  private watches: (() => void)[] = [];
+  private watches: Set<() => void> | null = null;
   private fetch: object | undefined;
 
   /** Takes `reach` over. */
@@ -86,10 +86,10 @@ class WorkerdStub extends Root implements Referable {
 
   onBroken(listener: (error: RpcError) => void): () => void {
     const stop = watchBroken(this.live.on, listener);
-    this.watches.push(stop);
+    (this.watches ??= new Set()).add(stop);
     return () => {
       stop();
-      this.watches = this.watches.filter((one) => one !== stop);
+      this.watches?.delete(stop);
     };
   }
 
@@ -97,8 +97,8 @@ class WorkerdStub extends Root implements Referable {
     const { reach, watches } = this;
     if (reach === null) return;
     this.reach = null;
-    this.watches = [];
-    for (const stop of watches) stop();
+    this.watches = null;
+    for (const stop of watches ?? []) stop();
     disposed(this);
     reach.release();
   }

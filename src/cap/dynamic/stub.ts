@@ -26,7 +26,7 @@ import type * as types from "./types.js";
 interface More {
   id: number;
   disposedAt?: string | undefined;
-  watches: (() => void)[];
+  readonly watches: Set<() => void>;
   /** Its `fetch`, where that asks by HTTP. */
   fetch?: object;
 }
@@ -44,7 +44,7 @@ class Stub extends Root implements Referable {
     this.hook = hook;
     this.terms = terms;
     const id = noteMade(this, "stub");
-    if (id !== 0) this.more = { id, watches: [] };
+    if (id !== 0) this.more = { id, watches: new Set() };
     releaseWhenCollected(this, hook);
   }
 
@@ -73,7 +73,7 @@ class Stub extends Root implements Referable {
     const fetcher = this.hook?.resolved().fetcher ?? null;
     const known = this.more?.fetch;
     if (fetcher === null || known !== undefined) return known;
-    const more = (this.more ??= { id: 0, watches: [] });
+    const more = (this.more ??= { id: 0, watches: new Set() });
     return (more.fetch = async (...args: unknown[]) => fetcher(this.live, args));
   }
 
@@ -126,11 +126,11 @@ class Stub extends Root implements Referable {
 
   onBroken(listener: (error: RpcError) => void): () => void {
     const stop = watchBroken(this.live, listener);
-    const more = (this.more ??= { id: 0, watches: [] });
-    more.watches.push(stop);
+    const more = (this.more ??= { id: 0, watches: new Set() });
+    more.watches.add(stop);
     return () => {
       stop();
-      more.watches = more.watches.filter((one) => one !== stop);
+      more.watches.delete(stop);
     };
   }
 
@@ -140,7 +140,7 @@ class Stub extends Root implements Referable {
     this.hook = null;
     const disposedAt = noteDisposed(this.more?.id ?? 0);
     for (const stop of this.more?.watches ?? []) stop();
-    this.more = disposedAt === undefined ? null : { id: 0, disposedAt, watches: [] };
+    this.more = disposedAt === undefined ? null : { id: 0, disposedAt, watches: new Set() };
     disposed(this);
     hook.release();
   }
