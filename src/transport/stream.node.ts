@@ -19,7 +19,8 @@ import {
 /**
  * Messages over a readable and a writable stream, or over both halves of one socket; owns them from now on.
  *
- * A batch leaves in one `writev`, whatever the number of its chunks; nothing is copied. Backpressure is the socket's own.
+ * A batch leaves in one `writev`, whatever the number of its chunks; nothing is copied, but a small batch that has to wait.
+ * Backpressure is the socket's own.
  *
  * A peer that is stopped but not dead (SIGSTOP) goes on acknowledging bytes in its kernel. So on a socket `peerTimeout`
  * runs while written bytes are not accepted; silence with calls outstanding is the session's to judge.
@@ -83,8 +84,9 @@ export class StreamTransport extends BaseTransport {
   }
 
   protected send(batch: Batch): void {
-    const { chunks } = batch;
     const { output, put } = this;
+    if (output.writableLength > 0) batch.shrink();
+    const { chunks } = batch;
     const last = chunks.length - 1;
     const done = (): void => this.taken(batch);
     if (last > 0) {

@@ -196,6 +196,7 @@ export class NodeWebSocketTransport
 
   protected override send(batch: Batch): void {
     const { stream, masks } = this;
+    if (stream.writableLength > 0) batch.shrink();
     const done = (): void => this.taken(batch);
     stream.cork();
     let last: Pieces | null = null;

@@ -2,6 +2,7 @@
 // State: the open slab and the list of finished chunks; the process-wide pool of idle slabs.
 // Must not know: what a message says, or when the turn ends.
 
+import { joinBytes } from "../base/bytes.js";
 import type { Content } from "./content.js";
 
 /** Bytes of a pooled slab. A message that does not fit in one gets a buffer of its own. */
@@ -70,7 +71,7 @@ const ASKED_NOW = 2;
  */
 export class Batch {
   /** All bytes in order; adjacent messages are one chunk. */
-  readonly chunks: readonly Uint8Array[];
+  chunks: readonly Uint8Array[];
   readonly bytes: number;
   /** Number of messages. */
   readonly count: number;
@@ -111,6 +112,16 @@ export class Batch {
       }
       yield parts;
     }
+  }
+
+  /**
+   * Keeps no more than a few times its bytes from now on: for a batch that waits until its peer reads, which may take for ever. A
+   * small one is copied and gives its slab back; thousands of them, each with a slab, would hold gigabytes under a limit of bytes.
+   */
+  shrink(): void {
+    if (this.bytes >= SLAB_BYTES / 4) return;
+    this.chunks = [joinBytes(this.chunks, this.bytes)];
+    this.release();
   }
 
   /** Gives the slabs back, and other memory that only waited for this. A second call does nothing. */

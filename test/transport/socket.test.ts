@@ -369,6 +369,31 @@ describe("socket", () => {
       dispose();
     });
 
+    it(`C-FLO-20: ${name}: a small batch that waits for its peer to read keeps no slab`, async () => {
+      const { client, server, dispose } = await sockets(where());
+      const a = socketTransport("a", client);
+      const b = socketTransport("b", server);
+      const atA = listenTo(a);
+      const atB = listenTo(b);
+      b.pause();
+      const writer = new Writer();
+      // More than the system holds.
+      for (let i = 0; i < 200; i++) a.write(writer.batch([i], 100_000));
+      await turn();
+      const large = writer.unreleased;
+      expect(large).toBeGreaterThan(0);
+      for (let i = 200; i < 1200; i++) a.write(writer.batch([i]));
+      expect(writer.unreleased).toBe(large);
+      expect(a.bufferedBytes).toBeGreaterThan(1000 * 24);
+      b.resume();
+      await atB.messages(1200);
+      expect(atB.numbers).toEqual(numbers(0, 1200));
+      expect([writer.unreleased, a.bufferedBytes]).toEqual([0, 0]);
+      b.close();
+      await Promise.all([atA.ended(), atB.ended()]);
+      dispose();
+    });
+
     it(`C-DIS-08: ${name}: a broken connection is said with its cause, and releases what waits`, async () => {
       const { client, server, dispose } = await sockets(where());
       const a = socketTransport(`${name} peer`, client);

@@ -289,6 +289,25 @@ describe("websocket", () => {
     });
   }
 
+  it("C-FLO-20: a small batch that waits for its peer to read keeps no slab", async () => {
+    const { ws, transport, frames } = await raw(BATCH_PROTOCOL);
+    listenTo(transport);
+    ws.pause();
+    const writer = new Writer();
+    // More than the system holds.
+    for (let i = 0; i < 200; i++) transport.write(writer.batch([i], 100_000));
+    await turn();
+    const large = writer.unreleased;
+    expect(large).toBeGreaterThan(0);
+    for (let i = 200; i < 1200; i++) transport.write(writer.batch([i]));
+    expect(writer.unreleased).toBe(large);
+    expect(transport.bufferedBytes).toBeGreaterThan(1000 * 24);
+    ws.resume();
+    for (let i = 0; frames.length < 1200 && i < 5000; i++) await turn();
+    expect(frames[1199]!.equals(frameBytes(1199, 16))).toBe(true);
+    expect([writer.unreleased, transport.bufferedBytes]).toEqual([0, 0]);
+  });
+
   it("C-FRM-19: a text frame, trailing bytes and half a message are faults", async () => {
     const text = await raw();
     const one = listenTo(text.transport);

@@ -123,6 +123,29 @@ describe("Outbox", () => {
     expect(pool.size).toBe(2);
   });
 
+  it("C-FLO-20: a small batch that is shrunk gives its slab back and stays whole, a large one is left as it is", () => {
+    const { pool, outbox, writer } = setUp();
+    writer.bootstrap(1);
+    send(writer, 2, tailed(8000));
+    writer.bootstrap(3);
+    const small = outbox.take()!;
+    const [parts, bytes] = [small.chunks.length, small.bytes];
+    expect(parts).toBeGreaterThan(1);
+    small.shrink();
+    expect([small.chunks.length, small.chunks[0]!.buffer.byteLength]).toEqual([1, bytes]);
+    expect(pool.size).toBe(1);
+    expect(ids(small)).toEqual([1, 2, 3]);
+    small.release();
+    expect(pool.size).toBe(1);
+    send(writer, 4, tailed(SLAB_BYTES));
+    const large = outbox.take()!;
+    const { chunks } = large;
+    large.shrink();
+    expect([large.chunks === chunks, pool.size]).toEqual([true, 0]);
+    large.release();
+    expect(pool.size).toBe(1);
+  });
+
   it("keeps only so many idle slabs, and none that is larger", () => {
     const { pool, outbox, writer } = setUp(1);
     for (let i = 0; i < 3; i++) send(writer, i, data(30_000, true));
