@@ -49,7 +49,7 @@ export function writeFrame(
     stream.write(parts[last], done);
     return;
   }
-  const buffer = take(BODY + bytes);
+  const buffer = take(BODY + bytes, stream.writableLength > 0);
   const start = BODY - headerBytes;
   putHeader(buffer, start, kind, bytes, masked);
   let at = BODY;
@@ -98,9 +98,11 @@ function nextMask(): number {
   return masksUsed - 4;
 }
 
-function take(bytes: number): Buffer {
+/** @param waits whether the frame may wait until its peer reads: then a small one must not hold the buffer of a large one. */
+function take(bytes: number, waits: boolean): Buffer {
   if (bytes <= JOINED_BYTES + BODY) return Buffer.allocUnsafe(bytes);
-  if (bytes > BUFFER_BYTES) return Buffer.allocUnsafeSlow(bytes);
+  if (bytes > BUFFER_BYTES || (waits && bytes < BUFFER_BYTES / 8))
+    return Buffer.allocUnsafeSlow(bytes);
   return idle.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
 }
 

@@ -4,9 +4,11 @@
 import { once } from "node:events";
 import http from "node:http";
 import type net from "node:net";
+import { Duplex } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { limitsWith } from "../../src/base/limits.js";
+import { FrameKind, writeFrame } from "../../src/transport/websocket-frame.node.js";
 import { maxPayload, NodeWebSocketTransport } from "../../src/transport/websocket.node.js";
 import {
   type Transport,
@@ -306,6 +308,24 @@ describe("websocket", () => {
     for (let i = 0; frames.length < 1200 && i < 5000; i++) await turn();
     expect(frames[1199]!.equals(frameBytes(1199, 16))).toBe(true);
     expect([writer.unreleased, transport.bufferedBytes]).toEqual([0, 0]);
+  });
+
+  it("a frame of some kilobytes that waits holds its own bytes, not the buffer of a large one", () => {
+    const written: Buffer[] = [];
+    let next = (): void => {};
+    const stuck = new Duplex({
+      write: (chunk: Buffer, _encoding, done) => {
+        written.push(chunk);
+        next = done;
+      },
+    });
+    const frame = new Uint8Array(5000);
+    for (let i = 0; i < 3; i++)
+      writeFrame(stuck, FrameKind.binary, [frame], frame.length, true, undefined);
+    for (let i = 0; i < 3; i++) next();
+    const [, second, third] = written.map(({ buffer }) => buffer.byteLength);
+    expect([second, third]).toEqual([5016, 5016]);
+    stuck.destroy();
   });
 
   it("C-FRM-19: a text frame, trailing bytes and half a message are faults", async () => {
