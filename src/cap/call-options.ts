@@ -1,7 +1,7 @@
 // Role: what ends a call from outside: the options `signal` and `deadline`, the same for every kind of stub.
 // State: per call, its listener and its timer, given back when the call settles. Must not know: how a call travels.
 
-import { RpcError } from "../base/errors.js";
+import { RpcError, type RpcErrorOptions } from "../base/errors.js";
 
 /** Options of one call. */
 export interface CallOptions {
@@ -10,6 +10,9 @@ export interface CallOptions {
   /** When the call is given up: a Date, or milliseconds since the epoch as of Date.now(). */
   deadline?: Date | number | undefined;
 }
+
+/** What is known of a call that is given up, unless it is known not to be sent. */
+const UNKNOWN: RpcErrorOptions = { delivery: "unknown" };
 
 /** A call that can be given up. */
 export interface Endable {
@@ -65,6 +68,7 @@ export function refused(options: CallOptions | undefined): RpcError | null {
 function aborted(signal: AbortSignal): RpcError {
   return new RpcError("failed", "call-canceled", "the call was canceled by its signal", {
     cause: signal.reason,
+    ...UNKNOWN,
   });
 }
 
@@ -73,6 +77,7 @@ function late(): RpcError {
     "failed",
     "deadline-exceeded",
     "the call was not answered before its deadline",
+    UNKNOWN,
   );
 }
 
@@ -81,5 +86,6 @@ export function disposedCall(): RpcError {
     "failed",
     "call-canceled",
     "the call was canceled: it was disposed before it was answered",
+    UNKNOWN,
   );
 }

@@ -58,8 +58,7 @@ function embargoUnimplemented(state: ConnectionState, inner: MessageReader): voi
       : undefined;
   if (embargo === undefined) throw protocolError("the echo of a Disembargo that we did not send");
   state.embargoes.remove(inner.embargoId as EmbargoId);
-  const message =
-    "the peer cannot say when earlier calls have arrived (Disembargo); calls in order are not possible";
+  const message = "the peer does not know Disembargo: calls cannot be kept in order";
   embargo.waiting.reject(new RpcError("unimplemented", "peer-unimplemented", message));
   embargo.waiting.release();
   embargo.target.release();

@@ -243,6 +243,54 @@ describe("disposing", () => {
     await pair.done();
   });
 
+  it("a promise with its value, that was just passed: the call takes it along", async () => {
+    const target = new Api();
+    const pair = new Pair(target);
+    const promise = pair.api.make();
+    await pair.run(promise);
+    const kept = pair.api.keep(promise as never);
+    promise[Symbol.dispose]();
+    await pair.run(kept);
+    expect(await pair.run(pair.api.useKept())).toBe(1);
+    await pair.run(pair.api.drop());
+    await pair.done();
+  });
+
+  it("a promise with its value: to pass it fails here, and the other calls of the turn are made", async () => {
+    const pair = new Pair(new Api());
+    const promise = pair.api.make();
+    await pair.run(promise);
+    promise[Symbol.dispose]();
+    const before = pair.api.plain();
+    expect(() => pair.api.keep(promise as never)).toThrow(
+      expect.objectContaining({ code: "capability-disposed" }),
+    );
+    const after = pair.api.plain();
+    expect(await pair.run(Promise.all([before, after]))).toEqual([{ a: 1 }, { a: 1 }]);
+    await pair.done();
+  });
+
+  it("a promise that has its value since, in the same turn: the call it was passed to fails, no other", async () => {
+    const pair = new Pair(new Api());
+    const promise = pair.api.make();
+    const other = pair.api.make();
+    const known = Promise.all([promise, other]);
+    await Promise.resolve();
+    await Promise.resolve();
+    pair.net.advance(60);
+    const passed = failure(pair.api.pass([other, promise] as never));
+    const on = failure(promise.add(1));
+    const after = pair.api.plain();
+    pair.net.advance(60);
+    promise[Symbol.dispose]();
+    await known;
+    for (const error of [await passed, await on])
+      expect(error).toMatchObject({ code: "capability-disposed", delivery: "not-sent" });
+    expect(await pair.run(after)).toEqual({ a: 1 });
+    other[Symbol.dispose]();
+    await pair.done();
+  });
+
   it("a stub while calls on it are under way leaves them alone", async () => {
     const pair = new Pair(new Api());
     const counter = await pair.run(pair.api.make());

@@ -207,9 +207,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   make(): void {
     const { on, request } = this;
     if (on === null || request === null) return; // given up before
-    this.on = null;
-    this.request = null;
-    const target = on instanceof Call ? on.refer() : on;
+    const target = (this.on = on instanceof Call ? on.refer() : on);
     if (!this.wantsObject && !this.wantsValue && target.lifeline?.asksOnce === true) {
       // It may be awaited when nothing more can be asked, or called through before that.
       this.wantsObject = true;
@@ -217,6 +215,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     }
     const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
     const payload = this.params(request, want, remaining(this.callOptions));
+    this.on = null;
+    this.request = null;
     // Only a call that nothing can end from outside may do without a word of its end.
     const alone = want === WANT_OBJECT && this.limits === null;
     const flags = want === WANT_VALUE ? NO_PROMISE_PIPELINING : alone ? ONLY_PROMISE_PIPELINE : 0;
@@ -246,7 +246,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   private endInTurn(): void {
-    atTurnEnd({ make: () => this.end(disposedCall) });
+    atTurnEnd({ make: () => this.end(disposedCall), end: (why) => this.end(why) });
   }
 
   private params(request: PlainRequest | Content, want: number, timeout: number): Payload {
@@ -275,7 +275,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   private askInTurn(): void {
     this.asksInTurn = true;
-    atTurnEnd({ make: () => this.askIfOpen() });
+    atTurnEnd({ make: () => this.askIfOpen(), end: (why) => this.end(why) });
   }
 
   override memberAwaited(): void {
@@ -489,12 +489,14 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     return this.settled && this.object === null ? this.localObject() : this.objectHook().addRef();
   }
 
-  lent(): void {
+  lent(): Hook | Referable {
     this.wantsObject = true;
+    // Its value may be disposed at once; before there is one, the call that it is the result of may not be made yet.
+    return this.settled ? this.refer() : this;
   }
 
   hold(give: boolean): Hook {
-    this.lent();
+    this.wantsObject = true;
     const hook = this.refer();
     if (give) this.dispose();
     return hook;

@@ -269,7 +269,10 @@ function hold(this: unknown, give: boolean): Hook {
 
 function withOptions(this: unknown, options: CallOptions): object {
   const place = here(this);
-  return proxyOf(new Property(place.root, place.path, { ...place.options, ...options }));
+  // One by one: those of a CallContext are no own properties of it.
+  const signal = options.signal ?? place.options?.signal;
+  const deadline = options.deadline ?? place.options?.deadline;
+  return proxyOf(new Property(place.root, place.path, { signal, deadline }));
 }
 
 function map(this: unknown, callback: Mapper): object {

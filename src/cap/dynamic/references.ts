@@ -19,8 +19,8 @@ export interface Referable extends Root {
   readonly live: Hook;
   /** What is put into the table: a new reference. Makes the call first that it is the result of. */
   refer(): Hook;
-  /** It goes into a payload that is not sent yet. */
-  lent(): void;
+  /** It goes into a payload that is not sent yet: {@link refer}, or itself while there is nothing to refer to. */
+  lent(): Hook | Referable;
 }
 
 /** The layers above this one, which it makes things of. Filled in by stub.ts. */

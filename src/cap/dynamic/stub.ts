@@ -110,8 +110,8 @@ class Stub extends Root implements Referable {
     return this.live.addRef();
   }
 
-  lent(): void {
-    void this.live;
+  lent(): Hook {
+    return this.refer();
   }
 
   hold(give: boolean): Hook {
@@ -169,7 +169,7 @@ class StubClass {
 
 class PromiseClass {
   constructor() {
-    throw new TypeError("an RpcPromise is what a call of a stub returns; it cannot be made");
+    throw new TypeError("an RpcPromise is what a call returns; it cannot be made");
   }
 }
 
