@@ -68,7 +68,7 @@ export function refused(options: CallOptions | undefined): RpcError | null {
 function aborted(signal: AbortSignal): RpcError {
   return new RpcError("failed", "call-canceled", "the call was canceled by its signal", {
     cause: signal.reason,
-    ...UNKNOWN,
+    delivery: "unknown",
   });
 }
 

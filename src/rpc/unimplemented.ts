@@ -11,8 +11,7 @@ import { type ConnectionState, protocolError } from "./state.js";
 /** Handles `unimplemented`. @throws RpcError protocol-error where no safe recovery exists (C-UNI-04, C-UNI-12). */
 export function handleUnimplemented(state: ConnectionState, reader: MessageReader): void {
   const inner = reader.inner();
-  if (inner === null)
-    throw protocolError("`unimplemented` around nothing, or around another `unimplemented`");
+  if (inner === null) throw protocolError("`unimplemented` around nothing, or another");
   switch (inner.tag) {
     case MessageTag.call:
     case MessageTag.bootstrap:

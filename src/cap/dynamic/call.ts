@@ -612,7 +612,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.fenced = null;
     decoding?.dispose();
     given?.dispose();
-    if (!this.settled) this.fail(on === null ? why : () => why().delivered("not-sent"));
+    const unsent = on !== null || (valueAnswer ?? results)?.unsent;
+    if (!this.settled) this.fail(unsent ? () => why().delivered("not-sent") : why);
     this.dropObject();
   }
 }

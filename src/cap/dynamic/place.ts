@@ -268,11 +268,11 @@ function hold(this: unknown, give: boolean): Hook {
 }
 
 function withOptions(this: unknown, options: CallOptions): object {
-  const place = here(this);
+  const { root, path, options: before } = here(this);
   // One by one: those of a CallContext are no own properties of it.
-  const signal = options.signal ?? place.options?.signal;
-  const deadline = options.deadline ?? place.options?.deadline;
-  return proxyOf(new Property(place.root, place.path, { signal, deadline }));
+  const signal = options.signal ?? before?.signal;
+  const deadline = options.deadline ?? before?.deadline;
+  return proxyOf(new Property(root, path, { signal, deadline }));
 }
 
 function map(this: unknown, callback: Mapper): object {
@@ -376,6 +376,6 @@ function refuse(): never {
   throw new RpcError(
     "failed",
     "invalid-argument",
-    "a stub cannot be changed: call a method of the object to change that",
+    "a stub cannot be changed: call a method of its object",
   );
 }
