@@ -19,18 +19,27 @@ export interface Endable {
   end(why: () => RpcError): void;
 }
 
+/** The calls that a signal ends: one listener for all, since Node takes more than ten for a leak. */
+const watched = /* @__PURE__ */ new WeakMap<AbortSignal, Set<Endable>>();
+
+function endAll(this: AbortSignal): void {
+  for (const call of watched.get(this)!) call.end(() => aborted(this));
+}
+
 /** What ends a call from outside. Every listener and timer is given back when the call settles. */
 export class CallLimits {
+  private readonly call: Endable;
   private readonly signal: AbortSignal | undefined;
-  private readonly onAbort: (() => void) | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(call: Endable, options: CallOptions) {
     const { signal, deadline } = options;
+    this.call = call;
+    this.signal = signal;
     if (signal !== undefined) {
-      this.signal = signal;
-      this.onAbort = (): void => call.end(() => aborted(signal));
-      signal.addEventListener("abort", this.onAbort, { once: true });
+      const calls = watched.get(signal) ?? new Set();
+      if (calls.size === 0) signal.addEventListener("abort", endAll);
+      watched.set(signal, calls.add(call));
     }
     if (deadline !== undefined) this.await(call, Number(deadline));
   }
@@ -43,7 +52,12 @@ export class CallLimits {
   }
 
   end(): void {
-    if (this.onAbort !== undefined) this.signal!.removeEventListener("abort", this.onAbort);
+    const { signal } = this;
+    if (signal !== undefined) {
+      const calls = watched.get(signal)!;
+      calls.delete(this.call);
+      if (calls.size === 0) signal.removeEventListener("abort", endAll);
+    }
     if (this.timer !== undefined) clearTimeout(this.timer);
   }
 }

@@ -131,6 +131,6 @@ function behindWithheld(state: ConnectionState, hook: Hook): Hook {
 
 /** A transform with an operation that is not ours to ignore (C-PIP-06). */
 export function unknownOperation(): RpcError {
-  const message = "the path has an operation that is not known here";
+  const message = "the path to this capability has an operation that is not known here";
   return new RpcError("unimplemented", "invalid-capability", message);
 }

@@ -1,5 +1,6 @@
 // Calls that can be managed: signals, deadlines, the context of a method.
 
+import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { callContext, type CallContext, RpcStub, RpcTarget } from "../../src/cap/dynamic/index.js";
 import { Counter, failure, Pair } from "./kit.js";
@@ -126,6 +127,26 @@ describe("a signal", () => {
     await pair.rest();
     expect(listeners).toBe(0);
     counter[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("is listened to once, however many calls it ends", async () => {
+    const target = new Api();
+    const pair = new Pair(target);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const stub = pair.api.with({ signal });
+    const answered = stub.echo(1);
+    const waiting = Array.from({ length: 20 }, () => failure(stub.wait()));
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    expect(await pair.run(answered)).toBe(1);
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    controller.abort();
+    for (const call of waiting) expect(await call).toMatchObject({ code: "call-canceled" });
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
+    await pair.rest();
+    expect(target.aborted).toHaveLength(20);
+    target.release();
     await pair.done();
   });
 

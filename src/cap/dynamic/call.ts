@@ -399,7 +399,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
       return this.take(payload);
     }
     if (this.object === null) {
-      const message = "the result came with neither its value nor an object to ask for it";
+      const message = "the result came with neither its value nor an object";
       throw new RpcError("failed", "invalid-payload", message);
     }
     payload.release();

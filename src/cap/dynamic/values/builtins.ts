@@ -22,7 +22,8 @@ const setForEach = Set.prototype.forEach;
 const SHARED = typeof SharedArrayBuffer === "undefined" ? null : SharedArrayBuffer;
 const SHARED_WHY =
   "shared memory cannot be shared with another process: send a copy, `new Uint8Array(shared).slice()`";
-const FAKE_WHY = "it is a proxy, or not what its prototype says: send the object itself";
+const FAKE_WHY =
+  "it is a proxy, or only looks like what its prototype says: send the object itself";
 
 /** Runs an intrinsic that throws when `value` is not what it seems. */
 function slot<T>(walker: Walker, read: () => T): T {
