@@ -19,9 +19,21 @@ export interface Watched {
   readonly peer: string | undefined;
 }
 
+/** How stubs are watched. */
+export interface WatchOptions {
+  /** Of how many stubs one has its stack noted; 1, the default, for each, 0 for none. */
+  readonly stacks?: number;
+  /**
+   * Told of each stub that the garbage collector found, since nobody had disposed it: when it does, if ever. Its `peer` is that
+   * of when it was made. Must not throw.
+   */
+  readonly onCollected?: (leak: Leak) => void;
+}
+
 interface Entry {
   readonly ref: WeakRef<Watched>;
   readonly kind: Leak["kind"];
+  readonly peer: string | undefined;
   readonly made: number;
   readonly stack: string | undefined;
 }
@@ -30,39 +42,52 @@ let sample = -1;
 let count = 0;
 let alive = new Map<number, Entry>();
 let lastId = 0;
+let listener: WatchOptions["onCollected"];
+
+const collector = /* @__PURE__ */ new FinalizationRegistry<number>((id) => {
+  const entry = alive.get(id);
+  if (entry === undefined) return; // disposed, or not watched any more
+  alive.delete(id);
+  listener?.(leakOf(entry, entry.peer));
+});
 
 /**
- * Watches stubs from now on, for {@link leaks} and for errors that say where a stub was disposed. For debugging and tests:
- * it costs some microseconds a stub.
+ * Watches stubs from now on, for {@link leaks}, for `onCollected`, and for errors that say where a stub was disposed. For
+ * debugging and tests: it costs some microseconds a stub.
  *
- * @param options `stacks`: of how many stubs one has its stack noted; 1, the default, for each, 0 for none. False to stop.
+ * @param options False to stop.
  * @example
- * watchStubs();
+ * watchStubs({ onCollected: ({ kind, stack }) => console.warn(`a ${kind} was forgotten`, stack) });
  * // ...
  * for (const { age, peer, stack } of leaks()) console.warn(`of ${peer}, not disposed for ${age} ms`, stack);
  */
-export function watchStubs(options: { readonly stacks?: number } | false = {}): void {
+export function watchStubs(options: WatchOptions | false = {}): void {
   sample = options === false ? -1 : (options.stacks ?? 1);
+  listener = options === false ? undefined : options.onCollected;
   alive = new Map();
 }
 
 /** The stubs made since {@link watchStubs} that are neither disposed nor collected. */
 export function leaks(): Leak[] {
-  const now = Date.now();
   const found: Leak[] = [];
-  for (const [id, { ref, kind, made, stack }] of alive) {
-    const stub = ref.deref();
-    if (stub === undefined) alive.delete(id);
-    else found.push({ kind, peer: stub.peer, age: now - made, stack });
+  for (const entry of alive.values()) {
+    const stub = entry.ref.deref();
+    if (stub !== undefined) found.push(leakOf(entry, stub.peer));
   }
   return found;
+}
+
+function leakOf({ kind, made, stack }: Entry, peer: string | undefined): Leak {
+  return { kind, peer, age: Date.now() - made, stack };
 }
 
 /** Notes a stub. @returns its number, for {@link noteDisposed}; 0 when stubs are not watched. */
 export function noteMade(stub: Watched, kind: Leak["kind"]): number {
   if (sample < 0) return 0;
   const stack = sample > 0 && count++ % sample === 0 ? stackHere() : undefined;
-  alive.set(++lastId, { ref: new WeakRef(stub), kind, made: Date.now(), stack });
+  const ref = new WeakRef(stub);
+  alive.set(++lastId, { ref, kind, peer: stub.peer, made: Date.now(), stack });
+  collector.register(stub, lastId);
   return lastId;
 }
 
