@@ -10,6 +10,7 @@ import type { Lane } from "./pressure.js";
 import { NO_STEPS } from "./protocol.js";
 import { isReserved } from "./target.js";
 import type { Terms } from "./terms.js";
+import { isWellFormed } from "./values/text.js";
 
 /** Leads from a proxy to its place; known to this layer alone. */
 const PLACE: unique symbol = Symbol("capstan.place");
@@ -81,7 +82,8 @@ export abstract class Place {
   child(name: string): object | undefined {
     const { below } = this;
     if (below !== null && below.name === name) return below.last;
-    if (isReserved(name)) return undefined;
+    // A path is UTF-8: another member would be meant by a name that is not well formed.
+    if (isReserved(name) || !isWellFormed(name)) return undefined;
     let child = below?.others?.get(name);
     if (child === undefined) {
       child = proxyOf(new Property(this.root, [...this.path, name], this.options));
