@@ -58,7 +58,7 @@ it("what is forgotten is reported to whoever watches stubs, with where it was ma
   try {
     await (async () => {
       for (let i = 0; i < 20; i++) {
-        pair.api.dup();
+        await pair.run(pair.api.make());
         const disposed = await pair.run(pair.api.make());
         disposed[Symbol.dispose]();
       }

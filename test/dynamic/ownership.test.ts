@@ -342,6 +342,7 @@ describe("watching stubs", () => {
     expect(others).toHaveLength(1);
     expect(others[0]!.age).toBeGreaterThanOrEqual(0);
     expect(others[0]!.peer).toBe("host");
+    expect(others[0]!.stack).toContain("ownership.test.ts");
     const mine = counter.dup();
     expect(leaks().some(({ stack }) => stack?.includes("ownership.test.ts"))).toBe(true);
     mine[Symbol.dispose]();

@@ -27,7 +27,7 @@ import {
 } from "../call-options.js";
 import type { Sent } from "../stream/sent.js";
 import { watchBroken } from "./broken.js";
-import { noteDisposed, noteMade } from "./debug.js";
+import { noteAsked, noteDisposed, noteMade, watching } from "./debug.js";
 import { shownError } from "./errors.js";
 import { giveWith } from "./given.js";
 import { record } from "./map/record.js";
@@ -149,6 +149,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   /** What it failed with: an error, or what makes one if somebody asks, which is seldom. */
   private failure: RpcError | (() => RpcError) | null = null;
   private given: { dispose(): void } | null = null;
+  readonly askedAt: Error | null = watching ? noteAsked() : null;
   /** Where it was called, if that is noted. */
   private readonly site: Error | null = stackSite();
   private promise: Promise<unknown> | null = null;
@@ -391,7 +392,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const hook = object < 0 ? null : (payload.caps[object] ?? null);
     if (this.object === null && hook !== null) this.holdObject(hook.addRef());
     if (isObject && hook !== null) {
-      const { root, proxy } = above.stub(hook.addRef(), this.terms);
+      const { root, proxy } = above.stub(hook.addRef(), this.terms, this);
       payload.release();
       return this.received(proxy, root);
     }
@@ -560,7 +561,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   private holdObject(hook: Hook): void {
     this.object = hook;
-    this.watchId = noteMade(this, "promise");
+    if (watching) this.watchId = noteMade(this, "promise", this);
     releaseWhenCollected(this, hook);
   }
 
@@ -568,7 +569,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const { object } = this;
     if (object === null) return;
     this.object = null;
-    if (this.watchId !== 0) noteDisposed(this.watchId);
+    if (watching && this.watchId !== 0) noteDisposed(this.watchId);
     disposed(this);
     object.release();
   }

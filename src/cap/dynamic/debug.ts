@@ -9,7 +9,7 @@ export interface Leak {
   readonly peer: string | undefined;
   /** Milliseconds since it was made. */
   readonly age: number;
-  /** Where it was made, if that was noted: a stack as text. */
+  /** Where it was made, or the call that it was the result of, if that was noted: a stack as text. */
   readonly stack: string | undefined;
 }
 
@@ -30,6 +30,12 @@ export interface WatchOptions {
   readonly onCollected?: (leak: Leak) => void;
 }
 
+/** What stubs come of: a call, perhaps. */
+export interface Asker {
+  /** Where the call was written; null if that is not noted, undefined for no call. */
+  readonly askedAt?: Error | null;
+}
+
 interface Entry {
   readonly ref: WeakRef<Watched>;
   readonly kind: Leak["kind"];
@@ -38,7 +44,9 @@ interface Entry {
   readonly stack: string | undefined;
 }
 
-let sample = -1;
+/** Whether stubs are. Where nobody can have them watched, as in the bundle for browsers, nothing of all this is left. */
+export let watching = false;
+let sample = 1;
 let count = 0;
 let alive = new Map<number, Entry>();
 let lastId = 0;
@@ -62,8 +70,11 @@ const collector = /* @__PURE__ */ new FinalizationRegistry<number>((id) => {
  * for (const { age, peer, stack } of leaks()) console.warn(`of ${peer}, not disposed for ${age} ms`, stack);
  */
 export function watchStubs(options: WatchOptions | false = {}): void {
-  sample = options === false ? -1 : (options.stacks ?? 1);
-  listener = options === false ? undefined : options.onCollected;
+  watching = options !== false;
+  if (options !== false) {
+    sample = options.stacks ?? 1;
+    listener = options.onCollected;
+  }
   alive = new Map();
 }
 
@@ -81,24 +92,31 @@ function leakOf({ kind, made, stack }: Entry, peer: string | undefined): Leak {
   return { kind, peer, age: Date.now() - made, stack };
 }
 
-/** Notes a stub. @returns its number, for {@link noteDisposed}; 0 when stubs are not watched. */
-export function noteMade(stub: Watched, kind: Leak["kind"]): number {
-  if (sample < 0) return 0;
-  const stack = sample > 0 && count++ % sample === 0 ? stackHere() : undefined;
+/** Where a call is written, for the stubs that come of it: nothing of the program is left on the stack when they do. */
+export function noteAsked(): Error | null {
+  return sample > 0 && count++ % sample === 0 ? new Error("here") : null;
+}
+
+/**
+ * Notes a stub, while stubs are watched.
+ * @param asker what it came of. @returns its number, for {@link noteDisposed}.
+ */
+export function noteMade(stub: Watched, kind: Leak["kind"], asker?: Asker): number {
+  const site = asker?.askedAt === undefined ? noteAsked() : asker.askedAt;
+  const stack = site === null ? undefined : textOf(site);
   const ref = new WeakRef(stub);
   alive.set(++lastId, { ref, kind, peer: stub.peer, made: Date.now(), stack });
   collector.register(stub, lastId);
   return lastId;
 }
 
-/** @returns where the program is, to be told to who uses the stub later; undefined when stubs are not watched. */
+/** @param id 0 for one that was not noted. @returns where the program is, to be told to who uses the stub later. */
 export function noteDisposed(id: number): string | undefined {
-  if (id !== 0) alive.delete(id);
-  return sample > 0 ? stackHere() : undefined;
+  alive.delete(id);
+  return sample > 0 ? textOf(new Error("disposed")) : undefined;
 }
 
-function stackHere(): string {
-  const stack = new Error("here").stack ?? "";
+function textOf({ stack = "" }: Error): string {
   // Without the message, and the lines of this layer.
   return stack
     .split("\n")

@@ -7,6 +7,7 @@ import type { Hook } from "../../hook/hook.js";
 import type { Payload } from "../../hook/payload.js";
 import { nullHook, type Results } from "../../hook/results.js";
 import { askValue, ValueObserver } from "./ask.js";
+import type { Asker } from "./debug.js";
 import type { Root } from "./place.js";
 import { PlainResult } from "./plain.js";
 import {
@@ -27,7 +28,7 @@ import type { Terms } from "./terms.js";
 import { decodeSpan, type ReferenceSource, type Span } from "./values/index.js";
 
 /** Told of a value, once, by one of both. */
-export interface Receiver {
+export interface Receiver extends Asker {
   /** @param held what holds the references in it; null when there are none. */
   received(value: unknown, held: Incoming | null): void;
   fail(error: RpcError): void;
@@ -148,7 +149,7 @@ export class Incoming implements ReferenceSource {
   }
 
   private stub(hook: Hook): object {
-    const { root, proxy } = above.stub(hook, this.terms);
+    const { root, proxy } = above.stub(hook, this.terms, this.receiver!);
     this.stubs.push(root);
     return proxy;
   }
