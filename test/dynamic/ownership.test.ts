@@ -195,7 +195,14 @@ describe("disposing", () => {
     counter[Symbol.dispose]();
     counter[Symbol.dispose]();
     expect(() => counter.add(1)).toThrow(
-      expect.objectContaining({ code: "capability-disposed", delivery: "not-sent" }),
+      expect.objectContaining({
+        code: "capability-disposed",
+        delivery: "not-sent",
+        method: "add",
+      }),
+    );
+    expect(() => pair.api.pass(Symbol("no") as never)).toThrow(
+      expect.objectContaining({ code: "unsendable-value", delivery: "not-sent", method: "pass" }),
     );
     expect(() => counter.dup()).toThrow(/disposed/);
     expect(() => pair.api.pass(counter as never)).toThrow(/disposed/);

@@ -213,7 +213,11 @@ export class Incoming implements ReferenceSource {
         this.values[index] = value;
         this.ready();
       },
-      fail: (error) => this.failed(error),
+      // Of a signal the reason alone may not travel: it has aborted all the same.
+      fail: (error) =>
+        this.references.kinds[index] === KIND_ABORTED
+          ? receiver.received(error, null)
+          : this.failed(error),
     };
     const hook = this.hook(index);
     const local = localObject(hook);
@@ -223,12 +227,18 @@ export class Incoming implements ReferenceSource {
       results.observe(
         new ValueObserver((error, payload) => {
           this.waiting.splice(this.waiting.indexOf(results), 1);
-          if (error !== null) this.failed(error);
+          if (error !== null) receiver.fail(error);
           else this.settle(payload!, receiver);
         }),
       );
     } else if (local.self !== null) receiver.received(this.stub(hook.addRef()), null);
-    else this.settle(local.share(), receiver);
+    else {
+      try {
+        this.settle(local.share(), receiver);
+      } catch (thrown) {
+        receiver.fail(RpcError.from(thrown));
+      }
+    }
     hook.release();
   }
 

@@ -70,7 +70,11 @@ export abstract class Place {
 
   call(args: readonly unknown[]): object {
     if (recorder !== null) return recorder.step(this.root, this.path, args);
-    return this.root.start(this.path, args, this.options);
+    try {
+      return this.root.start(this.path, args, this.options);
+    } catch (thrown) {
+      throw unmade(thrown, this.path);
+    }
   }
 
   map(callback: Mapper): object {
@@ -98,6 +102,13 @@ export abstract class Place {
     below!.last = child;
     return child;
   }
+}
+
+/** What is thrown where a call is written that cannot be made. */
+function unmade(thrown: unknown, path: readonly string[]): unknown {
+  if (!RpcError.is(thrown)) return thrown;
+  thrown.delivery ??= "not-sent";
+  return path.length === 0 ? thrown : thrown.calling(path.join("."));
 }
 
 /** The places below one: that which was asked for last, and others. */
