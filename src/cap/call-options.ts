@@ -1,7 +1,7 @@
 // Role: what ends a call from outside: the options `signal` and `deadline`, the same for every kind of stub.
 // State: per call, its listener and its timer, given back when the call settles. Must not know: how a call travels.
 
-import { RpcError } from "../base/errors.js";
+import { RpcError, type RpcErrorOptions } from "../base/errors.js";
 
 /** Options of one call. */
 export interface CallOptions {
@@ -11,23 +11,35 @@ export interface CallOptions {
   deadline?: Date | number | undefined;
 }
 
+/** What is known of a call that is given up, unless it is known not to be sent. */
+const UNKNOWN: RpcErrorOptions = { delivery: "unknown" };
+
 /** A call that can be given up. */
 export interface Endable {
   end(why: () => RpcError): void;
 }
 
+/** The calls that a signal ends: one listener for all, since Node takes more than ten for a leak. */
+const watched = /* @__PURE__ */ new WeakMap<AbortSignal, Set<Endable>>();
+
+function endAll(this: AbortSignal): void {
+  for (const call of watched.get(this)!) call.end(() => aborted(this));
+}
+
 /** What ends a call from outside. Every listener and timer is given back when the call settles. */
 export class CallLimits {
+  private readonly call: Endable;
   private readonly signal: AbortSignal | undefined;
-  private readonly onAbort: (() => void) | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(call: Endable, options: CallOptions) {
     const { signal, deadline } = options;
+    this.call = call;
+    this.signal = signal;
     if (signal !== undefined) {
-      this.signal = signal;
-      this.onAbort = (): void => call.end(() => aborted(signal));
-      signal.addEventListener("abort", this.onAbort, { once: true });
+      const calls = watched.get(signal) ?? new Set();
+      if (calls.size === 0) signal.addEventListener("abort", endAll);
+      watched.set(signal, calls.add(call));
     }
     if (deadline !== undefined) this.await(call, Number(deadline));
   }
@@ -40,7 +52,12 @@ export class CallLimits {
   }
 
   end(): void {
-    if (this.onAbort !== undefined) this.signal!.removeEventListener("abort", this.onAbort);
+    const { signal } = this;
+    if (signal !== undefined) {
+      const calls = watched.get(signal)!;
+      calls.delete(this.call);
+      if (calls.size === 0) signal.removeEventListener("abort", endAll);
+    }
     if (this.timer !== undefined) clearTimeout(this.timer);
   }
 }
@@ -65,6 +82,7 @@ export function refused(options: CallOptions | undefined): RpcError | null {
 function aborted(signal: AbortSignal): RpcError {
   return new RpcError("failed", "call-canceled", "the call was canceled by its signal", {
     cause: signal.reason,
+    delivery: "unknown",
   });
 }
 
@@ -73,6 +91,7 @@ function late(): RpcError {
     "failed",
     "deadline-exceeded",
     "the call was not answered before its deadline",
+    UNKNOWN,
   );
 }
 
@@ -81,5 +100,6 @@ export function disposedCall(): RpcError {
     "failed",
     "call-canceled",
     "the call was canceled: it was disposed before it was answered",
+    UNKNOWN,
   );
 }

@@ -324,8 +324,7 @@ export class LocalCall extends LocalResults implements Entrant {
   tailCall(target: Hook, request: CallRequest): void {
     if (this.stage === "ended") {
       request.params.release();
-      const message =
-        "a tail call takes the place of the results, and this call has ended with some";
+      const message = "a tail call takes the place of the results, and there are some";
       throw new RpcError("failed", "invalid-state", message);
     }
     this.stage = "ended";
@@ -387,8 +386,7 @@ export class LocalCall extends LocalResults implements Entrant {
     if (!this.settled) return this.earlyCap(path);
     // First used after the return: it is what the results say, but only if the early pipeline said the same.
     if (this.error !== null || this.pipelineKept(path)) return super.pipeline(path);
-    const message =
-      "the results name another capability here than the pipeline that was set before";
+    const message = "the results name another capability here than the pipeline set before";
     return brokenHook(new RpcError("failed", "invalid-capability", message), this.scheduler);
   }
 

@@ -43,6 +43,11 @@ export abstract class LocalResults extends Results implements ResultsObserver {
     return this.settled ? null : this.source;
   }
 
+  override get unsent(): boolean {
+    const origin = originOf(this);
+    return origin === this ? super.unsent : origin.unsent;
+  }
+
   override pipeline(path: Path): Hook {
     const origin = originOf(this);
     return origin === this ? super.pipeline(path) : origin.pipeline(path);
@@ -144,7 +149,7 @@ class QueuedCall extends LocalResults {
       this.request = null;
       this.promise.callDropped();
     }
-    this.settle(null, canceledError());
+    this.settle(null, canceledError().delivered("not-sent"));
   }
 }
 

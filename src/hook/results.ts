@@ -169,6 +169,11 @@ export abstract class Results implements Job, Unravels {
     this.drop(PIPELINE);
   }
 
+  /** Whether the call failed, or was given up, before it was made. */
+  get unsent(): boolean {
+    return this.error?.delivery === "not-sent";
+  }
+
   /** Gives up both halves: cancels the call unless a pipelined capability is held (C-CAN-02). */
   cancel(): void {
     this.drop(RESPONSE | PIPELINE);

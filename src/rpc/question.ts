@@ -440,7 +440,7 @@ export class Question extends Results {
 }
 
 function answerGone(): RpcError {
-  const message = "the answer this call was pipelined on is finished and holds no such capability";
+  const message = "the answer called through is finished, or has no capability there";
   return new RpcError("failed", "answer-unavailable", message, { delivery: "not-sent" });
 }
 

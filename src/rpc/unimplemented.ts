@@ -11,8 +11,7 @@ import { type ConnectionState, protocolError } from "./state.js";
 /** Handles `unimplemented`. @throws RpcError protocol-error where no safe recovery exists (C-UNI-04, C-UNI-12). */
 export function handleUnimplemented(state: ConnectionState, reader: MessageReader): void {
   const inner = reader.inner();
-  if (inner === null)
-    throw protocolError("`unimplemented` around nothing, or around another `unimplemented`");
+  if (inner === null) throw protocolError("`unimplemented` around nothing, or another");
   switch (inner.tag) {
     case MessageTag.call:
     case MessageTag.bootstrap:
@@ -58,8 +57,7 @@ function embargoUnimplemented(state: ConnectionState, inner: MessageReader): voi
       : undefined;
   if (embargo === undefined) throw protocolError("the echo of a Disembargo that we did not send");
   state.embargoes.remove(inner.embargoId as EmbargoId);
-  const message =
-    "the peer cannot say when earlier calls have arrived (Disembargo); calls in order are not possible";
+  const message = "the peer does not know Disembargo: calls cannot be kept in order";
   embargo.waiting.reject(new RpcError("unimplemented", "peer-unimplemented", message));
   embargo.waiting.release();
   embargo.target.release();

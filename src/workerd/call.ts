@@ -389,7 +389,9 @@ class WorkerdCall extends Root implements Referable, ResultsObserver, Endable {
     return new RelayHook(value, on, this.scheduler, this.terms, ended);
   }
 
-  lent(): void {}
+  lent(): Referable {
+    return this;
+  }
 
   // -- Ends ----------------------------------------------------------------------------------------------------------
 

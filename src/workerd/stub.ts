@@ -123,8 +123,8 @@ class WorkerdStub extends Root implements Referable {
     return hook;
   }
 
-  lent(): void {
-    void this.live;
+  lent(): Hook {
+    return this.refer();
   }
 }
 

@@ -1,7 +1,7 @@
 // What is forgotten instead of disposed: the collector's, as a last resort; and never without bounds.
 
 import { afterEach, expect, it } from "vitest";
-import { RpcTarget } from "../../src/cap/dynamic/index.js";
+import { type Leak, leaks, RpcTarget, watchStubs } from "../../src/cap/dynamic/index.js";
 import { limitsWith } from "../../src/base/limits.js";
 import { RpcStub, serve } from "../../src/cap/dynamic/index.js";
 import { reportCollected } from "../../src/hook/collect.js";
@@ -48,6 +48,35 @@ it("C-GCF-01: stubs and promises that are forgotten are given back, and reported
   }
   expect(reported).toBeGreaterThanOrEqual(3);
   await collect(pair);
+  await pair.done();
+});
+
+it("what is forgotten is reported to whoever watches stubs, with where it was made, and what is disposed is not", async () => {
+  const found: Leak[] = [];
+  const pair = new Pair(new Api());
+  watchStubs({ onCollected: (leak) => found.push(leak) });
+  try {
+    await (async () => {
+      for (let i = 0; i < 20; i++) {
+        await pair.run(pair.api.make());
+        const disposed = await pair.run(pair.api.make());
+        disposed[Symbol.dispose]();
+      }
+    })();
+    for (let i = 0; i < 10 && found.length < 15; i++) await collect(pair);
+    expect(found.length).toBeGreaterThanOrEqual(15);
+    expect(found.length).toBeLessThanOrEqual(20);
+    for (const { kind, peer, age, stack } of found) {
+      expect(kind).toBe("stub");
+      expect(peer).toBeDefined();
+      expect(age).toBeGreaterThanOrEqual(0);
+      expect(stack).toMatch(/forgotten\.test\.ts:\d+/);
+    }
+    expect(leaks().length).toBeLessThanOrEqual(20 - found.length);
+  } finally {
+    watchStubs(false);
+  }
+  for (let i = 0; i < 10; i++) await collect(pair);
   await pair.done();
 });
 

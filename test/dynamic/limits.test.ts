@@ -1,5 +1,6 @@
 // Calls that can be managed: signals, deadlines, the context of a method.
 
+import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { callContext, type CallContext, RpcStub, RpcTarget } from "../../src/cap/dynamic/index.js";
 import { Counter, failure, Pair } from "./kit.js";
@@ -40,6 +41,10 @@ class Api extends RpcTarget {
   nested(): PromiseLike<number> {
     return new RpcStub(this).with(callContext()).left();
   }
+  async relayed(): Promise<string> {
+    using self = new RpcStub<Api>(this);
+    return await self.with(callContext()).wait();
+  }
 }
 
 describe("a signal", () => {
@@ -74,11 +79,27 @@ describe("a signal", () => {
     await pair.rest();
     controller.abort(new Error("enough"));
     const error = await failed;
-    expect(error).toMatchObject({ code: "call-canceled" });
+    expect(error).toMatchObject({ code: "call-canceled", delivery: "unknown", method: "wait" });
     expect(error.cause).toMatchObject({ message: "enough" });
     await pair.rest();
     expect(target.aborted).toHaveLength(1);
     expect(target.aborted[0]).toMatchObject({ code: "call-canceled" });
+    target.release();
+    await pair.done();
+  });
+
+  it("is inherited through the context", async () => {
+    const target = new Api();
+    const pair = new Pair(target);
+    const controller = new AbortController();
+    const stub = pair.api.with({ signal: controller.signal });
+    const failed = failure(stub.with({ deadline: Date.now() + 60_000 }).relayed());
+    await pair.rest();
+    expect(target.context!.deadline).toBeDefined();
+    controller.abort();
+    expect(await failed).toMatchObject({ code: "call-canceled" });
+    await pair.rest();
+    expect(target.aborted).toHaveLength(1);
     target.release();
     await pair.done();
   });
@@ -106,6 +127,26 @@ describe("a signal", () => {
     await pair.rest();
     expect(listeners).toBe(0);
     counter[Symbol.dispose]();
+    await pair.done();
+  });
+
+  it("is listened to once, however many calls it ends", async () => {
+    const target = new Api();
+    const pair = new Pair(target);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const stub = pair.api.with({ signal });
+    const answered = stub.echo(1);
+    const waiting = Array.from({ length: 20 }, () => failure(stub.wait()));
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    expect(await pair.run(answered)).toBe(1);
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    controller.abort();
+    for (const call of waiting) expect(await call).toMatchObject({ code: "call-canceled" });
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
+    await pair.rest();
+    expect(target.aborted).toHaveLength(20);
+    target.release();
     await pair.done();
   });
 
@@ -139,7 +180,7 @@ describe("a deadline", () => {
     const pair = new Pair(target);
     const failed = failure(pair.api.with({ deadline: Date.now() + 60 }).wait());
     await pair.rest();
-    expect(await failed).toMatchObject({ code: "deadline-exceeded" });
+    expect(await failed).toMatchObject({ code: "deadline-exceeded", delivery: "unknown" });
     await pair.rest();
     expect(target.aborted).toHaveLength(1);
     target.release();

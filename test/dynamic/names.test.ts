@@ -40,6 +40,9 @@ class Api extends Base {
   data(): object {
     return { a: 1, nested: { b: 2 }, list: [1, 2] };
   }
+  pair(): object {
+    return { "\ud800": 1, "\ufffd": 2 };
+  }
   when(): Date {
     return new Date(0);
   }
@@ -175,6 +178,17 @@ describe("of a stub, here", () => {
     expect(Object.keys(stub)).toEqual([]);
     await pair.rest();
     expect(pair.heard()).toEqual([]);
+    await pair.done();
+  });
+
+  it("a name with a lone surrogate is undefined: on its way it would become another name", async () => {
+    const pair = new Pair(new Api());
+    using promise = pair.api.pair();
+    const result = promise as unknown as Record<string, PromiseLike<unknown> | undefined>;
+    expect(await pair.run(result["\ufffd"]!)).toBe(2);
+    expect(result["\ud800"]).toBe(undefined);
+    expect(await pair.run(pair.api.pair())).toMatchObject({ "\ud800": 1, "\ufffd": 2 });
+    promise[Symbol.dispose]();
     await pair.done();
   });
 

@@ -195,7 +195,14 @@ describe("disposing", () => {
     counter[Symbol.dispose]();
     counter[Symbol.dispose]();
     expect(() => counter.add(1)).toThrow(
-      expect.objectContaining({ code: "capability-disposed", delivery: "not-sent" }),
+      expect.objectContaining({
+        code: "capability-disposed",
+        delivery: "not-sent",
+        method: "add",
+      }),
+    );
+    expect(() => pair.api.pass(Symbol("no") as never)).toThrow(
+      expect.objectContaining({ code: "unsendable-value", delivery: "not-sent", method: "pass" }),
     );
     expect(() => counter.dup()).toThrow(/disposed/);
     expect(() => pair.api.pass(counter as never)).toThrow(/disposed/);
@@ -240,6 +247,54 @@ describe("disposing", () => {
     expect(await pair.run(result.add(4))).toBe(4);
     result[Symbol.dispose]();
     await pair.run(pair.api.drop());
+    await pair.done();
+  });
+
+  it("a promise with its value, that was just passed: the call takes it along", async () => {
+    const target = new Api();
+    const pair = new Pair(target);
+    const promise = pair.api.make();
+    await pair.run(promise);
+    const kept = pair.api.keep(promise as never);
+    promise[Symbol.dispose]();
+    await pair.run(kept);
+    expect(await pair.run(pair.api.useKept())).toBe(1);
+    await pair.run(pair.api.drop());
+    await pair.done();
+  });
+
+  it("a promise with its value: to pass it fails here, and the other calls of the turn are made", async () => {
+    const pair = new Pair(new Api());
+    const promise = pair.api.make();
+    await pair.run(promise);
+    promise[Symbol.dispose]();
+    const before = pair.api.plain();
+    expect(() => pair.api.keep(promise as never)).toThrow(
+      expect.objectContaining({ code: "capability-disposed" }),
+    );
+    const after = pair.api.plain();
+    expect(await pair.run(Promise.all([before, after]))).toEqual([{ a: 1 }, { a: 1 }]);
+    await pair.done();
+  });
+
+  it("a promise that has its value since, in the same turn: the call it was passed to fails, no other", async () => {
+    const pair = new Pair(new Api());
+    const promise = pair.api.make();
+    const other = pair.api.make();
+    const known = Promise.all([promise, other]);
+    await Promise.resolve();
+    await Promise.resolve();
+    pair.net.advance(60);
+    const passed = failure(pair.api.pass([other, promise] as never));
+    const on = failure(promise.add(1));
+    const after = pair.api.plain();
+    pair.net.advance(60);
+    promise[Symbol.dispose]();
+    await known;
+    for (const error of [await passed, await on])
+      expect(error).toMatchObject({ code: "capability-disposed", delivery: "not-sent" });
+    expect(await pair.run(after)).toEqual({ a: 1 });
+    other[Symbol.dispose]();
     await pair.done();
   });
 
@@ -294,6 +349,7 @@ describe("watching stubs", () => {
     expect(others).toHaveLength(1);
     expect(others[0]!.age).toBeGreaterThanOrEqual(0);
     expect(others[0]!.peer).toBe("host");
+    expect(others[0]!.stack).toContain("ownership.test.ts");
     const mine = counter.dup();
     expect(leaks().some(({ stack }) => stack?.includes("ownership.test.ts"))).toBe(true);
     mine[Symbol.dispose]();

@@ -1,7 +1,7 @@
 // AbortSignals as arguments and results: lent and given like everything else.
 
 import { expect, it } from "vitest";
-import { RpcTarget } from "../../src/cap/dynamic/index.js";
+import { RpcStub, RpcTarget } from "../../src/cap/dynamic/index.js";
 import { failure, Pair } from "./kit.js";
 
 class Api extends RpcTarget {
@@ -76,6 +76,30 @@ it("that has aborted arrives aborted", async () => {
   const pair = new Pair(new Api());
   expect(await pair.run(pair.api.look(AbortSignal.abort("why")))).toBe("why");
   expect(await pair.run(pair.api.look(AbortSignal.abort()))).toMatchObject({ name: "AbortError" });
+  await pair.done();
+});
+
+it("that aborted, or aborts, for what cannot travel aborts with an error that says so", async () => {
+  class Own {}
+  const why = {
+    code: "remote-exception",
+    message: expect.stringMatching(/an instance of Own/) as string,
+  };
+  const pair = new Pair(new Api());
+  await pair.run(pair.api.look(AbortSignal.abort(new Own())));
+  expect(pair.target.signal!.reason).toMatchObject(why);
+  const controller = new AbortController();
+  const failed = failure(pair.api.work({ signal: controller.signal }));
+  await pair.rest();
+  controller.abort(new Own());
+  await pair.rest();
+  await failed;
+  expect(pair.target.signal!.reason).toMatchObject(why);
+  // In one vat nothing is kept of it either.
+  using local = new RpcStub(pair.target);
+  await pair.run(local.look(AbortSignal.abort(new Own())));
+  expect(pair.target.signal!.reason).toMatchObject({ code: "unsendable-value" });
+  local[Symbol.dispose]();
   await pair.done();
 });
 

@@ -34,6 +34,7 @@ describe("cancellation", () => {
     caller.abort(new Error("enough"));
     await expect(call).rejects.toMatchObject({
       code: "call-canceled",
+      delivery: "unknown",
       cause: expect.any(Error) as Error,
     });
     await settle();
@@ -113,6 +114,7 @@ describe("cancellation", () => {
     const counter = hanging(seen);
     await expect(counter.next({}, { deadline: Date.now() + 20 })).rejects.toMatchObject({
       code: "deadline-exceeded",
+      delivery: "unknown",
     });
     await settle();
     expect(seen.signal!.aborted).toBe(true);

@@ -169,6 +169,21 @@ it("C-REC-04: calls that wait go out in order, once, with what they hold; or fai
   expect((await anew).value).toBe(305);
 });
 
+it("a call given up while it waits was not sent, and whoever gave it up is told so", async () => {
+  using client = link.bootstrap(f.Everything);
+  failing.push(new RpcError("disconnected", "connect-failed", "not yet"));
+  const controller = new AbortController();
+  await client.next({ by: 1 });
+  cut();
+  await settle();
+  const waiting = failure(client.next({ by: 2 }, { signal: controller.signal }));
+  await settle();
+  controller.abort();
+  expect(await waiting).toMatchObject({ code: "call-canceled", delivery: "not-sent" });
+  await pass();
+  expect(log).toEqual(["1 next 1"]);
+});
+
 it("C-REC-06: never shows what is behind it: a peer that is given it goes on through it", async () => {
   using client = link.bootstrap(f.Everything);
   using counter = client.dup().castAs(f.Counter);

@@ -382,7 +382,7 @@ describe("calls that wait", () => {
     const call = failure(api.with({ signal: controller.signal }).where("a"));
     await world.pass();
     controller.abort();
-    expect(await call).toMatchObject({ code: "call-canceled" });
+    expect(await call).toMatchObject({ code: "call-canceled", delivery: "not-sent" });
     await world.pass(1000);
     expect(world.dials).toBe(2);
     expect(world.log).toEqual([]);

@@ -27,7 +27,7 @@ import {
 } from "../call-options.js";
 import type { Sent } from "../stream/sent.js";
 import { watchBroken } from "./broken.js";
-import { noteDisposed, noteMade } from "./debug.js";
+import { noteAsked, noteDisposed, noteMade, watching } from "./debug.js";
 import { shownError } from "./errors.js";
 import { giveWith } from "./given.js";
 import { record } from "./map/record.js";
@@ -149,6 +149,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   /** What it failed with: an error, or what makes one if somebody asks, which is seldom. */
   private failure: RpcError | (() => RpcError) | null = null;
   private given: { dispose(): void } | null = null;
+  readonly askedAt: Error | null = watching ? noteAsked() : null;
   /** Where it was called, if that is noted. */
   private readonly site: Error | null = stackSite();
   private promise: Promise<unknown> | null = null;
@@ -207,9 +208,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   make(): void {
     const { on, request } = this;
     if (on === null || request === null) return; // given up before
-    this.on = null;
-    this.request = null;
-    const target = on instanceof Call ? on.refer() : on;
+    const target = (this.on = on instanceof Call ? on.refer() : on);
     if (!this.wantsObject && !this.wantsValue && target.lifeline?.asksOnce === true) {
       // It may be awaited when nothing more can be asked, or called through before that.
       this.wantsObject = true;
@@ -217,6 +216,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     }
     const want = this.wantsObject ? WANT_OBJECT : this.wantsValue ? WANT_VALUE : WANT_EITHER;
     const payload = this.params(request, want, remaining(this.callOptions));
+    this.on = null;
+    this.request = null;
     // Only a call that nothing can end from outside may do without a word of its end.
     const alone = want === WANT_OBJECT && this.limits === null;
     const flags = want === WANT_VALUE ? NO_PROMISE_PIPELINING : alone ? ONLY_PROMISE_PIPELINE : 0;
@@ -246,7 +247,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
   }
 
   private endInTurn(): void {
-    atTurnEnd({ make: () => this.end(disposedCall) });
+    atTurnEnd({ make: () => this.end(disposedCall), end: (why) => this.end(why) });
   }
 
   private params(request: PlainRequest | Content, want: number, timeout: number): Payload {
@@ -275,7 +276,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   private askInTurn(): void {
     this.asksInTurn = true;
-    atTurnEnd({ make: () => this.askIfOpen() });
+    atTurnEnd({ make: () => this.askIfOpen(), end: (why) => this.end(why) });
   }
 
   override memberAwaited(): void {
@@ -391,7 +392,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const hook = object < 0 ? null : (payload.caps[object] ?? null);
     if (this.object === null && hook !== null) this.holdObject(hook.addRef());
     if (isObject && hook !== null) {
-      const { root, proxy } = above.stub(hook.addRef(), this.terms);
+      const { root, proxy } = above.stub(hook.addRef(), this.terms, this);
       payload.release();
       return this.received(proxy, root);
     }
@@ -399,7 +400,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
       return this.take(payload);
     }
     if (this.object === null) {
-      const message = "the result came with neither its value nor an object to ask for it";
+      const message = "the result came with neither its value nor an object";
       throw new RpcError("failed", "invalid-payload", message);
     }
     payload.release();
@@ -489,12 +490,14 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     return this.settled && this.object === null ? this.localObject() : this.objectHook().addRef();
   }
 
-  lent(): void {
+  lent(): Hook | Referable {
     this.wantsObject = true;
+    // Its value may be disposed at once; before there is one, the call that it is the result of may not be made yet.
+    return this.settled ? this.refer() : this;
   }
 
   hold(give: boolean): Hook {
-    this.lent();
+    this.wantsObject = true;
     const hook = this.refer();
     if (give) this.dispose();
     return hook;
@@ -558,7 +561,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
 
   private holdObject(hook: Hook): void {
     this.object = hook;
-    this.watchId = noteMade(this, "promise");
+    if (watching) this.watchId = noteMade(this, "promise", this);
     releaseWhenCollected(this, hook);
   }
 
@@ -566,7 +569,7 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     const { object } = this;
     if (object === null) return;
     this.object = null;
-    if (this.watchId !== 0) noteDisposed(this.watchId);
+    if (watching && this.watchId !== 0) noteDisposed(this.watchId);
     disposed(this);
     object.release();
   }
@@ -610,7 +613,8 @@ export class Call extends Root implements Referable, Waiting, ResultsObserver, R
     this.fenced = null;
     decoding?.dispose();
     given?.dispose();
-    if (!this.settled) this.fail(on === null ? why : () => why().delivered("not-sent"));
+    const unsent = on !== null || (valueAnswer ?? results)?.unsent;
+    if (!this.settled) this.fail(unsent ? () => why().delivered("not-sent") : why);
     this.dropObject();
   }
 }

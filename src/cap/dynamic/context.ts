@@ -82,7 +82,7 @@ export function callContext(): CallContext {
     throw new RpcError(
       "failed",
       "invalid-state",
-      "no method is being entered: ask for the context at the start of the method, before its first await",
+      "ask for the context at the start of a method, before its first await",
     );
   return entered.context;
 }

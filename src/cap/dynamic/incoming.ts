@@ -7,6 +7,7 @@ import type { Hook } from "../../hook/hook.js";
 import type { Payload } from "../../hook/payload.js";
 import { nullHook, type Results } from "../../hook/results.js";
 import { askValue, ValueObserver } from "./ask.js";
+import type { Asker } from "./debug.js";
 import type { Root } from "./place.js";
 import { PlainResult } from "./plain.js";
 import {
@@ -27,7 +28,7 @@ import type { Terms } from "./terms.js";
 import { decodeSpan, type ReferenceSource, type Span } from "./values/index.js";
 
 /** Told of a value, once, by one of both. */
-export interface Receiver {
+export interface Receiver extends Asker {
   /** @param held what holds the references in it; null when there are none. */
   received(value: unknown, held: Incoming | null): void;
   fail(error: RpcError): void;
@@ -148,7 +149,7 @@ export class Incoming implements ReferenceSource {
   }
 
   private stub(hook: Hook): object {
-    const { root, proxy } = above.stub(hook, this.terms);
+    const { root, proxy } = above.stub(hook, this.terms, this.receiver!);
     this.stubs.push(root);
     return proxy;
   }
@@ -212,7 +213,11 @@ export class Incoming implements ReferenceSource {
         this.values[index] = value;
         this.ready();
       },
-      fail: (error) => this.failed(error),
+      // Of a signal the reason alone may not travel: it has aborted all the same.
+      fail: (error) =>
+        this.references.kinds[index] === KIND_ABORTED
+          ? receiver.received(error, null)
+          : this.failed(error),
     };
     const hook = this.hook(index);
     const local = localObject(hook);
@@ -222,12 +227,18 @@ export class Incoming implements ReferenceSource {
       results.observe(
         new ValueObserver((error, payload) => {
           this.waiting.splice(this.waiting.indexOf(results), 1);
-          if (error !== null) this.failed(error);
+          if (error !== null) receiver.fail(error);
           else this.settle(payload!, receiver);
         }),
       );
     } else if (local.self !== null) receiver.received(this.stub(hook.addRef()), null);
-    else this.settle(local.share(), receiver);
+    else {
+      try {
+        this.settle(local.share(), receiver);
+      } catch (thrown) {
+        receiver.fail(RpcError.from(thrown));
+      }
+    }
     hook.release();
   }
 

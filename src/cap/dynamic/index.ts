@@ -2,7 +2,7 @@
 
 export { CallContext, callContext } from "./context.js";
 export { errorDetail } from "./errors.js";
-export { type Leak, leaks, watchStubs } from "./debug.js";
+export { type Leak, leaks, type WatchOptions, watchStubs } from "./debug.js";
 export { RpcPromise, RpcStub, sameObject, serve, targetOf, whenReady } from "./stub.js";
 export {
   type MethodSchemas,

@@ -79,10 +79,7 @@ export class Outgoing implements ReferenceSink {
     const seen = this.known?.get(key);
     if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };
     const referable = root as Referable;
-    const { kind } = referable;
-    // The call that a promise is the result of may not be made yet: there is nothing to refer to until then.
-    if (kind !== KIND_OBJECT) referable.lent();
-    const added = this.added(key, kind, kind === KIND_OBJECT ? referable.refer() : referable);
+    const added = this.added(key, referable.kind, referable.lent());
     if (this.gives) (this.ends ??= []).push(referable);
     return added;
   }
@@ -122,13 +119,15 @@ export class Outgoing implements ReferenceSink {
     return streams;
   }
 
-  /** The table. Every call that a promise in it is the result of has been made. */
+  /** The table. Every call that a promise in it is the result of has been made. @throws RpcError capability-disposed; all is held still. */
   take(): readonly (Hook | null)[] {
     const { entries } = this;
     if (entries === null) return NO_CAPS;
-    const hooks = entries.map((entry) => (entry instanceof Hook ? entry : entry.refer()));
+    entries.forEach((entry, i) => {
+      if (!(entry instanceof Hook)) entries[i] = entry.refer();
+    });
     this.end();
-    return hooks;
+    return entries as Hook[];
   }
 
   /** The value is not sent after all. */

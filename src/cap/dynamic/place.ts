@@ -10,6 +10,7 @@ import type { Lane } from "./pressure.js";
 import { NO_STEPS } from "./protocol.js";
 import { isReserved } from "./target.js";
 import type { Terms } from "./terms.js";
+import { isWellFormed } from "./values/text.js";
 
 /** Leads from a proxy to its place; known to this layer alone. */
 const PLACE: unique symbol = Symbol("capstan.place");
@@ -69,7 +70,11 @@ export abstract class Place {
 
   call(args: readonly unknown[]): object {
     if (recorder !== null) return recorder.step(this.root, this.path, args);
-    return this.root.start(this.path, args, this.options);
+    try {
+      return this.root.start(this.path, args, this.options);
+    } catch (thrown) {
+      throw unmade(thrown, this.path);
+    }
   }
 
   map(callback: Mapper): object {
@@ -81,7 +86,8 @@ export abstract class Place {
   child(name: string): object | undefined {
     const { below } = this;
     if (below !== null && below.name === name) return below.last;
-    if (isReserved(name)) return undefined;
+    // A path is UTF-8: another member would be meant by a name that is not well formed.
+    if (isReserved(name) || !isWellFormed(name)) return undefined;
     let child = below?.others?.get(name);
     if (child === undefined) {
       child = proxyOf(new Property(this.root, [...this.path, name], this.options));
@@ -96,6 +102,13 @@ export abstract class Place {
     below!.last = child;
     return child;
   }
+}
+
+/** What is thrown where a call is written that cannot be made. */
+function unmade(thrown: unknown, path: readonly string[]): unknown {
+  if (!RpcError.is(thrown)) return thrown;
+  thrown.delivery ??= "not-sent";
+  return path.length === 0 ? thrown : thrown.calling(path.join("."));
 }
 
 /** The places below one: that which was asked for last, and others. */
@@ -268,8 +281,11 @@ function hold(this: unknown, give: boolean): Hook {
 }
 
 function withOptions(this: unknown, options: CallOptions): object {
-  const place = here(this);
-  return proxyOf(new Property(place.root, place.path, { ...place.options, ...options }));
+  const { root, path, options: before } = here(this);
+  // One by one: those of a CallContext are no own properties of it.
+  const signal = options.signal ?? before?.signal;
+  const deadline = options.deadline ?? before?.deadline;
+  return proxyOf(new Property(root, path, { signal, deadline }));
 }
 
 function map(this: unknown, callback: Mapper): object {
@@ -373,6 +389,6 @@ function refuse(): never {
   throw new RpcError(
     "failed",
     "invalid-argument",
-    "a stub cannot be changed: call a method of the object to change that",
+    "a stub cannot be changed: call a method of its object",
   );
 }

@@ -8,6 +8,7 @@ import type { Hook } from "../../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../../hook/local.js";
 import type { Payload } from "../../hook/payload.js";
 import type { Sent } from "../stream/sent.js";
+import type { Asker } from "./debug.js";
 import type { Root } from "./place.js";
 import type { Terms } from "./terms.js";
 
@@ -19,14 +20,18 @@ export interface Referable extends Root {
   readonly live: Hook;
   /** What is put into the table: a new reference. Makes the call first that it is the result of. */
   refer(): Hook;
-  /** It goes into a payload that is not sent yet. */
-  lent(): void;
+  /** It goes into a payload that is not sent yet: {@link refer}, or itself while there is nothing to refer to. */
+  lent(): Hook | Referable;
 }
 
 /** The layers above this one, which it makes things of. Filled in by stub.ts. */
 export const above: {
-  /** A new stub for `hook`, which it takes over. */
-  stub: (hook: Hook, terms: Terms) => { readonly root: Root; readonly proxy: object };
+  /** A new stub for `hook`, which it takes over. @param asker the call that it is a result of. */
+  stub: (
+    hook: Hook,
+    terms: Terms,
+    asker?: Asker,
+  ) => { readonly root: Root; readonly proxy: object };
   /** A new reference to the capability of a target or a function of this vat. */
   serve: (target: object, scheduler: Scheduler, terms: Terms) => Hook;
   /** A new reference to a capability that stands for `value`, a result that came here. The value's references stay its owner's. */

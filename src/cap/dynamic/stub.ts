@@ -10,7 +10,7 @@ import type { CallOptions } from "../call-options.js";
 import { homeScheduler } from "../scheduler.js";
 import { watchBroken } from "./broken.js";
 import { startCall } from "./call.js";
-import { noteDisposed, noteMade } from "./debug.js";
+import { type Asker, noteDisposed, noteMade, watching } from "./debug.js";
 import { hookOf, hookOfValue } from "./object.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, prototypes, proxyOf, Root } from "./place.js";
@@ -39,12 +39,11 @@ class Stub extends Root implements Referable {
   private more: More | null = null;
 
   /** Takes `hook` over. */
-  constructor(hook: Hook, terms: Terms) {
+  constructor(hook: Hook, terms: Terms, asker: Asker | undefined) {
     super();
     this.hook = hook;
     this.terms = terms;
-    const id = noteMade(this, "stub");
-    if (id !== 0) this.more = { id, watches: new Set() };
+    if (watching) this.more = { id: noteMade(this, "stub", asker), watches: new Set() };
     releaseWhenCollected(this, hook);
   }
 
@@ -110,8 +109,8 @@ class Stub extends Root implements Referable {
     return this.live.addRef();
   }
 
-  lent(): void {
-    void this.live;
+  lent(): Hook {
+    return this.refer();
   }
 
   hold(give: boolean): Hook {
@@ -138,7 +137,7 @@ class Stub extends Root implements Referable {
     const { hook } = this;
     if (hook === null) return;
     this.hook = null;
-    const disposedAt = noteDisposed(this.more?.id ?? 0);
+    const disposedAt = watching ? noteDisposed(this.more?.id ?? 0) : undefined;
     for (const stop of this.more?.watches ?? []) stop();
     this.more = disposedAt === undefined ? null : { id: 0, disposedAt, watches: new Set() };
     disposed(this);
@@ -146,8 +145,8 @@ class Stub extends Root implements Referable {
   }
 }
 
-function makeStub(hook: Hook, terms: Terms): { root: Root; proxy: object } {
-  const root = new Stub(hook, terms);
+function makeStub(hook: Hook, terms: Terms, asker?: Asker): { root: Root; proxy: object } {
+  const root = new Stub(hook, terms, asker);
   return { root, proxy: proxyOf(root) };
 }
 
@@ -169,7 +168,7 @@ class StubClass {
 
 class PromiseClass {
   constructor() {
-    throw new TypeError("an RpcPromise is what a call of a stub returns; it cannot be made");
+    throw new TypeError("an RpcPromise is what a call returns; it cannot be made");
   }
 }
 

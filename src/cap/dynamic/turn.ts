@@ -6,8 +6,11 @@
 // ask for both. A microtask later it is known, the connection would not have written anything before that anyway, and
 // order is kept by keeping all calls in one queue: none can pass another, whatever it is called on.
 
+import { RpcError } from "../../base/errors.js";
+import type { Endable } from "../call-options.js";
+
 /** A call that has been written down and not been made. */
-export interface Waiting {
+export interface Waiting extends Endable {
   make(): void;
 }
 
@@ -33,6 +36,13 @@ export function makeCalls(): void {
   while (queue.length > 0) {
     const calls = queue;
     queue = [];
-    for (const call of calls) call.make();
+    for (const call of calls) {
+      try {
+        call.make();
+      } catch (thrown) {
+        // Such as for a stub that was disposed meanwhile. The calls behind it are made all the same.
+        call.end(() => RpcError.from(thrown));
+      }
+    }
   }
 }

@@ -8,6 +8,7 @@ import {
   encodeValue,
   type ReferenceSink,
   type ReferenceSource,
+  type Refusal,
   type ValueTypes,
 } from "../../cap/dynamic/values/index.js";
 import { DEFAULT_VALUE_LIMITS, type ValueLimits } from "../../cap/dynamic/values/index.js";
@@ -51,6 +52,16 @@ export const NO_STORED_REFERENCES: StoredReferences = {
 /** Nobody else reads them. */
 const WHOLE_ERRORS: ErrorPolicy = { sendTrace: true, redact: null };
 
+/** Of a value that is stored. */
+const STORED: Refusal = {
+  purpose: "stored",
+  code: "unstorable-value",
+  why: (value, name) =>
+    typeof value === "function" || value instanceof Promise
+      ? `it is a ${typeof value === "function" ? "function or a stub" : "promise"}, which lives only as long as this process`
+      : `it is ${name}: register a codec for its class, or store a plain object with what is to be kept`,
+};
+
 /** How the values of one object are stored. */
 export class ValueCodecs {
   private readonly types: ValueTypes | undefined;
@@ -75,7 +86,7 @@ export class ValueCodecs {
    */
   encode(value: unknown, root: string): Bytes {
     const { types, limits } = this;
-    const options: EncodeOptions = { root, purpose: "stored", limits, errors: WHOLE_ERRORS };
+    const options: EncodeOptions = { root, refusal: STORED, limits, errors: WHOLE_ERRORS };
     const storing = this.references.storing();
     const bytes = encodeValue(
       value,

@@ -37,9 +37,7 @@ export function readRequest(walker: Walker, value: object): Part {
 export function readResponse(walker: Walker, value: object): Part {
   const response = value as Response;
   if (response.status === 0)
-    throw walker.refuse(
-      "an error response or an opaque one has no content that others may see: send an Error",
-    );
+    throw walker.refuse("an error response or an opaque one shows no content: send an Error");
   const part = walker.remember(value, new Part(Kind.response, []));
   part.parts.push(
     walker.property(response, "status"),

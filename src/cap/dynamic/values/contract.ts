@@ -1,7 +1,7 @@
 // Role: what the value codec asks of the layer above it, and the budgets of both directions.
 // State: none. Must not know: stubs, capability tables, bytes.
 
-import type { ErrorPolicy } from "../../../base/errors.js";
+import type { ErrorCode, ErrorPolicy } from "../../../base/errors.js";
 import type { ValueTypes } from "./types.js";
 
 /** A part of an array: a window on it would cost more than what is in it. */
@@ -65,11 +65,20 @@ export const DEFAULT_VALUE_LIMITS: ValueLimits = Object.freeze({
   bytes: 64 * 1024 * 1024,
 });
 
+/** What is said of a value that cannot go where it is to go. */
+export interface Refusal {
+  /** What cannot be done with it, such as "sent". */
+  readonly purpose: string;
+  readonly code: ErrorCode;
+  /** Why nobody takes `value`, and what to do. @param name its class in words. */
+  readonly why: (value: object, name: string) => string;
+}
+
 export interface EncodeOptions {
   /** What the path of a refusal begins with. */
   readonly root?: string;
-  /** What is done with the value, for a refusal; by default it is sent. */
-  readonly purpose?: "sent" | "stored";
+  /** By default, that of a value that is sent. */
+  readonly refusal?: Refusal;
   readonly types?: ValueTypes;
   readonly limits?: ValueLimits;
   /** What is told of errors, once and for all; by default it is decided when the bytes leave for a peer. */

@@ -2,6 +2,7 @@
 // State: none. Must not know: the format.
 
 import { RpcError } from "../../../base/errors.js";
+import type { Refusal } from "./contract.js";
 
 /** One step into a value: an index, the name of a property, or a step with a text of its own, such as `.keys()[2]`. */
 export type Step = number | string | { readonly text: string };
@@ -20,15 +21,30 @@ export function pathOf(root: string, steps: readonly Step[], length: number): st
   return path;
 }
 
-/** A value that cannot be sent: `why` says what it is and what to do. */
+/** Of a value that is sent. */
+export const SENT: Refusal = {
+  purpose: "sent",
+  code: "unsendable-value",
+  why(value, name) {
+    if (typeof value === "function")
+      return "functions do not go by reference here: send what it gives";
+    if (value instanceof Promise)
+      return "it is a promise that does not go by reference here: await it first";
+    return (
+      `it is ${name}: extend RpcTarget to pass it by reference, register a codec for its class, ` +
+      `or send a plain object with what the peer needs`
+    );
+  },
+};
+
+/** A value that cannot go: `why` says what it is and what to do. */
 export function unsendable(
   path: string,
   why: string,
   cause?: unknown,
-  purpose: "sent" | "stored" = "sent",
+  { purpose, code } = SENT,
 ): RpcError {
   const message = `${path} cannot be ${purpose}: ${why}`;
-  const code = purpose === "sent" ? "unsendable-value" : "unstorable-value";
   return cause === undefined
     ? new RpcError("failed", code, message)
     : new RpcError("failed", code, message, { cause });

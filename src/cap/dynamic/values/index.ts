@@ -8,6 +8,7 @@ export {
   type ReferenceSink,
   type ReferenceSlot,
   type ReferenceSource,
+  type Refusal,
   type Span,
   spanOf,
   type ValueLimits,

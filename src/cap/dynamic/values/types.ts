@@ -65,7 +65,7 @@ export class ValueTypes {
         throw new RpcError(
           "failed",
           "invalid-argument",
-          `the class of errors ${JSON.stringify(name)} is an RpcError, which tells of calls and not of the program: extend Error`,
+          `the class of errors ${JSON.stringify(name)} is an RpcError: extend Error`,
         );
       if (name === "" || this.errorPrototypes.has(name) || this.errorNames.has(prototype))
         throw twice("class of errors", name);

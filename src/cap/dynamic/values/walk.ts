@@ -6,9 +6,9 @@
 
 import { RpcError } from "../../../base/errors.js";
 import { brandOf, builtinOf } from "./builtins.js";
-import type { EncodeOptions, ReferenceSink, ValueLimits } from "./contract.js";
+import type { EncodeOptions, ReferenceSink, Refusal, ValueLimits } from "./contract.js";
 import { DEFAULT_VALUE_LIMITS } from "./contract.js";
-import { overLimit, pathOf, type Step, unsendable } from "./failures.js";
+import { overLimit, pathOf, SENT, type Step, unsendable } from "./failures.js";
 import { Kind } from "./kinds.js";
 import { BufferPart, NEGATIVE_ZERO, Part, UNDEFINED, Utf16Part, type Walker } from "./parts.js";
 import { isWellFormed } from "./text.js";
@@ -29,7 +29,7 @@ export class Walk implements Walker {
   private readonly refs: ReferenceSink;
   private readonly limits: ValueLimits;
   private readonly root: string;
-  private readonly purpose: "sent" | "stored";
+  private readonly refusal: Refusal;
   private readonly steps: Step[] = [];
   private depth = 0;
   private nodes = 1;
@@ -45,7 +45,7 @@ export class Walk implements Walker {
     this.refs = refs;
     this.limits = options?.limits ?? DEFAULT_VALUE_LIMITS;
     this.root = options?.root ?? "value";
-    this.purpose = options?.purpose ?? "sent";
+    this.refusal = options?.refusal ?? SENT;
     this.types = options?.types ?? NO_TYPES;
   }
 
@@ -194,7 +194,7 @@ export class Walk implements Walker {
   private byReference(value: object): object {
     this.plain = false;
     const slot = this.refs.reference(value, this.path());
-    if (slot === undefined) throw this.refuse(whyNot(value, this.purpose));
+    if (slot === undefined) throw this.refuse(this.refusal.why(value, nameOf(value)));
     return this.remember(value, new Part(Kind.reference, [slot.kind, slot.index]));
   }
 
@@ -271,31 +271,12 @@ export class Walk implements Walker {
   }
 
   refuse(why: string, cause?: unknown): RpcError {
-    return unsendable(this.path(), why, cause, this.purpose);
+    return unsendable(this.path(), why, cause, this.refusal);
   }
 
   private path(): string {
     return pathOf(this.root, this.steps, this.depth);
   }
-}
-
-/** Why a thing that nobody takes is refused, and what to do. */
-function whyNot(value: object, purpose: "sent" | "stored"): string {
-  if (purpose === "stored") return whyNotStored(value);
-  if (typeof value === "function")
-    return "functions do not go by reference here: send what it gives";
-  if (value instanceof Promise)
-    return "it is a promise that does not go by reference here: await it first";
-  return (
-    `it is ${nameOf(value)}: extend RpcTarget to pass it by reference, register a codec for its class, ` +
-    `or send a plain object with what the peer needs`
-  );
-}
-
-function whyNotStored(value: object): string {
-  if (typeof value === "function" || value instanceof Promise)
-    return `it is a ${typeof value === "function" ? "function or a stub" : "promise"}, which lives only as long as this process`;
-  return `it is ${nameOf(value)}: register a codec for its class, or store a plain object with what is to be kept`;
 }
 
 /** Its class in words. Never throws. */

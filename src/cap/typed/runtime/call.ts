@@ -168,7 +168,7 @@ export class Call implements ResultsObserver {
     this.clients = null;
     if (results !== null) {
       results.cancel();
-      this.ended = why;
+      this.ended = results.unsent ? () => why().delivered("not-sent") : why;
       if (this.promise !== null) this.deliver();
     } else if (this.value !== null) this.value[Symbol.dispose]();
     else if (this.payload !== null) {
