@@ -90,7 +90,7 @@ it("a Request and a Response travel with their bodies", async () => {
   await pair.done();
 });
 
-it("a body streams, stops when it is not read, and is canceled at its source", async () => {
+it("C-FLO-23: a body streams, stops when it is not read, and is canceled at its source", async () => {
   const pair = new Pair(new Api());
   const producer = new Producer(Infinity, undefined, false, () => new Uint8Array(4096));
   const request = new Request("http://x/", {
@@ -106,5 +106,30 @@ it("a body streams, stops when it is not read, and is canceled at its source", a
   await pair.run(reader.cancel("seen enough"));
   await pair.rest();
   expect(producer.canceled).toBe("seen enough");
+  await pair.done();
+});
+
+it("C-FLO-23: a response flows while its request still does, and either end's failure reaches the other", async () => {
+  const pair = new Pair(new Api());
+  const open = async () => {
+    let send!: ReadableStreamDefaultController<Uint8Array>;
+    const body = new ReadableStream<Uint8Array>({ start: (given) => void (send = given) });
+    const init = { method: "POST", body, duplex: "half" } as RequestInit;
+    const response = await pair.run(pair.api.echo(new Request("http://x/", init)));
+    return { send, reader: response.body!.getReader() };
+  };
+  const whole = await open();
+  for (let i = 1; i < 4; i++) {
+    whole.send.enqueue(new Uint8Array(i));
+    expect((await pair.run(whole.reader.read())).value).toHaveLength(i);
+  }
+  whole.send.close();
+  expect((await pair.run(whole.reader.read())).done).toBe(true);
+
+  const broken = await open();
+  broken.send.enqueue(new Uint8Array(1));
+  expect((await pair.run(broken.reader.read())).value).toHaveLength(1);
+  broken.send.error(new RangeError("no more"));
+  expect(await failure(pair.run(broken.reader.read()))).toMatchObject({ message: "no more" });
   await pair.done();
 });
