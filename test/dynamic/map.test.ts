@@ -95,6 +95,31 @@ describe("map", () => {
     await pair.done();
   });
 
+  it("says where the element is that is used outside of the callback, itself or a property of it", async () => {
+    const pair = new Pair(new Api());
+    const { api } = pair;
+    using rows = api.rows();
+    let kept!: { id: never };
+    using all = rows.map((row) => (kept = row as never));
+    for (const one of [kept, kept.id]) {
+      const error = (() => {
+        try {
+          return void api.user({ deep: [one] } as never);
+        } catch (thrown) {
+          return thrown;
+        }
+      })();
+      expect(error).toMatchObject({
+        code: "unsendable-value",
+        message: expect.stringMatching(
+          /args\[0\]\.deep\[0\] cannot be sent: what stands for an element of map means nothing outside/,
+        ) as unknown,
+      });
+    }
+    for (const one of [rows, all]) one[Symbol.dispose]();
+    await pair.done();
+  });
+
   it("nests, and the inner callback may use what the outer one has", async () => {
     const pair = new Pair(new Api());
     const { api } = pair;

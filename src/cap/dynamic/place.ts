@@ -34,11 +34,6 @@ export type Mapper = (element: object) => unknown;
 
 let recorder: Recorder | null = null;
 
-/** The recorder at work; null when there is none. */
-export function recording(): Recorder | null {
-  return recorder;
-}
-
 /** Runs `callback` with `by` at work. */
 export function recordWith<T>(by: Recorder, callback: () => T): T {
   const before = recorder;
@@ -157,6 +152,9 @@ export abstract class Root extends Place {
     call: LocalCall,
     request: Relayed,
   ) => object;
+
+  /** Throws where it stands for nothing that can be sent, though it is told by `path` in a value. */
+  unsent?(path: string): never;
 
   /** Calls what is at `path`, or with null arguments asks for it. @returns a promise, as users hold it. */
   abstract start(

@@ -12,7 +12,6 @@ import {
   placeOf,
   proxyOf,
   type Recorder,
-  recording,
   recordWith,
   Root,
 } from "../place.js";
@@ -20,6 +19,7 @@ import { KIND_VARIABLE, METHOD_CALL, METHOD_GET, METHOD_MAP } from "../protocol.
 import { Lane } from "../pressure.js";
 import { Outgoing } from "../outgoing.js";
 import { DEFAULT_TERMS, type Terms } from "../terms.js";
+import { unsendable } from "../values/failures.js";
 import { encodeValue, type ReferenceSink } from "../values/index.js";
 import { type Program, type Step, variable, writeMap } from "./program.js";
 
@@ -126,6 +126,8 @@ class Recording implements Recorder {
   }
 }
 
+const OUTSIDE = "what stands for an element of map means nothing outside of its callback";
+
 /** Stands for the element, or for the result of a step, while a callback is recorded. */
 class Variable extends Root {
   readonly index: number;
@@ -145,11 +147,11 @@ class Variable extends Root {
   }
 
   start(): never {
-    throw refused(
-      recording() === null
-        ? "what stands for an element of map means nothing outside of its callback"
-        : "this belongs to another callback of map",
-    );
+    throw refused(OUTSIDE);
+  }
+
+  override unsent(path: string): never {
+    throw unsendable(path, OUTSIDE);
   }
 
   startMap(): never {
