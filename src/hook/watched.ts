@@ -1,6 +1,7 @@
 // Role: a hook that takes a next step, or breaks, and tells who waits for that.
 // State: who waits. Must not know: what the step is.
 
+import { RpcError } from "../base/errors.js";
 import type { Job } from "../base/scheduler.js";
 import { Hook, type HookWatcher } from "./hook.js";
 
@@ -28,10 +29,15 @@ export abstract class WatchedHook extends Hook implements Job {
     if (this.isWatched) this.scheduler.post(this);
   }
 
-  /** Job: tells them. */
+  /** Job: tells them. What one of them throws is not to keep the others from hearing of it. */
   run(): void {
     const { watchers } = this;
     this.watchers = null;
-    for (const watcher of watchers ?? []) watcher.hookResolved();
+    for (const watcher of watchers ?? [])
+      try {
+        watcher.hookResolved();
+      } catch (thrown) {
+        this.scheduler.onError(RpcError.from(thrown, "internal-error"));
+      }
   }
 }

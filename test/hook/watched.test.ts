@@ -57,6 +57,20 @@ it("a watcher that has gone is not told; one that comes late, or while others ar
   promise.release();
 });
 
+it("a watcher that throws is reported, and keeps nobody from hearing of it", () => {
+  const { scheduler, promise, told, watcher, resolve } = watched();
+  scheduler.onError = (error) => told.push(error.message);
+  promise.watch(
+    watcher("first", () => {
+      throw new Error("thrown");
+    }),
+  );
+  promise.watch(watcher("last"));
+  resolve();
+  expect(told).toEqual(["first", "thrown", "last"]);
+  promise.release();
+});
+
 it("a hundred thousand watchers come and go, the oldest last", () => {
   const { promise, told, watcher, resolve } = watched();
   const all = Array.from({ length: 100_000 }, (_, i) => watcher(String(i)));

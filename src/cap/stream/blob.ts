@@ -94,7 +94,8 @@ class Collector implements Drain {
   private readonly received: (blob: Blob) => void;
   private readonly failed: (error: RpcError) => void;
   private head: Head | null = null;
-  private readonly parts: Uint8Array<ArrayBuffer>[] = [];
+  /** Copies: chunks of a byte, or of none, or views on large messages would hold far more than the Blob has. */
+  private bytes = new Uint8Array(0);
   private size = 0;
   private over = false;
 
@@ -104,12 +105,17 @@ class Collector implements Drain {
   }
 
   write(chunk: unknown): Promise<void> {
-    if (this.head === null) this.head = readHead(chunk);
-    else if (chunk instanceof Uint8Array) {
-      this.size += chunk.length;
-      this.parts.push(chunk as Uint8Array<ArrayBuffer>);
+    const { head, bytes, size } = this;
+    if (head === null) this.head = readHead(chunk);
+    else if (chunk instanceof Uint8Array) this.size += chunk.length;
+    if (this.head !== null && this.size <= this.head.size) {
+      if (this.size > bytes.length) {
+        this.bytes = new Uint8Array(Math.min(this.head.size, 2 * this.size));
+        this.bytes.set(bytes);
+      }
+      if (this.size > size) this.bytes.set(chunk as Uint8Array, size);
+      return Promise.resolve();
     }
-    if (this.head !== null && this.size <= this.head.size) return Promise.resolve();
     const error = new RpcError("failed", "invalid-payload", "this is not how a Blob is sent");
     this.server!.broken(error);
     this.finish(error);
@@ -117,15 +123,15 @@ class Collector implements Drain {
   }
 
   end(): Promise<void> {
-    const { head, parts } = this;
+    const { head, bytes } = this;
     if (head === null || this.size !== head.size) this.finish(droppedError("it is too short"));
     else if (!this.over) {
       this.over = true;
       const { type, name, lastModified } = head;
       this.received(
         name === undefined || typeof File === "undefined"
-          ? new Blob(parts, { type })
-          : new File(parts, name, { type, lastModified: lastModified ?? 0 }),
+          ? new Blob([bytes], { type })
+          : new File([bytes], name, { type, lastModified: lastModified ?? 0 }),
       );
     }
     return Promise.resolve();
