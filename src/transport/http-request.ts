@@ -90,6 +90,7 @@ export class HttpRequestTransport extends BaseTransport {
   protected open(): void {}
 
   protected send(batch: Batch): void {
+    batch.shrink();
     this.gathered.push(batch);
   }
 

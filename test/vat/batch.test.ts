@@ -19,6 +19,8 @@ import {
 import { batchHandler, connect, listen, type ListenOptions, type Session } from "../../src/node.js";
 import { answerBatch } from "../../src/vat/batch-server.js";
 import { BATCH_TYPE } from "../../src/transport/http.js";
+import { HttpRequestTransport } from "../../src/transport/http-request.js";
+import { Outbox, SlabPool } from "../../src/wire/outbox.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 import { CERT, KEY } from "../support/tls.js";
 import { ask, failure, object } from "../support/vats.js";
@@ -616,4 +618,19 @@ describe("HTTP batches", () => {
     expect(await never).toMatchObject({ type: "disconnected" });
     expect(api.canceled).toBe(1);
   });
+});
+
+it("what waits for the POST holds its bytes, and no slab for each turn", () => {
+  const pool = new SlabPool();
+  const outbox = new Outbox(pool);
+  const transport = new HttpRequestTransport("http://127.0.0.1:1/");
+  for (let turn = 0; turn < 3; turn++) {
+    outbox.begin(8);
+    outbox.commit(8);
+    transport.write(outbox.take()!);
+  }
+  // Each turn used the slab of the one before.
+  expect(pool.size).toBe(1);
+  expect(transport.bufferedBytes).toBe(24);
+  transport.close();
 });
