@@ -240,6 +240,15 @@ describe("map fails", () => {
     let leaked: unknown;
     const mapped = promise.map((id) => (leaked = id));
     expect(() => (leaked as Counter).add(1)).toThrow(/outside of its callback/);
+    // In a callback of another map it has the number of an element there, and is none.
+    const foreign = leaked as Counter;
+    const uses = [() => foreign, () => ({ deep: [foreign] }), () => foreign.add(1)];
+    for (const use of uses) expect(() => promise.map(use)).toThrow(/outside of its callback/);
+    const siblings = (id: object) => [
+      (id as unknown as typeof promise).map((one) => (leaked = one)),
+      (id as unknown as typeof promise).map(() => leaked),
+    ];
+    expect(() => promise.map(siblings as never)).toThrow(/outside of its callback/);
     mapped[Symbol.dispose]();
     await pair.rest();
     expect(pair.heard()).toEqual([]);

@@ -55,6 +55,7 @@ export function record(callback: Mapper, scheduler: Scheduler, terms: Terms): Ma
 
 class Recording implements Recorder {
   readonly level: number;
+  private readonly outer: Recording | null;
   private readonly outgoing: Outgoing;
   private readonly terms: Terms;
   private readonly steps: Step[] = [];
@@ -62,6 +63,7 @@ class Recording implements Recorder {
   constructor(outgoing: Outgoing, terms: Terms, outer: Recording | null) {
     this.outgoing = outgoing;
     this.terms = terms;
+    this.outer = outer;
     this.level = outer === null ? 0 : outer.level + 1;
     const { mapLevels } = terms.limits;
     if (this.level >= mapLevels)
@@ -98,7 +100,7 @@ class Recording implements Recorder {
     program: Program | null,
   ): object {
     const onReference = !(root instanceof Variable);
-    const on = onReference ? this.outgoing.referenceTo(root).index : root.index;
+    const on = onReference ? this.outgoing.referenceTo(root).index : this.indexOf(root);
     const { mapSteps } = this.terms.limits;
     if (this.steps.length >= mapSteps)
       throw refused(`limit mapSteps: more than ${mapSteps} steps in one callback of map`);
@@ -118,7 +120,15 @@ class Recording implements Recorder {
     if (place === undefined || !(place.root instanceof Variable))
       return this.outgoing.reference(value, path);
     const { root } = place.path.length === 0 ? place : placeOf(this.asked(place))!;
-    return { kind: KIND_VARIABLE, index: (root as Variable).index };
+    return { kind: KIND_VARIABLE, index: this.indexOf(root as Variable) };
+  }
+
+  /** By its number alone it would mean what has that number here: only what is of this callback, or of one around it. */
+  private indexOf({ owner, index }: Variable): number {
+    let at: Recording | null = this as Recording;
+    while (at !== null && at !== owner) at = at.outer;
+    if (at === null) throw refused(OUTSIDE);
+    return index;
   }
 
   private asked(place: Place): object {
@@ -134,7 +144,7 @@ class Variable extends Root {
   readonly terms = DEFAULT_TERMS;
   readonly lane = new Lane();
   readonly lifeline = null;
-  private readonly owner: Recording;
+  readonly owner: Recording;
 
   constructor(owner: Recording, n: number) {
     super();
