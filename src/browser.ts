@@ -65,27 +65,25 @@ export interface Transport extends Pick<WholeTransport, "name" | "bufferedBytes"
   readonly [CARRIES]: true;
 }
 
-export interface MessagePortTransportConstructor {
-  /** Owns `port` from now on. @param name what it leads to, for people. */
-  new (name: string, port: MessagePortLike, options?: TransportOptions): Transport;
+export interface TransportConstructor<Carrier, Options> {
+  /** Owns `carrier`, which is open or connecting, from now on. @param name what it leads to, for people. */
+  new (name: string, carrier: Carrier, options?: Options): Transport;
   readonly prototype: Transport;
 }
 
 export type MessagePortTransport = Transport;
 
-export const MessagePortTransport =
-  WholeMessagePortTransport as unknown as MessagePortTransportConstructor;
-
-export interface WebSocketTransportConstructor {
-  /** Owns `socket`, which is open or connecting, from now on. @param name what it leads to, for people. */
-  new (name: string, socket: WebSocketLike, options?: WebSocketOptions): Transport;
-  readonly prototype: Transport;
-}
+export const MessagePortTransport = WholeMessagePortTransport as unknown as TransportConstructor<
+  MessagePortLike,
+  TransportOptions
+>;
 
 export type WebSocketTransport = Transport;
 
-export const WebSocketTransport =
-  WholeWebSocketTransport as unknown as WebSocketTransportConstructor;
+export const WebSocketTransport = WholeWebSocketTransport as unknown as TransportConstructor<
+  WebSocketLike,
+  WebSocketOptions
+>;
 
 /** An object or a function on offer to peers: what {@link serve} makes. */
 export interface Offered {

@@ -81,8 +81,8 @@ export function refused(options: CallOptions | undefined): RpcError | null {
 
 function aborted(signal: AbortSignal): RpcError {
   return new RpcError("failed", "call-canceled", "the call was canceled by its signal", {
+    ...UNKNOWN,
     cause: signal.reason,
-    delivery: "unknown",
   });
 }
 

@@ -42,7 +42,7 @@ export class Outgoing implements ReferenceSink {
 
   reference(value: object, path: string): { kind: number; index: number } | undefined {
     const place = placeOf(value);
-    place?.root.unsent?.(path);
+    place?.root.checkSendable?.(path);
     if (place !== undefined && place.path.length === 0) return this.referenceTo(place.root);
     const seen = this.known?.get(value);
     if (seen !== undefined) return { kind: this.kinds[seen]!, index: seen };

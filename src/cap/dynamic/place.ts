@@ -154,7 +154,7 @@ export abstract class Root extends Place {
   ) => object;
 
   /** Throws where it stands for nothing that can be sent, though it is told by `path` in a value. */
-  unsent?(path: string): never;
+  checkSendable?(path: string): never;
 
   /** Calls what is at `path`, or with null arguments asks for it. @returns a promise, as users hold it. */
   abstract start(

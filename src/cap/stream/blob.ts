@@ -19,6 +19,7 @@ export const MAX_BLOB = 16 * 1024 * 1024;
 interface Head {
   readonly type: string;
   readonly size: number;
+  /** Of a File, with the next. */
   readonly name?: string;
   readonly lastModified?: number;
 }
@@ -131,7 +132,7 @@ class Collector implements Drain {
       this.received(
         name === undefined || typeof File === "undefined"
           ? new Blob([bytes], { type })
-          : new File([bytes], name, { type, lastModified: lastModified ?? 0 }),
+          : new File([bytes], name, { type, lastModified: lastModified! }),
       );
     }
     return Promise.resolve();

@@ -160,7 +160,7 @@ class Variable extends Root {
     throw refused(OUTSIDE);
   }
 
-  override unsent(path: string): never {
+  override checkSendable(path: string): never {
     throw unsendable(path, OUTSIDE);
   }
 
