@@ -2,12 +2,16 @@
 // in the place of a dead one.
 // State: none. Must not know: what is listened for.
 
+import { randomInt } from "node:crypto";
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
 
 /** How often a path that others fight for is tried. */
 const TRIES = 5;
+
+/** How many names of folders are tried: each try meets another with 1 in 1296 for each that is there. */
+const FOLDERS = 20;
 
 /**
  * Makes `server` listen at `target`, mode 0600.
@@ -20,7 +24,7 @@ const TRIES = 5;
  * @throws an error with a code: EADDRINUSE when somebody answers there, EEXIST when what is there is no socket.
  */
 export async function listenAtPath(server: net.Server, target: string): Promise<() => void> {
-  const folder = fs.mkdtempSync(path.join(path.dirname(target), "."));
+  const folder = privateFolder(path.dirname(target));
   const made = path.join(folder, "s");
   try {
     await new Promise<void>((resolve, reject) => {
@@ -44,6 +48,23 @@ export async function listenAtPath(server: net.Server, target: string): Promise<
     };
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * A new folder in `parent` that only this user may enter. In it, and not beside it: `parent` may be all that this user may
+ * write to, or a file system of its own, over whose edge no link goes. The name is short, since the path of the socket in
+ * it must fit where the path of the target does.
+ */
+function privateFolder(parent: string): string {
+  for (let tries = 0; ; tries++) {
+    const folder = path.join(parent, `.${randomInt(36 ** 2).toString(36)}`);
+    try {
+      fs.mkdirSync(folder, 0o700);
+      return folder;
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== "EEXIST" || tries === FOLDERS) throw thrown;
+    }
   }
 }
 

@@ -94,6 +94,20 @@ describe("connect and listen", () => {
     expect(fs.existsSync(socketFile())).toBe(false);
   });
 
+  it("unix: needs no folder but the socket's own, and no shorter path", async () => {
+    // Others have taken most names there; the path is as long as one may be, with the shortest name.
+    const narrow = path.join(folder, "n".repeat(103 - 3 - folder.length));
+    fs.mkdirSync(narrow);
+    for (let i = 0; i < 36 ** 2 / 2; i++) fs.mkdirSync(path.join(narrow, `.${i.toString(36)}`));
+    const before = fs.statSync(folder).mtimeMs;
+    const listener = await serve(`unix:${narrow}/s`);
+    await works(await dial(listener.url));
+    expect(fs.statSync(folder).mtimeMs).toBe(before);
+    expect(fs.readdirSync(narrow)).toHaveLength(36 ** 2 / 2 + 1);
+    await listener.close();
+    fs.rmSync(narrow, { recursive: true });
+  });
+
   it("wss: serves with a certificate, and is believed by who trusts it", async () => {
     const listener = await serve("wss://localhost:0", { tls: { key: KEY, cert: CERT } });
     await works(await dial(listener.url, { ca: CERT }));
