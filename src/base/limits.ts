@@ -1,6 +1,12 @@
 // Role: every limit of a connection, in one frozen record with finite defaults. Documented in docs/limits.md.
 // State: none. Must not know: who enforces a limit.
 
+/**
+ * What anything that waits costs of a limit beside its bytes: about what it takes in memory, a call withheld, a batch that no
+ * carrier has taken, a unit that is not read. Without it a flood of tiny ones would be free (C-HOS-05).
+ */
+export const WAITING_EACH = 1024;
+
 /** All limits of one connection. Soft limits withhold dispatch, hard ones end the connection naming themselves. */
 export interface Limits {
   /** 8-byte words in one message, either way; more is refused from the header alone (C-FRM-06). */

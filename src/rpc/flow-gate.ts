@@ -6,14 +6,8 @@
 // is withheld behind the limit: limits must leave room for the calls that calls make (C-FLO-17, docs/limits.md).
 
 import { Fifo } from "../base/fifo.js";
-import type { Limits } from "../base/limits.js";
+import { type Limits, WAITING_EACH } from "../base/limits.js";
 import type { Job, Scheduler } from "../base/scheduler.js";
-
-/**
- * What anything withheld costs of the reserve, beside the bytes of a call: about what it takes in memory until its turn, even
- * when its call was finished before. Without it a flood of empty calls, or of what is no call, would be free (C-HOS-05).
- */
-export const WITHHELD_EACH = 1024;
 
 interface Withheld {
   bytes: number;
@@ -74,7 +68,7 @@ export class FlowGate implements Job {
 
   /** Withholds `dispatch`, which is called in order, once there is room. @param bytes of the call; 0 for what is none. */
   withhold(bytes: number, dispatch: () => void): void {
-    this.withheldBytes += bytes + WITHHELD_EACH;
+    this.withheldBytes += bytes + WAITING_EACH;
     this.queue.push({ bytes, dispatch });
     this.wake();
   }
@@ -88,7 +82,7 @@ export class FlowGate implements Job {
       (this.calls === 0 || this.inUse + next.bytes <= this.limits.incomingCallBytes)
     ) {
       this.queue.take();
-      this.withheldBytes -= next.bytes + WITHHELD_EACH;
+      this.withheldBytes -= next.bytes + WAITING_EACH;
       next.dispatch();
       next = this.queue.first;
     }

@@ -2,6 +2,7 @@
 // State: how far the transport has ended, and why; who waits for room. Must not know: what carries the bytes.
 
 import type { RpcError } from "../base/errors.js";
+import { WAITING_EACH } from "../base/limits.js";
 import type { Frame } from "../wire/frame.js";
 import type { Framer } from "../wire/framer.js";
 import type { Batch } from "../wire/outbox.js";
@@ -23,7 +24,7 @@ export abstract class BaseTransport implements Transport, InletOwner {
   receivedBytes = 0;
   protected readonly settings: TransportSettings;
   protected readonly inlet: Inlet;
-  /** Bytes of batches not yet taken. */
+  /** Bytes of batches not yet taken, {@link WAITING_EACH} for each with them. */
   protected unsent = 0;
   /** No more is written: this side ended, or the peer did. */
   protected outputEnded = false;
@@ -98,7 +99,7 @@ export abstract class BaseTransport implements Transport, InletOwner {
       batch.release();
       return;
     }
-    this.unsent += batch.bytes;
+    this.unsent += batch.bytes + WAITING_EACH;
     this.batches.push({ count: batch.count, at: performance.now() });
     this.send(batch);
   }
@@ -170,7 +171,7 @@ export abstract class BaseTransport implements Transport, InletOwner {
 
   /** The carrier has taken these bytes, or never will. */
   protected taken(batch: Batch): void {
-    this.unsent -= batch.bytes;
+    this.unsent -= batch.bytes + WAITING_EACH;
     // Carriers take batches in the order they were given them.
     if (++this.oldest === this.batches.length || this.oldest === COMPACT_AT) {
       this.batches.splice(0, this.oldest);

@@ -3,7 +3,7 @@
 // State: what arrived and may not be handed over yet. Must not know: where the bytes come from.
 
 import { RpcError } from "../base/errors.js";
-import type { Limits } from "../base/limits.js";
+import { type Limits, WAITING_EACH } from "../base/limits.js";
 import { Frame, malformed, parseFrame, parseFrameAt, plainBytes, trailing } from "../wire/frame.js";
 import { type FrameMemory, PLAIN_MEMORY } from "../wire/frame-memory.js";
 import type { Framer } from "../wire/framer.js";
@@ -43,6 +43,13 @@ class ByteQueue {
     this.bytes += item.length;
   }
 
+  /** Puts the rest of what was just taken before all others. */
+  putBack(rest: Uint8Array): void {
+    if (this.head > 0) this.items[--this.head] = rest;
+    else this.items.unshift(rest);
+    this.bytes += rest.length;
+  }
+
   take(): Uint8Array {
     const item = this.items[this.head]!;
     this.bytes -= item.length;
@@ -63,9 +70,9 @@ export class Inlet {
   private readonly owner: InletOwner;
   private readonly framer: Framer | null;
   private readonly frame = new Frame();
-  /** Messages already cut when the pause came: copied, since a Frame is gone when its callback returns. */
+  /** Messages of a stream already cut when the pause came: copied, since a Frame is gone when its callback returns. */
   private readonly cut = new ByteQueue();
-  /** Units that came later, uncut. */
+  /** Units that came later, uncut, behind the rest of one whose messages the pause came between. */
   private readonly units = new ByteQueue();
   private paused = false;
   private busy = false;
@@ -121,7 +128,11 @@ export class Inlet {
   ): void {
     if (this.shut) return;
     if (this.holding) this.hold(memory.slice(at, end));
-    else this.cutting(() => this.cutMessages(memory, view, at, end, from));
+    else
+      this.cutting(() => {
+        const rest = this.cutMessages(memory, view, at, end, from);
+        if (rest < end) this.units.putBack(memory.slice(rest, end));
+      });
     this.pump();
   }
 
@@ -187,7 +198,9 @@ export class Inlet {
       const { buffer, byteOffset, length } = bytes;
       // In a buffer of its own: what is large in it may stay there.
       const memory = length === buffer.byteLength ? PLAIN_MEMORY : null;
-      this.cutMessages(bytes, new DataView(buffer, byteOffset, length), 0, length, memory);
+      const view = new DataView(buffer, byteOffset, length);
+      const rest = this.cutMessages(bytes, view, 0, length, memory);
+      if (rest < length) this.units.putBack(bytes.subarray(rest));
     });
   }
 
@@ -209,14 +222,17 @@ export class Inlet {
     }
   }
 
-  /** @param memory where `bytes` came from, when nobody else has them. */
+  /**
+   * Hands over the messages of a unit until a pause: to copy the others one by one would make of a unit many times its bytes.
+   * @param memory where `bytes` came from, when nobody else has them. @returns where the rest begins, if one is wanted.
+   */
   private cutMessages(
     bytes: Uint8Array,
     view: DataView,
     at: number,
     end: number,
     memory: FrameMemory | null,
-  ): void {
+  ): number {
     const { frame, limits } = this;
     const begin = at;
     if (begin === end) throw malformed("an empty unit holds no message");
@@ -225,12 +241,13 @@ export class Inlet {
       if (at !== end && this.framing === Framing.single) throw trailing(end - at);
       if (frame.length === end - begin) frame.memory = memory;
       this.onFrame(frame);
-    } while (at < end);
+    } while (at < end && !this.paused && !this.killed);
+    return this.killed ? end : at;
   }
 
   private hold(unit: Uint8Array): void {
     this.units.push(unit);
-    const held = this.units.bytes + this.cut.bytes;
+    const held = this.units.bytes + this.units.length * WAITING_EACH + this.cut.bytes;
     const limit = this.limits.withheldCallBytes;
     // Only carriers that cannot be stopped, a browser's WebSocket and a MessagePort, get anywhere near this.
     if (held > limit)
@@ -238,7 +255,7 @@ export class Inlet {
         new RpcError(
           "overloaded",
           "queue-full",
-          `${held} bytes arrived while reading was paused; the limit withheldCallBytes is ${limit}`,
+          `what arrived while reading was paused takes ${held} bytes; the limit withheldCallBytes is ${limit}`,
         ),
       );
   }

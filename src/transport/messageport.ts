@@ -6,6 +6,7 @@
 // control message but that HELLO and the last one.
 
 import type { RpcError } from "../base/errors.js";
+import { WAITING_EACH } from "../base/limits.js";
 import { malformed } from "../wire/frame.js";
 import type { Batch } from "../wire/outbox.js";
 import { BaseTransport } from "./base-transport.js";
@@ -51,7 +52,7 @@ export class MessagePortTransport extends BaseTransport implements HeartbeatOwne
   private readonly port: MessagePortLike;
   private readonly heartbeat: Heartbeat;
   private greeted = false;
-  /** Bytes posted in all, those up to the last mark, those up to the last ack. */
+  /** Bytes posted in all, {@link WAITING_EACH} for each batch with them, those up to the last mark, those up to the last ack. */
   private posted = 0;
   private marked = 0;
   private acked = 0;
@@ -102,7 +103,7 @@ export class MessagePortTransport extends BaseTransport implements HeartbeatOwne
   protected send(batch: Batch): void {
     for (const unit of unitsOf(batch, this.greeted, true))
       this.port.postMessage(unit.buffer, [unit.buffer]);
-    this.posted += batch.bytes;
+    this.posted += batch.bytes + WAITING_EACH;
     if (this.posted - this.marked >= MARK_BYTES) this.mark();
     this.taken(batch);
   }

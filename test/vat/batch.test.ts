@@ -631,6 +631,6 @@ it("what waits for the POST holds its bytes, and no slab for each turn", () => {
   }
   // Each turn used the slab of the one before.
   expect(pool.size).toBe(1);
-  expect(transport.bufferedBytes).toBe(24);
+  expect(transport.bufferedBytes).toBe(3 * (8 + 1024));
   transport.close();
 });
