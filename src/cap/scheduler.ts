@@ -17,9 +17,15 @@ export function processScheduler(): Scheduler {
   return (shared ??= drainedScheduler());
 }
 
-/** A new scheduler, which drains itself at the end of each turn. */
+/**
+ * A new scheduler, which drains itself at the end of each turn. What a listener or a `[Symbol.dispose]` of the user's throws
+ * there has no caller that could be told. It is written to the console, and ends nothing: it is the peer who decides when
+ * such code runs.
+ */
 export function drainedScheduler(): Scheduler {
   const scheduler = new Scheduler();
+  scheduler.onError = (error) =>
+    console.error("capstan: a listener or a [Symbol.dispose] threw:", error);
   let asked = false;
   const drain = (): void => {
     asked = false;

@@ -116,7 +116,7 @@ export class Session {
   }
 
   /**
-   * Calls `listener` at each change of the state from now on, from a job. What it throws concerns nobody else.
+   * Calls `listener` at each change of the state from now on, from a job. What it throws is written to the console.
    *
    * @returns takes the listener away.
    * @example

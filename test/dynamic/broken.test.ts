@@ -1,6 +1,6 @@
 // Stubs that say that they broke: once, for good, with the cause.
 
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { brokenHook, processScheduler, revocable, RpcError } from "../../src/index.js";
 import { RpcStub, RpcTarget, serve } from "../../src/cap/dynamic/index.js";
 import { Counter, failure, Pair } from "./kit.js";
@@ -82,6 +82,34 @@ it("a listener that throws concerns nobody else", async () => {
   await pair.rest();
   expect(told.sort()).toEqual(["connection-lost", "oops"]);
   pair.api[Symbol.dispose]();
+});
+
+it("what a listener throws, or the end of an object, is written to the console", async () => {
+  const written = vi.spyOn(console, "error").mockImplementation(() => {});
+  try {
+    const oops = new Error("oops");
+    const tooLate = new RpcError("failed", "invalid-state", "too late");
+    const throwing = new (class extends RpcTarget {
+      [Symbol.dispose](): void {
+        throw oops;
+      }
+    })();
+    const broken = new RpcStub<Counter>(brokenHook(tooLate, processScheduler()));
+    const told: string[] = [];
+    broken.onRpcBroken((error) => {
+      throw error;
+    });
+    broken.onRpcBroken(() => told.push("the next one"));
+    new RpcStub(throwing)[Symbol.dispose]();
+    for (let i = 0; i < 5; i++) await Promise.resolve();
+    expect(told).toEqual(["the next one"]);
+    const [first, second] = written.mock.calls;
+    expect(first).toEqual([expect.stringMatching(/^capstan: /), tooLate]);
+    expect((second![1] as RpcError).cause).toBe(oops);
+    broken[Symbol.dispose]();
+  } finally {
+    written.mockRestore();
+  }
 });
 
 it("a stub breaks when what guards it is revoked", async () => {
