@@ -76,6 +76,7 @@ await ada.stub.join("Bob", () => {}).catch((error: Error) => console.log(error.m
 
 bob.membership[Symbol.dispose](); // leaves
 await until(2);
+await eve.stub.size; // the answer comes behind what she was told before
 await eve.session.close(); // is gone without a word: that ends the membership, too
 await until(1);
 await ada.membership.say("Anyone?");

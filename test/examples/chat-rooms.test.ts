@@ -193,7 +193,7 @@ describe("the chat rooms", () => {
           "--disable-gpu",
           "--no-first-run",
         ],
-        timeout: 30_000,
+        timeout: 100_000,
       });
     });
     afterAll(() => browser?.close());
@@ -304,7 +304,7 @@ describe("the chat rooms", () => {
       expect(policy).toMatch(/^default-src 'none'; script-src 'self';/);
       for (const page of [mal, ada]) await page.close();
       expect(errors).toEqual([]);
-    }, 60_000);
+    }, 120_000);
 
     /** How many colours a picture has. */
     async function coloursOf(png: Buffer): Promise<number> {

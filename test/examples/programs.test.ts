@@ -9,7 +9,7 @@ const root = path.join(import.meta.dirname, "../..");
 
 function run(name: string): string[] {
   const program = path.join(root, `build/programs/examples/${name}/main.js`);
-  const done = spawnSync(process.execPath, [program], { encoding: "utf8", timeout: 20_000 });
+  const done = spawnSync(process.execPath, [program], { encoding: "utf8", timeout: 100_000 });
   expect(done.stderr).toBe("");
   expect(done.status).toBe(0);
   return done.stdout.trimEnd().split("\n");

@@ -6,7 +6,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 it("runs a server and a Worker in two processes and counts one round trip a flight", () => {
   const args = [`${root}/build/programs/examples/rooms/main.js`];
-  const run = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", timeout: 30_000 });
+  const run = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", timeout: 100_000 });
   expect(run.stderr).toBe("");
   expect(run.status).toBe(0);
   const processes = [...run.stdout.matchAll(/process (\d+)/g)].map((match) => match[1]);
@@ -21,7 +21,7 @@ it("the Worker fails with an exit code and a reason when there is no server", ()
   const worker = `${root}/build/programs/examples/rooms/worker.js`;
   const run = spawnSync(process.execPath, [worker, "unix:/nonexistent/rooms.sock"], {
     encoding: "utf8",
-    timeout: 30_000,
+    timeout: 100_000,
   });
   expect(run.status).toBe(1);
   expect(run.stderr).toContain("connect-failed");

@@ -7,7 +7,7 @@ const program = fileURLToPath(
 );
 
 it("uploads in a stream, with progress, within a few windows, and tells a broken one", () => {
-  const run = spawnSync(process.execPath, [program], { encoding: "utf8", timeout: 30_000 });
+  const run = spawnSync(process.execPath, [program], { encoding: "utf8", timeout: 100_000 });
   expect(run.stderr).toBe("");
   expect(run.status).toBe(0);
   const lines = run.stdout.trim().split("\n");

@@ -59,7 +59,7 @@ describe.skipIf(missingWorkerd() !== null)("the chat of workerd and a host", () 
       expect((await fetch(`${url}rooms/a%2Fb`)).status).toBe(404);
       expect((await fetch(`${url}nothing`)).status).toBe(404);
     });
-  }, 60_000);
+  }, 120_000);
 
   // skip: where there is no Chromium; missingTool prints the reason
   it.skipIf(missingTool("chromium") !== null)(
@@ -74,7 +74,7 @@ describe.skipIf(missingWorkerd() !== null)("the chat of workerd and a host", () 
           "--disable-gpu",
           "--no-first-run",
         ],
-        timeout: 30_000,
+        timeout: 100_000,
       });
       try {
         await started(async ({ url }) => {

@@ -31,14 +31,14 @@ describe.skipIf(missingTool("chromium") !== null)("Chromium", () => {
       executablePath: findTool("chromium")!,
       // It refuses to run as root otherwise, as in a container; it sees no page but our own.
       args: ["--no-sandbox", "--disable-background-networking", "--disable-gpu", "--no-first-run"],
-      timeout: 30_000,
+      timeout: 100_000,
     });
     try {
       const page = await browser.newPage();
       const errors: Error[] = [];
       page.on("pageerror", (error) => errors.push(error));
       await page.addScriptTag({ type: "module", content: code });
-      await page.waitForFunction(() => "report" in globalThis, null, { timeout: 10_000 });
+      await page.waitForFunction(() => "report" in globalThis, null, { timeout: 100_000 });
       const found = await page.evaluate(() =>
         (globalThis as unknown as { report: typeof report }).report(),
       );

@@ -13,7 +13,7 @@ import { failure } from "./kit.js";
 
 const turn = (ms = 0): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const until = async (what: () => unknown): Promise<void> => {
-  await expect.poll(what, { timeout: 5000, interval: 5 }).toBeTruthy();
+  await expect.poll(what, { timeout: 60_000, interval: 5 }).toBeTruthy();
 };
 
 let before: Map<string, number>;

@@ -115,7 +115,7 @@ describe.skipIf(missingWorkerd() !== null)("with workerd", () => {
     }
 
     const logged = async (log: string[], count: number): Promise<void> => {
-      await expect.poll(() => log.length, { timeout: 5000 }).toBe(count);
+      await expect.poll(() => log.length, { timeout: 60_000 }).toBe(count);
     };
 
     it("carries heads", async () => {

@@ -31,7 +31,7 @@ function run(args: string[], cwd: string): { status: number | null; output: stri
     cwd,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: 25_000,
+    timeout: 100_000,
   });
   return { status: done.status, output: done.stdout + done.stderr };
 }

@@ -63,7 +63,7 @@ describe.skipIf(missingTool("chromium") !== null).each(LIBRARIES)("Chromium, %s"
     browser = await chromium.launch({
       executablePath: findTool("chromium")!,
       args: ARGUMENTS,
-      timeout: 30_000,
+      timeout: 100_000,
     });
     console.log(`runtimes: Chromium ${browser.version()}`);
   });
@@ -81,7 +81,7 @@ describe.skipIf(missingTool("chromium") !== null).each(LIBRARIES)("Chromium, %s"
     tab.on("pageerror", (error) => errors.push(error));
     try {
       await tab.goto(origin);
-      await tab.waitForFunction(() => "page" in globalThis, null, { timeout: 10_000 });
+      await tab.waitForFunction(() => "page" in globalThis, null, { timeout: 100_000 });
       const outcomes = await run(tab);
       // What no scenario awaits and nobody caught.
       if (errors.length > 0) throw new AggregateError(errors, errors.map(String).join("\n"));

@@ -176,7 +176,7 @@ describe("faults", () => {
     expect(judge([id(1)], sound, [])).toEqual(["the test file does not load with it"]);
   });
 
-  it("runs the test against a copy with the fault", { timeout: 60_000 }, async () => {
+  it("runs the test against a copy with the fault", { timeout: 300_000 }, async () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "capstan-test-"));
     try {
       fs.mkdirSync(path.join(folder, "test"));

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { limitsWith } from "../../src/base/limits.js";
 import { RpcError } from "../../src/base/errors.js";
 import type { Transport, TransportOptions } from "../../src/transport/transport.js";
-import { Listener, listenTo, numbers, turn, Writer } from "../support/messages.js";
+import { Listener, listenTo, numbers, turn, Writer, until } from "../support/messages.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 
 export interface TransportPair {
@@ -53,7 +53,7 @@ export function frameBytes(number: number, bytes = 16): Uint8Array {
 
 /** Waits until the carrier has taken all that was written. */
 async function taken(transport: Transport): Promise<void> {
-  for (let i = 0; transport.bufferedBytes > 0 && i < 500; i++) await turn();
+  await until(() => transport.bufferedBytes === 0);
   expect(transport.bufferedBytes).toBe(0);
 }
 
@@ -392,7 +392,7 @@ export function transportSuite(kind: TransportKind): void {
       expect(listener.faults[0]).toMatchObject({ type: "failed", code: "malformed-frame" });
       transport.write(writer.batch([9], 4000));
       transport.end();
-      for (let i = 0; received() < 4008 && i < 500; i++) await turn();
+      await until(() => received() >= 4008);
       expect(received()).toBe(4008);
       transport.close();
       expect(await listener.ended()).toBe(listener.faults[0]);
@@ -407,7 +407,7 @@ export function transportSuite(kind: TransportKind): void {
       const { receivedBytes } = transport;
       for (let i = 0; i < 20; i++) send(frameBytes(i, 200_000));
       const flowed = (): number => transport.receivedBytes - receivedBytes;
-      for (let i = 0; kind.stream && flowed() < 4_000_000 && i < 500; i++) await turn();
+      await until(() => !kind.stream || flowed() >= 4_000_000);
       if (kind.stream) expect(flowed()).toBeGreaterThanOrEqual(4_000_000);
       expect(listener.log).toEqual(["fault"]);
     });

@@ -165,3 +165,9 @@ export function turn(): Promise<void> {
     setTimeout(resolve, 1);
   });
 }
+
+/** Waits for what another thread, process or carrier does: at once if it is so, and not for ever if it never will be. */
+export async function until(met: () => boolean): Promise<void> {
+  const end = performance.now() + 60_000;
+  while (!met() && performance.now() < end) await turn();
+}

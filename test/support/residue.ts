@@ -30,7 +30,7 @@ export async function expectNoResidue(before: Map<string, number>): Promise<void
     const more = [...now].filter(([kind, count]) => count > (before.get(kind) ?? 0));
     // The wait itself is not in the way: a timer that has fired is gone when this runs.
     if (more.length === 0) return;
-    if (tries === 50) {
+    if (tries === 1000) {
       expect(Object.fromEntries(more), "resources left open").toEqual({});
       return;
     }

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { type MessagePortLike, MessagePortTransport } from "../../src/transport/messageport.js";
 import type { TransportOptions } from "../../src/transport/transport.js";
 import { limitsWith } from "../../src/base/limits.js";
-import { listenTo, numbers, turn, Writer } from "../support/messages.js";
+import { listenTo, numbers, turn, Writer, until } from "../support/messages.js";
 import { cleaningUp } from "../support/residue.js";
 import { frameBytes, transportSuite } from "../suites/transport.js";
 
@@ -69,14 +69,14 @@ describe("messageport", () => {
     const { transport, port, seen } = withBarePeer();
     const writer = new Writer();
     transport.write(writer.batch([1, 2, 3]));
-    for (let i = 0; seen.units.length < 3 && i < 100; i++) await turn();
+    await until(() => seen.units.length >= 3);
     expect(seen.units).toEqual([24, 24, 24]);
     expect(transport.batching).toBe(false);
     expect(seen.said).toEqual(["hello"]);
     port.postMessage({ capnp: "hello" });
-    for (let i = 0; !transport.batching && i < 100; i++) await turn();
+    await until(() => transport.batching);
     transport.write(writer.batch([4, 5, 6]));
-    for (let i = 0; seen.units.length < 4 && i < 100; i++) await turn();
+    await until(() => seen.units.length >= 4);
     expect(seen.units).toEqual([24, 24, 24, 72]);
   });
 
@@ -88,7 +88,7 @@ describe("messageport", () => {
     const batch = writer.take();
     const lent = batch.chunks.map((chunk) => chunk.length);
     transport.write(batch);
-    for (let i = 0; seen.units.length < 2 && i < 100; i++) await turn();
+    await until(() => seen.units.length >= 2);
     expect(seen.units).toEqual([24, 16_392]);
     expect(batch.chunks.map((chunk) => chunk.length)).toEqual(lent);
     expect(writer.pool.size).toBe(1);
@@ -117,7 +117,7 @@ describe("messageport", () => {
     const limits = limitsWith({ outgoingBytes: 1000 });
     const { transport, port, seen } = withBarePeer({ limits });
     port.postMessage({ capnp: "hello" });
-    for (let i = 0; !transport.batching && i < 100; i++) await turn();
+    await until(() => transport.batching);
     transport.write(new Writer().batch(numbers(0, 10), 16_000));
     expect(transport.bufferedBytes).toBe(160_080 + 1024);
     for (const bytes of [1e9, 100_000, 50, -1, Number.NaN])
@@ -161,10 +161,10 @@ describe("messageport", () => {
       },
     );
     cleanup(() => worker.terminate());
-    const transport = new MessagePortTransport("worker", like(port1), { peerTimeout: 450 });
+    const transport = new MessagePortTransport("worker", like(port1), { peerTimeout: 900 });
     const listener = listenTo(transport);
-    for (let i = 0; !transport.batching && i < 1000; i++) await turn();
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await until(() => transport.batching);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
     expect(listener.log).toEqual([]);
     transport.write(new Writer().batch([1]));
     const stopped = performance.now();
@@ -174,8 +174,8 @@ describe("messageport", () => {
     });
     const took = performance.now() - stopped;
     // Two thirds of it since the last sign of life, which may have come a third before; a busy machine may add some.
-    expect(took).toBeGreaterThan(140);
-    expect(took).toBeLessThan(1000);
+    expect(took).toBeGreaterThan(290);
+    expect(took).toBeLessThan(5000);
   });
 
   it("C-DIS-08: a worker that dies is a lost connection", async () => {
@@ -188,7 +188,7 @@ describe("messageport", () => {
     cleanup(() => worker.terminate());
     const transport = new MessagePortTransport("worker", like(port1));
     const listener = listenTo(transport);
-    for (let i = 0; !transport.batching && i < 1000; i++) await turn();
+    await until(() => transport.batching);
     transport.write(new Writer().batch([1]));
     expect(await listener.ended()).toMatchObject({
       type: "disconnected",

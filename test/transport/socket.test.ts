@@ -471,14 +471,14 @@ describe("socket", () => {
     const child = await reader(at.path!);
     const socket = net.connect(at.path!);
     await once(child.stdout!, "data");
-    const a = socketTransport("unix peer", socket, { peerTimeout: 600 });
+    const a = socketTransport("unix peer", socket, { peerTimeout: 1200 });
     const atA = listenTo(a);
     const writer = new Writer();
     // While it lives, written bytes are taken, and a quiet connection is not a dead one.
     for (let i = 0; i < 3; i++) {
       a.write(writer.batch([i], 1_000_000));
       await a.whenWritable();
-      await new Promise((resolve) => setTimeout(resolve, 700));
+      await new Promise((resolve) => setTimeout(resolve, 1400));
     }
     expect(atA.log).toEqual([]);
     process.kill(child.pid!, "SIGSTOP");
@@ -487,8 +487,8 @@ describe("socket", () => {
     const error = await atA.ended();
     const took = performance.now() - stopped;
     expect(error).toMatchObject({ type: "disconnected", code: "peer-unresponsive" });
-    expect(took).toBeGreaterThan(250);
-    expect(took).toBeLessThan(1100);
+    expect(took).toBeGreaterThan(500);
+    expect(took).toBeLessThan(5000);
     expect(writer.unreleased).toBe(0);
     dispose();
   });

@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { ChildTransport, spawnTransport } from "../../src/transport/stdio.node.js";
 import { StreamTransport } from "../../src/transport/stream.node.js";
 import type { TransportOptions } from "../../src/transport/transport.js";
-import { listenTo, numbers, turn, Writer } from "../support/messages.js";
+import { listenTo, numbers, Writer, until } from "../support/messages.js";
 import { compilePrograms, type Programs } from "../support/programs.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 import { transportSuite } from "../suites/transport.js";
@@ -171,7 +171,7 @@ describe("stdio", () => {
     );
     const listener = listenTo(child);
     // That it prints says that it has come so far.
-    for (let i = 0; child.receivedBytes === 0 && i < 2000; i++) await turn();
+    await until(() => child.receivedBytes > 0);
     child.close();
     expect(await listener.ended()).toBeNull();
     expect(child.child.signalCode).toBe("SIGKILL");
@@ -184,7 +184,7 @@ describe("stdio", () => {
     const stopped = performance.now();
     for (let i = 0; i < 3; i++) child.write(new Writer().batch([i], 1_000_000));
     expect(await listener.ended()).toMatchObject({ code: "peer-unresponsive" });
-    expect(performance.now() - stopped).toBeLessThan(1200);
+    expect(performance.now() - stopped).toBeLessThan(5000);
     expect(child.child.signalCode).toBe("SIGKILL");
   });
 

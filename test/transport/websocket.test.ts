@@ -20,7 +20,7 @@ import {
   type WebSocketLike,
   WebSocketTransport,
 } from "../../src/transport/websocket.js";
-import { listenTo, numberOf, numbers, turn, Writer } from "../support/messages.js";
+import { listenTo, numberOf, numbers, turn, Writer, until } from "../support/messages.js";
 import { cleaningUp, resources } from "../support/residue.js";
 import { frameBytes, transportSuite, type TransportKind } from "../suites/transport.js";
 
@@ -208,7 +208,7 @@ describe("websocket", () => {
     writer.add(2, 16_384);
     writer.add(3, 24);
     plain.transport.write(writer.take());
-    for (let i = 0; plain.frames.length < 3 && i < 500; i++) await turn();
+    await until(() => plain.frames.length >= 3);
     expect(plain.frames.map((frame) => frame.length)).toEqual([24, 16_392, 32]);
     expect(plain.frames[1]!.equals(frameBytes(2, 16_384))).toBe(true);
 
@@ -216,7 +216,7 @@ describe("websocket", () => {
     listenTo(batch.transport);
     expect(batch.transport.batching).toBe(true);
     batch.transport.write(writer.batch(numbers(0, 500), 112));
-    for (let i = 0; batch.frames.length < 1 && i < 500; i++) await turn();
+    await until(() => batch.frames.length >= 1);
     await turn();
     expect(batch.frames.map((frame) => frame.length)).toEqual([60_000]);
   });
@@ -231,7 +231,7 @@ describe("websocket", () => {
     writer.add(112, 16);
     writer.add(113, 16);
     transport.write(writer.take());
-    for (let i = 0; frames.length < 5 && i < 500; i++) await turn();
+    await until(() => frames.length >= 5);
     const lengths = frames.map((frame) => frame.length);
     expect(lengths).toEqual([104 * 10_008, 6 * 10_008, 20_008, 2_000_008, 48]);
   });
@@ -246,7 +246,7 @@ describe("websocket", () => {
     const writer = new Writer();
     sizes.forEach((size, i) => writer.add(i, size));
     transport.write(writer.take());
-    for (let i = 0; frames.length < sizes.length && i < 500; i++) await turn();
+    await until(() => frames.length >= sizes.length);
     frames.forEach((frame, i) => expect(frame.equals(frameBytes(i, sizes[i]!))).toBe(true));
     expect(frames).toHaveLength(sizes.length);
     // A ping of the package's goes between them.
@@ -263,7 +263,7 @@ describe("websocket", () => {
     (client.client as NodeWebSocketTransport).probe();
     writer.add(99, 16);
     client.client.write(writer.take());
-    for (let i = 0; listener.log.length <= sizes.length && i < 500; i++) await turn();
+    await until(() => listener.log.length > sizes.length);
     expect(listener.log).toEqual([...sizes.map((_, i) => `message ${i}`), "message 99"]);
     expect(listener.faults).toEqual([]);
     expect(ws.readyState).toBe(ws.OPEN);
@@ -285,8 +285,7 @@ describe("websocket", () => {
         };
       }
       transport.write(new Writer().batch(numbers(0, 100), 112));
-      for (let i = 0; frames.length < (protocol === undefined ? 100 : 1) && i < 500; i++)
-        await turn();
+      await until(() => frames.length >= (protocol === undefined ? 100 : 1));
       expect(seen.writes).toBe(1);
     });
   }
@@ -306,7 +305,7 @@ describe("websocket", () => {
     expect(writer.unreleased).toBe(large);
     expect(transport.bufferedBytes - waiting).toBe(1000 * (24 + 1024));
     ws.resume();
-    for (let i = 0; frames.length < 1200 && i < 5000; i++) await turn();
+    await until(() => frames.length >= 1200);
     expect(frames[1199]!.equals(frameBytes(1199, 16))).toBe(true);
     expect([writer.unreleased, transport.bufferedBytes]).toEqual([0, 0]);
   });
@@ -371,7 +370,7 @@ describe("websocket", () => {
       closed: () => {},
     });
     const seen = async (count: number): Promise<boolean[]> => {
-      for (let i = 0; own.length < count && i < 500; i++) await turn();
+      await until(() => own.length >= count);
       return own.splice(0);
     };
     ws.send(frameBytes(1, 200_000));
@@ -425,7 +424,7 @@ describe("websocket", () => {
     const took = performance.now() - stopped;
     // Two thirds of it since the last sign of life, which may have come a third before; a busy machine may add some.
     expect(took).toBeGreaterThan(140);
-    expect(took).toBeLessThan(1000);
+    expect(took).toBeLessThan(5000);
     stream.resume();
   });
 

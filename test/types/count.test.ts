@@ -49,7 +49,7 @@ it("without its directive each refused line is an error, and what is accepted is
       {
         cwd: folder,
         encoding: "utf8",
-        timeout: 25_000,
+        timeout: 100_000,
       },
     );
     const lines = (file: string): Set<string> =>

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RpcError } from "../../src/base/errors.js";
 import {
   batchResponse,
@@ -21,6 +21,7 @@ import { answerBatch } from "../../src/vat/batch-server.js";
 import { BATCH_TYPE } from "../../src/transport/http.js";
 import { HttpRequestTransport } from "../../src/transport/http-request.js";
 import { Outbox, SlabPool } from "../../src/wire/outbox.js";
+import { until } from "../support/messages.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 import { CERT, KEY } from "../support/tls.js";
 import { ask, failure, object } from "../support/vats.js";
@@ -40,6 +41,7 @@ class User extends RpcTarget {
 }
 
 class Api extends RpcTarget {
+  running = 0;
   canceled = 0;
   disposed = 0;
   user(name: string): User {
@@ -69,6 +71,7 @@ class Api extends RpcTarget {
   }
   async never(): Promise<string> {
     const { signal } = callContext();
+    this.running++;
     return new Promise((_resolve, reject) => {
       signal.addEventListener("abort", () => {
         this.canceled++;
@@ -318,7 +321,7 @@ describe("HTTP batches", () => {
     // A call that waits in one batch goes on while the next begins.
     const slow = stub.slow();
     void slow.then(() => {});
-    await vi.waitUntil(() => posts.length === 3);
+    await until(() => posts.length === 3);
     expect(await stub.greet("c")).toBe("Hello, c");
     expect(await slow).toBe("slow");
     expect(posts).toHaveLength(4);
@@ -350,13 +353,12 @@ describe("HTTP batches", () => {
 
   it("gives up a server that does not answer, and one whose client gave up stops", async () => {
     const listener = await serving();
-    const session = await connect(listener.url, { batchTimeout: 50 });
+    const session = await connect(listener.url, { batchTimeout: 1000 });
     sessions.push(session);
     using stub = session.bootstrap(RpcStub<Api>);
     const error = await failure(stub.never());
     expect(error).toMatchObject({ code: "peer-unresponsive", delivery: "unknown" });
-    for (let i = 0; api.canceled === 0 && i < 100; i++)
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    await until(() => api.canceled > 0);
     expect(api.canceled).toBe(1);
   });
 
@@ -375,11 +377,10 @@ describe("HTTP batches", () => {
     const sent = await begin(fetch);
     using other = sent.bootstrap(RpcStub<Api>);
     const never = failure(other.never());
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => api.running > 0);
     await sent.close();
     expect(await never).toMatchObject({ code: "connection-closed", delivery: "unknown" });
-    for (let i = 0; api.canceled === 0 && i < 50; i++)
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    await until(() => api.canceled > 0);
     expect(api.canceled).toBe(1);
   });
 
@@ -611,8 +612,7 @@ describe("HTTP batches", () => {
     sessions.push(session);
     using stub = session.bootstrap(RpcStub<Api>);
     const never = failure(stub.never());
-    for (let i = 0; listener.sessions.size === 0 && i < 100; i++)
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => api.running > 0);
     expect(listener.sessions.size).toBe(1);
     await listener.close();
     expect(await never).toMatchObject({ type: "disconnected" });

@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import http from "node:http";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   callContext,
   connect,
@@ -119,6 +119,7 @@ describe("state", () => {
   it("tells nobody who was taken away, and each though another throws", async () => {
     const { client, server, stub } = pair();
     const told: string[] = [];
+    const written = vi.spyOn(console, "error").mockImplementation(() => {});
     client.onStateChange(() => {
       throw new Error("oops");
     });
@@ -129,6 +130,8 @@ describe("state", () => {
     gone[Symbol.dispose]();
     await client.close();
     expect(told).toEqual(["closed"]);
+    expect(written).toHaveBeenCalledOnce();
+    written.mockRestore();
     stub[Symbol.dispose]();
     await over(client, server);
   });

@@ -11,7 +11,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import type { RpcError } from "../../src/base/errors.js";
 import { connect as connectPortably } from "../../src/index.js";
 import { connect, listen, type ListenOptions, type Session } from "../../src/node.js";
-import { turn } from "../support/messages.js";
+import { turn, until } from "../support/messages.js";
 import { expectNoResidue, resources } from "../support/residue.js";
 import { CERT, KEY } from "../support/tls.js";
 import { ask, failure, object } from "../support/vats.js";
@@ -78,7 +78,7 @@ describe("connect and listen", () => {
       expect(listener.sessions.size).toBe(1);
       await session.close();
       expect(await session.closed).toBeNull();
-      for (let i = 0; listener.sessions.size > 0 && i < 100; i++) await turn();
+      await until(() => listener.sessions.size === 0);
       expect(listener.sessions.size).toBe(0);
     });
   }
@@ -379,7 +379,7 @@ describe("connect and listen", () => {
     const sessions = await Promise.all([1, 2, 3].map(() => dial(listener.url)));
     await Promise.all(sessions.map(works));
     const idle = (): boolean => [...listener.sessions].every(({ connection }) => connection.idle);
-    for (let i = 0; !idle() && i < 100; i++) await turn();
+    await until(idle);
     await Promise.all([listener.close(), listener.close(), listener[Symbol.asyncDispose]()]);
     for (const session of sessions) expect(await session.closed).toBeNull();
     expect(listener.sessions.size).toBe(0);
