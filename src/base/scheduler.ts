@@ -33,7 +33,7 @@ export class Scheduler {
   /** Called when a job is posted to an idle queue from outside `drain`, so that the owner can arrange a drain. */
   wake: (() => void) | null = null;
 
-  /** Told of anything a job throws: a job's fault never stops the jobs behind it. */
+  /** Told of anything a job throws: a job's fault never stops the jobs behind it. What this throws comes out of {@link drain}. */
   onError: (error: RpcError) => void = () => {};
 
   /** Jobs waiting. */
@@ -50,6 +50,16 @@ export class Scheduler {
   drain(): void {
     if (this.draining || this.head === this.tail) return;
     this.draining = true;
+    try {
+      this.runAll();
+    } finally {
+      this.draining = false;
+      // Told of a fault, `onError` threw itself. The jobs behind it are not to wait for ever.
+      if (this.head < this.tail) this.wake?.();
+    }
+  }
+
+  private runAll(): void {
     const { queue } = this;
     while (this.head < this.tail) {
       const job = queue[this.head]!;
@@ -64,7 +74,6 @@ export class Scheduler {
     this.head = 0;
     this.tail = 0;
     if (queue.length > COMPACT_AT) queue.length = COMPACT_AT;
-    this.draining = false;
   }
 
   /** A queue that never runs empty would grow for ever. */
