@@ -35,6 +35,12 @@ export class Fifo<T> {
     this.head = 0;
   }
 
+  /** Puts what was just taken, or what is left of it, before all others. */
+  putBack(item: T): void {
+    if (this.head > 0) this.items[--this.head] = item;
+    else this.items.unshift(item);
+  }
+
   /** Takes the first; undefined when there is none. */
   take(): T | undefined {
     const { items } = this;

@@ -30,7 +30,7 @@ export class Scheduler {
   /** Who lets calls into the objects of this vat; null when nobody holds them back. */
   entry: Entry | null = null;
 
-  /** Called when a job is posted to an idle queue from outside `drain`, so that the owner can arrange a drain. */
+  /** Called when a job is posted to an idle queue from outside `drain`, so that the owner can arrange a drain. It must not drain at once. */
   wake: (() => void) | null = null;
 
   /** Told of anything a job throws: a job's fault never stops the jobs behind it. What this throws comes out of {@link drain}. */

@@ -24,8 +24,13 @@ export function processScheduler(): Scheduler {
  */
 export function drainedScheduler(): Scheduler {
   const scheduler = new Scheduler();
-  scheduler.onError = (error) =>
-    console.error("capstan: a listener or a [Symbol.dispose] threw:", error);
+  scheduler.onError = (error) => {
+    try {
+      console.error("capstan: a listener or a [Symbol.dispose] threw:", error);
+    } catch {
+      // Of what was thrown no picture can be made, or the console is somebody's own. Messages are not to be lost over it.
+    }
+  };
   let asked = false;
   const drain = (): void => {
     asked = false;

@@ -19,6 +19,13 @@ const HINTS = new Map([
   ["EADDRNOTAVAIL", "this machine has no such address"],
 ]);
 
+/** Where a server of one's own is meant. */
+const LISTEN_HINTS = new Map([
+  ...HINTS,
+  ["ENOENT", "there is no such folder"],
+  ["ENOTDIR", "what should be its folder is none"],
+]);
+
 /** {@link connectFailed} for an error of Node's. */
 export function connectFailedBy(address: string, cause: unknown): RpcError {
   return connectFailed(address, cause, hintFor(cause));
@@ -26,14 +33,18 @@ export function connectFailedBy(address: string, cause: unknown): RpcError {
 
 /** Nothing listens at `address` now. */
 export function listenFailed(address: string, cause: unknown): RpcError {
-  return notMade("listen-failed", `cannot listen at ${address}: ${hintFor(cause)}`, cause);
+  return notMade(
+    "listen-failed",
+    `cannot listen at ${address}: ${hintFor(cause, LISTEN_HINTS)}`,
+    cause,
+  );
 }
 
 /** What is said of `cause`: the hint for its code, if it has one. */
-export function hintFor(cause: unknown): string {
+export function hintFor(cause: unknown, hints = HINTS): string {
   // What several addresses of one name were tried for ends in one error of them all.
   const first: unknown = cause instanceof AggregateError ? (cause.errors[0] ?? cause) : cause;
   const { code } = Object(first) as { code?: string };
-  const hint = HINTS.get(code ?? "");
+  const hint = hints.get(code ?? "");
   return hint === undefined ? reasonOf(first) : `${hint} (${code})`;
 }

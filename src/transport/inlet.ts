@@ -3,6 +3,7 @@
 // State: what arrived and may not be handed over yet. Must not know: where the bytes come from.
 
 import { RpcError } from "../base/errors.js";
+import { Fifo } from "../base/fifo.js";
 import { type Limits, WAITING_EACH } from "../base/limits.js";
 import { Frame, malformed, parseFrame, parseFrameAt, plainBytes, trailing } from "../wire/frame.js";
 import { type FrameMemory, PLAIN_MEMORY } from "../wire/frame-memory.js";
@@ -28,14 +29,13 @@ export interface InletOwner {
   ended(error: RpcError | null): void;
 }
 
-/** A queue of byte arrays. An array with a moving head: `shift` of a long array copies all of it. */
+/** A queue of byte arrays that counts their bytes. */
 class ByteQueue {
-  private items: Uint8Array[] = [];
-  private head = 0;
+  private items = new Fifo<Uint8Array>();
   bytes = 0;
 
   get length(): number {
-    return this.items.length - this.head;
+    return this.items.length;
   }
 
   push(item: Uint8Array): void {
@@ -45,21 +45,18 @@ class ByteQueue {
 
   /** Puts the rest of what was just taken before all others. */
   putBack(rest: Uint8Array): void {
-    if (this.head > 0) this.items[--this.head] = rest;
-    else this.items.unshift(rest);
+    this.items.putBack(rest);
     this.bytes += rest.length;
   }
 
   take(): Uint8Array {
-    const item = this.items[this.head]!;
+    const item = this.items.take()!;
     this.bytes -= item.length;
-    if (++this.head === this.items.length) this.clear();
     return item;
   }
 
   clear(): void {
-    this.items = [];
-    this.head = 0;
+    this.items = new Fifo();
     this.bytes = 0;
   }
 }
@@ -105,18 +102,19 @@ export class Inlet {
   }
 
   /**
-   * Takes the first `end` bytes of `memory`, a part of a stream, which may change as soon as this returns.
+   * Takes the first `end` bytes of `memory`, a part of a stream, which may change as soon as this returns. Who lends has
+   * stopped reading during a pause: what waits came in one read, and no limit is asked.
    * @param view on `memory`, which is plain.
    */
   acceptFrom(memory: Uint8Array, view: DataView, end: number): void {
     if (this.shut) return;
-    if (this.holding) this.hold(memory.slice(0, end));
+    if (this.holding) this.units.push(memory.slice(0, end));
     else this.cutting(() => this.framer!.pushPart(memory, view, end, this.onFrame));
     this.pump();
   }
 
   /**
-   * Takes one unit, from `at` to `end` of `memory`, which may change as soon as this returns.
+   * Takes one unit, from `at` to `end` of `memory`, which may change as soon as this returns; as {@link acceptFrom}.
    * @param view on `memory`. @param from where `memory` came from when it is nobody else's, nor will be.
    */
   acceptUnit(
@@ -127,7 +125,7 @@ export class Inlet {
     from: FrameMemory | null,
   ): void {
     if (this.shut) return;
-    if (this.holding) this.hold(memory.slice(at, end));
+    if (this.holding) this.units.push(memory.slice(at, end));
     else
       this.cutting(() => {
         const rest = this.cutMessages(memory, view, at, end, from);

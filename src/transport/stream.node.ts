@@ -165,7 +165,7 @@ export class StreamTransport extends BaseTransport {
     this.fail(
       peerUnresponsive(
         this.name,
-        `the peer took none of ${this.bufferedBytes} bytes, and sent none, for ${seconds} s or more; is it stopped?`,
+        `the peer took nothing of what waits for it, and sent nothing, for ${seconds} s or more; is it stopped?`,
       ),
     );
   };

@@ -43,7 +43,7 @@ export interface Transport {
   readonly batching: boolean;
   /** All bytes that ever arrived, parts of messages too: any of them is a sign of life. */
   readonly receivedBytes: number;
-  /** Bytes written that the carrier has not yet taken, and 1 KiB for each batch of them, which is about what that takes. */
+  /** Bytes written that the carrier has not yet taken; where batches are kept until then, 1 KiB for each: about what it takes. */
   readonly bufferedBytes: number;
   /**
    * Messages whose batch the carrier has not yet taken, and the age of the oldest batch in milliseconds (C-FLO-19). A

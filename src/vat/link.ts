@@ -240,7 +240,7 @@ export class Link implements TransportHandler, HeartbeatOwner, Pressure {
       new RpcError(
         "overloaded",
         "limit-exceeded",
-        `limit outgoingBytesHard: ${waiting} bytes wait for the peer to read them, and ${limits.outgoingBytesHard} is the most`,
+        `limit outgoingBytesHard: what waits for the peer to read it takes ${waiting} bytes, and ${limits.outgoingBytesHard} is the most`,
       ),
     );
     this.settings.scheduler.drain();

@@ -155,7 +155,7 @@ export class Session {
     return this.link.writes;
   }
 
-  /** Bytes of messages that the carrier has not yet taken, and 1 KiB for each batch that it was given (C-FLO-19). */
+  /** Bytes of messages that the carrier has not yet taken; where batches wait for it, 1 KiB for each of them (C-FLO-19). */
   get bufferedBytes(): number {
     return this.link.bufferedBytes;
   }

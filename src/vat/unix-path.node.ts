@@ -24,7 +24,7 @@ const FOLDERS = 20;
  * @throws an error with a code: EADDRINUSE when somebody answers there, EEXIST when what is there is no socket.
  */
 export async function listenAtPath(server: net.Server, target: string): Promise<() => void> {
-  const folder = privateFolder(path.dirname(target));
+  const folder = privateFolder(target);
   const made = path.join(folder, "s");
   try {
     await new Promise<void>((resolve, reject) => {
@@ -52,18 +52,19 @@ export async function listenAtPath(server: net.Server, target: string): Promise<
 }
 
 /**
- * A new folder in `parent` that only this user may enter. In it, and not beside it: `parent` may be all that this user may
+ * A new folder beside `target` that only this user may enter: its folder may be all that this user may
  * write to, or a file system of its own, over whose edge no link goes. The name is short, since the path of the socket in
  * it must fit where the path of the target does.
  */
-function privateFolder(parent: string): string {
+function privateFolder(target: string): string {
   for (let tries = 0; ; tries++) {
-    const folder = path.join(parent, `.${randomInt(36 ** 2).toString(36)}`);
+    const folder = path.join(path.dirname(target), `.${randomInt(36 ** 2).toString(36)}`);
+    if (folder === path.normalize(target)) continue;
     try {
       fs.mkdirSync(folder, 0o700);
       return folder;
     } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code !== "EEXIST" || tries === FOLDERS) throw thrown;
+      if ((thrown as NodeJS.ErrnoException).code !== "EEXIST" || tries >= FOLDERS) throw thrown;
     }
   }
 }

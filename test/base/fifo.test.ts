@@ -21,6 +21,16 @@ it("gives back what came, in order, whatever is pushed and taken in between", ()
   expect([queue.length, queue.first, queue.take()]).toEqual([0, undefined, undefined]);
 });
 
+it("takes back the first, or the rest of it, before all others", () => {
+  const queue = new Fifo<string>();
+  queue.putBack("a");
+  queue.push("b");
+  expect(queue.take()).toBe("a");
+  queue.putBack("rest of a");
+  expect([queue.length, queue.first]).toEqual([2, "rest of a"]);
+  expect([queue.take(), queue.take(), queue.take()]).toEqual(["rest of a", "b", undefined]);
+});
+
 it("C-HOS-08: takes no longer for one of a million than for one of a few", () => {
   const queue = new Fifo<object>();
   const one = {};

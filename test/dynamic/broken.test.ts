@@ -3,6 +3,7 @@
 import { expect, it, vi } from "vitest";
 import { brokenHook, processScheduler, revocable, RpcError } from "../../src/index.js";
 import { RpcStub, RpcTarget, serve } from "../../src/cap/dynamic/index.js";
+import { drainedScheduler } from "../../src/cap/scheduler.js";
 import { Counter, failure, Pair } from "./kit.js";
 
 class Api extends RpcTarget {
@@ -107,6 +108,27 @@ it("what a listener throws, or the end of an object, is written to the console",
     expect(first).toEqual([expect.stringMatching(/^capstan: /), tooLate]);
     expect((second![1] as RpcError).cause).toBe(oops);
     broken[Symbol.dispose]();
+  } finally {
+    written.mockRestore();
+  }
+});
+
+it("what the console makes of it stops nothing: there may be no picture of what was thrown", () => {
+  const written = vi.spyOn(console, "error").mockImplementation((_text, error) => {
+    throw error;
+  });
+  try {
+    const scheduler = drainedScheduler();
+    const log: string[] = [];
+    scheduler.post({
+      run() {
+        throw new Error("oops");
+      },
+    });
+    scheduler.post({ run: () => void log.push("next") });
+    scheduler.drain();
+    expect(log).toEqual(["next"]);
+    expect(written).toHaveBeenCalledOnce();
   } finally {
     written.mockRestore();
   }

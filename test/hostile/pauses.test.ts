@@ -4,6 +4,7 @@
 import { expect, it } from "vitest";
 import { DEFAULT_LIMITS, limitsWith, WAITING_EACH } from "../../src/base/limits.js";
 import { Framing, Inlet, type InletOwner } from "../../src/transport/inlet.js";
+import { Framer } from "../../src/wire/framer.js";
 import { frameBytes } from "../suites/transport.js";
 import { live, MB } from "./memory.js";
 
@@ -22,7 +23,8 @@ function paused(framing: Framing, limits = DEFAULT_LIMITS) {
     faulted: (error) => void seen.faults.push(error.message),
     ended() {},
   };
-  const inlet: Inlet = new Inlet(framing, limits, owner);
+  const framer = framing === Framing.stream ? new Framer(limits) : null;
+  const inlet: Inlet = new Inlet(framing, limits, owner, framer);
   return { inlet, seen };
 }
 
@@ -60,6 +62,45 @@ it("C-HOS-01: an owner that closes in the midst of a unit is told of no message 
   inlet.accept(new Uint8Array([...MESSAGE, ...MESSAGE, 0xff]));
   inlet.accept(MESSAGE);
   expect(told).toEqual(["message"]);
+});
+
+it("C-HOS-01: a queue that is never quite empty keeps nothing that has left it", async () => {
+  const seen = { messages: 0 };
+  const inlet: Inlet = new Inlet(Framing.single, DEFAULT_LIMITS, {
+    arriving() {},
+    message() {
+      seen.messages++;
+      inlet.pause();
+    },
+    faulted() {},
+    ended() {},
+  });
+  const large = frameBytes(1, 40_000);
+  const before = live();
+  for (let i = 0; i < 3; i++) inlet.accept(large.slice());
+  for (let i = 0; i < 1000; i++) {
+    inlet.accept(large.slice());
+    inlet.resume();
+    await Promise.resolve();
+  }
+  expect(seen.messages).toBe(1001);
+  // 40 MB went through.
+  expect(live() - before).toBeLessThan(10 * MB);
+});
+
+it("C-HOS-01: the rest of one read of a carrier that has stopped is bounded by that read, whatever the limit", async () => {
+  const limits = limitsWith({ withheldCallBytes: 10_000 });
+  for (const framing of [Framing.single, Framing.stream]) {
+    const { inlet, seen } = paused(framing, limits);
+    const memory = MESSAGE.slice();
+    const view = new DataView(memory.buffer);
+    for (let i = 0; i < 2000; i++)
+      if (framing === Framing.stream) inlet.acceptFrom(memory, view, memory.length);
+      else inlet.acceptUnit(memory, view, 0, memory.length, null);
+    inlet.resume();
+    await Promise.resolve();
+    expect(seen).toEqual({ messages: 2000, faults: [] });
+  }
 });
 
 it("C-HOS-01: units of a message each that come during a pause are charged for themselves, too", async () => {

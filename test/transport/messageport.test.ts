@@ -137,7 +137,7 @@ describe("messageport", () => {
       const { transport, listener, port } = withBarePeer({ limits });
       transport.pause();
       for (let i = 0; i < 200; i++) port.postMessage(frameBytes(i, size));
-      for (let i = 0; i < 10; i++) await turn();
+      await until(() => transport.receivedBytes === 200 * (size + 8));
       transport.resume();
       await listener.faulted();
       expect(listener.faults[0]).toMatchObject({ type: "overloaded", code: "queue-full" });

@@ -52,7 +52,10 @@ let before: Map<string, number>;
 beforeEach(() => {
   before = resources();
 });
-afterEach(() => expectNoResidue(before));
+afterEach(() => {
+  vi.restoreAllMocks();
+  return expectNoResidue(before);
+});
 
 function pair(): { api: Api; client: Session; server: Session; stub: RpcStub<Api> } {
   const [near, far] = memoryPair();
@@ -131,7 +134,6 @@ describe("state", () => {
     await client.close();
     expect(told).toEqual(["closed"]);
     expect(written).toHaveBeenCalledOnce();
-    written.mockRestore();
     stub[Symbol.dispose]();
     await over(client, server);
   });

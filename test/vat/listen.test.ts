@@ -300,7 +300,11 @@ describe("connect and listen", () => {
     it("in a folder that is not there is said so", async () => {
       const error = await failure(serve(`unix:${folder}/nowhere/s`));
       expect(error).toMatchObject({ code: "listen-failed" });
-      expect(error.message).toContain("there is no such file");
+      expect(error.message).toContain("there is no such folder (ENOENT)");
+      fs.writeFileSync(path.join(folder, "file"), "");
+      const other = await failure(serve(`unix:${folder}/file/s`));
+      expect(other.message).toContain("what should be its folder is none (ENOTDIR)");
+      fs.unlinkSync(path.join(folder, "file"));
     });
   });
 

@@ -435,12 +435,13 @@ describe("session", () => {
   it("a peer that does not end after an Abort is let go after the grace", async () => {
     const { near, far } = await sockets();
     far.start(new Deaf());
-    const client = session(near, { grace: 60 });
+    // Longer than the default: a bound from below is true on a busy machine, too.
+    const client = session(near, { grace: 1300 });
     // Like a peer that is stuck: it neither reads nor ends.
     far.pause();
     const started = performance.now();
     await client.close(new RpcError("failed", "internal-error", "x"));
-    expect(performance.now() - started).toBeGreaterThan(50);
+    expect(performance.now() - started).toBeGreaterThan(1290);
     expect(performance.now() - started).toBeLessThan(LATE);
     far.close();
     await turn();
