@@ -41,6 +41,14 @@ export class Fifo<T> {
     else this.items.unshift(item);
   }
 
+  /** Takes all, in order. */
+  takeAll(): T[] {
+    const all = this.items.slice(this.head) as T[];
+    this.items = [];
+    this.head = 0;
+    return all;
+  }
+
   /** Takes the first; undefined when there is none. */
   take(): T | undefined {
     const { items } = this;

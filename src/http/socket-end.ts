@@ -5,6 +5,7 @@
 // (socket-link.ts) or a connection of Node's (front-socket.node.ts). All that is between any two of them is here.
 
 import { RpcError } from "../base/errors.js";
+import { Fifo } from "../base/fifo.js";
 
 export type Message = string | Uint8Array;
 
@@ -39,7 +40,7 @@ function costOf(message: Message): number {
 export class SocketEnd {
   private peer!: SocketEnd;
   private receiver: Receiver | null = null;
-  private readonly inbox: Arrival[] = [];
+  private inbox = new Fifo<Arrival>();
   private inboxBytes = 0;
   private delivering = false;
   private sentClose = false;
@@ -133,7 +134,7 @@ export class SocketEnd {
   private async run(receiver: Receiver): Promise<void> {
     // A turn of its own: whoever sends does not run what receives.
     await Promise.resolve();
-    for (let next = this.inbox.shift(); next !== undefined; next = this.inbox.shift()) {
+    for (let next = this.inbox.take(); next !== undefined; next = this.inbox.take()) {
       if (next.kind === "lost") {
         this.dead = true;
         receiver.lost(next.error);
@@ -147,7 +148,8 @@ export class SocketEnd {
       try {
         await receiver.message(next.message);
       } catch (error) {
-        this.inbox.length = this.inboxBytes = 0;
+        this.inbox = new Fifo();
+        this.inboxBytes = 0;
         this.lose(error);
         receiver.lost(error);
         break;

@@ -47,6 +47,13 @@ export function storeSuite(name: string, make: () => StoreUnderTest): void {
       expect(await store.get(bytes("c"))).toBeUndefined();
     });
 
+    it("takes as many writes at once as a turn makes", async () => {
+      const all = Array.from({ length: 150_000 }, (_, i) => put(String(i), ""));
+      store.write([]);
+      await store.write(all).flushed;
+      expect((await keys()).length).toBe(all.length);
+    });
+
     it("is committed before it is flushed", async () => {
       const order: string[] = [];
       const { committed, flushed } = store.write([put("a", "1")]);

@@ -4,6 +4,7 @@
 // Must not know: storage, calls, sockets, promises; what an event is or does.
 
 import type { RpcError } from "../../base/errors.js";
+import { Fifo } from "../../base/fifo.js";
 import type { Origin } from "../../base/origin.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { cycleOf } from "./cycle.js";
@@ -55,7 +56,7 @@ export interface InputGateOptions {
 export class InputGate {
   readonly name: string;
   readonly scheduler: Scheduler;
-  readonly root: Level = { sections: [], events: [] };
+  readonly root: Level = { sections: [], events: new Fifo() };
   private readonly turns: Turns;
   private readonly waits: Waits | null;
   private holders = 0;
@@ -157,9 +158,12 @@ export class InputGate {
     const around = section.parent ?? this.root;
     around.sections.splice(around.sections.indexOf(section), 1, ...section.sections);
     for (const inner of section.sections.splice(0)) inner.parent = section.parent;
-    const events = section.events.splice(0);
-    for (const event of events) event.level = around;
-    around.events.unshift(...events);
+    const later = around.events.takeAll();
+    for (const event of section.events.takeAll()) {
+      event.level = around;
+      around.events.push(event);
+    }
+    for (const event of later) around.events.push(event);
     this.forget(section);
     this.waits?.ended(section);
     this.startNext(around);
@@ -169,8 +173,7 @@ export class InputGate {
   /** What waits before this gate waits no more but fails; the gate is whole. */
   turnAway(waiter: Waiter, error: RpcError): void {
     if (waiter instanceof QueuedEvent) {
-      const { events } = waiter.level;
-      events.splice(events.indexOf(waiter), 1);
+      waiter.level.events.sweep((other) => other !== waiter);
       this.forget(waiter);
       waiter.event.refuse(error);
     } else if (waiter instanceof Section) {
@@ -187,7 +190,7 @@ export class InputGate {
   }
 
   private refuseAll(level: Level, cause: RpcError): void {
-    for (const queued of level.events.splice(0)) {
+    for (const queued of level.events.takeAll()) {
       this.forget(queued);
       queued.event.refuse(cause);
     }
@@ -209,7 +212,7 @@ export class InputGate {
 
   private pump(): void {
     if (this.inTurn || this.holders > 0 || this.cause !== null) return;
-    const queued = this.openLevel()?.events.shift();
+    const queued = this.openLevel()?.events.take();
     if (queued === undefined) return;
     this.turn();
     this.forget(queued);

@@ -3,6 +3,7 @@
 // Must not know: storage, calls, sockets, promises; what is written, or said.
 
 import type { RpcError } from "../../base/errors.js";
+import { Fifo } from "../../base/fifo.js";
 
 /** Told once: it may leave, or, with an error, never. */
 export type Leave = (error: RpcError | null) => void;
@@ -29,8 +30,7 @@ export class OutputGate {
   /** Numbers of locks not lifted. */
   private readonly locked = new Set<number>();
   private locks = 0;
-  private readonly queue: Waiting[] = [];
-  private head = 0;
+  private readonly queue = new Fifo<Waiting>();
   private cause: RpcError | null = null;
 
   get brokenBy(): RpcError | null {
@@ -54,7 +54,7 @@ export class OutputGate {
   /** Calls `leave` when the locks of this moment are lifted: at once, if there are none. */
   wait(leave: Leave): void {
     if (this.cause !== null) return leave(this.cause);
-    if (this.locked.size === 0 && this.head === this.queue.length) return leave(null);
+    if (this.locked.size === 0 && this.queue.length === 0) return leave(null);
     this.queue.push({ after: this.locks, leave });
     this.onWait?.();
   }
@@ -63,20 +63,14 @@ export class OutputGate {
   break(cause: RpcError): void {
     if (this.cause !== null) return;
     this.cause = cause;
-    const waiting = this.queue.splice(0).slice(this.head);
-    this.head = 0;
-    for (const { leave } of waiting) leave(cause);
+    for (const { leave } of this.queue.takeAll()) leave(cause);
   }
 
   private pass(): void {
     const { queue } = this;
     // A set keeps the order in which locks were put on.
     const first = this.locked.values().next().value ?? Infinity;
-    while (this.cause === null && this.head < queue.length && queue[this.head]!.after < first)
-      queue[this.head++]!.leave(null);
-    if (this.head === queue.length || this.head > 1000) {
-      queue.splice(0, this.head);
-      this.head = 0;
-    }
+    while (this.cause === null && queue.length > 0 && queue.first!.after < first)
+      queue.take()!.leave(null);
   }
 }

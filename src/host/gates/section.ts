@@ -3,6 +3,7 @@
 // Must not know: what the code does, what an event is.
 
 import type { RpcError } from "../../base/errors.js";
+import { Fifo } from "../../base/fifo.js";
 import type { Frame, InputGate } from "./input-gate.js";
 
 /** An event before a gate. */
@@ -27,7 +28,8 @@ export interface Waiter {
 export interface Level {
   /** Sections begun at this level; the first one runs, the others follow in order. */
   readonly sections: Section[];
-  readonly events: QueuedEvent[];
+  /** There may be a hundred thousand. */
+  readonly events: Fifo<QueuedEvent>;
 }
 
 export class QueuedEvent implements Waiter {
@@ -64,7 +66,7 @@ export class Section implements Level, Waiter {
   /** The section it was begun in; null for the gate itself. */
   parent: Section | null;
   readonly sections: Section[] = [];
-  readonly events: QueuedEvent[] = [];
+  readonly events = new Fifo<QueuedEvent>();
   /** What waits, at any gate, and was caused by code of this section. */
   readonly waiting = new Set<Waiter>();
   /** Of its code. */

@@ -119,7 +119,7 @@ export class WriteQueue {
   /** Writes that are no values. @param committed told when readers of the store see them. */
   add(writes: readonly Write[], options: WriteOptions, committed: () => void): void {
     const batch = this.batchFor(options);
-    batch.others.push(...writes);
+    for (const write of writes) batch.others.push(write);
     batch.onCommitted.push(committed);
   }
 
@@ -148,7 +148,7 @@ export class WriteQueue {
     if (open.clears) writes.push(around.keys.valueRange(NO_BYTES, null));
     for (const { key, value } of open.values.values())
       writes.push({ key: around.keys.value(key), value });
-    writes.push(...open.others);
+    for (const write of open.others) writes.push(write);
     let commit;
     try {
       const holdings = around.holdings.writeFor(open.clears, open.values);

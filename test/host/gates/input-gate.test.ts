@@ -94,6 +94,26 @@ describe("an input gate", () => {
     expect(gates.take()).toEqual(["to the outer", "1"]);
   });
 
+  it("C-HOS-08: has a hundred and fifty thousand wait, in a section or not, and lets all in, in order", () => {
+    const gates = new Gates();
+    const gate = gates.gate("a");
+    gate.turn();
+    const section = gates.section(gate, "section");
+    gates.turns.end();
+    const frame = gates.frames.get("section")!;
+    const most = 150_000;
+    const release = gate.hold();
+    for (let i = 0; i < most; i++) gates.event(gate, `new ${i}`);
+    for (let i = 0; i < most; i++) gates.event(gate, `back ${i}`, frame, section);
+    gates.take();
+    section.end();
+    release();
+    gates.turns.end(3 * most);
+    const own = (kind: string): string[] => Array.from({ length: most }, (_, i) => `${kind} ${i}`);
+    expect(gates.take()).toEqual([...own("back"), ...own("new")]);
+    expect(gate.isIdle).toBe(true);
+  });
+
   it("takes what comes back to a section that has ended as a new event", () => {
     const gates = new Gates();
     const gate = gates.gate("A");
