@@ -6,7 +6,9 @@ import { processScheduler } from "../../cap/scheduler.js";
 import { type StubOptions, termsOf } from "../../cap/dynamic/terms.js";
 import type { ValueTypes } from "../../cap/dynamic/values/index.js";
 import { RpcStub } from "../../cap/dynamic/stub.js";
+import { makeCalls } from "../../cap/dynamic/turn.js";
 import type { Fetcher } from "../../hook/hook.js";
+import { checkMs } from "../../transport/transport.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
 import type { Waits } from "../gates/waits.js";
@@ -90,6 +92,8 @@ export interface Runtime {
   readonly clock: Clock;
   /** Has faults in the code of objects that nobody catches break those objects. @returns ends it. */
   contain(): () => void;
+  /** Keeps the process alive, which timers of the clock do not. @returns ends it. */
+  hold(): () => void;
 }
 
 /** The version of how things are stored. */
@@ -119,6 +123,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   private readonly fetcher: Fetcher;
   private readonly sockets: SocketTable;
   private readonly letGo: () => void;
+  private readonly hold: Runtime["hold"];
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -183,6 +188,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     this.sockets = parts.sockets;
     this.fetcher = fetcherUnder(this.stubs);
     this.letGo = options.containFaults === false ? () => {} : runtime.contain();
+    this.hold = runtime.hold;
     this.alarms = new AlarmClock(parts, () => this.directory, definitions);
     this.directory = new Directory(parts, this.alarms);
     this.env = environment(null);
@@ -308,13 +314,23 @@ export class Host<C extends Classes = Classes, V extends object = object> {
   }
 
   /**
-   * Ends gently: no alarm is delivered any more, what runs in objects may come to its end, and then all is as with `close`.
+   * Ends gently: no alarm is delivered any more, what runs in objects may come to its end, and then all is as with `close`. Until it
+   * is done the process stays alive.
    *
-   * @param timeout milliseconds that it may take; what runs for longer fails as `object-closed`.
+   * @param timeout milliseconds that it may take; what runs for longer fails as `object-closed`. Default 30 000.
+   * @throws RpcError invalid-argument when `timeout` is no time (as a rejection).
    */
-  async drain(timeout: number): Promise<void> {
-    await this._quiesce(timeout);
-    await this.close();
+  async drain(timeout?: number): Promise<void> {
+    const ms = checkMs("timeout", timeout, 30_000);
+    // Calls of stubs that are written down were made before this.
+    makeCalls();
+    const letGo = this.hold();
+    try {
+      await this._quiesce(ms);
+      await this.close();
+    } finally {
+      letGo();
+    }
   }
 
   /** @internal Delivers no alarm any more. @returns whether all that ran came to its end within `timeout` milliseconds. */

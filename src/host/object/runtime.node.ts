@@ -74,6 +74,10 @@ export function nodeRuntime(): Runtime {
   });
   return {
     contain: containFaults,
+    hold() {
+      const timer = setInterval(() => {}, LONGEST_TIMER);
+      return () => clearInterval(timer);
+    },
     crypto: {
       hmac: (key, data) => createHmac("sha256", key).update(data).digest(),
       random: (bytes) => randomBytes(bytes),
