@@ -1,7 +1,7 @@
 // Role: lets a membrane decide what becomes of a save that crosses it: who is inside, or outside, then sees no reference of the
 // other side's. State: none beside the calls under way. Must not know: realms, stores.
 
-import { RpcError } from "../base/errors.js";
+import { RpcError, wrongArgument } from "../base/errors.js";
 import type { Hook } from "../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../hook/local.js";
 import type { Direction, MembranePolicy } from "../hook/membrane.js";
@@ -27,6 +27,7 @@ export type Translate = (crossing: Crossing) => SturdyRef | Promise<SturdyRef>;
  * cannot save at all, so nothing leaks.
  *
  * @param hooks `export`: somebody outside saves an object inside; `import`: somebody inside saves one outside.
+ * @throws RpcError invalid-argument for hooks that are no functions.
  * @example
  * // Those outside get references of our own realm, which keeps the raw ones.
  * const policy = saveGateway({
@@ -36,6 +37,16 @@ export type Translate = (crossing: Crossing) => SturdyRef | Promise<SturdyRef>;
  * Source: C-PER-13, C-PER-14.
  */
 export function saveGateway(hooks: { export?: Translate; import?: Translate }): MembranePolicy {
+  if (typeof hooks !== "object" || hooks === null)
+    throw wrongArgument(
+      "saveGateway takes { export, import }, of which either may be left out",
+      hooks,
+    );
+  for (const name of ["export", "import"] as const) {
+    const hook = hooks[name];
+    if (hook !== undefined && typeof hook !== "function")
+      throw wrongArgument(`${name} of saveGateway must be a function`, hook);
+  }
   return {
     call(direction: Direction, target, interfaceId, methodId): RpcError | Hook | void {
       if (interfaceId !== PERSISTENT_ID || methodId !== METHOD_SAVE) return;

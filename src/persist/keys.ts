@@ -83,7 +83,8 @@ export class KeyPair {
 
   /** The key that this pair and the holder of the other share. @throws RpcError invalid-argument. */
   private shared(publicKey: Uint8Array): Uint8Array {
-    if (publicKey.length !== KEY_BYTES) throw notAKey("a public key");
+    if (!(publicKey instanceof Uint8Array) || publicKey.length !== KEY_BYTES)
+      throw notAKey("a public key");
     const shared = nacl.box.before(publicKey, this.#pair.secretKey);
     if (nacl.verify(shared, SHARED_WITH_ALL)) throw notAKey("a public key");
     return shared;

@@ -4,7 +4,7 @@
 import { RpcError } from "../base/errors.js";
 import { Content } from "../wire/content.js";
 import { ContentBuilder, StructReader } from "../wire/struct.js";
-import { SturdyRef } from "./sturdy-ref.js";
+import { contentOf, SturdyRef } from "./sturdy-ref.js";
 
 /** Persistent. */
 export const PERSISTENT_ID = 0xc8cb212fcd9f5691n;
@@ -64,7 +64,7 @@ export function readSaveParams(content: Content): Content | null {
   return root.isNull(0) ? null : root.any(0);
 }
 
-export const saveResults = (ref: SturdyRef): Content => onePointer(ref.content);
+export const saveResults = (ref: SturdyRef): Content => onePointer(contentOf(ref));
 
 /** @throws RpcError invalid-payload when there is no reference in it. */
 export function readSaveResults(content: Content): SturdyRef {
@@ -82,7 +82,7 @@ export function tokenIn(ref: Content): Uint8Array {
   return tokenOf(() => StructReader.of(ref));
 }
 
-export const restoreParams = (ref: SturdyRef): Content => onePointer(ref.content);
+export const restoreParams = (ref: SturdyRef): Content => onePointer(contentOf(ref));
 
 /** The token in the params of restore; empty where there is none. */
 export function tokenInRestore(content: Content): Uint8Array {

@@ -6,7 +6,7 @@
 // unknown, as far as the store, and fails with the same error.
 
 import nacl from "tweetnacl";
-import { RpcError } from "../base/errors.js";
+import { RpcError, wrongArgument } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { serve } from "../cap/dynamic/stub.js";
 import type { StubOptions } from "../cap/dynamic/terms.js";
@@ -34,11 +34,13 @@ import {
 import { type Redeemer, RestorerServer } from "./restorer-server.js";
 import { Restorer } from "./restorer.js";
 import { ownerContent, type SealFor } from "./save.js";
-import type { SturdyRef } from "./sturdy-ref.js";
+import { contentOf, type SturdyRef } from "./sturdy-ref.js";
 import type { TokenEntry, TokenStore } from "./token-store.js";
 
 /** Bytes of a token. */
 const TOKEN_BYTES = 32;
+/** What {@link keyOf} gives. */
+const ENTRY_ID = /^[0-9a-f]{64}$/;
 /** Takes the place of a token that is none. Nothing was ever saved under it. */
 const NO_TOKEN = /* @__PURE__ */ new Uint8Array(TOKEN_BYTES);
 
@@ -52,7 +54,7 @@ export interface RestoreContext {
 
 /** How long a reference is good. */
 export interface Lifetime {
-  /** Milliseconds from when it is saved; default: that of the realm. */
+  /** Milliseconds from when it is saved, more than 0; default: that of the realm, which is for ever unless it says otherwise. */
   readonly lifetime?: number | undefined;
 }
 
@@ -100,7 +102,9 @@ export class Realm<R = unknown> implements Redeemer {
   private readonly scheduler: Scheduler;
   private readonly now: () => number;
 
+  /** @throws RpcError invalid-argument, naming the option. */
   constructor(options: RealmOptions<R>) {
+    checkOptions(options);
     this.options = options;
     this.keys = options.keys ?? KeyPair.generate();
     this.scheduler = options.scheduler ?? processScheduler();
@@ -118,9 +122,11 @@ export class Realm<R = unknown> implements Redeemer {
    *
    * @param object of this vat: a target, a function, what implements a typed interface; or a stub or client of one.
    * @param record as of now; a later call replaces it for references not saved yet.
-   * @throws RpcError unsendable-value for a record that holds references; invalid-argument for a stub of anything else.
+   * @throws RpcError unsendable-value for a record that holds references; invalid-argument for a stub of anything else, and for a
+   *   lifetime that is none.
    */
   persistent(object: object, record: R, options: Lifetime = {}): void {
+    checkLifetime(options.lifetime);
     const bytes = this.encode(record);
     serveBeside(selfOf(object), (call) => this.takeSave(call, bytes, options));
   }
@@ -135,7 +141,7 @@ export class Realm<R = unknown> implements Redeemer {
 
   /**
    * A new reference for a record, without an object.
-   * @throws RpcError unsendable-value; invalid-argument for an owner that is none; what the store fails with.
+   * @throws RpcError unsendable-value; invalid-argument for an owner or a lifetime that is none; what the store fails with.
    */
   async save(
     record: R,
@@ -166,14 +172,26 @@ export class Realm<R = unknown> implements Redeemer {
 
   /**
    * Ends a reference: it restores nothing any more. What was restored by it stays.
-   * @param ref the reference, or the `id` of its entry. @returns whether there was one.
+   * @param ref the reference, or the `id` of its entry; of a text make a reference by `SturdyRef.fromText`.
+   * @returns whether there was one.
+   * @throws RpcError invalid-argument for anything else; what the store fails with (as rejections).
    */
-  revoke(ref: SturdyRef | string): Promise<boolean> {
-    return this.options.store.delete(typeof ref === "string" ? ref : keyOf(tokenIn(ref.content)));
+  async revoke(ref: SturdyRef | string): Promise<boolean> {
+    if (typeof ref !== "string") return this.options.store.delete(keyOf(tokenIn(contentOf(ref))));
+    if (ENTRY_ID.test(ref)) return this.options.store.delete(ref);
+    const message =
+      "this string is not the id of an entry, which has 64 hexadecimal digits: of the text of a reference make one by SturdyRef.fromText";
+    throw new RpcError("failed", "invalid-argument", message);
   }
 
-  /** Ends all references of one owner. @returns how many there were. */
-  revokeOwner(publicKey: Uint8Array): Promise<number> {
+  /**
+   * Ends all references of one owner.
+   *
+   * @returns how many there were.
+   * @throws RpcError invalid-argument for what is no public key; what the store fails with (as rejections).
+   */
+  async revokeOwner(publicKey: Uint8Array): Promise<number> {
+    this.keys.check(publicKey);
     return this.options.store.deleteOwned(hex(publicKey));
   }
 
@@ -182,8 +200,9 @@ export class Realm<R = unknown> implements Redeemer {
     return this.options.store.deleteExpired(this.now());
   }
 
-  /** All references, or those of one owner. */
+  /** All references, or those of one owner. @throws RpcError invalid-argument for what is no public key (as a rejection). */
   async *list(owner?: Uint8Array): AsyncIterable<SavedEntry<R>> {
+    if (owner !== undefined) this.keys.check(owner);
     const entries = this.options.store.list(owner && hex(owner));
     for await (const [id, entry] of entries)
       yield { ...entry, id, record: this.decode(entry.record) };
@@ -211,6 +230,7 @@ export class Realm<R = unknown> implements Redeemer {
     sealFor: Content | null,
     { lifetime = this.options.lifetime }: Lifetime,
   ): Promise<{ ref: SturdyRef; key: string }> {
+    checkLifetime(lifetime);
     const owner = sealFor && readOwner(sealFor);
     if (owner !== null) this.keys.check(owner);
     const token = randomBytes(TOKEN_BYTES);
@@ -243,6 +263,22 @@ export class Realm<R = unknown> implements Redeemer {
     const options = this.options.types && { types: this.options.types };
     return decodeValue(record, NO_REFERENCES, DEFAULT_VALUE_LIMITS, options) as R;
   }
+}
+
+function checkOptions<R>(options: RealmOptions<R> | undefined): void {
+  const { store, restore, lifetime }: Partial<RealmOptions<R>> = options ?? {};
+  if (typeof store?.put !== "function")
+    throw wrongArgument("store of a Realm must be a TokenStore, as new MemoryTokenStore()", store);
+  if (typeof restore !== "function")
+    throw wrongArgument("restore of a Realm must be a function", restore);
+  checkLifetime(lifetime);
+}
+
+/** Whatever is no number would never be over. @throws RpcError invalid-argument. */
+function checkLifetime(lifetime: number | undefined): void {
+  if (lifetime === undefined || (Number.isFinite(lifetime) && lifetime > 0)) return;
+  const wanted = "lifetime must be milliseconds, more than 0, or left out";
+  throw wrongArgument(wanted, lifetime);
 }
 
 const NO_REFERENCES = {

@@ -1,13 +1,13 @@
 // Role: what users hold of a Restorer: gives references back for saved ones.
 // State: one reference to a hook. Must not know: realms, stores.
 
-import { RpcError } from "../base/errors.js";
+import { RpcError, wrongArgument } from "../base/errors.js";
 import type { CallOptions } from "../cap/call-options.js";
 import type { TermsOptions } from "../cap/dynamic/terms.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
 import { Client, hookOf } from "../cap/typed/runtime/client.js";
 import { CallRequest, type Hook } from "../hook/hook.js";
-import { HOLD, type Holder } from "../hook/holder.js";
+import { HOLD, type Holder, holderOf } from "../hook/holder.js";
 import { Payload } from "../hook/payload.js";
 import { ask } from "./ask.js";
 import type { KeyPair } from "./keys.js";
@@ -50,9 +50,14 @@ export class Restorer extends Client {
     this.terms = terms;
   }
 
-  /** A restorer of its own for what a stub, a client, or a promise of one stands for. @throws RpcError capability-disposed. */
+  /**
+   * A restorer of its own for what a stub, a client, or a promise of one stands for.
+   * @throws RpcError capability-disposed; invalid-argument for anything else.
+   */
   static of(holder: Holder, terms?: TermsOptions): Restorer {
-    return new Restorer(holder[HOLD](false), terms);
+    const known = holderOf(holder);
+    if (known !== undefined) return new Restorer(known[HOLD](false), terms);
+    throw wrongArgument("Restorer.of takes a stub or a client", holder);
   }
 
   override dup(): this {
@@ -65,13 +70,15 @@ export class Restorer extends Client {
    *
    * @param type `RpcStub<T>`, or a client class.
    * @returns to be disposed. When the reference is not accepted every call on it fails, with one error for whatever reason.
-   * @throws RpcError capability-disposed.
+   * @throws RpcError capability-disposed; invalid-argument for what is no SturdyRef, such as its text, and for no type.
    * Source: C-PER-05, C-PER-10, C-PER-12.
    */
   restore<C>(ref: SturdyRef, type: new (hook: Hook, terms?: TermsOptions) => C): C {
+    if (typeof type !== "function")
+      throw wrongArgument("restore takes what to make of it: RpcStub, or a client class", type);
     const hook = hookOf(this);
-    makeCalls();
     const params = new Payload(restoreParams(ref));
+    makeCalls();
     const results = hook.call(new CallRequest(RESTORER_HI, RESTORER_LO, METHOD_RESTORE, params));
     const restored = results.pipeline(CAP_PATH);
     results.cancel();

@@ -1,10 +1,10 @@
 // Role: asks a capability for a reference of it that can be stored. State: none. Must not know: who made the object, or where it is.
 
-import { RpcError } from "../base/errors.js";
+import { RpcError, wrongArgument } from "../base/errors.js";
 import type { CallOptions } from "../cap/call-options.js";
 import { Hook } from "../hook/hook.js";
 import { HOLD, type Holder, holderOf } from "../hook/holder.js";
-import type { Content } from "../wire/content.js";
+import { Content } from "../wire/content.js";
 import { ask } from "./ask.js";
 import { KEY_BYTES } from "./keys.js";
 import {
@@ -51,9 +51,12 @@ export async function save(of: Holder | Hook, options: SaveOptions = {}): Promis
   }
 }
 
-/** @throws RpcError invalid-argument for bytes that are no public key. */
-export function ownerContent(sealFor: SealFor | undefined): Content | null {
-  if (!(sealFor instanceof Uint8Array)) return sealFor ?? null;
+/** @throws RpcError invalid-argument for what is no public key, and no owner of another realm's. */
+export function ownerContent(sealFor: SealFor | null | undefined): Content | null {
+  if (sealFor === undefined || sealFor === null) return null;
+  if (sealFor instanceof Content) return sealFor;
+  if (!(sealFor instanceof Uint8Array))
+    throw wrongArgument("sealFor must be the public key of an owner (keys.publicKey)", sealFor);
   if (sealFor.length === KEY_BYTES) return ownerOf(sealFor);
   const message = `sealFor is a public key of ${KEY_BYTES} bytes, not of ${sealFor.length}`;
   throw new RpcError("failed", "invalid-argument", message);

@@ -1,7 +1,7 @@
 // Role: a saved reference as users hold it: bytes that some realm made and only that realm understands.
 // State: those bytes. Must not know: what is in them.
 
-import { RpcError } from "../base/errors.js";
+import { RpcError, wrongArgument } from "../base/errors.js";
 import { limitsWith } from "../base/limits.js";
 import { Content } from "../wire/content.js";
 import { PayloadCopier } from "../wire/validate.js";
@@ -37,14 +37,18 @@ export class SturdyRef {
     return new SturdyRef(copy);
   }
 
-  /** @throws RpcError invalid-payload for what {@link toBytes} cannot have given. */
+  /** @throws RpcError invalid-argument for what is no Uint8Array; invalid-payload for what {@link toBytes} cannot have given. */
   static fromBytes(bytes: Uint8Array): SturdyRef {
+    if (!(bytes instanceof Uint8Array))
+      throw wrongArgument("the bytes of a saved reference must be a Uint8Array", bytes);
     if (bytes.length === 0 || bytes.length % 8 !== 0) throw notARef("its bytes are cut off");
     return SturdyRef.of(new Content(bytes));
   }
 
-  /** @throws RpcError invalid-payload for what {@link toText} cannot have given. */
+  /** @throws RpcError invalid-argument for what is no string; invalid-payload for what {@link toText} cannot have given. */
   static fromText(text: string): SturdyRef {
+    if (typeof text !== "string")
+      throw wrongArgument("the text of a saved reference must be a string", text);
     const cut = text.length > MOST_BYTES * 2 || !/^[\w-]*$/.test(text) || text.length % 4 === 1;
     if (cut) throw notARef("its text is not base64url, or too long");
     const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
@@ -77,6 +81,14 @@ export class SturdyRef {
   toJSON(): string {
     return "[SturdyRef]";
   }
+}
+
+/** What goes into a message for `ref`. @throws RpcError invalid-argument for what is no SturdyRef. */
+export function contentOf(ref: SturdyRef): Content {
+  if (ref instanceof SturdyRef) return ref.content;
+  const wanted =
+    "a saved reference must be a SturdyRef (SturdyRef.fromText and SturdyRef.fromBytes make one of what was stored)";
+  throw wrongArgument(wanted, ref);
 }
 
 function notARef(why: string): RpcError {

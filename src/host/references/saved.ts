@@ -76,12 +76,17 @@ export class SavedReferences {
     return this.#realm.restorer();
   }
 
-  /** Ends one: it restores nothing any more. @param ref the reference, or the `id` of its entry. @returns whether there was one. */
+  /**
+   * Ends one: it restores nothing any more.
+   *
+   * @param ref the reference, or the `id` of its entry; of a text make a reference by `SturdyRef.fromText`.
+   * @returns whether there was one. @throws RpcError invalid-argument for anything else; what the store fails with (as rejections).
+   */
   revoke(ref: SturdyRef | string): Promise<boolean> {
     return this.#realm.revoke(ref);
   }
 
-  /** Ends all of one owner. @returns how many there were. */
+  /** Ends all of one owner. @returns how many there were. @throws RpcError invalid-argument for what is no public key (as a rejection). */
   revokeOwner(publicKey: Uint8Array): Promise<number> {
     return this.#realm.revokeOwner(publicKey);
   }
