@@ -11,7 +11,7 @@ import { nodeRuntime } from "./host/object/runtime.node.js";
  * Opens a host of objects in this process.
  *
  * @param options the store, which the host closes; the classes by the names of their namespaces.
- * @throws RpcError storage-version, storage-corrupt, storage-failed (as a rejection).
+ * @throws RpcError invalid-argument, naming the option; storage-version, storage-corrupt, storage-failed (as rejections).
  * @example
  * await using host = await createHost({ store: new MemoryStore(), classes: { ROOMS: Room } });
  * await host.env.ROOMS.getByName("lobby").say("hello");
@@ -27,7 +27,8 @@ export function createHost<C extends Classes, V extends object = object>(
  * program has one, answers connections.
  *
  * @typeParam E the namespaces of the program, by their names.
- * @throws RpcError storage-locked when another host has the directory; listen-failed; what the program fails with (as a rejection).
+ * @throws RpcError invalid-argument, naming the option; storage-locked when another host has the directory; listen-failed; what the
+ *   program fails with (as rejections).
  * @example
  * await using host = await startHost({ directory: "./data", program: new URL("./program.mjs", import.meta.url).href });
  * await host.env.ROOMS.getByName("lobby").say("hello");

@@ -1,7 +1,7 @@
 // Role: a host of objects in one process: makes the parts that its objects share, and the namespaces to reach them by.
 // State: whether it is closed. Must not know: Node, where the store is.
 
-import { RpcError } from "../../base/errors.js";
+import { RpcError, wrongArgument } from "../../base/errors.js";
 import { processScheduler } from "../../cap/scheduler.js";
 import { type StubOptions, termsOf } from "../../cap/dynamic/terms.js";
 import type { ValueTypes } from "../../cap/dynamic/values/index.js";
@@ -39,6 +39,7 @@ import { type Finder, ObjectHook } from "./object-hook.js";
 import { fetcherUnder } from "./requests.js";
 import {
   ALL_HERE,
+  checkHostLimits,
   DEFAULT_HOST_LIMITS,
   type Definition,
   envWithin,
@@ -134,7 +135,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     roots: LiveRoots,
   ) {
     const { store, types } = options;
-    const limits = { ...DEFAULT_HOST_LIMITS, ...options.limits };
+    const limits = { ...DEFAULT_HOST_LIMITS, ...checkHostLimits(options.limits) };
     this.stubs = types === undefined ? {} : { types };
     const { definitions } = this;
     for (const [name, given] of Object.entries(options.classes)) {
@@ -206,15 +207,17 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     options: HostOptions<C, V>,
     runtime: Runtime,
     placement = ALL_HERE,
-    roots = new LiveRoots(privateNamespaces(options.classes)),
+    roots?: LiveRoots,
   ): Promise<Host<C, V>> {
+    checkOptions(options);
     const { store } = options;
+    const live = roots ?? new LiveRoots(privateNamespaces(options.classes));
     const secrets = await prepareStore(store, runtime.crypto);
     await checkPrivate(options);
-    const host = new Host(options, runtime, secrets, placement, roots);
+    const host = new Host(options, runtime, secrets, placement, live);
     if (host.collector !== null) await host.collector.start();
     // What was begun is known here before anybody is activated, whoever goes on with it.
-    else if (roots.isWatching) roots.doom((await readCollecting(store)).keys());
+    else if (live.isWatching) live.doom((await readCollecting(store)).keys());
     await host.alarms.scan();
     return host;
   }
@@ -490,6 +493,25 @@ export function hookedNames(classes: Classes): string[] {
 function hasDisposeHook(type: ObjectClass | undefined): boolean {
   const prototype = (type?.prototype ?? {}) as Disposes;
   return [prototype[Symbol.asyncDispose], prototype[Symbol.dispose]].some(Boolean);
+}
+
+/** Before anything is opened or stored. @throws RpcError invalid-argument, naming the option. */
+function checkOptions(options: HostOptions<Classes, object> | undefined): void {
+  const { store, classes, limits }: Partial<HostOptions<Classes, object>> = options ?? {};
+  if (typeof store?.write !== "function")
+    throw wrongArgument(
+      "store of a host must be a Store, as new MemoryStore() or await openLmdbStore(directory)",
+      store,
+    );
+  if (typeof classes !== "object" || classes === null)
+    throw wrongArgument("classes of a host must be an object of classes by their names", classes);
+  for (const [name, given] of Object.entries(classes)) {
+    const isPrivate = typeof given === "object" && given !== null;
+    const isClass = typeof (isPrivate ? given.class : given) === "function";
+    if (!isClass || (isPrivate && !given.collect))
+      throw wrongArgument(`classes.${name} must be a class, or { class, collect: true }`, given);
+  }
+  checkHostLimits(limits);
 }
 
 /** @throws RpcError invalid-argument for a namespace that is to be private and cannot be. */

@@ -1,11 +1,12 @@
 // Role: what all objects of one host have in common.
 // State: none. Must not know: single objects.
 
-import type { RpcError } from "../../base/errors.js";
+import { RpcError, wrongArgument } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import type { StubOptions, Terms } from "../../cap/dynamic/terms.js";
 import type { Beside } from "../../hook/beside.js";
 import type { Hook } from "../../hook/hook.js";
+import { checkMost } from "../../transport/transport.js";
 import type { Clock } from "../../vat/clock.js";
 import type { Turns } from "../gates/turns.js";
 import type { Waits } from "../gates/waits.js";
@@ -51,6 +52,26 @@ export const DEFAULT_HOST_LIMITS: HostLimits = Object.freeze({
   collectGrace: 60_000,
   disposeTime: 30_000,
 });
+
+/**
+ * The limits that `given` says. Infinity is the largest whole number, so that it gets to other processes as JSON.
+ *
+ * @throws RpcError invalid-argument, naming the limit, for one that is none, and for a value that is no number from 0 on.
+ */
+export function checkHostLimits(given: Partial<HostLimits> = {}): Partial<HostLimits> {
+  if (typeof given !== "object" || given === null)
+    throw wrongArgument("limits of a host must be an object", given);
+  const limits: Record<string, number> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(DEFAULT_HOST_LIMITS, name)) {
+      const message = `a host has no limit ${name}: there are ${Object.keys(DEFAULT_HOST_LIMITS).join(", ")}`;
+      throw new RpcError("failed", "invalid-argument", message);
+    }
+    if (value !== undefined)
+      limits[name] = Math.min(checkMost(`limits.${name}`, value, 0), Number.MAX_SAFE_INTEGER);
+  }
+  return limits;
+}
 
 /** One namespace, and how its objects are known. */
 export interface NamespaceIds {

@@ -1,6 +1,7 @@
 // Role: `ctx`: what an object is given of its host.
 // State: none of its own. Must not know: how objects are run.
 
+import { wrongArgument } from "../../base/errors.js";
 import type { RpcStub } from "../../cap/dynamic/stub.js";
 import type { PairedWebSocket } from "../../http/websocket.js";
 import type { Restorer } from "../../persist/restorer.js";
@@ -39,10 +40,13 @@ export class ObjectState {
    *
    * @returns what the callback returns.
    * @throws what it throws (as a rejection). Then the object is broken, as when it takes longer than the host allows: what it
-   *   wrote in the callback and nobody was shown is not written. RpcError gate-cycle when it would wait for itself.
+   *   wrote in the callback and nobody was shown is not written. RpcError gate-cycle when it would wait for itself;
+   *   invalid-argument for a callback that is no function: then nothing has begun.
    * @example constructor(ctx, env) { ctx.blockConcurrencyWhile(async () => { this.users = await ctx.storage.get("users"); }); }
    */
   blockConcurrencyWhile<T>(callback: () => Promise<T> | T): Promise<T> {
+    if (typeof callback !== "function")
+      return Promise.reject(wrongArgument("blockConcurrencyWhile takes a function", callback));
     return this.#behind.block(async () => callback());
   }
 

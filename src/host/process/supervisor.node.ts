@@ -3,14 +3,15 @@
 // Must not know: modules, HTTP, what objects do.
 
 import net from "node:net";
-import { RpcError } from "../../base/errors.js";
+import { RpcError, wrongArgument } from "../../base/errors.js";
 import { listenFailed } from "../../transport/connect-hints.js";
+import { checkMost, checkMs } from "../../transport/transport.js";
 import type { Listener } from "../../vat/listen.node.js";
 import type { CollectionReport, CollectOptions } from "../collect/collector.js";
 import type { CollectionStats } from "../collect/stats.js";
 import { IdMaker, type ObjectId } from "../object/ids.js";
 import { prepareStore } from "../object/host.js";
-import type { HostLimits, Reporter } from "../object/parts.js";
+import { checkHostLimits, type HostLimits, type Reporter } from "../object/parts.js";
 import { nodeRuntime } from "../object/runtime.node.js";
 import { openLmdbStore } from "../storage/lmdb-store.node.js";
 import type { Store } from "../storage/store.js";
@@ -126,6 +127,7 @@ export class HostServer<E extends object = AnyNamespaces> {
   static async start<E extends object = AnyNamespaces>(
     options: StartOptions,
   ): Promise<HostServer<E>> {
+    checkOptions(options);
     const processes = options.processes ?? 1;
     if (!Number.isInteger(processes) || processes < 1 || processes > MOST_SLOTS) {
       const message = `a host has 1 to ${MOST_SLOTS} object processes, not ${String(processes)}`;
@@ -182,10 +184,11 @@ export class HostServer<E extends object = AnyNamespaces> {
    * Ends gently: no request is accepted any more, what runs comes to its end or is cut off after `drainTime` as `disconnected`,
    * and everything is on the disk.
    *
-   * @param timeout milliseconds, in the place of `drainTime`.
+   * @param timeout milliseconds, in the place of `drainTime`. @throws RpcError invalid-argument when it is no time (as a rejection).
    */
-  drain(timeout = this.drainTime): Promise<void> {
-    return (this.ending ??= this.end(timeout));
+  async drain(timeout?: number): Promise<void> {
+    const ms = checkMs("timeout", timeout, this.drainTime);
+    await (this.ending ??= this.end(ms));
   }
 
   /** The same, with no time for what runs. */
@@ -278,9 +281,10 @@ export class HostServer<E extends object = AnyNamespaces> {
       secret: Buffer.from(this.secret).toString("hex"),
       program: source.program,
       data: source.data ?? null,
-      limits: options.limits ?? {},
+      limits: checkHostLimits(options.limits),
       publicNamespaces: [...this.known],
-      connections: options.connections ?? DEFAULT_CONNECTIONS,
+      // JSON has no Infinity.
+      connections: Math.min(options.connections ?? DEFAULT_CONNECTIONS, Number.MAX_SAFE_INTEGER),
       reachTime: options.reachTime ?? 30_000,
       yieldTime: options.yieldTime ?? 10_000,
     };
@@ -468,3 +472,15 @@ export class HostServer<E extends object = AnyNamespaces> {
 }
 
 function ignore(): void {}
+
+/** Before anything is opened. @throws RpcError invalid-argument, naming the option. */
+function checkOptions(options: StartOptions | undefined): void {
+  const { directory, program, ...rest }: Partial<StartOptions> = options ?? {};
+  if (typeof directory !== "string" || directory === "")
+    throw wrongArgument("directory of a host must be the path of a directory", directory);
+  if (typeof program !== "string" || program === "")
+    throw wrongArgument("program of a host must be the URL of a module, as a string", program);
+  checkHostLimits(rest.limits);
+  checkMost("connections", rest.connections, 0);
+  for (const name of ["reachTime", "yieldTime", "drainTime"] as const) checkMs(name, rest[name], 0);
+}

@@ -109,6 +109,20 @@ function openSockets(pid: number): number {
   return links.filter((link) => link.startsWith("socket:")).length;
 }
 
+it("takes Infinity for no limit, also of what other processes keep to; and no drain without a time", async () => {
+  const limits = { idleTime: Infinity, sectionTime: undefined as never };
+  const host = await startTestHost({ listen: { port: 0 }, connections: Infinity, limits });
+  expect(await ask(portOf(host), "/a")).toMatchObject({ count: 1 });
+  using stub = host.counter("a");
+  await stub.note("kept");
+  // It would be evicted as soon as it has nothing to do.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(await stub.log()).toEqual(["kept"]);
+  for (const timeout of ["x", -1, null] as unknown as number[])
+    await expect(host.server.drain(timeout)).rejects.toMatchObject({ code: "invalid-argument" });
+  expect(await stub.add()).toBe(1);
+});
+
 it("serves as many connections as it may have; more are closed, and none of the others notices", async () => {
   const host = await startTestHost({ listen: { port: 0 }, connections: 20 });
   const port = portOf(host);
