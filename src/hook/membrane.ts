@@ -2,7 +2,7 @@
 // State: the wrappers alive and the calls under way through one membrane.
 // Must not know: connections, schemas.
 
-import { RpcError } from "../base/errors.js";
+import { RpcError, wrongArgument } from "../base/errors.js";
 import type { Origin } from "../base/origin.js";
 import { Scheduler } from "../base/scheduler.js";
 import {
@@ -281,10 +281,9 @@ class MembraneHook extends WatchedHook implements HookWatcher {
       const verdict: unknown = policy.call(this.direction, this.inner, interfaceId, methodId);
       if (verdict === undefined || verdict instanceof Hook || RpcError.is(verdict)) return verdict;
       // A policy that means no by `false`, or is async, must not let anything pass.
-      return new RpcError(
-        "failed",
-        "invalid-argument",
-        `the policy of a membrane must return nothing, an RpcError or a hook, not ${typeof verdict}`,
+      return wrongArgument(
+        "the policy of a membrane must return nothing, an RpcError or a hook",
+        verdict,
       );
     } catch (thrown) {
       return RpcError.from(thrown);

@@ -160,18 +160,18 @@ it("C-LOC-11: the policy refuses a call, or sends it elsewhere; one that throws 
 });
 
 it("C-LOC-11: a policy that returns what it must not refuses: `false`, null, a promise", () => {
-  for (const [returned, type] of [
-    [false, "boolean"],
-    [true, "boolean"],
-    [null, "object"],
-    [Promise.resolve(), "object"],
-    [new Error("no"), "object"],
+  for (const [returned, kind] of [
+    [false, "false"],
+    [true, "true"],
+    [null, "null"],
+    [Promise.resolve(), "an object of another kind"],
+    [new Error("no"), "an object of another kind"],
   ]) {
     const { view, server } = inside({ call: () => returned as unknown as undefined });
     const refused = outcome(call(view, 5, 0));
     scheduler.drain();
     expect(refused.error).toMatchObject({ type: "failed", code: "invalid-argument" });
-    expect(refused.error!.message).toContain(`an RpcError or a hook, not ${String(type)}`);
+    expect(refused.error!.message).toContain(`an RpcError or a hook, not ${String(kind)}`);
     expect(server.seen).toEqual([]);
   }
 });
