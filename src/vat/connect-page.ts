@@ -16,7 +16,7 @@ import { Session, type SessionOptions, sessionSettings } from "./session.js";
  * const api = session.bootstrap(RpcStub<Api>);
  */
 export async function connect(
-  url: string,
+  url: string | URL,
   options: SessionOptions & WebSocketConnectOptions = {},
 ): Promise<Session> {
   const address = socketAddress(url);
@@ -24,7 +24,7 @@ export async function connect(
   return new Session(await connectWebSocket(address, options), options);
 }
 
-function socketAddress(text: string): string {
+function socketAddress(text: string | URL): string {
   let wrong = "is none";
   try {
     const { href, protocol, username, password, hash } = new URL(text);

@@ -14,6 +14,7 @@ import {
   serve,
   Session,
 } from "../../src/index.js";
+import { connect as connectFromPage } from "../../src/browser.js";
 import { batchHandler, connect, listen, type ListenOptions } from "../../src/node.js";
 import { connectWorker, serveWorkerd } from "../../src/workerd.node.js";
 import { expectNoResidue, resources } from "../support/residue.js";
@@ -281,6 +282,7 @@ describe("arguments that are none", () => {
     using api = session.bootstrap(RpcStub<Api>);
     expect(await api.hello()).toBe("hello");
     refused(await failure(connectPortably(new URL(listener.url))), "need Node");
+    refused(await failure(connectFromPage(new URL(listener.url))), "has the scheme tcp:");
     for (const address of [5, null, {}]) refused(await failure(connect(address as Untyped)));
   });
 });
