@@ -25,6 +25,7 @@ const EXPECTED = new Set([
   "dist",
   "package.json",
   "schema",
+  "docs",
 ]);
 
 /** Every subpath a program imports. */

@@ -4,7 +4,7 @@
 
 import { RpcError } from "../base/errors.js";
 import type { Origin } from "../base/origin.js";
-import type { Scheduler } from "../base/scheduler.js";
+import { Scheduler } from "../base/scheduler.js";
 import {
   CallRequest,
   type Fetcher,
@@ -24,7 +24,7 @@ export type Direction = "inward" | "outward";
 
 export interface MembranePolicy {
   /**
-   * Decides about one call. Return nothing to let it pass, an error to refuse it, a capability (a reference given
+   * Decides about one call. Return nothing to let it pass, an RpcError to refuse it (anything else, and what is thrown, refuses it too), a capability (a reference given
    * away) to send it there instead: that one is called as it is, outside the membrane's wrapping.
    */
   call?(
@@ -80,7 +80,14 @@ export class Membrane {
   private readonly brands = new WeakMap<object, object>();
   private reason: RpcError | null = null;
 
+  /** @throws RpcError invalid-argument when one of both is missing. */
   constructor(policy: MembranePolicy, scheduler: Scheduler, deep = true, inside = scheduler) {
+    if (Object(policy) !== policy || !(scheduler instanceof Scheduler))
+      throw new RpcError(
+        "failed",
+        "invalid-argument",
+        "a membrane is made of a policy, which may be {}, and a scheduler, such as processScheduler()",
+      );
     this.policy = policy;
     this.scheduler = scheduler;
     this.inside = inside;
@@ -271,7 +278,14 @@ class MembraneHook extends WatchedHook implements HookWatcher {
     if (policy.call === undefined) return;
     const interfaceId = (BigInt(interfaceHi >>> 0) << 32n) | BigInt(interfaceLo >>> 0);
     try {
-      return policy.call(this.direction, this.inner, interfaceId, methodId);
+      const verdict: unknown = policy.call(this.direction, this.inner, interfaceId, methodId);
+      if (verdict === undefined || verdict instanceof Hook || RpcError.is(verdict)) return verdict;
+      // A policy that means no by `false`, or is async, must not let anything pass.
+      return new RpcError(
+        "failed",
+        "invalid-argument",
+        `the policy of a membrane must return nothing, an RpcError or a hook, not ${typeof verdict}`,
+      );
     } catch (thrown) {
       return RpcError.from(thrown);
     }

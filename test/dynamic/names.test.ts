@@ -1,5 +1,6 @@
 // What can be reached by name, and what cannot, whatever the other side asks for.
 
+import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { RpcTarget } from "../../src/cap/dynamic/index.js";
 import { CallRequest, NO_PROMISE_PIPELINING } from "../../src/hook/hook.js";
@@ -200,6 +201,25 @@ describe("of a stub, here", () => {
     expect(() => delete stub["x"]).toThrow(/cannot be changed/);
     expect(() => Object.defineProperty(stub, "x", { value: 1 })).toThrow(/cannot be changed/);
     expect(() => Object.freeze(stub)).toThrow(/cannot be changed/);
+    await pair.done();
+  });
+
+  it("a stub, or a promise, has no value until it is awaited, and says so", async () => {
+    const pair = new Pair(new Api());
+    using promise = pair.api.pair() as unknown as Disposable & Promise<unknown>;
+    for (const reference of [pair.api, promise, pair.api.pair])
+      for (const use of [
+        () => String(reference),
+        () => Number(reference),
+        () => (reference as unknown as number) > 1,
+      ])
+        expect(use).toThrow(
+          expect.objectContaining({
+            code: "invalid-argument",
+            message: expect.stringContaining("await it first") as string,
+          }) as Error,
+        );
+    expect(inspect(pair.api)).toBe("[Function: a stub]");
     await pair.done();
   });
 

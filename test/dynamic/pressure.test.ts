@@ -193,6 +193,42 @@ describe("whenReady", () => {
     },
   );
 
+  both(
+    "lets no more through than there is room for, of many who ask in one turn",
+    { callsInFlight: 4, callsInFlightHard: 5 },
+    async (api, rest) => {
+      const each = async (): Promise<number> => {
+        await whenReady(api);
+        return api.wait();
+      };
+      const results = Array.from({ length: 40 }, each);
+      for (let done = 0; done < 40; done += 4) {
+        await rest();
+        expect(slow.called).toBe(done + 4);
+        slow.open();
+      }
+      await rest();
+      expect((await Promise.all(results)).sort((a, b) => a - b)).toEqual(
+        Array.from({ length: 40 }, (_, i) => i + 1),
+      );
+    },
+  );
+
+  both(
+    "waits for nobody who was let through and makes no call",
+    { callsInFlight: 4 },
+    async (api, rest) => {
+      await Promise.all(Array.from({ length: 40 }, () => whenReady(api)));
+      const call = api.wait().then((n) => n);
+      await rest();
+      await Promise.all(Array.from({ length: 40 }, () => whenReady(api)));
+      expect(await isReady(call)).toBe(false);
+      slow.open();
+      await rest();
+      expect(await call).toBe(1);
+    },
+  );
+
   both("takes promises and properties, and refuses all else", {}, async (api, rest) => {
     const call = api.wait();
     await whenReady(call);

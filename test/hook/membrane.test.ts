@@ -159,6 +159,31 @@ it("C-LOC-11: the policy refuses a call, or sends it elsewhere; one that throws 
   expect([sent.value, other.seen, server.seen, other.droppedTimes]).toEqual([70, [70], [], 1]);
 });
 
+it("C-LOC-11: a policy that returns what it must not refuses: `false`, null, a promise", () => {
+  for (const [returned, type] of [
+    [false, "boolean"],
+    [true, "boolean"],
+    [null, "object"],
+    [Promise.resolve(), "object"],
+    [new Error("no"), "object"],
+  ]) {
+    const { view, server } = inside({ call: () => returned as unknown as undefined });
+    const refused = outcome(call(view, 5, 0));
+    scheduler.drain();
+    expect(refused.error).toMatchObject({ type: "failed", code: "invalid-argument" });
+    expect(refused.error!.message).toContain(`an RpcError or a hook, not ${String(type)}`);
+    expect(server.seen).toEqual([]);
+  }
+});
+
+it("a membrane without a policy, or a scheduler, is refused", () => {
+  const make = Membrane as unknown as new (policy?: unknown, scheduler?: unknown) => Membrane;
+  for (const args of [[], [5, scheduler], [null, scheduler], [{}], [{}, {}]])
+    expect(() => new make(...args)).toThrow(
+      expect.objectContaining({ code: "invalid-argument" }) as Error,
+    );
+});
+
 it("C-LOC-11: revoking breaks every wrapper, cancels what runs, and lets go of both sides", () => {
   const { membrane, view, object, innerHook, server, inner, kept } = inside();
   const outer = new Recorder({ 9: () => {} });

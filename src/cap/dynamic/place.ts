@@ -296,8 +296,8 @@ function onRpcBroken(this: unknown, listener: (error: RpcError) => void): Dispos
   return { [Symbol.dispose]: stop };
 }
 
-/** The target of every proxy: a function, since only functions can be called through one. Nothing is ever put on it. */
-const CALLABLE = (): void => {};
+/** The target of every proxy: a function, since only functions can be called through one. Nothing is ever put on it, and its name is what a console shows. */
+const CALLABLE = { "a stub": (): void => {} }["a stub"];
 
 /** The handler of one proxy: small, where a target for each would be a function with a property. */
 class Handle implements ProxyHandler<() => void> {
@@ -312,6 +312,7 @@ class Handle implements ProxyHandler<() => void> {
     if (typeof key === "symbol") {
       if (key === PLACE) return place;
       if (key === HOLD) return hold;
+      if (key === Symbol.toPrimitive) return noValue;
       return key === Symbol.dispose ? dispose : undefined;
     }
     switch (key) {
@@ -382,6 +383,15 @@ class Handle implements ProxyHandler<() => void> {
   preventExtensions(): never {
     return refuse();
   }
+}
+
+/** What `${stub}` and `promise > 1` ask for. */
+function noValue(): never {
+  throw new RpcError(
+    "failed",
+    "invalid-argument",
+    "a reference has no value here: await it first; in a callback of map, use its methods",
+  );
 }
 
 function refuse(): never {

@@ -5,6 +5,7 @@
 // object's queue, sent and not answered. So none of these queues can grow past it, and there is one thing to await.
 
 import { RpcError } from "../../base/errors.js";
+import { Fifo } from "../../base/fifo.js";
 import type { Limits } from "../../base/limits.js";
 import type { Hook, Lifeline } from "../../hook/hook.js";
 
@@ -16,7 +17,10 @@ interface Waiter {
 /** The calls to one peer. */
 export class Lane {
   private open = 0;
-  private waiting: Waiter[] = [];
+  /** Who was let through and has made no call yet: of a hundred thousand who ask in one turn no more may go than there is room for. */
+  private granted = 0;
+  private expiry: ReturnType<typeof setTimeout> | undefined;
+  private readonly waiting = new Fifo<Waiter>();
 
   /** Why one more call is refused; null when it is not. */
   refusal({ callsInFlightHard }: Limits): RpcError | null {
@@ -27,28 +31,45 @@ export class Lane {
 
   enter(): void {
     this.open++;
+    if (this.granted > 0) this.granted--;
   }
 
   leave(): void {
     this.open--;
-    if (this.waiting.length > 0) this.admit();
+    this.admit();
   }
 
-  /** Resolves once fewer than `most` calls are under way. */
+  /** Resolves once fewer than `most` calls are under way, or about to be. */
   whenBelow(most: number): Promise<void> {
-    if (this.open < most) return Promise.resolve();
     return new Promise((run) => {
-      this.waiting.push({ below: most, run });
+      if (this.open + this.granted < most) {
+        this.granted++;
+        run();
+      } else {
+        this.waiting.push({ below: most, run });
+        this.admit();
+      }
     });
   }
 
   /** As many as there is room for; each may make a call. When nothing is under way nobody else would wake the others. */
   private admit(): void {
-    const { waiting, open } = this;
-    let count = 0;
-    while (count < waiting.length && (open === 0 || open + count < waiting[count]!.below)) count++;
-    for (const { run } of waiting.splice(0, count)) run();
+    const { waiting } = this;
+    while (waiting.length > 0) {
+      const busy = this.open + this.granted;
+      if (busy > 0 && busy >= waiting.first!.below) break;
+      this.granted++;
+      waiting.take()!.run();
+    }
+    // Who was let through need not make a call, and is not waited for.
+    if (waiting.length > 0 && this.granted > 0) this.expiry ??= setTimeout(this.expire);
   }
+
+  private readonly expire = (): void => {
+    this.expiry = undefined;
+    this.granted = 0;
+    this.admit();
+  };
 }
 
 const lanes = /* @__PURE__ */ new WeakMap<object, Lane>();
