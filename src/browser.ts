@@ -132,7 +132,7 @@ export const Session = WholeSession as unknown as SessionConstructor;
  * @example const session = await connect("wss://example.org/rpc");
  */
 export const connect = connectSession as unknown as (
-  url: string,
+  url: string | URL,
   options?: ConnectOptions,
 ) => Promise<Session>;
 

@@ -1,6 +1,8 @@
 // Role: every limit of a connection, in one frozen record with finite defaults. Documented in docs/limits.md.
 // State: none. Must not know: who enforces a limit.
 
+import { invalidArgument } from "./checks.js";
+
 /**
  * What anything that waits costs of a limit beside its bytes: about what it takes in memory, a call withheld, a batch that no
  * carrier has taken, a unit that is not read. Without it a flood of tiny ones would be free (C-HOS-05).
@@ -94,16 +96,27 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
  * The defaults with some values replaced.
  *
  * @param changes limits to replace; each a finite whole number of at least 1.
- * @throws RangeError naming the limit, when a value is not such a number.
+ * @throws RpcError invalid-argument, naming the limit, when there is none of that name or a value is not such a number.
  * @example limitsWith({ nesting: 32, answers: 1000 })
  */
 export function limitsWith(changes: Partial<Limits>): Limits {
-  for (const [name, value] of Object.entries(changes)) {
-    if (!(name in DEFAULT_LIMITS)) throw new RangeError(`there is no limit called ${name}`);
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new RangeError(
-        `limit ${name} must be a whole number of at least 1, not ${String(value)}`,
+  for (const name in changes)
+    if (!(name in DEFAULT_LIMITS)) throw invalidArgument(`there is no limit ${name}`);
+  return Object.freeze(checkLimits({ ...DEFAULT_LIMITS, ...changes }));
+}
+
+/**
+ * Limits as a user gives them, or the defaults: one that is missing would not be enforced.
+ * @throws RpcError invalid-argument, naming the first limit that is none.
+ */
+export function checkLimits(given: Limits | undefined): Limits {
+  const limits = given ?? DEFAULT_LIMITS;
+  for (const name in DEFAULT_LIMITS) {
+    const value: unknown = limits[name as keyof Limits];
+    if (!Number.isSafeInteger(value) || (value as number) < 1)
+      throw invalidArgument(
+        `${name} must be a whole number from 1 on, not ${String(value)}: use limitsWith({...})`,
       );
   }
-  return Object.freeze({ ...DEFAULT_LIMITS, ...changes });
+  return limits;
 }

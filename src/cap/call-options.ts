@@ -1,6 +1,7 @@
 // Role: what ends a call from outside: the options `signal` and `deadline`, the same for every kind of stub.
 // State: per call, its listener and its timer, given back when the call settles. Must not know: how a call travels.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError, type RpcErrorOptions } from "../base/errors.js";
 
 /** Options of one call. */
@@ -74,8 +75,7 @@ export function refused(options: CallOptions | undefined): RpcError | null {
   if (options.signal?.aborted === true) return aborted(options.signal).delivered("not-sent");
   if (options.deadline === undefined) return null;
   const deadline = Number(options.deadline);
-  if (Number.isNaN(deadline))
-    return new RpcError("failed", "invalid-argument", "the deadline is not a time");
+  if (Number.isNaN(deadline)) return invalidArgument("the deadline is not a time");
   return deadline <= Date.now() ? late().delivered("not-sent") : null;
 }
 

@@ -1,8 +1,9 @@
 // Role: answers Bootstrap: results made of one capability.
 // State: none. Must not know: what the capability offers.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
-import type { Hook } from "../hook/hook.js";
+import { Hook } from "../hook/hook.js";
 import { Payload } from "../hook/payload.js";
 import { LocalResults } from "../hook/promise.js";
 import { Content } from "../wire/content.js";
@@ -13,6 +14,11 @@ export type BootstrapSource = Hook | (() => Hook) | null;
 
 /** A content that is one capability pointer, to slot 0 (C-BST-01). */
 const BARE_CAPABILITY = /* @__PURE__ */ new Content(Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 0));
+
+/** The error of an offer that is none. */
+export function noCapability(): RpcError {
+  return invalidArgument("bootstrap is no capability: serve(object)");
+}
 
 /** The results of one Bootstrap. A factory is user code and runs as a job. */
 export class BootstrapResults extends LocalResults {
@@ -43,7 +49,12 @@ export class BootstrapResults extends LocalResults {
       return;
     }
     try {
-      const hook = typeof source === "function" ? source() : source.addRef();
+      const hook: unknown = typeof source === "function" ? source() : source.addRef();
+      if (!(hook instanceof Hook)) {
+        // An async function's failure is nobody else's to handle.
+        if (hook instanceof Promise) hook.catch(() => {});
+        throw noCapability();
+      }
       this.settle(new Payload(BARE_CAPABILITY, [hook]), null);
     } catch (thrown) {
       this.settle(null, RpcError.from(thrown));

@@ -32,14 +32,15 @@ export async function attempt<T>(
     return await new Promise<T>((resolve, reject) => {
       const fail = (cause: unknown, why?: string): void =>
         reject(connectFailed(address, cause, why));
-      const cancel = begin(resolve, fail);
       const give = (why: string): void => {
         fail(why);
         cancel();
       };
-      if (ms > 0) timer = setTimeout(() => give(`no answer within ${ms} ms`), ms);
       onAbort = (): void => give("it was called off");
+      // Before anything is opened: it may be no signal at all.
       signal?.addEventListener("abort", onAbort);
+      const cancel = begin(resolve, fail);
+      if (ms > 0) timer = setTimeout(() => give(`no answer within ${ms} ms`), ms);
     });
   } finally {
     clearTimeout(timer);

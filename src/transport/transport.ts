@@ -1,8 +1,9 @@
 // Role: the contract of a transport: whole messages, in order, once; and the options that all kinds share.
 // State: none. Must not know: sockets, or what a message says.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
-import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
+import { checkLimits, type Limits } from "../base/limits.js";
 import type { Frame } from "../wire/frame.js";
 import type { Batch } from "../wire/outbox.js";
 
@@ -95,11 +96,12 @@ export interface TransportSettings {
 
 /**
  * Fills in the defaults.
- * @throws RpcError invalid-argument, naming the option, when a time is no number of milliseconds that a timer can take.
+ * @throws RpcError invalid-argument, naming the option, when a time is no number of milliseconds that a timer can take, or
+ *   a limit is missing.
  */
 export function transportSettings(options: TransportOptions = {}): TransportSettings {
   return {
-    limits: options.limits ?? DEFAULT_LIMITS,
+    limits: checkLimits(options.limits),
     keepAliveInterval: checkMs("keepAliveInterval", options.keepAliveInterval, 30_000),
     peerTimeout: checkMs("peerTimeout", options.peerTimeout, 60_000),
     grace: checkMs("grace", options.grace, 1000),
@@ -113,11 +115,7 @@ const MAX_MS = 0x7fffffff;
 export function checkMs(name: string, value: number | undefined, fallback: number): number {
   if (value === undefined) return fallback;
   if (typeof value === "number" && value >= 0 && value <= MAX_MS) return value;
-  throw new RpcError(
-    "failed",
-    "invalid-argument",
-    `${name} must be milliseconds from 0 to ${MAX_MS}, not ${String(value)}`,
-  );
+  throw invalidArgument(`${name} must be milliseconds from 0 to ${MAX_MS}, not ${String(value)}`);
 }
 
 /** An option that bounds something, Infinity for no bound, or its default. @throws RpcError invalid-argument. */
@@ -126,7 +124,7 @@ export function checkMost(name: string, value: number | undefined, fallback: num
   // Nothing is more than NaN, so it would bound nothing.
   if (typeof value === "number" && value >= 0) return value;
   const message = `${name} must be a number from 0 on, not ${String(value)}`;
-  throw new RpcError("failed", "invalid-argument", message);
+  throw invalidArgument(message);
 }
 
 /** The error of a carrier that broke. */

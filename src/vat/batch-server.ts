@@ -1,6 +1,7 @@
 // Role: the answering half of HTTP batches: from one request to one response, by one connection that ends with it.
 // State: per request, its session and its timer. Must not know: Node, which server hears the requests.
 
+import { checkOptional, checkOptions } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { BATCH_SERVER } from "../rpc/batch.js";
 import { joinBytes } from "../base/bytes.js";
@@ -8,7 +9,7 @@ import { BATCH_TYPE, isBatchType } from "../transport/http.js";
 import { HttpResponseTransport } from "../transport/http-response.js";
 import { checkMs, type Timer } from "../transport/transport.js";
 import { isLoopback } from "./address.js";
-import { originAllowed, originRefusal, type Origins } from "./origins.js";
+import { checkOrigins, originAllowed, originRefusal, type Origins } from "./origins.js";
 import { Session, type SessionOptions, sessionSettings } from "./session.js";
 import { microtaskTurnEnd, type TurnEnd } from "./turn.js";
 
@@ -139,7 +140,11 @@ export async function answerBatch(
 
 /** @throws RpcError invalid-argument. */
 export function checkBatchOptions(options: BatchServerOptions): void {
+  checkOptions(options);
   sessionSettings(options);
+  checkOrigins(options.origins);
+  checkOptional("onSession", options.onSession);
+  checkOptional("onError", options.onError);
   checkMs("batchTimeout", options.batchTimeout, 0);
   const bytes = options.maxRequestBytes;
   if (bytes === undefined || (Number.isSafeInteger(bytes) && bytes > 0)) return;

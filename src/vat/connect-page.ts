@@ -1,7 +1,7 @@
 // Role: `connect` of the entry for pages and Workers: by WebSocket alone, of addresses that the runtime itself reads.
 // State: none. Must not know: Node, other carriers.
 
-import { RpcError } from "../base/errors.js";
+import { invalidArgument } from "../base/checks.js";
 import { connectWebSocket, type WebSocketConnectOptions } from "../transport/websocket-connect.js";
 import { Session, type SessionOptions, sessionSettings } from "./session.js";
 
@@ -16,7 +16,7 @@ import { Session, type SessionOptions, sessionSettings } from "./session.js";
  * const api = session.bootstrap(RpcStub<Api>);
  */
 export async function connect(
-  url: string,
+  url: string | URL,
   options: SessionOptions & WebSocketConnectOptions = {},
 ): Promise<Session> {
   const address = socketAddress(url);
@@ -24,7 +24,7 @@ export async function connect(
   return new Session(await connectWebSocket(address, options), options);
 }
 
-function socketAddress(text: string): string {
+function socketAddress(text: string | URL): string {
   let wrong = "is none";
   try {
     const { href, protocol, username, password, hash } = new URL(text);
@@ -35,9 +35,7 @@ function socketAddress(text: string): string {
   } catch {
     // No URL at all.
   }
-  throw new RpcError(
-    "failed",
-    "invalid-argument",
+  throw invalidArgument(
     `the address ${JSON.stringify(String(text).slice(0, 200))} ${wrong}; understood here are ws://host:port/path and wss://host:port/path, and more by connect of "capstan" and "capstan/node"`,
   );
 }

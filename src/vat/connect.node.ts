@@ -13,7 +13,7 @@ import type { Transport, TransportOptions } from "../transport/transport.js";
 import { RpcError } from "../base/errors.js";
 import { type Address, formatAddress, parseAddress } from "./address.js";
 import { openBatch } from "./batch.js";
-import { requireHost } from "./connect.js";
+import { checkConnecting, requireHost } from "./connect.js";
 import { Session, type SessionOptions, sessionSettings } from "./session.js";
 import { nodeTurnEnd, promptTurnEnd } from "./turn.node.js";
 
@@ -23,15 +23,19 @@ export interface NodeConnectOptions
 /**
  * Connects to a vat; at `http:` and `https:`, begins a batch: all calls of one turn in one POST.
  *
- * @param url `tcp://host:port`, `unix:/path`, `ws://host:port/path` or `http://host:port/path`, or `wss:` and `https:`.
+ * @param to `tcp://host:port`, `unix:/path`, `ws://host:port/path` or `http://host:port/path`, or `wss:` and `https:`.
  * @returns a session that the caller ends: by `close()`, or by `await using`.
- * @throws RpcError invalid-argument for an address that is none; connect-failed, with a hint, when nobody answers.
+ * @throws RpcError invalid-argument for an address that is none, or options that are; connect-failed, with a hint, when nobody answers.
  * @example
  * const session = await connect("unix:/run/calculator.sock");
  * const calculator = session.bootstrap(Calculator);
  */
-export async function connect(url: string, options: NodeConnectOptions = {}): Promise<Session> {
-  sessionSettings(options);
+export async function connect(
+  to: string | URL,
+  options: NodeConnectOptions = {},
+): Promise<Session> {
+  checkConnecting(options);
+  const url = to instanceof URL ? to.href : to;
   const address = parseAddress(url);
   if (address.scheme !== "http" && address.scheme !== "https")
     return nodeSession(await dial(url, address, options), options);
@@ -73,6 +77,7 @@ export async function connectProgram(
  * @example const session = serveStdio({ bootstrap: serve(Calculator, new MyCalculator()) });
  */
 export function serveStdio(options: SessionOptions & TransportOptions = {}): Session {
+  sessionSettings(options);
   return nodeSession(stdioTransport(options), options);
 }
 

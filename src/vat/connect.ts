@@ -1,8 +1,11 @@
 // Role: `connect` where there is only what browsers have: WebSockets and `fetch`.
 // State: none. Must not know: Node.
 
+import { checkOptions, checkSignal } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
+import type { AttemptOptions } from "../transport/attempt.js";
 import type { HttpRequestOptions } from "../transport/http-request.js";
+import { checkMs } from "../transport/transport.js";
 import { connectWebSocket, type WebSocketConnectOptions } from "../transport/websocket-connect.js";
 import { formatAddress, parseAddress } from "./address.js";
 import { openBatch } from "./batch.js";
@@ -15,14 +18,16 @@ export interface ConnectOptions
  * Connects to a vat by the runtime's own WebSocket, or begins an HTTP batch: all calls of one turn in one POST. In Node take `connect` from `capstan/node`, which knows every kind
  * of address.
  *
- * @param url `ws://host:port/path` or `http://host:port/path`, or `wss:` and `https:`.
+ * @param to `ws://host:port/path` or `http://host:port/path`, or `wss:` and `https:`.
  * @returns a session that the caller ends: by `close()`, or by `await using`.
- * @throws RpcError invalid-argument for an address that is none, or of a kind that only Node has; connect-failed.
+ * @throws RpcError invalid-argument for an address that is none or of a kind that only Node has, and for options that are none; connect-failed.
  * @example
  * const session = await connect("wss://example.org/rpc");
  * const greeter = session.bootstrap(Greeter);
  */
-export async function connect(url: string, options: ConnectOptions = {}): Promise<Session> {
+export async function connect(to: string | URL, options: ConnectOptions = {}): Promise<Session> {
+  checkConnecting(options);
+  const url = to instanceof URL ? to.href : to;
   const address = parseAddress(url);
   if (address.scheme === "tcp" || address.scheme === "unix")
     throw new RpcError(
@@ -31,11 +36,21 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
       `${address.scheme}: addresses need Node: import { connect } from "capstan/node"`,
     );
   requireHost(url, address.host);
-  sessionSettings(options);
   if (address.scheme === "http" || address.scheme === "https")
     return openBatch(formatAddress(address), options);
   const transport = await connectWebSocket(formatAddress(address), options);
   return new Session(transport, options);
+}
+
+/**
+ * Looks at options before anything is opened, so that bad ones leave nothing behind.
+ * @throws RpcError invalid-argument, naming the option.
+ */
+export function checkConnecting(options: SessionOptions & AttemptOptions): void {
+  checkOptions(options);
+  sessionSettings(options);
+  checkMs("connectTimeout", options.connectTimeout, 0);
+  checkSignal(options.signal);
 }
 
 /** An address to connect to must say where. @throws RpcError invalid-argument */

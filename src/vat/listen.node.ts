@@ -15,11 +15,11 @@ import {
 } from "../transport/transport.js";
 import { maxPayload, NodeWebSocketTransport } from "../transport/websocket.node.js";
 import { batchHandler, OpenResponses } from "./batch-server.node.js";
-import type { BatchServerOptions } from "./batch-server.js";
+import { type BatchServerOptions, checkBatchOptions } from "./batch-server.js";
 import { isLoopback, parseAddress } from "./address.js";
 import { bind, peerName, withHost } from "./bind.node.js";
 import { nodeSession } from "./connect.node.js";
-import { type Session, type SessionOptions, sessionSettings } from "./session.js";
+import type { Session, SessionOptions } from "./session.js";
 import { webSocketServer, type WebSocketServerOptions } from "./websocket-server.node.js";
 
 export interface ListenOptions
@@ -98,15 +98,16 @@ export class Listener {
  *
  * At `http:` and `https:` there are batches, and WebSockets at the same path.
  *
- * @param url `tcp://host:port`, `unix:/path`, `ws://host:port/path` or `http://host:port/path`, or `wss:` and `https:`.
+ * @param at `tcp://host:port`, `unix:/path`, `ws://host:port/path` or `http://host:port/path`, or `wss:` and `https:`.
  * @returns once connections are accepted.
  * @throws RpcError invalid-argument; listen-failed with a hint, such as when somebody listens there already.
  * @example
  * const listener = await listen("unix:/run/calculator.sock", { bootstrap: serve(Calculator, new MyCalculator()) });
  */
-export async function listen(url: string, options: ListenOptions = {}): Promise<Listener> {
+export async function listen(at: string | URL, options: ListenOptions = {}): Promise<Listener> {
+  checkBatchOptions(options);
   const settings = transportSettings(options);
-  sessionSettings(options);
+  const url = at instanceof URL ? at.href : at;
   const address = withHost(parseAddress(url));
   const live = new Set<Session>();
   const report = (error: RpcError): void => options.onError?.(error);

@@ -1,5 +1,6 @@
 // Role: which pages of browsers may use a server. State: none. Must not know: what they would use it for.
 
+import { invalidArgument } from "../base/checks.js";
 import { isLoopback } from "./address.js";
 
 /** Which pages of browsers may connect. */
@@ -9,6 +10,13 @@ export interface OriginRules {
   readonly origins?: Origins | undefined;
   /** Whether the server can be reached from this machine only. */
   readonly loopback: () => boolean;
+}
+
+/** @throws RpcError invalid-argument for what is no list, no function and not "any". */
+export function checkOrigins(origins: Origins | undefined): void {
+  if (origins === undefined || origins === "any" || typeof origins === "function") return;
+  if (!Array.isArray(origins))
+    throw invalidArgument('origins must be a list of origins, a function or "any"');
 }
 
 /**

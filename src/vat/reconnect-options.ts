@@ -1,8 +1,9 @@
 // Role: the options of a reference that reconnects, and their defaults.
 // State: none. Must not know: how connections are made.
 
+import { checkOptional, checkOptions, checkSignal } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
-import type { Limits } from "../base/limits.js";
+import { checkLimits, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import type { TermsOptions } from "../cap/dynamic/terms.js";
 import type { ValueTypes } from "../cap/dynamic/values/types.js";
@@ -84,9 +85,11 @@ export interface Settings {
 
 /** @throws RpcError invalid-argument, naming the option. */
 export function reconnectSettings(options: ReconnectOptions): Settings {
+  checkOptions(options);
+  checkSignal(options.signal);
   return {
-    open: options.open,
-    onConnected: options.onConnected,
+    open: checkOptional("open", options.open),
+    onConnected: checkOptional("onConnected", options.onConnected),
     lazy: options.lazy ?? false,
     minDelay: checkMs("minDelay", options.minDelay, 100),
     maxDelay: checkMs("maxDelay", options.maxDelay, 10_000),
@@ -98,7 +101,7 @@ export function reconnectSettings(options: ReconnectOptions): Settings {
     signal: options.signal,
     random: options.random ?? randomPart,
     clock: options.clock ?? REAL_CLOCK,
-    terms: { types: options.types, limits: options.limits },
+    terms: { types: options.types, limits: checkLimits(options.limits) },
     scheduler: options.scheduler ?? processScheduler(),
   };
 }

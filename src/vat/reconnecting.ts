@@ -2,6 +2,7 @@
 // State: the connection that calls go to, or the round of attempts to make one and the calls that wait for it; the
 // sessions that still end. Must not know: addresses, transports, what is called.
 
+import { checkFunction, invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { placeOf } from "../cap/dynamic/place.js";
 import { serve } from "../cap/dynamic/stub.js";
@@ -17,7 +18,7 @@ import {
   type Settings,
 } from "./reconnect-options.js";
 import { ReconnectHook, type Way, type WayFinder } from "./reconnect-hook.js";
-import type { Session } from "./session.js";
+import { Session } from "./session.js";
 import { type SessionState, type StateListener, StateListeners } from "./session-state.js";
 
 /** The connection that calls go to. */
@@ -67,7 +68,7 @@ export class Reconnecting implements WayFinder {
   private readonly onAbort = (): void => void this.close();
 
   constructor(dial: Dial, options: ReconnectOptions) {
-    this.dial = dial;
+    this.dial = checkFunction("dial", dial);
     this.settings = reconnectSettings(options);
     const { scheduler, signal, lazy } = this.settings;
     this.hook = new ReconnectHook(scheduler, this);
@@ -108,6 +109,7 @@ export class Reconnecting implements WayFinder {
   bootstrap(): Hook;
   bootstrap<C>(type: new (hook: Hook, terms?: TermsOptions) => C): C;
   bootstrap<C>(type?: new (hook: Hook, terms?: TermsOptions) => C): Hook | C {
+    if (type !== undefined) checkFunction("type", type);
     const hook =
       this.hook.brokenBy === null
         ? this.hook.addRef()
@@ -211,11 +213,14 @@ export class Reconnecting implements WayFinder {
     let target: Hook | null = null;
     let failed = false;
     try {
-      session = await this.dial({ signal, attempt: round.attempts });
-      this.own(session);
+      const made: unknown = await this.dial({ signal, attempt: round.attempts });
+      if (!(made instanceof Session))
+        throw invalidArgument("dial must return a session; is a `return` missing?");
+      session = made;
+      this.own(made);
       // Given up, or closed, meanwhile: whoever did it has answered the calls that waited.
       if (this.round !== round) throw tooLate();
-      const made = (round.session = session);
+      round.session = made;
       const prepare = async (): Promise<void> => {
         const opened = open === undefined ? made.bootstrap() : open(made);
         const hook = takeHook(placeOf(opened) === undefined ? await opened : opened, terms);
@@ -225,7 +230,7 @@ export class Reconnecting implements WayFinder {
       };
       await Promise.race([prepare(), gone(made)]);
       if (this.round !== round) throw tooLate();
-      this.connected(round, session, target!);
+      this.connected(round, made, target!);
     } catch (thrown) {
       failed = true;
       (target as Hook | null)?.release();
@@ -390,9 +395,9 @@ function tooLate(): RpcError {
  * says that the peer has lost what it stands for. Other failures are the caller's.
  *
  * @param dial makes a connection, which becomes this one's. An error of type `disconnected` or `overloaded`, or one that is
- *   no RpcError, is tried again; `failed` and `unimplemented` end the attempts.
+ *   no RpcError, is tried again; `failed` and `unimplemented` end the attempts, and so does what is no session.
  * @returns what the caller ends, by `close()` or `await using`.
- * @throws RpcError invalid-argument for options that make no sense.
+ * @throws RpcError invalid-argument for a dial that is no function, and options that make no sense.
  * @example
  * await using link = reconnecting(({ signal }) => connect("wss://example.org/rpc", { signal }), {
  *   async onConnected(session) {

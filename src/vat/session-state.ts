@@ -1,6 +1,7 @@
 // Role: the states of a connection as users observe them, and those who listen.
 // State: the listeners. Must not know: what makes a state change.
 
+import { checkFunction } from "../base/checks.js";
 import type { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
 
@@ -24,9 +25,12 @@ export class StateListeners {
     this.scheduler = scheduler;
   }
 
-  /** @returns takes the listener away: it is not called any more, not even of a change that has happened. */
+  /**
+   * @returns takes the listener away: it is not called any more, not even of a change that has happened.
+   * @throws RpcError invalid-argument when it is no function.
+   */
   add(tell: StateListener): Disposable {
-    const entry = { tell };
+    const entry = { tell: checkFunction("listener", tell) };
     this.listeners.add(entry);
     return { [Symbol.dispose]: () => void this.listeners.delete(entry) };
   }

@@ -2,16 +2,18 @@
 // State: none of its own beside the promise of the end and who listens. Must not know: what a message says, how the transport came to be.
 
 import type { ErrorRedactor, RpcError } from "../base/errors.js";
-import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
+import { checkFunction } from "../base/checks.js";
+import { checkLimits, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
+import { placeOf } from "../cap/dynamic/place.js";
 import type { TermsOptions } from "../cap/dynamic/terms.js";
 import { makeCalls } from "../cap/dynamic/turn.js";
 import type { ValueTypes } from "../cap/dynamic/values/types.js";
 import { processScheduler } from "../cap/scheduler.js";
-import type { Hook } from "../hook/hook.js";
+import { Hook } from "../hook/hook.js";
 import type { Identities } from "../hook/identities.js";
 import type { BatchSide } from "../rpc/batch.js";
-import type { BootstrapSource } from "../rpc/bootstrap.js";
+import { type BootstrapSource, noCapability } from "../rpc/bootstrap.js";
 import type { Connection, ConnectionOptions } from "../rpc/connection.js";
 import { checkMs, type Transport } from "../transport/transport.js";
 import { Link, type LinkSettings } from "./link.js";
@@ -75,7 +77,7 @@ export class Session {
 
   /**
    * @param batch which half of a single request and response `transport` is; null for a connection in both directions.
-   * @throws RpcError invalid-argument when an option is no time.
+   * @throws RpcError invalid-argument when an option is none; then `transport` stays the caller's.
    */
   constructor(transport: Transport, options: SessionOptions = {}, batch: BatchSide | null = null) {
     const settings = sessionSettings(options);
@@ -138,13 +140,15 @@ export class Session {
    *
    * @param type the class of client to put around it; without one, the bare hook.
    * @returns a reference that the caller owns. When the connection is over, it is broken.
+   * @throws RpcError invalid-argument when `type` is no class.
    * @example using calculator = session.bootstrap(Calculator);
    */
   bootstrap(): Hook;
   bootstrap<C>(type: new (hook: Hook, terms?: TermsOptions) => C): C;
   bootstrap<C>(type?: new (hook: Hook, terms?: TermsOptions) => C): Hook | C {
-    const hook = this.link.connection.bootstrap();
-    return type === undefined ? hook : new type(hook, this.terms);
+    if (type === undefined) return this.link.connection.bootstrap();
+    checkFunction("type", type);
+    return new type(this.link.connection.bootstrap(), this.terms);
   }
 
   /**
@@ -211,13 +215,14 @@ export class Session {
 
 /**
  * Options with nothing left open: asked for before anything is opened, so that a bad one leaves nothing behind.
- * @throws RpcError invalid-argument when an option is no time.
+ * @throws RpcError invalid-argument, naming the option that is none.
  */
 export function sessionSettings(
   options: SessionOptions,
 ): Omit<LinkSettings, "over" | "changed" | "batch"> {
+  const { redactError } = options;
   return {
-    limits: options.limits ?? DEFAULT_LIMITS,
+    limits: checkLimits(options.limits),
     scheduler: options.scheduler ?? processScheduler(),
     silenceTimeout: checkMs("silenceTimeout", options.silenceTimeout, 0),
     pressureTimeout: checkMs("pressureTimeout", options.pressureTimeout, 30_000),
@@ -227,7 +232,7 @@ export function sessionSettings(
       bootstrap: sourceOf(options.bootstrap ?? null),
       tailCalls: options.tailCalls ?? "observed",
       sendTrace: options.sendTrace ?? false,
-      redactError: options.redactError ?? null,
+      redactError: redactError ? checkFunction("redactError", redactError) : null,
       restorer: options.restorer ?? null,
       identities: options.identities ?? null,
     },
@@ -236,6 +241,10 @@ export function sessionSettings(
 
 /** An offered client stays its owner's, so each Bootstrap takes a reference of its own from it. */
 function sourceOf(offer: Offer): BootstrapSource {
-  if (offer === null || typeof offer === "function" || !("_hook" in offer)) return offer;
-  return offer._hook;
+  const inner = (offer as { readonly _hook?: Hook | null } | null)?._hook;
+  const source = inner === undefined ? (offer as BootstrapSource) : inner;
+  if (source === null || source instanceof Hook) return source;
+  // A stub is a function, too, and would be called.
+  if (typeof source === "function" && placeOf(source) === undefined) return source;
+  throw noCapability();
 }

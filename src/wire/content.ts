@@ -1,7 +1,8 @@
 // Role: Content, the immutable bytes of one payload: a single segment whose word 0 is its root pointer.
 // State: the bytes. Must not know: capabilities (a pointer to one is only an index), messages, who owns the payload.
 
-import { type ErrorPolicy, RpcError } from "../base/errors.js";
+import { invalidArgument } from "../base/checks.js";
+import type { ErrorPolicy } from "../base/errors.js";
 import { type FrameMemory, isPassedOn } from "./frame-memory.js";
 
 /** Where memory goes that nobody reads any more. */
@@ -50,9 +51,7 @@ export class Content {
     memory: Memory | null = null,
   ) {
     if ((bytes.length & 7) !== 0 || bytes.length === 0)
-      throw new RpcError(
-        "failed",
-        "invalid-argument",
+      throw invalidArgument(
         `a content of ${bytes.length} bytes is not a segment: give whole words, at least one`,
       );
     this.bytes = bytes;

@@ -1,7 +1,7 @@
 // Role: builds a Content for structs of interfaces of our own, by the offsets that their schema gives.
 // State: one growing buffer, reused. Must not know: any schema, or what a capability index stands for.
 
-import { RpcError } from "../base/errors.js";
+import { invalidArgument } from "../base/checks.js";
 import { DEFAULT_LIMITS } from "../base/limits.js";
 import { Content } from "./content.js";
 import { PayloadCopier } from "./validate.js";
@@ -104,8 +104,7 @@ export class ContentBuilder {
   }
 
   referTo(pointer: number, bytes: Uint8Array): void {
-    if (this.tail !== null)
-      throw new RpcError("failed", "invalid-argument", "a content can refer to one Data only");
+    if (this.tail !== null) throw invalidArgument("a content can refer to one Data only");
     this.tail = bytes;
     this.tailPointer = pointer;
   }

@@ -4,7 +4,7 @@
 // Total on any bytes: each read checks its own bounds, so a bad pointer fails that field alone and its siblings stay
 // readable (C-VAL-01). Structs may be shorter or longer than the reader's schema.
 
-import { RpcError } from "../base/errors.js";
+import { invalidArgument } from "../base/checks.js";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.js";
 import { Content } from "./content.js";
 import { ElementSize, ListRef, PointerKind, PointerReader, StructRef } from "./pointer.js";
@@ -201,11 +201,7 @@ export class ListReader {
   /** @throws RpcError invalid-argument when there is no element `i`. */
   at(i: number): StructReader {
     if (!(i >= 0 && i < this.length))
-      throw new RpcError(
-        "failed",
-        "invalid-argument",
-        `there is no element ${i} in a list of ${this.length}`,
-      );
+      throw invalidArgument(`there is no element ${i} in a list of ${this.length}`);
     return this.element(i);
   }
 }

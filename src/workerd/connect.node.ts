@@ -6,8 +6,9 @@ import { RpcError } from "../base/errors.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import type { Hook } from "../hook/hook.js";
 import type { ConnectionStats } from "../rpc/audit.js";
+import { checkConnecting } from "../vat/connect.js";
 import { connect, type NodeConnectOptions, nodeSession } from "../vat/connect.node.js";
-import { type Session, sessionSettings } from "../vat/session.js";
+import type { Session } from "../vat/session.js";
 import { workerdAddress } from "./address.js";
 import { connectThrough } from "./connect-host.node.js";
 import { bridgeSession, bridgeTerms } from "./errors.js";
@@ -138,7 +139,7 @@ export async function connectWorker<T>(
   host: string,
   options: WorkerdOptions = {},
 ): Promise<WorkerSocket<T>> {
-  sessionSettings(options);
+  checkConnecting(options);
   const transport = await connectThrough(url, host, options);
   return new WorkerSocket(nodeSession(transport, bridgeSession(options)), bridgeTerms(options));
 }

@@ -1,6 +1,7 @@
 // Role: what a user holds as a proxy: a stub, a promise, or a property of one; and the one handler behind all of them.
 // State: per place, the places below it that were asked for last. Must not know: how calls are made.
 
+import { checkFunction, invalidArgument } from "../../base/checks.js";
 import { RpcError } from "../../base/errors.js";
 import type { CallOptions } from "../call-options.js";
 import type { Hook, Lifeline } from "../../hook/hook.js";
@@ -291,7 +292,7 @@ function map(this: unknown, callback: Mapper): object {
 }
 
 function onRpcBroken(this: unknown, listener: (error: RpcError) => void): Disposable {
-  const stop = here(this).root.onBroken(listener);
+  const stop = here(this).root.onBroken(checkFunction("listener", listener));
   return { [Symbol.dispose]: stop };
 }
 
@@ -394,9 +395,5 @@ function noValue(): never {
 }
 
 function refuse(): never {
-  throw new RpcError(
-    "failed",
-    "invalid-argument",
-    "a stub cannot be changed: call a method of its object",
-  );
+  throw invalidArgument("a stub cannot be changed: call a method of its object");
 }

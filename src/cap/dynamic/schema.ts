@@ -1,6 +1,7 @@
 // Role: Standard Schemas of methods: arguments before user code sees them, results before they are sent.
 // State: which function has which schemas. Must not know: how calls arrive.
 
+import { invalidArgument } from "../../base/checks.js";
 import { RpcError } from "../../base/errors.js";
 import type { RpcTarget } from "./target.js";
 
@@ -54,7 +55,7 @@ export function validateMethods<T extends RpcTarget>(
     const method: unknown = Object.getOwnPropertyDescriptor(type.prototype, name)?.value;
     if (typeof method !== "function") {
       const message = `${type.name} has no method ${name} of its own to validate`;
-      throw new RpcError("failed", "invalid-argument", message);
+      throw invalidArgument(message);
     }
     known.set(method, schemas);
   }

@@ -1,6 +1,7 @@
 // Role: a stub: a capability as users of the dynamic layer hold it; and its class, RpcStub.
 // State: one reference to a hook, until it is disposed. Must not know: how calls travel.
 
+import { invalidArgument } from "../../base/checks.js";
 import { RpcError } from "../../base/errors.js";
 import { disposed, releaseWhenCollected } from "../../hook/collect.js";
 import { Hook, type Lifeline } from "../../hook/hook.js";
@@ -215,7 +216,7 @@ function servedHook(target: unknown, terms: Terms, options: StubOptions | undefi
   if (holder !== undefined) return holder[HOLD](false);
   const message =
     "only a function, or an object of a class that extends RpcTarget, goes by reference";
-  throw new RpcError("failed", "invalid-argument", message);
+  throw invalidArgument(message);
 }
 
 function referableOf(place: Place): Referable {
@@ -235,8 +236,7 @@ function referableOf(place: Place): Referable {
  */
 export async function whenReady(stub: object): Promise<void> {
   const place = placeOf(stub);
-  if (place === undefined)
-    throw new RpcError("failed", "invalid-argument", "only of a stub or a promise is it known");
+  if (place === undefined) throw invalidArgument("only of a stub or a promise is it known");
   const { terms } = place.root;
   // What waits for the end of the turn goes first; and what a promise leads to may only be known then.
   await Promise.resolve();

@@ -6,7 +6,7 @@
 // through the first.
 
 import type { ErrorPolicy } from "../../base/errors.js";
-import { DEFAULT_LIMITS, type Limits } from "../../base/limits.js";
+import { checkLimits, DEFAULT_LIMITS, type Limits } from "../../base/limits.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import { NO_TYPES, type ValueTypes } from "./values/types.js";
 
@@ -37,9 +37,13 @@ export const DEFAULT_TERMS: Terms = /* @__PURE__ */ Object.freeze({
   limits: DEFAULT_LIMITS,
 });
 
-/** The terms that `options` ask for; where they ask for nothing, `otherwise`. */
+/**
+ * The terms that `options` ask for; where they ask for nothing, `otherwise`.
+ * @throws RpcError invalid-argument when a limit is missing.
+ */
 export function termsOf(options: TermsOptions | undefined, otherwise = DEFAULT_TERMS): Terms {
   if (options === undefined) return otherwise;
   const { types = otherwise.types, limits = otherwise.limits } = options;
-  return types === otherwise.types && limits === otherwise.limits ? otherwise : { types, limits };
+  if (types === otherwise.types && limits === otherwise.limits) return otherwise;
+  return { types, limits: checkLimits(limits) };
 }

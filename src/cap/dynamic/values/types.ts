@@ -1,6 +1,7 @@
 // Role: the classes of a user's own that go by value: codecs by name, and classes of errors by name.
 // State: one frozen table per object; none for the process. Must not know: the format.
 
+import { invalidArgument } from "../../../base/checks.js";
 import { RpcError } from "../../../base/errors.js";
 
 /** How the instances of one class are sent. Both peers have one with the same name. */
@@ -62,9 +63,7 @@ export class ValueTypes {
     for (const { name, class: type } of types.errors ?? []) {
       const prototype = type.prototype as object;
       if (RpcError.is(prototype))
-        throw new RpcError(
-          "failed",
-          "invalid-argument",
+        throw invalidArgument(
           `the class of errors ${JSON.stringify(name)} is an RpcError: extend Error`,
         );
       if (name === "" || this.errorPrototypes.has(name) || this.errorNames.has(prototype))
@@ -97,9 +96,5 @@ export const NO_TYPES = new ValueTypes({});
 
 function twice(what: string, name: string): RpcError {
   const quoted = JSON.stringify(name);
-  return new RpcError(
-    "failed",
-    "invalid-argument",
-    `the ${what} ${quoted} is registered twice, or without a name`,
-  );
+  return invalidArgument(`the ${what} ${quoted} is registered twice, or without a name`);
 }
