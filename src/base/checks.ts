@@ -8,6 +8,22 @@ export function invalidArgument(message: string): RpcError {
   return new RpcError("failed", "invalid-argument", message);
 }
 
+/**
+ * The error for an argument, or an option, of the wrong kind. Of what was given only the kind is told: a text may be a secret.
+ *
+ * @param wanted its name, and what it has to be.
+ * @example throw wrongArgument("restore must be a function", restore)
+ */
+export function wrongArgument(wanted: string, given: unknown): RpcError {
+  return invalidArgument(`${wanted}, not ${kindOf(given)}`);
+}
+
+function kindOf(given: unknown): string {
+  if (given === undefined || given === null) return String(given);
+  if (typeof given === "number" || typeof given === "boolean") return String(given);
+  return typeof given === "object" ? "an object of another kind" : `a ${typeof given}`;
+}
+
 /** What has to be a function, a class among them. @throws RpcError invalid-argument, naming it. */
 export function checkFunction<F>(name: string, value: F): F {
   if (typeof value === "function") return value;

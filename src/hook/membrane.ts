@@ -2,7 +2,8 @@
 // State: the wrappers alive and the calls under way through one membrane.
 // Must not know: connections, schemas.
 
-import { RpcError, wrongArgument } from "../base/errors.js";
+import { wrongArgument } from "../base/checks.js";
+import { RpcError } from "../base/errors.js";
 import type { Origin } from "../base/origin.js";
 import { Scheduler } from "../base/scheduler.js";
 import {

@@ -1,7 +1,8 @@
 // Role: lets a membrane decide what becomes of a save that crosses it: who is inside, or outside, then sees no reference of the
 // other side's. State: none beside the calls under way. Must not know: realms, stores.
 
-import { RpcError, wrongArgument } from "../base/errors.js";
+import { wrongArgument } from "../base/checks.js";
+import { RpcError } from "../base/errors.js";
 import type { Hook } from "../hook/hook.js";
 import { type LocalCall, LocalHook, type Server } from "../hook/local.js";
 import type { Direction, MembranePolicy } from "../hook/membrane.js";

@@ -6,7 +6,8 @@
 // unknown, as far as the store, and fails with the same error.
 
 import nacl from "tweetnacl";
-import { RpcError, wrongArgument } from "../base/errors.js";
+import { wrongArgument } from "../base/checks.js";
+import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { serve } from "../cap/dynamic/stub.js";
 import type { StubOptions } from "../cap/dynamic/terms.js";

@@ -1,7 +1,8 @@
 // Role: what users hold of a Restorer: gives references back for saved ones.
 // State: one reference to a hook. Must not know: realms, stores.
 
-import { RpcError, wrongArgument } from "../base/errors.js";
+import { wrongArgument } from "../base/checks.js";
+import { RpcError } from "../base/errors.js";
 import type { CallOptions } from "../cap/call-options.js";
 import type { TermsOptions } from "../cap/dynamic/terms.js";
 import { makeCalls } from "../cap/dynamic/turn.js";

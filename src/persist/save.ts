@@ -1,6 +1,7 @@
 // Role: asks a capability for a reference of it that can be stored. State: none. Must not know: who made the object, or where it is.
 
-import { RpcError, wrongArgument } from "../base/errors.js";
+import { wrongArgument } from "../base/checks.js";
+import { RpcError } from "../base/errors.js";
 import type { CallOptions } from "../cap/call-options.js";
 import { Hook } from "../hook/hook.js";
 import { HOLD, type Holder, holderOf } from "../hook/holder.js";

@@ -1,7 +1,8 @@
 // Role: a saved reference as users hold it: bytes that some realm made and only that realm understands.
 // State: those bytes. Must not know: what is in them.
 
-import { RpcError, wrongArgument } from "../base/errors.js";
+import { wrongArgument } from "../base/checks.js";
+import { RpcError } from "../base/errors.js";
 import { limitsWith } from "../base/limits.js";
 import { Content } from "../wire/content.js";
 import { PayloadCopier } from "../wire/validate.js";

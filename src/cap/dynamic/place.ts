@@ -387,9 +387,7 @@ class Handle implements ProxyHandler<() => void> {
 
 /** What `${stub}` and `promise > 1` ask for. */
 function noValue(): never {
-  throw new RpcError(
-    "failed",
-    "invalid-argument",
+  throw invalidArgument(
     "a reference has no value here: await it first; in a callback of map, use its methods",
   );
 }

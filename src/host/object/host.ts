@@ -1,7 +1,8 @@
 // Role: a host of objects in one process: makes the parts that its objects share, and the namespaces to reach them by.
 // State: whether it is closed. Must not know: Node, where the store is.
 
-import { RpcError, wrongArgument } from "../../base/errors.js";
+import { wrongArgument } from "../../base/checks.js";
+import { RpcError } from "../../base/errors.js";
 import { processScheduler } from "../../cap/scheduler.js";
 import { type StubOptions, termsOf } from "../../cap/dynamic/terms.js";
 import type { ValueTypes } from "../../cap/dynamic/values/index.js";

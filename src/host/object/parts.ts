@@ -1,7 +1,8 @@
 // Role: what all objects of one host have in common.
 // State: none. Must not know: single objects.
 
-import { RpcError, wrongArgument } from "../../base/errors.js";
+import { wrongArgument } from "../../base/checks.js";
+import { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import type { StubOptions, Terms } from "../../cap/dynamic/terms.js";
 import type { Beside } from "../../hook/beside.js";

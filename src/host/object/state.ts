@@ -1,7 +1,7 @@
 // Role: `ctx`: what an object is given of its host.
 // State: none of its own. Must not know: how objects are run.
 
-import { wrongArgument } from "../../base/errors.js";
+import { wrongArgument } from "../../base/checks.js";
 import type { RpcStub } from "../../cap/dynamic/stub.js";
 import type { PairedWebSocket } from "../../http/websocket.js";
 import type { Restorer } from "../../persist/restorer.js";

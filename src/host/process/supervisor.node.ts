@@ -3,7 +3,8 @@
 // Must not know: modules, HTTP, what objects do.
 
 import net from "node:net";
-import { RpcError, wrongArgument } from "../../base/errors.js";
+import { wrongArgument } from "../../base/checks.js";
+import { RpcError } from "../../base/errors.js";
 import { listenFailed } from "../../transport/connect-hints.js";
 import { checkMost, checkMs } from "../../transport/transport.js";
 import type { Listener } from "../../vat/listen.node.js";
