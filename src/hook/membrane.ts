@@ -281,7 +281,8 @@ class MembraneHook extends WatchedHook implements HookWatcher {
     try {
       const verdict: unknown = policy.call(this.direction, this.inner, interfaceId, methodId);
       if (verdict === undefined || verdict instanceof Hook || RpcError.is(verdict)) return verdict;
-      // A policy that means no by `false`, or is async, must not let anything pass.
+      // A policy that means no by `false`, or is async, must not let anything pass. What such a one rejects with would end the process.
+      void Promise.resolve(verdict).catch(() => {});
       return wrongArgument(
         "the policy of a membrane must return nothing, an RpcError or a hook",
         verdict,

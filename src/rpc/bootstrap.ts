@@ -51,8 +51,11 @@ export class BootstrapResults extends LocalResults {
     try {
       const hook: unknown = typeof source === "function" ? source() : source.addRef();
       if (!(hook instanceof Hook)) {
-        // An async function's failure is nobody else's to handle.
-        if (hook instanceof Promise) hook.catch(() => {});
+        // What an async function gives or fails with is nobody else's to let go, or to handle.
+        void Promise.resolve(hook).then(
+          (late) => late instanceof Hook && late.release(),
+          () => {},
+        );
         throw noCapability();
       }
       this.settle(new Payload(BARE_CAPABILITY, [hook]), null);

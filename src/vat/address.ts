@@ -60,6 +60,17 @@ export function parseAddress(text: string): Address {
   }
 }
 
+/** What {@link parseAddress} takes, of a URL. It escapes what a path has beside ASCII, and the name of a socket has no escapes. */
+export function addressText(of: string | URL): string {
+  if (!(of instanceof URL)) return of;
+  if (of.protocol !== "unix:") return of.href;
+  try {
+    return decodeURIComponent(of.href);
+  } catch {
+    throw bad(of.href, "has a % that escapes nothing");
+  }
+}
+
 /** The address as text: what {@link parseAddress} reads. */
 export function formatAddress(address: Address): string {
   if (address.scheme === "unix") return `unix:${address.path}`;

@@ -11,7 +11,7 @@ import { type ChildOptions, spawnTransport, stdioTransport } from "../transport/
 import type { HttpRequestOptions } from "../transport/http-request.js";
 import type { Transport, TransportOptions } from "../transport/transport.js";
 import { RpcError } from "../base/errors.js";
-import { type Address, formatAddress, parseAddress } from "./address.js";
+import { type Address, addressText, formatAddress, parseAddress } from "./address.js";
 import { openBatch } from "./batch.js";
 import { checkConnecting, requireHost } from "./connect.js";
 import { Session, type SessionOptions, sessionSettings } from "./session.js";
@@ -35,7 +35,7 @@ export async function connect(
   options: NodeConnectOptions = {},
 ): Promise<Session> {
   checkConnecting(options);
-  const url = to instanceof URL ? to.href : to;
+  const url = addressText(to);
   const address = parseAddress(url);
   if (address.scheme !== "http" && address.scheme !== "https")
     return nodeSession(await dial(url, address, options), options);

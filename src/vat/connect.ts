@@ -7,7 +7,7 @@ import type { AttemptOptions } from "../transport/attempt.js";
 import type { HttpRequestOptions } from "../transport/http-request.js";
 import { checkMs } from "../transport/transport.js";
 import { connectWebSocket, type WebSocketConnectOptions } from "../transport/websocket-connect.js";
-import { formatAddress, parseAddress } from "./address.js";
+import { addressText, formatAddress, parseAddress } from "./address.js";
 import { openBatch } from "./batch.js";
 import { Session, type SessionOptions, sessionSettings } from "./session.js";
 
@@ -27,7 +27,7 @@ export interface ConnectOptions
  */
 export async function connect(to: string | URL, options: ConnectOptions = {}): Promise<Session> {
   checkConnecting(options);
-  const url = to instanceof URL ? to.href : to;
+  const url = addressText(to);
   const address = parseAddress(url);
   if (address.scheme === "tcp" || address.scheme === "unix")
     throw new RpcError(

@@ -16,7 +16,7 @@ import {
 import { maxPayload, NodeWebSocketTransport } from "../transport/websocket.node.js";
 import { batchHandler, OpenResponses } from "./batch-server.node.js";
 import { type BatchServerOptions, checkBatchOptions } from "./batch-server.js";
-import { isLoopback, parseAddress } from "./address.js";
+import { addressText, isLoopback, parseAddress } from "./address.js";
 import { bind, peerName, withHost } from "./bind.node.js";
 import { nodeSession } from "./connect.node.js";
 import type { Session, SessionOptions } from "./session.js";
@@ -107,7 +107,7 @@ export class Listener {
 export async function listen(at: string | URL, options: ListenOptions = {}): Promise<Listener> {
   checkBatchOptions(options);
   const settings = transportSettings(options);
-  const url = at instanceof URL ? at.href : at;
+  const url = addressText(at);
   const address = withHost(parseAddress(url));
   const live = new Set<Session>();
   const report = (error: RpcError): void => options.onError?.(error);

@@ -88,7 +88,7 @@ export function reconnectSettings(options: ReconnectOptions): Settings {
   checkOptions(options);
   checkSignal(options.signal);
   return {
-    open: checkOptional("open", options.open),
+    open: checkOptional("open", options.open) ?? undefined,
     onConnected: checkOptional("onConnected", options.onConnected),
     lazy: options.lazy ?? false,
     minDelay: checkMs("minDelay", options.minDelay, 100),

@@ -291,6 +291,34 @@ describe("over a session", () => {
     await server.closed;
   });
 
+  it("C-FLO-19: many who wait for the bytes that are unsent do not all go at once", async () => {
+    slow = new Slow();
+    const limits = limitsWith({ outgoingBytes: 100_000, callsInFlight: 4 });
+    const { client, server, deliver } = stalled(limits);
+    const api = client.bootstrap(RpcStub<Slow>);
+    expect(await isReady(whenReady(api))).toBe(true);
+    const call = api.echo(new Uint8Array(300_000)).then(() => "done");
+    let open = 0;
+    let most = 0;
+    const calls = Array.from({ length: 40 }, async () => {
+      await whenReady(api);
+      most = Math.max(most, ++open);
+      await api.echo(1);
+      open--;
+    });
+    // Those who were let through and make no call are not waited for: nobody is let through now.
+    for (let i = 0; i < 20; i++) expect(await isReady(Promise.race(calls))).toBe(false);
+    expect(most).toBe(0);
+    deliver();
+    expect(await call).toBe("done");
+    await Promise.all(calls);
+    // One more: who was let through counts until its call is written down, and an answer may come between.
+    expect(most).toBeLessThanOrEqual(5);
+    api[Symbol.dispose]();
+    await client.close();
+    await server.closed;
+  });
+
   it("C-FLO-20: a peer that never reads is cut off at the hard limit, and calls of stubs say so", async () => {
     slow = new Slow();
     const limits = limitsWith({ outgoingBytes: 100_000, outgoingBytesHard: 1_000_000 });

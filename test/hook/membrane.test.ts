@@ -176,6 +176,19 @@ it("C-LOC-11: a policy that returns what it must not refuses: `false`, null, a p
   }
 });
 
+it("C-LOC-11: an async policy that rejects refuses, and its rejection is nobody's to handle", async () => {
+  const unhandled: unknown[] = [];
+  const listener = (reason: unknown): void => void unhandled.push(reason);
+  process.on("unhandledRejection", listener);
+  const { view } = inside({ call: () => Promise.reject(new Error("no")) as unknown as undefined });
+  const refused = outcome(call(view, 5, 0));
+  scheduler.drain();
+  expect(refused.error).toMatchObject({ code: "invalid-argument" });
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("unhandledRejection", listener);
+  expect(unhandled).toEqual([]);
+});
+
 it("a membrane without a policy, or a scheduler, is refused", () => {
   const make = Membrane as unknown as new (policy?: unknown, scheduler?: unknown) => Membrane;
   for (const args of [[], [5, scheduler], [null, scheduler], [{}], [{}, {}]])

@@ -1,5 +1,8 @@
 // What plain JavaScript can hand over and the types refuse: an error that names it, at once, and nobody else is harmed.
 
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   batchResponse,
@@ -283,6 +286,13 @@ describe("arguments that are none", () => {
     expect(await api.hello()).toBe("hello");
     refused(await failure(connectPortably(new URL(listener.url))), "need Node");
     refused(await failure(connectFromPage(new URL(listener.url))), "has the scheme tcp:");
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "capstan ä-"));
+    const socket = new URL(`unix:${folder}/a b`);
+    const beside = await served({}, socket);
+    expect(fs.readdirSync(folder)).toEqual(["a b"]);
+    await (await connect(socket)).close();
+    await beside.close();
+    fs.rmSync(folder, { recursive: true });
     for (const address of [5, null, {}]) refused(await failure(connect(address as Untyped)));
   });
 });

@@ -21,6 +21,13 @@ export class Lane {
   private granted = 0;
   private expiry: ReturnType<typeof setTimeout> | undefined;
   private readonly waiting = new Fifo<Waiter>();
+  private readonly lifeline: Lifeline | null;
+  /** Those who wait go on once the carrier has taken what it has. */
+  private congested = false;
+
+  constructor(lifeline: Lifeline | null) {
+    this.lifeline = lifeline;
+  }
 
   /** Why one more call is refused; null when it is not. */
   refusal({ callsInFlightHard }: Limits): RpcError | null {
@@ -39,30 +46,37 @@ export class Lane {
     this.admit();
   }
 
-  /** Resolves once fewer than `most` calls are under way, or about to be. */
+  /** Resolves once fewer than `most` calls are under way, or about to be, and the carrier takes more bytes. */
   whenBelow(most: number): Promise<void> {
     return new Promise((run) => {
-      if (this.open + this.granted < most) {
-        this.granted++;
-        run();
-      } else {
-        this.waiting.push({ below: most, run });
-        this.admit();
-      }
+      this.waiting.push({ below: most, run });
+      this.admit();
     });
   }
 
-  /** As many as there is room for; each may make a call. When nothing is under way nobody else would wake the others. */
-  private admit(): void {
+  /** As many as there is room for; each may make a call. @param relieved the carrier has just taken what it had, or is gone. */
+  private admit(relieved = false): void {
     const { waiting } = this;
-    while (waiting.length > 0) {
-      const busy = this.open + this.granted;
-      if (busy > 0 && busy >= waiting.first!.below) break;
+    while (waiting.length > 0 && this.open + this.granted < waiting.first!.below) {
+      if (!relieved && this.isCongested()) return;
       this.granted++;
       waiting.take()!.run();
     }
     // Who was let through need not make a call, and is not waited for.
     if (waiting.length > 0 && this.granted > 0) this.expiry ??= setTimeout(this.expire);
+  }
+
+  private isCongested(): boolean {
+    const pressure = this.lifeline?.pressure ?? null;
+    if (pressure === null || this.lifeline!.error !== null || !pressure.high) return false;
+    if (!this.congested) {
+      this.congested = true;
+      pressure.whenLow(() => {
+        this.congested = false;
+        this.admit(true);
+      });
+    }
+    return true;
   }
 
   private readonly expire = (): void => {
@@ -76,18 +90,12 @@ const lanes = /* @__PURE__ */ new WeakMap<object, Lane>();
 
 /** The lane of calls on `hook`: that of its connection, as far as is known by now, or of its scheduler. */
 export function laneOf(hook: Hook): Lane {
-  const key = hook.resolved().lifeline ?? hook.scheduler;
+  const { lifeline } = hook.resolved();
+  const key = lifeline ?? hook.scheduler;
   let lane = lanes.get(key);
   if (lane === undefined) {
-    lane = new Lane();
+    lane = new Lane(lifeline);
     lanes.set(key, lane);
   }
   return lane;
-}
-
-/** Resolves once no more bytes wait for the carrier than its soft limit, or it is gone. */
-export function whenWritable(lifeline: Lifeline | null): Promise<void> {
-  const pressure = lifeline?.pressure ?? null;
-  if (pressure === null || lifeline!.error !== null || !pressure.high) return Promise.resolve();
-  return new Promise((resolve) => pressure.whenLow(resolve));
 }

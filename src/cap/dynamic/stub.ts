@@ -15,7 +15,7 @@ import { type Asker, noteDisposed, noteMade, watching } from "./debug.js";
 import { hookOf, hookOfValue } from "./object.js";
 import { record } from "./map/record.js";
 import { type Mapper, type Place, placeOf, prototypes, proxyOf, Root } from "./place.js";
-import { type Lane, laneOf, whenWritable } from "./pressure.js";
+import { type Lane, laneOf } from "./pressure.js";
 import { KIND_OBJECT } from "./protocol.js";
 import { follow, functionOf } from "./signal.js";
 import { above, localObject, type Referable } from "./references.js";
@@ -241,7 +241,6 @@ export async function whenReady(stub: object): Promise<void> {
   // What waits for the end of the turn goes first; and what a promise leads to may only be known then.
   await Promise.resolve();
   await place.root.lane.whenBelow(terms.limits.callsInFlight);
-  await whenWritable(place.root.lifeline);
 }
 
 /**

@@ -142,7 +142,7 @@ const OUTSIDE = "what stands for an element of map means nothing outside of its 
 class Variable extends Root {
   readonly index: number;
   readonly terms = DEFAULT_TERMS;
-  readonly lane = new Lane();
+  readonly lane = new Lane(null);
   readonly lifeline = null;
   readonly owner: Recording;
 
