@@ -38,7 +38,7 @@ export function checkOptional<F>(name: string, value: F): F {
 /** A record of options. @throws RpcError invalid-argument */
 export function checkOptions(options: unknown): void {
   if (typeof options !== "object" || options === null)
-    throw invalidArgument(`the options must be an object, not ${String(options)}`);
+    throw wrongArgument("the options must be an object", options);
 }
 
 /** The option `signal`. @throws RpcError invalid-argument */

@@ -101,7 +101,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
  */
 export function limitsWith(changes: Partial<Limits>): Limits {
   for (const name in changes)
-    if (!(name in DEFAULT_LIMITS)) throw invalidArgument(`there is no limit ${name}`);
+    if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw invalidArgument(`there is no limit ${name}`);
   return Object.freeze(checkLimits({ ...DEFAULT_LIMITS, ...changes }));
 }
 

@@ -64,7 +64,7 @@ function privateFolder(target: string): string {
       fs.mkdirSync(folder, 0o700);
       return folder;
     } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code !== "EEXIST" || tries >= FOLDERS) throw thrown;
+      if ((thrown as NodeJS.ErrnoException).code !== "EEXIST" || tries >= FOLDERS - 1) throw thrown;
     }
   }
 }
