@@ -43,7 +43,7 @@ export class Lane {
 
   leave(): void {
     this.open--;
-    this.admit();
+    if (this.waiting.length > 0) this.admit();
   }
 
   /** Resolves once fewer than `most` calls are under way, or about to be, and the carrier takes more bytes. */
