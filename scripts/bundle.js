@@ -19,7 +19,7 @@ import { specialize } from "./specialize.js";
  * Bytes, gzipped. `goal` is what the bundle is to come down to; `total` and `msgpackr` are what the build fails over.
  * Both are ratchets: they follow the bundle down and are raised by a decision only, never to let a change pass.
  */
-export const BUDGET = { goal: 45_000, total: 69_850, msgpackr: 4_000 };
+export const BUDGET = { goal: 45_000, total: 69_830, msgpackr: 4_000 };
 
 /** Modules that no browser may have to load. */
 const FOREIGN = [

@@ -2,7 +2,7 @@
 // State: the wrappers alive and the calls under way through one membrane.
 // Must not know: connections, schemas.
 
-import { wrongArgument } from "../base/checks.js";
+import { invalidArgument, wrongArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import type { Origin } from "../base/origin.js";
 import { Scheduler } from "../base/scheduler.js";
@@ -25,8 +25,9 @@ export type Direction = "inward" | "outward";
 
 export interface MembranePolicy {
   /**
-   * Decides about one call. Return nothing to let it pass, an RpcError to refuse it (anything else, and what is thrown, refuses it too), a capability (a reference given
-   * away) to send it there instead: that one is called as it is, outside the membrane's wrapping.
+   * Decides about one call. Return nothing to let it pass, an RpcError to refuse it, a capability (a reference given away) to
+   * send it there instead: that one is called as it is, outside the membrane's wrapping. Anything else, and what is thrown,
+   * refuses it too.
    */
   call?(
     direction: Direction,
@@ -84,9 +85,7 @@ export class Membrane {
   /** @throws RpcError invalid-argument when one of both is missing. */
   constructor(policy: MembranePolicy, scheduler: Scheduler, deep = true, inside = scheduler) {
     if (Object(policy) !== policy || !(scheduler instanceof Scheduler))
-      throw new RpcError(
-        "failed",
-        "invalid-argument",
+      throw invalidArgument(
         "a membrane is made of a policy, which may be {}, and a scheduler, such as processScheduler()",
       );
     this.policy = policy;

@@ -1,6 +1,7 @@
 // Role: what a test does to objects: evicts them, crashes them, moves their time.
 // State: virtual time, and the timers in it. Must not know: anything that a host does not offer.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { HOLD, holderOf } from "../hook/holder.js";
 import type { Clock } from "../vat/clock.js";
@@ -136,7 +137,7 @@ function activationOf(stub: object): Activation | null {
   hook?.release();
   if (!(end instanceof ObjectHook)) {
     const message = "only a stub that a host's namespace has given stands for an object";
-    throw new RpcError("failed", "invalid-argument", message);
+    throw invalidArgument(message);
   }
   const { current } = end;
   return current instanceof Activation ? current : null;

@@ -7,6 +7,7 @@
 import { type IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { valuesUnder } from "../cap/dynamic/streams.js";
 import { type TermsOptions, termsOf } from "../cap/dynamic/terms.js";
@@ -245,7 +246,7 @@ class Handshakes {
       opened = true;
       joinSocket(ws, end);
     });
-    if (!opened) end.lose(new RpcError("failed", "invalid-argument", "the handshake was refused"));
+    if (!opened) end.lose(invalidArgument("the handshake was refused"));
   }
 }
 

@@ -4,6 +4,7 @@
 // What is read here comes from a stranger, and may go on into an HTTP message: a name that is no token or a value with a line
 // break is refused where it is read, and so cannot become a header of its own anywhere behind.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import type { Content } from "../wire/content.js";
 import { ContentBuilder, StructReader, type StructBuilder } from "../wire/struct.js";
@@ -54,8 +55,7 @@ function bad(what: string): RpcError {
 /** Params of HttpService.request; the context is number 0 of the table. @throws RpcError invalid-argument. */
 export function writeRequest(head: RequestHead): Content {
   const number = methodNumbers.get(head.method);
-  if (number === undefined)
-    throw new RpcError("failed", "invalid-argument", `the method ${head.method} has no number`);
+  if (number === undefined) throw invalidArgument(`the method ${head.method} has no number`);
   const params = builder.root(0, 2);
   const request = params.struct(0, 2, 2);
   request.u16(0, number);
@@ -153,7 +153,7 @@ function writeHeaderList(into: StructBuilder, index: number, headers: HeaderList
   const structs = into.structs(index, headers.length, 2, 1);
   headers.forEach(([name, value], i) => {
     if (!TOKEN.test(name) || BREAKS.test(value))
-      throw new RpcError("failed", "invalid-argument", `${JSON.stringify(name)} is no header`);
+      throw invalidArgument(`${JSON.stringify(name)} is no header`);
     const struct = structs[i]!;
     const number = nameNumbers.get(name.toLowerCase());
     if (number === undefined) {

@@ -1,6 +1,7 @@
 // Role: the Response of Workers, as far as that of browsers and Node falls short of it.
 // State: per response its WebSocket. Must not know: how responses travel.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { noteSize, sizeOfInit } from "./sizes.js";
 import { PairedWebSocket } from "./websocket.js";
@@ -33,7 +34,7 @@ export class HttpResponse extends Base {
     const { webSocket = null, status, ...rest } = init;
     if ((status === 101) !== webSocket instanceof PairedWebSocket || (webSocket && body)) {
       const message = "a Response has status 101 when it has a webSocket, and then it has no body";
-      throw new RpcError("failed", "invalid-argument", message);
+      throw invalidArgument(message);
     }
     super(body, { ...rest, ...(status === undefined || status === 101 ? {} : { status }) });
     this.socket = webSocket;

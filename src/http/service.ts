@@ -1,6 +1,7 @@
 // Role: what requests are made to: one service for all, or one that is opened for each.
 // State: a reference, until it is released. Must not know: requests.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { HOLD, type Holder, holderOf } from "../hook/holder.js";
 import { Hook } from "../hook/hook.js";
@@ -24,7 +25,7 @@ export class ServiceReference {
     const holder = source instanceof Hook ? undefined : holderOf(source);
     if (holder !== undefined) this.source = holder[HOLD](false);
     else if (source instanceof Hook || typeof source === "function") this.source = source;
-    else throw new RpcError("failed", "invalid-argument", "there is no service to ask");
+    else throw invalidArgument("there is no service to ask");
   }
 
   /** The one service, if there is one: not a new reference. */

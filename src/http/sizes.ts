@@ -1,6 +1,7 @@
 // Role: how many bytes a body has, as far as that is known, and that it has no more and no fewer.
 // State: the sizes of streams; per body, how many bytes have passed. Must not know: where bytes come from or go to.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { discard } from "../cap/stream/values.js";
 
@@ -53,7 +54,7 @@ export class Meter {
   take(chunk: unknown): Uint8Array {
     if (!(chunk instanceof Uint8Array)) {
       discard(chunk);
-      throw new RpcError("failed", "invalid-argument", "a chunk of a body is no Uint8Array");
+      throw invalidArgument("a chunk of a body is no Uint8Array");
     }
     this.count += chunk.length;
     if (this.size !== null && this.count > this.size) throw wrongLength(this.size, this.count);

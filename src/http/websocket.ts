@@ -1,6 +1,7 @@
 // Role: a WebSocket as a program holds it: with the events of browsers, in pairs as Workers have them.
 // State: whether it was accepted, and how far it is closed. Must not know: where its other end is.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { currentOrigin } from "../base/origin.js";
 import type { Scheduler } from "../base/scheduler.js";
@@ -219,13 +220,9 @@ export class PairedWebSocket extends EventTarget {
    */
   close(code?: number, reason = ""): void {
     if (code !== undefined && !isCloseCode(code))
-      throw new RpcError(
-        "failed",
-        "invalid-argument",
-        `${code} is no code to close a WebSocket with`,
-      );
+      throw invalidArgument(`${code} is no code to close a WebSocket with`);
     if (encoder.encode(reason).length > 123 || (code === undefined && reason !== ""))
-      throw new RpcError("failed", "invalid-argument", "a reason has a code and at most 123 bytes");
+      throw invalidArgument("a reason has a code and at most 123 bytes");
     if (this.#state === 1) this.#state = 2;
     this.#end.close(code ?? 1005, reason);
   }

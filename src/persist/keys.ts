@@ -2,7 +2,8 @@
 // State: a key pair. Must not know: what is put in a box.
 
 import nacl from "tweetnacl";
-import { RpcError } from "../base/errors.js";
+import { invalidArgument } from "../base/checks.js";
+import type { RpcError } from "../base/errors.js";
 
 /** Bytes of a public and of a secret key. */
 export const KEY_BYTES = 32;
@@ -97,11 +98,7 @@ export class KeyPair {
 }
 
 function notAKey(what: string): RpcError {
-  return new RpcError(
-    "failed",
-    "invalid-argument",
-    `this is not ${what}: a key of X25519 is ${KEY_BYTES} bytes, and not any`,
-  );
+  return invalidArgument(`this is not ${what}: a key of X25519 is ${KEY_BYTES} bytes, and not any`);
 }
 
 /** Bytes as a key of a table. */

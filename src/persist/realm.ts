@@ -6,7 +6,7 @@
 // unknown, as far as the store, and fails with the same error.
 
 import nacl from "tweetnacl";
-import { wrongArgument } from "../base/checks.js";
+import { invalidArgument, wrongArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { serve } from "../cap/dynamic/stub.js";
@@ -182,7 +182,7 @@ export class Realm<R = unknown> implements Redeemer {
     if (ENTRY_ID.test(ref)) return this.options.store.delete(ref);
     const message =
       "this string is not the id of an entry, which has 64 hexadecimal digits: of the text of a reference make one by SturdyRef.fromText";
-    throw new RpcError("failed", "invalid-argument", message);
+    throw invalidArgument(message);
   }
 
   /**
@@ -302,5 +302,5 @@ function selfOf(object: object): object {
   if (end instanceof LocalHook && end.server.self) return end.server.self;
   const message =
     "only an object of this vat can be made persistent: a target, a function, or what implements a typed interface";
-  throw new RpcError("failed", "invalid-argument", message);
+  throw invalidArgument(message);
 }

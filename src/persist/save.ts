@@ -1,6 +1,6 @@
 // Role: asks a capability for a reference of it that can be stored. State: none. Must not know: who made the object, or where it is.
 
-import { wrongArgument } from "../base/checks.js";
+import { invalidArgument, wrongArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import type { CallOptions } from "../cap/call-options.js";
 import { Hook } from "../hook/hook.js";
@@ -60,14 +60,14 @@ export function ownerContent(sealFor: SealFor | null | undefined): Content | nul
     throw wrongArgument("sealFor must be the public key of an owner (keys.publicKey)", sealFor);
   if (sealFor.length === KEY_BYTES) return ownerOf(sealFor);
   const message = `sealFor is a public key of ${KEY_BYTES} bytes, not of ${sealFor.length}`;
-  throw new RpcError("failed", "invalid-argument", message);
+  throw invalidArgument(message);
 }
 
 function hookOf(of: Holder | Hook): Hook {
   if (of instanceof Hook) return of.addRef();
   const holder = holderOf(of);
   if (holder !== undefined) return holder[HOLD](false);
-  throw new RpcError("failed", "invalid-argument", "only a stub, a client or a hook can be saved");
+  throw invalidArgument("only a stub, a client or a hook can be saved");
 }
 
 function notPersistent(error: unknown): unknown {

@@ -6,6 +6,7 @@
 import type net from "node:net";
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import type { Batch } from "../wire/outbox.js";
 import { BaseTransport } from "./base-transport.js";
@@ -80,9 +81,7 @@ export class NodeWebSocketTransport
     const framing = ws.protocol === BATCH_PROTOCOL ? Framing.batch : Framing.single;
     super(name, framing, transportSettings(options));
     if (ws.extensions !== "")
-      throw new RpcError(
-        "failed",
-        "invalid-argument",
+      throw invalidArgument(
         `${name}: the WebSocket was opened with ${ws.extensions}: give ws the option perMessageDeflate: false`,
       );
     // Only a client's has a URL, and only clients mask.

@@ -1,7 +1,8 @@
 // Role: the addresses that `connect` and `listen` understand.
 // State: none. Must not know: how any of them is reached.
 
-import { RpcError } from "../base/errors.js";
+import { invalidArgument } from "../base/checks.js";
+import type { RpcError } from "../base/errors.js";
 
 export type Address =
   /** `host` is empty when the address names none. An IPv6 host has no brackets. */
@@ -114,5 +115,5 @@ function unixPath(text: string, rest: string): string {
 function bad(text: string, what: string): RpcError {
   const shown = text.length > 200 ? `${text.slice(0, 200)}...` : text;
   const message = `the address ${JSON.stringify(shown)} ${what}; understood are ${FORMS}`;
-  return new RpcError("failed", "invalid-argument", message);
+  return invalidArgument(message);
 }

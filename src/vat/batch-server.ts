@@ -1,7 +1,7 @@
 // Role: the answering half of HTTP batches: from one request to one response, by one connection that ends with it.
 // State: per request, its session and its timer. Must not know: Node, which server hears the requests.
 
-import { checkOptional, checkOptions } from "../base/checks.js";
+import { checkOptional, checkOptions, invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { BATCH_SERVER } from "../rpc/batch.js";
 import { joinBytes } from "../base/bytes.js";
@@ -149,7 +149,7 @@ export function checkBatchOptions(options: BatchServerOptions): void {
   const bytes = options.maxRequestBytes;
   if (bytes === undefined || (Number.isSafeInteger(bytes) && bytes > 0)) return;
   const message = `maxRequestBytes must be a number of bytes, at least 1, not ${String(bytes)}`;
-  throw new RpcError("failed", "invalid-argument", message);
+  throw invalidArgument(message);
 }
 
 /** What a page of another host is told, so that its browser lets it read the response; null: it is not let in. */

@@ -10,7 +10,7 @@ import { StreamTransport } from "../transport/stream.node.js";
 import { type ChildOptions, spawnTransport, stdioTransport } from "../transport/stdio.node.js";
 import type { HttpRequestOptions } from "../transport/http-request.js";
 import type { Transport, TransportOptions } from "../transport/transport.js";
-import { RpcError } from "../base/errors.js";
+import { invalidArgument } from "../base/checks.js";
 import { type Address, addressText, formatAddress, parseAddress } from "./address.js";
 import { openBatch } from "./batch.js";
 import { checkConnecting, requireHost } from "./connect.js";
@@ -42,7 +42,7 @@ export async function connect(
   requireHost(url, address.host);
   if (options.ca !== undefined) {
     const hint = "give the option fetch instead, or set NODE_EXTRA_CA_CERTS";
-    throw new RpcError("failed", "invalid-argument", `ca is for WebSockets: for ${url} ${hint}`);
+    throw invalidArgument(`ca is for WebSockets: for ${url} ${hint}`);
   }
   return openBatch(formatAddress(address), options);
 }

@@ -1,8 +1,7 @@
 // Role: `connect` where there is only what browsers have: WebSockets and `fetch`.
 // State: none. Must not know: Node.
 
-import { checkOptions, checkSignal } from "../base/checks.js";
-import { RpcError } from "../base/errors.js";
+import { checkOptions, checkSignal, invalidArgument } from "../base/checks.js";
 import type { AttemptOptions } from "../transport/attempt.js";
 import type { HttpRequestOptions } from "../transport/http-request.js";
 import { checkMs } from "../transport/transport.js";
@@ -30,9 +29,7 @@ export async function connect(to: string | URL, options: ConnectOptions = {}): P
   const url = addressText(to);
   const address = parseAddress(url);
   if (address.scheme === "tcp" || address.scheme === "unix")
-    throw new RpcError(
-      "failed",
-      "invalid-argument",
+    throw invalidArgument(
       `${address.scheme}: addresses need Node: import { connect } from "capstan/node"`,
     );
   requireHost(url, address.host);
@@ -55,6 +52,5 @@ export function checkConnecting(options: SessionOptions & AttemptOptions): void 
 
 /** An address to connect to must say where. @throws RpcError invalid-argument */
 export function requireHost(url: string, host: string): void {
-  if (host === "")
-    throw new RpcError("failed", "invalid-argument", `the address ${url} names no host`);
+  if (host === "") throw invalidArgument(`the address ${url} names no host`);
 }

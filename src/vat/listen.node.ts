@@ -3,6 +3,7 @@
 
 import net from "node:net";
 import type http from "node:http";
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { listenFailed } from "../transport/connect-hints.js";
 import { movedSocket } from "../transport/read-into.node.js";
@@ -137,9 +138,7 @@ export async function listen(at: string | URL, options: ListenOptions = {}): Pro
     const { scheme } = address;
     const encrypted = scheme === "wss" || scheme === "https";
     if (encrypted !== (options.tls !== undefined))
-      throw new RpcError(
-        "failed",
-        "invalid-argument",
+      throw invalidArgument(
         encrypted
           ? `to listen at ${url} takes a key and a certificate: the option tls`
           : `${url} is not encrypted, but the option tls is given: write ${scheme}s:`,

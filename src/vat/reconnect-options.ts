@@ -1,8 +1,7 @@
 // Role: the options of a reference that reconnects, and their defaults.
 // State: none. Must not know: how connections are made.
 
-import { checkOptional, checkOptions, checkSignal } from "../base/checks.js";
-import { RpcError } from "../base/errors.js";
+import { checkOptional, checkOptions, checkSignal, invalidArgument } from "../base/checks.js";
 import { checkLimits, type Limits } from "../base/limits.js";
 import type { Scheduler } from "../base/scheduler.js";
 import type { TermsOptions } from "../cap/dynamic/terms.js";
@@ -110,5 +109,5 @@ function checkCount(name: string, value: number | undefined, fallback: number): 
   if (value === undefined) return fallback;
   if (value === Infinity || (Number.isSafeInteger(value) && value >= 1)) return value;
   const message = `${name} must be a whole number of at least 1, or Infinity, not ${String(value)}`;
-  throw new RpcError("failed", "invalid-argument", message);
+  throw invalidArgument(message);
 }

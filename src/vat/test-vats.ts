@@ -3,6 +3,7 @@
 // State: virtual time, the messages and timers that wait for it.
 // Must not know: real time, but for one thing: `run` lets JavaScript's own promises go on between two messages.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import type { TermsOptions } from "../cap/dynamic/terms.js";
 import type { Hook } from "../hook/hook.js";
@@ -200,7 +201,7 @@ export class TestVats extends Mesh implements Clock {
   private end(from: string, to: string): MeshEnd {
     const end = this.vats.get(from)?.ends.get(to);
     if (end !== undefined) return end;
-    throw new RpcError("failed", "invalid-argument", `there is no link from ${from} to ${to}`);
+    throw invalidArgument(`there is no link from ${from} to ${to}`);
   }
 
   private line(from: string, to: string): Line {

@@ -1,7 +1,7 @@
 // Role: where a workerd can be.
 // State: none. Must not know: how it is reached.
 
-import { RpcError } from "../base/errors.js";
+import { invalidArgument } from "../base/checks.js";
 import { type Address, parseAddress } from "../vat/address.js";
 
 /**
@@ -15,7 +15,7 @@ export function workerdAddress(url: string): Extract<Address, { scheme: "tcp" | 
   if (address.scheme === "unix" || (address.scheme === "tcp" && address.host !== ""))
     return address;
   const message = `workerd is at unix:/path or tcp://host:port, not at ${url}`;
-  throw new RpcError("failed", "invalid-argument", message);
+  throw invalidArgument(message);
 }
 
 /** Whether `host` can be asked for by CONNECT, which ends at a space. */

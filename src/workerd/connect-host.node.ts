@@ -2,7 +2,7 @@
 // State: the head of the answer, until it is there. Must not know: what is said after that.
 
 import net from "node:net";
-import { RpcError } from "../base/errors.js";
+import { invalidArgument } from "../base/checks.js";
 import { notMade } from "../transport/connect-error.js";
 import { attempt, type AttemptOptions } from "../transport/attempt.js";
 import { hintFor } from "../transport/connect-hints.js";
@@ -29,8 +29,7 @@ export async function connectThrough(
   options: TransportOptions & AttemptOptions,
 ): Promise<Transport> {
   transportSettings(options);
-  if (!isConnectHost(host))
-    throw new RpcError("failed", "invalid-argument", "capnpConnectHost is a name without spaces");
+  if (!isConnectHost(host)) throw invalidArgument("capnpConnectHost is a name without spaces");
   const where = workerdAddress(url);
   const outcome = await attempt<net.Socket | string>(url, options, (done, failed) => {
     const socket = net.connect(where);

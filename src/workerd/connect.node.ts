@@ -2,7 +2,7 @@
 // State: the session, and the capability that all stubs are asked from. Must not know: how calls are made.
 
 import type { RpcStub } from "../cap/dynamic/types.js";
-import { RpcError } from "../base/errors.js";
+import { invalidArgument } from "../base/checks.js";
 import type { Terms } from "../cap/dynamic/terms.js";
 import type { Hook } from "../hook/hook.js";
 import type { ConnectionStats } from "../rpc/audit.js";
@@ -70,12 +70,7 @@ export class Workerd extends Connected {
    */
   getEntrypoint<T>(service: string, name?: string, props?: unknown): RpcStub<T> {
     const json = props === undefined ? null : JSON.stringify(props);
-    if (json === undefined)
-      throw new RpcError(
-        "failed",
-        "invalid-argument",
-        "props are given as JSON, and these cannot be",
-      );
+    if (json === undefined) throw invalidArgument("props are given as JSON, and these cannot be");
     return this.stub(askEntrypoint(this.root, service, name ?? null, json));
   }
 

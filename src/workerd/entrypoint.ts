@@ -1,6 +1,7 @@
 // Role: an entry point of ours as workerd reaches it: events, and what each of them calls.
 // State: whom all calls reach, where that is one object. Must not know: sockets, how a call finds its member.
 
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import type { Scheduler } from "../base/scheduler.js";
 import { placeOf } from "../cap/dynamic/place.js";
@@ -118,7 +119,7 @@ function checked(value: unknown): object {
 }
 
 function notOne(message: string): RpcError {
-  return new RpcError("failed", "invalid-argument", message);
+  return invalidArgument(message);
 }
 
 /** The bootstrap object of one connection. */

@@ -6,6 +6,7 @@
 
 import http, { type IncomingMessage } from "node:http";
 import type net from "node:net";
+import { invalidArgument } from "../base/checks.js";
 import { RpcError } from "../base/errors.js";
 import { ignore } from "../cap/stream/values.js";
 import type { Hook } from "../hook/hook.js";
@@ -83,11 +84,7 @@ export async function serveWorkerd(
   }
   const address = withHost(parseAddress(where));
   if (address.scheme !== "tcp" && address.scheme !== "unix")
-    throw new RpcError(
-      "failed",
-      "invalid-argument",
-      `workerd is served at tcp: or unix:, not at ${where}`,
-    );
+    throw invalidArgument(`workerd is served at tcp: or unix:, not at ${where}`);
   const served = new WorkerdServer(where, options);
   try {
     const { bound, release } = await bind(served.server, where, address);
@@ -109,7 +106,7 @@ function addressOf(server: net.Server): string {
 function hostNames(hosts: readonly string[]): ReadonlySet<string> {
   if (Array.isArray(hosts) && hosts.every((host) => typeof host === "string"))
     return new Set(hosts.map((host) => host.toLowerCase()));
-  throw new RpcError("failed", "invalid-argument", "hosts is a list of names");
+  throw invalidArgument("hosts is a list of names");
 }
 
 class WorkerdServer {

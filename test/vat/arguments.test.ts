@@ -213,31 +213,20 @@ describe("arguments that are none", () => {
     open.push(session);
     const link = reconnecting(() => connect(url), { lazy: true });
     open.push(link);
-    for (const type of [null, 5, {}]) {
-      refused(
-        thrown(() => session.bootstrap(type as Untyped)),
-        "type",
-      );
-      refused(
-        thrown(() => link.bootstrap(type as Untyped)),
-        "type",
-      );
-    }
+    for (const type of [null, 5, {}])
+      for (const from of [session, link])
+        refused(
+          thrown(() => from.bootstrap(type as Untyped)),
+          "type",
+        );
     using api = session.bootstrap(RpcStub<Api>);
-    for (const listener of [undefined, null, 5]) {
-      refused(
-        thrown(() => api.onRpcBroken(listener as Untyped)),
-        "listener",
-      );
-      refused(
-        thrown(() => session.onStateChange(listener as Untyped)),
-        "listener",
-      );
-      refused(
-        thrown(() => link.onStateChange(listener as Untyped)),
-        "listener",
-      );
-    }
+    for (const listener of [undefined, null, 5])
+      for (const listen of [
+        () => api.onRpcBroken(listener as Untyped),
+        () => session.onStateChange(listener as Untyped),
+        () => link.onStateChange(listener as Untyped),
+      ])
+        refused(thrown(listen), "listener");
     expect(await api.hello()).toBe("hello");
     await doors({ redactError: 5 }, "redactError");
   });

@@ -46,7 +46,7 @@ export class Incoming implements ReferenceSource {
   private readonly depth: number;
   private readonly values: unknown[] = [];
   private stubs: Root[] = [];
-  private readonly waiting = new Set<Results>();
+  private waiting: Set<Results> | null = null;
   private inner: Incoming[] = [];
   private made: object[] = [];
   private streams: ReceivedStream[] | null = null;
@@ -175,10 +175,10 @@ export class Incoming implements ReferenceSource {
     this.payload.release();
     const { stubs, waiting, blobs } = this;
     this.stubs = [];
+    this.waiting = null;
     this.blobs = null;
     for (const stub of stubs) stub.dispose();
-    for (const results of waiting) results.cancel();
-    waiting.clear();
+    for (const results of waiting ?? []) results.cancel();
     for (const giveUp of blobs ?? []) giveUp();
     for (const one of this.inner) one.endLoan();
   }
@@ -223,10 +223,10 @@ export class Incoming implements ReferenceSource {
     const local = localObject(hook);
     if (local === null) {
       const results = askValue(hook);
-      this.waiting.add(results);
+      (this.waiting ??= new Set()).add(results);
       results.observe(
         new ValueObserver((error, payload) => {
-          this.waiting.delete(results);
+          this.waiting?.delete(results);
           if (error !== null) receiver.fail(error);
           else this.settle(payload!, receiver);
         }),

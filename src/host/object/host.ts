@@ -1,7 +1,7 @@
 // Role: a host of objects in one process: makes the parts that its objects share, and the namespaces to reach them by.
 // State: whether it is closed. Must not know: Node, where the store is.
 
-import { wrongArgument } from "../../base/checks.js";
+import { invalidArgument, wrongArgument } from "../../base/checks.js";
 import { RpcError } from "../../base/errors.js";
 import { processScheduler } from "../../cap/scheduler.js";
 import { type StubOptions, termsOf } from "../../cap/dynamic/terms.js";
@@ -286,7 +286,7 @@ export class Host<C extends Classes = Classes, V extends object = object> {
     const definition = this.definitions.get(namespace);
     if (definition === undefined) {
       const message = `this host has no namespace ${namespace}`;
-      throw new RpcError("failed", "invalid-argument", message);
+      throw invalidArgument(message);
     }
     await this.directory.delete(definition, definition.ids.verify(id));
   }
@@ -524,7 +524,7 @@ async function checkPrivate({
   if (refused === null) return;
   const name = new TextDecoder().decode(refused.subarray(1));
   const message = `the namespace ${name} has objects from when it was not private: whoever knows their ids would lose them`;
-  throw new RpcError("failed", "invalid-argument", message);
+  throw invalidArgument(message);
 }
 
 function noNamespace(name: string): RpcError {

@@ -1,8 +1,8 @@
 // Role: what all objects of one host have in common.
 // State: none. Must not know: single objects.
 
-import { wrongArgument } from "../../base/checks.js";
-import { RpcError } from "../../base/errors.js";
+import { invalidArgument, wrongArgument } from "../../base/checks.js";
+import type { RpcError } from "../../base/errors.js";
 import type { Scheduler } from "../../base/scheduler.js";
 import type { StubOptions, Terms } from "../../cap/dynamic/terms.js";
 import type { Beside } from "../../hook/beside.js";
@@ -66,7 +66,7 @@ export function checkHostLimits(given: Partial<HostLimits> = {}): Partial<HostLi
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(DEFAULT_HOST_LIMITS, name)) {
       const message = `a host has no limit ${name}: there are ${Object.keys(DEFAULT_HOST_LIMITS).join(", ")}`;
-      throw new RpcError("failed", "invalid-argument", message);
+      throw invalidArgument(message);
     }
     if (value !== undefined)
       limits[name] = Math.min(checkMost(`limits.${name}`, value, 0), Number.MAX_SAFE_INTEGER);

@@ -5,6 +5,7 @@
 
 import { once } from "node:events";
 import type { Socket } from "node:net";
+import { invalidArgument } from "../../base/checks.js";
 import { RpcError } from "../../base/errors.js";
 import { LiveRoots } from "../collect/live-roots.js";
 import { LocalParticipant, NO_OBJECTS, type Participant } from "../collect/participant.js";
@@ -81,7 +82,7 @@ async function load(which: number | null, all: HostFacts): Promise<void> {
   accuser = accuse(facts.yieldTime);
   program = (await import(facts.program)) as HostProgram;
   if (typeof program.load !== "function")
-    throw new RpcError("failed", "invalid-argument", `${facts.program} exports no function load`);
+    throw invalidArgument(`${facts.program} exports no function load`);
   loaded = await program.load(facts.data);
   const { classes } = loaded;
   const { collectGrace, disposeTime } = { ...loaded.limits, ...facts.limits };
@@ -100,7 +101,7 @@ function checkCollected(collected: readonly string[], isPublic: readonly string[
   const name = collected.find((one) => isPublic.includes(one));
   if (name === undefined) return;
   const message = `the namespace ${name} is public now: it can become private when the host is started anew`;
-  throw new RpcError("failed", "invalid-argument", message);
+  throw invalidArgument(message);
 }
 
 async function start(refused: readonly RefusedObject[]): Promise<void> {

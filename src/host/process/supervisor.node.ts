@@ -3,7 +3,7 @@
 // Must not know: modules, HTTP, what objects do.
 
 import net from "node:net";
-import { wrongArgument } from "../../base/checks.js";
+import { invalidArgument, wrongArgument } from "../../base/checks.js";
 import { RpcError } from "../../base/errors.js";
 import { listenFailed } from "../../transport/connect-hints.js";
 import { checkMost, checkMs } from "../../transport/transport.js";
@@ -132,7 +132,7 @@ export class HostServer<E extends object = AnyNamespaces> {
     const processes = options.processes ?? 1;
     if (!Number.isInteger(processes) || processes < 1 || processes > MOST_SLOTS) {
       const message = `a host has 1 to ${MOST_SLOTS} object processes, not ${String(processes)}`;
-      throw new RpcError("failed", "invalid-argument", message);
+      throw invalidArgument(message);
     }
     const store = await openLmdbStore(options.directory);
     try {
@@ -212,7 +212,7 @@ export class HostServer<E extends object = AnyNamespaces> {
   async delete(namespace: string, id: ObjectId): Promise<void> {
     if (!this.namespaces.includes(namespace)) {
       const message = `this host has no namespace ${namespace}`;
-      throw new RpcError("failed", "invalid-argument", message);
+      throw invalidArgument(message);
     }
     await this.remove(namespace, this.idsOf(namespace).verify(id), true);
   }

@@ -9,6 +9,7 @@
 // A saved reference holds whom it leads to, as a node of the host whose id is the hash: who holds an object is found with one range,
 // whatever it is held by, and for the collector it is a root.
 
+import { invalidArgument } from "../../base/checks.js";
 import { RpcError } from "../../base/errors.js";
 import type { TokenEntry, TokenStore } from "../../persist/token-store.js";
 import { after, ID_BYTES, join, KIND_VALUE, savedKey } from "../storage/keys.js";
@@ -56,8 +57,7 @@ export class SavedStore implements TokenStore {
   /** @throws RpcError limit-exceeded; invalid-argument for a key that is no hash (as a rejection). */
   async put(key: string, entry: TokenEntry): Promise<void> {
     const hash = hashOf(key);
-    if (hash === null)
-      throw new RpcError("failed", "invalid-argument", "a key is 64 hexadecimal digits");
+    if (hash === null) throw invalidArgument("a key is 64 hexadecimal digits");
     const value = entryBytes(entry);
     const nodes = this.leads(entry.record);
     let full = false;

@@ -1,6 +1,7 @@
 // Role: the message that is answered without the object, and its answer.
 // State: both. Must not know: sockets.
 
+import { invalidArgument } from "../../base/checks.js";
 import { RpcError } from "../../base/errors.js";
 
 /** Characters that either may have. */
@@ -19,8 +20,7 @@ export class WebSocketRequestResponsePair {
 
   constructor(request: string, response: string) {
     for (const text of [request, response]) {
-      if (typeof text !== "string")
-        throw new RpcError("failed", "invalid-argument", "request and response are texts");
+      if (typeof text !== "string") throw invalidArgument("request and response are texts");
       if (text.length <= MOST_CHARACTERS) continue;
       const message = `request and response have at most ${MOST_CHARACTERS} characters each`;
       throw new RpcError("overloaded", "limit-exceeded", message);

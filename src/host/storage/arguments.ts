@@ -1,7 +1,8 @@
 // Role: what users say to a storage, checked: keys, options, ranges.
 // State: none. Must not know: stores, how anything is read or written.
 
-import { RpcError } from "../../base/errors.js";
+import { invalidArgument } from "../../base/checks.js";
+import type { RpcError } from "../../base/errors.js";
 import { after, join } from "./keys.js";
 import { type Bytes, compareBytes } from "./store.js";
 
@@ -112,5 +113,5 @@ export function timeOf(time: unknown): number {
 }
 
 export function invalid(message: string): RpcError {
-  return new RpcError("failed", "invalid-argument", message);
+  return invalidArgument(message);
 }

@@ -18,7 +18,7 @@
 // id of zeros, which no object has. A namespace of no length is the host itself: its ids are those of saved references.
 
 import { joinBytes } from "../../base/bytes.js";
-import { RpcError } from "../../base/errors.js";
+import { invalidArgument } from "../../base/checks.js";
 import type { Bytes, Range } from "./store.js";
 
 const META = 0;
@@ -51,7 +51,7 @@ export function namespaceBytes(name: string): Bytes {
   const bytes = encoder.encode(name);
   if (bytes.length === 0 || bytes.length > 255) {
     const message = `the name of a namespace has 1 to 255 bytes, not ${bytes.length}`;
-    throw new RpcError("failed", "invalid-argument", message);
+    throw invalidArgument(message);
   }
   return join([bytes.length], bytes);
 }

@@ -1,7 +1,7 @@
 // Role: runs a callback of `map` once, with something that stands for the element, and writes down what it calls.
 // State: the program so far. Must not know: how it is sent or run.
 
-import { RpcError } from "../../../base/errors.js";
+import { invalidArgument } from "../../../base/checks.js";
 import type { Scheduler } from "../../../base/scheduler.js";
 import type { Content } from "../../../wire/content.js";
 import {
@@ -67,7 +67,9 @@ class Recording implements Recorder {
     this.level = outer === null ? 0 : outer.level + 1;
     const { mapLevels } = terms.limits;
     if (this.level >= mapLevels)
-      throw refused(`limit mapLevels: ${mapLevels} calls of map inside one another is the most`);
+      throw invalidArgument(
+        `limit mapLevels: ${mapLevels} calls of map inside one another is the most`,
+      );
   }
 
   run(callback: Mapper): Program {
@@ -76,7 +78,9 @@ class Recording implements Recorder {
       const result = callback(element);
       if (result instanceof Promise) {
         result.catch(() => {});
-        throw refused("a callback of map is recorded, not run: it cannot be async, nor await");
+        throw invalidArgument(
+          "a callback of map is recorded, not run: it cannot be async, nor await",
+        );
       }
       return { steps: this.steps, result: this.encode(result, "result") };
     });
@@ -103,7 +107,7 @@ class Recording implements Recorder {
     const on = onReference ? this.outgoing.referenceTo(root).index : this.indexOf(root);
     const { mapSteps } = this.terms.limits;
     if (this.steps.length >= mapSteps)
-      throw refused(`limit mapSteps: more than ${mapSteps} steps in one callback of map`);
+      throw invalidArgument(`limit mapSteps: more than ${mapSteps} steps in one callback of map`);
     this.steps.push({ on, onReference, operation, path, args, program });
     return proxyOf(new Variable(this, this.steps.length));
   }
@@ -115,7 +119,9 @@ class Recording implements Recorder {
 
   private reference(value: object, path: string): { kind: number; index: number } | undefined {
     if (value instanceof ReadableStream || value instanceof WritableStream)
-      throw refused(`${path} is a stream: it can be used once, and a callback of map runs often`);
+      throw invalidArgument(
+        `${path} is a stream: it can be used once, and a callback of map runs often`,
+      );
     const place = placeOf(value);
     if (place === undefined || !(place.root instanceof Variable))
       return this.outgoing.reference(value, path);
@@ -127,7 +133,7 @@ class Recording implements Recorder {
   private indexOf({ owner, index }: Variable): number {
     let at: Recording | null = this as Recording;
     while (at !== null && at !== owner) at = at.outer;
-    if (at === null) throw refused(OUTSIDE);
+    if (at === null) throw invalidArgument(OUTSIDE);
     return index;
   }
 
@@ -157,7 +163,7 @@ class Variable extends Root {
   }
 
   start(): never {
-    throw refused(OUTSIDE);
+    throw invalidArgument(OUTSIDE);
   }
 
   override checkSendable(path: string): never {
@@ -169,12 +175,12 @@ class Variable extends Root {
   }
 
   then(onValue: OnValue, onError: OnError): Promise<unknown> {
-    const error = refused("a callback of map is recorded, not run: there is no value yet");
+    const error = invalidArgument("a callback of map is recorded, not run: there is no value yet");
     return Promise.reject(error).then(onValue, onError);
   }
 
   hold(): never {
-    throw refused("what stands for an element of map is no capability yet");
+    throw invalidArgument("what stands for an element of map is no capability yet");
   }
 
   dup(): object {
@@ -182,12 +188,8 @@ class Variable extends Root {
   }
 
   onBroken(): never {
-    throw refused("a callback of map cannot wait for anything");
+    throw invalidArgument("a callback of map cannot wait for anything");
   }
 
   dispose(): void {}
-}
-
-function refused(message: string): RpcError {
-  return new RpcError("failed", "invalid-argument", message);
 }
